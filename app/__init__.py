@@ -1,0 +1,1 @@
+"""The OrderRouter application: everything besides the actors, their messages and the supervisor."""
