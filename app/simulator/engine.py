@@ -12,7 +12,7 @@ show yet, as a real matching engine does.
 from collections.abc import Iterable
 from decimal import Decimal
 
-from app.simulator.checks import check_order
+from app.simulator.checks import MAX_PRICE, check_order
 from app.simulator.ledger import Ledger
 from app.simulator.model import (
     ZERO,
@@ -66,7 +66,7 @@ class Engine(OrderStore):
     def move_price(self, symbol: str, price: Decimal, now_ms: int) -> list[Fill]:
         """Set the reference price; set off triggers and fill the resting orders it reached, oldest first."""
         market = self.market(symbol)
-        if price <= 0 or price % market.tick:
+        if not 0 < price <= MAX_PRICE or price % market.tick:
             raise Refusal(
                 Reason.PRICE_OFF_TICK, f"{price} is not a positive multiple of the tick {market.tick} of {symbol}."
             )
@@ -213,7 +213,7 @@ class Engine(OrderStore):
     def set_position(self, symbol: str, qty: Decimal, now_ms: int) -> None:
         """Make the net position `qty` (signed) at the reference price: a person's trade, without order or fill."""
         market = self.market(symbol)
-        if qty % market.step:
+        if abs(qty) > market.max_qty or qty % market.step:
             raise Refusal(Reason.QTY_OFF_STEP, f"{qty} is not a multiple of the step {market.step} of {symbol}.")
         difference = qty - self.ledger.position(symbol).qty
         if difference:

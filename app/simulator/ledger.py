@@ -1,7 +1,7 @@
 """Balances, net positions and margin of the one account an exchange holds. Pure; the engine is its only user.
 
-Margin is cross and simple: of each symbol the largest that position and open orders on either side could become, divided
-by its leverage. Equity is the settlement balance plus unrealised profit at the reference price. There are no
+Margin is cross and simple: of each symbol the largest that position and open orders on either side could become,
+divided by its leverage. Equity is the settlement balance plus unrealised profit at the reference price. There are no
 liquidations and no funding: a person's control call does what those would do to a position.
 """
 

@@ -94,7 +94,7 @@ class Reason(StrEnum):
 
 
 class Refusal(Exception):
-    """The engine did nothing. `reason` is for the dialect, `words` for a person, `order` what it was about, if known."""
+    """The engine did nothing. `reason` is for the dialect, `words` for a person, `order` what it is about."""
 
     def __init__(self, reason: Reason, words: str, *, symbol: str | None = None, order: "Order | None" = None) -> None:
         super().__init__(words)

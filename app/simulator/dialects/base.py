@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl
 
 from attrs import define, field, frozen
 
-from app.simulator.dialects.wire import Answer, flat
+from app.simulator.dialects.wire import Answer, BadNumber, flat
 from app.simulator.engine import Engine
 from app.simulator.model import EngineRules, MarketSpec, NewOrder, Order, Reason, Refusal
 
@@ -291,12 +291,19 @@ class Dialect(ABC):
             return self.error_answer(self.refusal_error(refusal, ctx), request, now_ms)
         except NativeError as error:
             return self.error_answer(error, request, now_ms)
+        except BadNumber as error:
+            return self.error_answer(self.bad_number(error, ctx), request, now_ms)
 
     # ---- helpers for handlers ---------------------------------------------------------------------------------------
 
     def refusal_error(self, refusal: Refusal, ctx: Context) -> NativeError:
         """The native error of an engine refusal, from `refusals`."""
         code, words = self.refusals[refusal.reason]
+        return NativeError(code, words)
+
+    def bad_number(self, error: BadNumber, ctx: Context) -> NativeError:
+        """The native error of a parameter that is no number; worded as a bad quantity unless overridden."""
+        code, words = self.refusals[Reason.BAD_QTY]
         return NativeError(code, words)
 
     def place(self, ctx: Context, new: NewOrder) -> Order:

@@ -46,16 +46,20 @@ def flat(body: Mapping[str, object]) -> dict[str, str]:
     return out
 
 
+class BadNumber(ValueError):
+    """A parameter that should be a number is none; `Dialect.bad_number` words it."""
+
+
 def decimal_or_none(raw: str | None) -> Decimal | None:
-    """A finite decimal, or None for a missing or empty string. Raises ValueError for anything else."""
+    """A finite decimal, or None for a missing or empty string. Raises BadNumber for anything else."""
     if raw is None or raw == "":
         return None
     try:
         value = Decimal(raw)
     except InvalidOperation as error:
-        raise ValueError(f"{raw!r} is no number.") from error
+        raise BadNumber(f"{raw!r} is no number.") from error
     if not value.is_finite():
-        raise ValueError(f"{raw!r} is no finite number.")
+        raise BadNumber(f"{raw!r} is no finite number.")
     return value
 
 
