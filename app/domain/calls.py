@@ -1,0 +1,322 @@
+"""What a connector can ask of its exchange, and what can come back: the port's language, as values.
+
+The connector's machines emit calls and receive results; `app.exchanges` turns a call into a real request, and the
+deterministic harness into a simulated one. A port never raises for what an exchange does: every fault is a result.
+
+The three outcomes of a placement (and of a cancel) are kept apart by type, since confusing them loses or doubles an
+order:
+
+- `Placed`        evidence from the exchange that it has, or had, the order
+- `Refused`       a code of the exchange that means no, for good
+- `NotExecuted`   proof that it did not execute (never sent, turned away for now, expired on arrival); worth a retry
+- `Ambiguous`     anything else: it may have executed. Only a look-up can tell.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import frozen
+
+from messages.health import ProbeKind
+from messages.market import Balance, Symbol, Ticker
+from messages.orders import LegState, OrderSpec
+from messages.positions import Position
+
+
+@frozen(kw_only=True)
+class PlaceCall:
+    """Place one leg.
+
+    Attributes:
+        spec: What was asked; `quantity` below stands instead of its quantity.
+        quantity: Of this leg, in base coin.
+        wire_id: The client order id the exchange is to see.
+        committed_s: When the leg was committed; the signed timestamp is pinned to it.
+        expiry_s: From when on the exchange must no longer execute a request it has not seen.
+        deadline_s: Not sent at all when this has passed.
+    """
+
+    spec: OrderSpec
+    quantity: Decimal
+    wire_id: str
+    committed_s: float
+    expiry_s: float
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class CancelCall:
+    """Cancel a leg by its wire id."""
+
+    symbol: Symbol
+    wire_id: str
+    exchange_order_id: str | None
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class LookUpCall:
+    """Find an order under a wire id among open orders, closed orders and fills, in this order.
+
+    Attributes:
+        since_s: When the leg was first committed: no need to look at what is older.
+    """
+
+    symbol: Symbol
+    wire_id: str
+    exchange_order_id: str | None
+    since_s: float
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class OpenOrdersCall:
+    """Every open order on the exchange, or of one symbol."""
+
+    symbol: Symbol | None
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class TickerCall:
+    """The market of a symbol."""
+
+    symbol: Symbol
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class BalancesCall:
+    """The account's coins."""
+
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class PositionsCall:
+    """The account's positions."""
+
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class ProbeCall:
+    """A sign of life: public (server time, or the cheapest public call) or signed (the account)."""
+
+    kind: ProbeKind
+    deadline_s: float
+
+
+Call = PlaceCall | CancelCall | LookUpCall | OpenOrdersCall | TickerCall | BalancesCall | PositionsCall | ProbeCall
+
+
+@frozen(kw_only=True)
+class OrderReport:
+    """An order as its exchange reports it.
+
+    Attributes:
+        wire_id: None where the exchange does not echo it.
+        state: One of OPEN, PARTIALLY_FILLED, FILLED, CANCELLED, EXPIRED, REFUSED.
+        filled: Base coin; None where this answer does not say (Bybit's create reply, for one).
+    """
+
+    exchange_order_id: str
+    wire_id: str | None
+    symbol: Symbol | None
+    state: LegState
+    filled: Decimal | None
+    average_price: Decimal | None
+
+
+@frozen(kw_only=True)
+class Placed:
+    """The exchange has, or had, the order."""
+
+    report: OrderReport
+
+
+@frozen(kw_only=True)
+class Refused:
+    """The exchange said no by a code that means it; nothing executed, and the same would be refused again."""
+
+    code: str
+    words: str
+    native_code: str | None
+
+
+@frozen(kw_only=True)
+class NotExecuted:
+    """Proof that nothing executed and nothing will.
+
+    Attributes:
+        ill: True where this speaks against the exchange's health (connection refused, maintenance, overload).
+        retry_after_s: Seconds the exchange asked us to wait; None where it did not say.
+    """
+
+    code: str
+    words: str
+    native_code: str | None = None
+    ill: bool = False
+    retry_after_s: float | None = None
+
+
+@frozen(kw_only=True)
+class Ambiguous:
+    """It may have executed, or may still.
+
+    Attributes:
+        duplicate: The exchange knows this wire id already: the order is there to be found.
+    """
+
+    code: str
+    words: str
+    native_code: str | None = None
+    duplicate: bool = False
+
+
+@frozen(kw_only=True)
+class CancelConfirmed:
+    """The exchange acknowledged the cancel. On some exchanges it acknowledges the request only: look up what is final.
+
+    Attributes:
+        final: The final state where the answer itself proves it.
+    """
+
+    final: OrderReport | None
+
+
+@frozen(kw_only=True)
+class CancelTooLate:
+    """The exchange does not know a live order under this id: filled, cancelled before, or never there. Look up."""
+
+    native_code: str | None
+    words: str
+
+
+@frozen(kw_only=True)
+class Found:
+    """The look-up found the order."""
+
+    report: OrderReport
+
+
+@frozen(kw_only=True)
+class NotFound:
+    """Every part of the look-up succeeded and none knew the id.
+
+    Attributes:
+        asked_s: When the first part was sent: what became visible later may have been missed.
+    """
+
+    asked_s: float
+
+
+@frozen(kw_only=True)
+class OpenOrders:
+    """Every open order, or those of the symbol asked for."""
+
+    reports: tuple[OrderReport, ...]
+    asked_s: float
+
+
+@frozen(kw_only=True)
+class TickerResult:
+    """The market."""
+
+    ticker: Ticker
+
+
+@frozen(kw_only=True)
+class BalancesResult:
+    """The coins."""
+
+    balances: tuple[Balance, ...]
+
+
+@frozen(kw_only=True)
+class PositionsResult:
+    """The positions; symbols without one are not listed."""
+
+    positions: tuple[Position, ...]
+
+
+@frozen(kw_only=True)
+class ProbeOk:
+    """The exchange is there.
+
+    Attributes:
+        clock_offset_s: Exchange clock minus ours; None where this probe does not tell.
+    """
+
+    clock_offset_s: float | None
+
+
+@frozen(kw_only=True)
+class CallFailed:
+    """A call that reads did not succeed, or a cancel whose outcome is not known.
+
+    Attributes:
+        ill: True where this speaks against the exchange's health; a refusal by a code does not.
+        retryable: The same call may succeed later.
+    """
+
+    code: str
+    words: str
+    native_code: str | None = None
+    ill: bool = False
+    retryable: bool = True
+    retry_after_s: float | None = None
+
+
+PlaceResult = Placed | Refused | NotExecuted | Ambiguous
+CancelResult = CancelConfirmed | CancelTooLate | CallFailed
+LookUpResult = Found | NotFound | CallFailed
+Result = (
+    PlaceResult
+    | CancelResult
+    | LookUpResult
+    | OpenOrders
+    | TickerResult
+    | BalancesResult
+    | PositionsResult
+    | ProbeOk
+)
+
+
+class ExpiryEnforcement(StrEnum):
+    """Where an exchange enforces the expiry of a placement.
+
+    Attributes:
+        ENGINE: At the matching engine: nothing executes after it.
+        GATEWAY: On arrival: what passed may execute up to `lateness_s` later.
+        NONE: Nowhere; the declared lateness is all there is.
+    """
+
+    ENGINE = "engine"
+    GATEWAY = "gateway"
+    NONE = "none"
+
+
+@frozen(kw_only=True)
+class Proof:
+    """What it takes on one exchange to prove that a request did not and will not execute.
+
+    Attributes:
+        validity_s: From commit to expiry, for a placement.
+        lateness_s: How long after the expiry an accepted request may still execute.
+        visibility_s: How long after executing an order may be missing from look-ups.
+        clock_error_s: What remains of the clock offset after it was measured.
+    """
+
+    enforcement: ExpiryEnforcement
+    validity_s: float
+    lateness_s: float
+    visibility_s: float
+    clock_error_s: float = 0.5
+
+    @property
+    def margin_s(self) -> float:
+        """Seconds after the expiry from which on a successful look-up that finds nothing proves absence."""
+        return self.lateness_s + self.visibility_s + self.clock_error_s

@@ -1,0 +1,97 @@
+"""Whether a leg may be committed: the one decision that fences old epochs and catches duplicates.
+
+It runs inside the journal's write transaction, over what that transaction read, so no two connectors can both say yes.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import frozen
+
+from messages.failover import Route
+from messages.orders import LegState, OrderSpec, OrderView
+
+
+@frozen(kw_only=True)
+class CommitNew:
+    """Commit a leg that did not exist.
+
+    Attributes:
+        number: 1 for a new order.
+        quantity: Base coin: what was asked minus what is proven filled.
+    """
+
+    number: int
+    quantity: Decimal
+
+
+@frozen(kw_only=True)
+class CommitAgain:
+    """Commit an absent leg once more, under the wire id it has."""
+
+    number: int
+
+
+@frozen(kw_only=True)
+class AlreadyKnown:
+    """The id was seen before: answer with what is known."""
+
+    order: OrderView
+
+
+@frozen(kw_only=True)
+class BodyDiffers:
+    """The id was seen before with another body.
+
+    Attributes:
+        field: The first that differs.
+    """
+
+    field: str
+    known: str
+    asked: str
+
+
+@frozen(kw_only=True)
+class Fenced:
+    """The committed route is another."""
+
+    route: Route
+
+
+Decision = CommitNew | CommitAgain | AlreadyKnown | BodyDiffers | Fenced
+
+
+def _difference(known: OrderSpec, asked: OrderSpec) -> BodyDiffers | None:
+    for name in ("symbol", "side", "order_type", "quantity", "price", "time_in_force", "reduce_only", "take_profit", "stop_loss"):
+        left, right = getattr(known, name), getattr(asked, name)
+        if left != right:
+            return BodyDiffers(field=name, known=str(left), asked=str(right))
+    return None
+
+
+def decide(*, route: Route, known: OrderView | None, exchange: str, epoch: int, spec: OrderSpec) -> Decision:
+    """What to do with a request to place.
+
+    A known id is answered before the route is looked at: knowledge needs no permission. Only a commit does.
+
+    Args:
+        route: As committed.
+        known: The order under this key; None where there is none.
+        exchange: Of the connector that asks.
+        epoch: Of the route the requester holds.
+    """
+    if known is not None:
+        differs = _difference(known.spec, spec)
+        if differs is not None:
+            return differs
+        if known.leg is not None and known.leg.state is not LegState.ABSENT:
+            return AlreadyKnown(order=known)
+    if route.exchange != exchange or route.epoch != epoch:
+        return Fenced(route=route)
+    if known is None or known.leg is None:
+        return CommitNew(number=1, quantity=spec.quantity)
+    if known.leg.exchange == exchange:
+        return CommitAgain(number=known.leg.number)
+    return CommitNew(number=known.leg.number + 1, quantity=spec.quantity - known.filled)

@@ -1,0 +1,121 @@
+"""The life of a leg: one placement of an order on one exchange.
+
+Theory. The exchange is where truth is; the journal holds what has been *proven* of it. Evidence arrives late, twice and
+out of order: a look-up sent before a fill may be answered after it. So a leg moves only towards more knowledge, along
+this partial order, and evidence that would move it back is stale and changes nothing:
+
+    INTENT → UNKNOWN → OPEN → PARTIALLY_FILLED → FILLED | CANCELLED | EXPIRED
+                     → REFUSED | ABSENT                      (nothing executed, proven)
+
+`filled` never falls, for the same reason. Two moves look backward and are sound:
+
+- ABSENT → INTENT (RECOMMITTED): absence was proven, so the same leg with the same wire id may be sent again; the
+  exchange's own duplicate check still guards it.
+- REFUSED | ABSENT → OPEN … (evidence of life): the proof was wrong. It must never happen; if an exchange breaks its word,
+  the truth is taken over and `contradiction` tells, because hiding it would lose an order.
+
+An acknowledged order may still be refused: Bybit and OKX acknowledge the request, and their engine decides after. So OPEN
+may become REFUSED, and the rest of a part fill CANCELLED.
+
+The table below says what each event makes of each state; a pair not in it is stale or illegal and changes nothing.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import evolve, frozen
+
+from messages.orders import LegState
+
+
+class LegEvent(StrEnum):
+    """What can happen to a leg, or be learned of it."""
+
+    SENT_AMBIGUOUS = "sent_ambiguous"
+    SEEN_OPEN = "seen_open"
+    SEEN_PARTIAL = "seen_partial"
+    SEEN_FILLED = "seen_filled"
+    SEEN_CANCELLED = "seen_cancelled"
+    SEEN_EXPIRED = "seen_expired"
+    REFUSED = "refused"
+    PROVEN_ABSENT = "proven_absent"
+    RECOMMITTED = "recommitted"
+
+
+S, E = LegState, LegEvent
+_SEEN = {
+    E.SEEN_OPEN: S.OPEN,
+    E.SEEN_PARTIAL: S.PARTIALLY_FILLED,
+    E.SEEN_FILLED: S.FILLED,
+    E.SEEN_CANCELLED: S.CANCELLED,
+    E.SEEN_EXPIRED: S.EXPIRED,
+}
+_ONWARD = {event: state for event, state in _SEEN.items() if event is not E.SEEN_OPEN}
+
+TABLE: dict[LegState, dict[LegEvent, LegState]] = {
+    S.INTENT: {E.SENT_AMBIGUOUS: S.UNKNOWN, E.REFUSED: S.REFUSED, E.PROVEN_ABSENT: S.ABSENT} | _SEEN,
+    S.UNKNOWN: {E.REFUSED: S.REFUSED, E.PROVEN_ABSENT: S.ABSENT} | _SEEN,
+    S.OPEN: {E.REFUSED: S.REFUSED} | _ONWARD,
+    S.PARTIALLY_FILLED: {E.REFUSED: S.CANCELLED} | _ONWARD,
+    S.FILLED: {},
+    S.CANCELLED: {E.SEEN_FILLED: S.FILLED},
+    S.EXPIRED: {E.SEEN_FILLED: S.FILLED},
+    S.REFUSED: dict(_SEEN),
+    S.ABSENT: {E.RECOMMITTED: S.INTENT} | _SEEN,
+}
+
+LIVE = frozenset({S.OPEN, S.PARTIALLY_FILLED})
+UNPROVEN = frozenset({S.INTENT, S.UNKNOWN})
+TERMINAL = frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REFUSED})
+"""States an order does not leave; ABSENT is not one of them, since its order may still be placed again."""
+
+EXECUTED_NOTHING = frozenset({S.REFUSED, S.ABSENT})
+
+_EVENT_OF_REPORT = {state: event for event, state in _SEEN.items()} | {S.REFUSED: E.REFUSED}
+
+
+def event_of_report(state: LegState) -> LegEvent:
+    """The event that an exchange's report of an order in `state` is; KeyError for a state no exchange reports."""
+    return _EVENT_OF_REPORT[state]
+
+
+@frozen(kw_only=True)
+class Leg:
+    """What the life cycle needs to know of a leg.
+
+    Attributes:
+        filled: Base coin proven filled.
+        contradiction: Set when a leg proven dead was seen alive.
+    """
+
+    state: LegState
+    quantity: Decimal
+    filled: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    contradiction: bool = False
+
+
+def advance(
+    leg: Leg, event: LegEvent, *, filled: Decimal | None = None, average_price: Decimal | None = None
+) -> Leg:
+    """The leg after an event; the same object when the event teaches nothing.
+
+    Args:
+        filled: Cumulative base coin the evidence reports; None where it does not say.
+        average_price: Of what filled, where it says.
+    """
+    grown = leg.filled if filled is None else max(leg.filled, filled)
+    state = TABLE[leg.state].get(event, leg.state)
+    if event is E.SEEN_FILLED and state is S.FILLED and filled is None:
+        grown = leg.quantity
+    if state is S.OPEN and grown > 0:
+        state = S.PARTIALLY_FILLED
+    if state in LIVE and grown >= leg.quantity > 0:
+        state = S.FILLED
+    if state is leg.state and grown == leg.filled:
+        return leg
+    price = average_price if average_price is not None and grown > 0 else leg.average_price
+    contradiction = leg.contradiction or (leg.state in EXECUTED_NOTHING and event in _SEEN)
+    return evolve(leg, state=state, filled=grown, average_price=price, contradiction=contradiction)

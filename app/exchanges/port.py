@@ -1,0 +1,47 @@
+"""The port: all that the rest of the router knows of an exchange.
+
+One adapter implements it over `ccxt.async_support`; the deterministic harness implements it over simulated exchanges;
+the same conformance suite runs against both. Nothing raises for what an exchange does, see `app.domain.calls`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from app.domain.calls import Call, Proof, Result
+from messages.orders import OrderSpec
+
+
+class ExchangePort(Protocol):
+    """One account on one exchange."""
+
+    @property
+    def exchange(self) -> str:
+        """The router's name of the exchange, e.g. ``"bybit"``."""
+
+    @property
+    def proof(self) -> Proof:
+        """What proves absence here."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the markets are loaded, so that `check` and calls can work."""
+
+    async def open(self, deadline_s: float) -> str:
+        """Loads the markets. Returns an empty string, or one sentence saying why it could not; may be called again."""
+
+    async def close(self) -> None:
+        """Closes every connection."""
+
+    def check(self, spec: OrderSpec) -> str:
+        """Whether the exchange's own rules admit the order: symbol, step, tick, minimum, what it can attach.
+
+        Returns an empty string, or one sentence saying what is wrong and the nearest valid value. Pure over the markets
+        loaded; call it only when `ready`. Thread-safe.
+        """
+
+    def tradable(self, symbol: str) -> str:
+        """Whether a unified symbol can be traded here: an empty string, or one sentence saying why not."""
+
+    async def perform(self, call: Call) -> Result:
+        """Carries out one call, within its deadline."""

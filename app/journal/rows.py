@@ -1,0 +1,101 @@
+"""Between the journal's rows and the values of the vocabulary."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from messages.failover import Route
+from messages.market import MarketType, Symbol
+from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderType, OrderView, Side, TimeInForce
+
+Row = Mapping[str, Any] | sqlite3.Row
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def text(value: Decimal | None) -> str | None:
+    """A Decimal as the journal stores it: plain, never in exponent form."""
+    return None if value is None else format(value, "f")
+
+
+def leg_of(row: Row) -> LegView:
+    """The leg a row of `legs` holds."""
+    return LegView(
+        number=row["number"],
+        exchange=row["exchange"],
+        epoch=row["epoch"],
+        wire_id=row["wire_id"],
+        quantity=Decimal(row["quantity"]),
+        state=LegState(row["state"]),
+        committed_s=row["committed_s"],
+        expiry_s=row["expiry_s"],
+        attempts=row["attempts"],
+        exchange_order_id=row["exchange_order_id"],
+        filled=Decimal(row["filled"]),
+        average_price=_decimal(row["average_price"]),
+        reason_code=row["reason_code"],
+        reason_words=row["reason_words"],
+        native_code=row["native_code"],
+        created_s=row["created_s"],
+        updated_s=row["updated_s"],
+    )
+
+
+def order_of(row: Row, legs: Iterable[Row]) -> OrderView:
+    """The order a row of `orders` and its rows of `legs` hold."""
+    return OrderView(
+        order_id=row["order_id"],
+        key=OrderKey(strategy=row["strategy"], client_order_id=row["client_order_id"]),
+        spec=OrderSpec(
+            symbol=Symbol(
+                base=row["base"], quote=row["quote"], settle=row["settle"], market_type=MarketType(row["market_type"])
+            ),
+            side=Side(row["side"]),
+            order_type=OrderType(row["order_type"]),
+            quantity=Decimal(row["quantity"]),
+            price=_decimal(row["price"]),
+            time_in_force=TimeInForce(row["time_in_force"]),
+            reduce_only=bool(row["reduce_only"]),
+            take_profit=_decimal(row["take_profit"]),
+            stop_loss=_decimal(row["stop_loss"]),
+        ),
+        legs=tuple(leg_of(leg) for leg in legs),
+        created_s=row["created_s"],
+    )
+
+
+def row_of_order(order_id: str, key: OrderKey, spec: OrderSpec, now_s: float) -> dict[str, Any]:
+    """The row of `orders` for a new order."""
+    return {
+        "order_id": order_id,
+        "strategy": key.strategy,
+        "client_order_id": key.client_order_id,
+        "base": spec.symbol.base,
+        "quote": spec.symbol.quote,
+        "settle": spec.symbol.settle,
+        "market_type": spec.symbol.market_type.value,
+        "side": spec.side.value,
+        "order_type": spec.order_type.value,
+        "quantity": text(spec.quantity),
+        "price": text(spec.price),
+        "time_in_force": spec.time_in_force.value,
+        "reduce_only": spec.reduce_only,
+        "take_profit": text(spec.take_profit),
+        "stop_loss": text(spec.stop_loss),
+        "created_s": now_s,
+    }
+
+
+def route_of(row: Row) -> Route:
+    """The route a row of `routes` holds; between fence and commit its exchange is None."""
+    committed = row["committed_s"]
+    return Route(
+        epoch=row["epoch"],
+        exchange=row["exchange"] if committed is not None else None,
+        since_s=committed if committed is not None else row["fenced_s"],
+    )

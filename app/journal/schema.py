@@ -1,0 +1,102 @@
+"""Tables of the journal, in SQLAlchemy Core: one schema for the embedded SQLite and, later, for PostgreSQL.
+
+Money is TEXT holding a Decimal; times are Unix seconds as REAL. `ix_one_live_leg` is invariant I1 in the database's own
+words: an order has at most one leg that is live or unproven.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+from messages.orders import LIVE_OR_UNPROVEN
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", String(32), primary_key=True),
+    Column("strategy", String, nullable=False),
+    Column("client_order_id", String, nullable=False),
+    Column("base", String, nullable=False),
+    Column("quote", String, nullable=False),
+    Column("settle", String),
+    Column("market_type", String, nullable=False),
+    Column("side", String, nullable=False),
+    Column("order_type", String, nullable=False),
+    Column("quantity", Text, nullable=False),
+    Column("price", Text),
+    Column("time_in_force", String, nullable=False),
+    Column("reduce_only", Boolean, nullable=False),
+    Column("take_profit", Text),
+    Column("stop_loss", Text),
+    Column("created_s", Float, nullable=False),
+    UniqueConstraint("strategy", "client_order_id", name="uq_order_key"),
+)
+
+legs = Table(
+    "legs",
+    metadata,
+    Column("order_id", ForeignKey("orders.order_id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("exchange", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("wire_id", String(32), nullable=False, unique=True),
+    Column("quantity", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("committed_s", Float, nullable=False),
+    Column("expiry_s", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("exchange_order_id", String),
+    Column("filled", Text, nullable=False),
+    Column("average_price", Text),
+    Column("reason_code", String),
+    Column("reason_words", String),
+    Column("native_code", String),
+    Column("created_s", Float, nullable=False),
+    Column("updated_s", Float, nullable=False),
+)
+
+_live = legs.c.state.in_(sorted(state.value for state in LIVE_OR_UNPROVEN))
+Index("ix_one_live_leg", legs.c.order_id, unique=True, sqlite_where=_live, postgresql_where=_live)
+Index("ix_live_by_exchange", legs.c.exchange, sqlite_where=_live, postgresql_where=_live)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("exchange", String),
+    Column("fenced_s", Float, nullable=False),
+    Column("committed_s", Float),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("switch_id", Integer, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("finished", Boolean, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("at_s", Float, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("order_id", String),
+    Column("leg", Integer),
+    Column("exchange", String),
+    Column("epoch", Integer),
+    Column("detail", Text, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,76 @@
+"""Hot statements: written and compiled by SQLAlchemy once, executed on the driver's own connection.
+
+Measured: intent and outcome cost 33 + 19 µs on the bare sqlite3 driver, 266 + 167 µs through SQLAlchemy's execution.
+So the statements of the order path take this road and every cold query the ordinary one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql import ClauseElement
+
+from app.journal.schema import events, legs, orders, routes
+
+
+class Hot:
+    """One statement, compiled for SQLite."""
+
+    __slots__ = ("_fixed", "_names", "_sql")
+
+    def __init__(self, statement: ClauseElement) -> None:
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+        self._sql = str(compiled)
+        binds = compiled.binds  # type: ignore[attr-defined]
+        self._names = frozenset(name for name, bind in binds.items() if bind.required)
+        self._fixed = {name: bind.value for name, bind in binds.items() if not bind.required}
+
+    def __call__(self, connection: sqlite3.Connection, /, **values: Any) -> sqlite3.Cursor:
+        """Executes it. Raises ValueError when a parameter is missing, `sqlite3.Error` as the driver does."""
+        if self._names - values.keys():
+            raise ValueError(f"statement needs {sorted(self._names - values.keys())}")
+        return connection.execute(self._sql, values | self._fixed)
+
+
+def _columns(table: Any, *without: str) -> dict[str, Any]:
+    return {column.name: bindparam(column.name) for column in table.columns if column.name not in without}
+
+
+READ_ROUTE = Hot(select(routes).order_by(routes.c.epoch.desc()).limit(1))
+READ_ORDER = Hot(select(orders).where(orders.c.order_id == bindparam("order_id")))
+READ_LEGS = Hot(select(legs).where(legs.c.order_id == bindparam("order_id")).order_by(legs.c.number))
+ADD_ORDER = Hot(insert(orders).values(_columns(orders)))
+ADD_LEG = Hot(insert(legs).values(_columns(legs)))
+ADD_EVENT = Hot(insert(events).values(_columns(events, "sequence")))
+COMMIT_AGAIN = Hot(
+    update(legs)
+    .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
+    .values(
+        state=bindparam("state"),
+        epoch=bindparam("epoch"),
+        committed_s=bindparam("committed_s"),
+        expiry_s=bindparam("expiry_s"),
+        attempts=legs.c.attempts + 1,
+        reason_code=None,
+        reason_words=None,
+        native_code=None,
+        updated_s=bindparam("committed_s"),
+    )
+)
+ADVANCE_LEG = Hot(
+    update(legs)
+    .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
+    .values(
+        state=bindparam("state"),
+        filled=bindparam("filled"),
+        average_price=bindparam("average_price"),
+        exchange_order_id=bindparam("exchange_order_id"),
+        reason_code=bindparam("reason_code"),
+        reason_words=bindparam("reason_words"),
+        native_code=bindparam("native_code"),
+        updated_s=bindparam("updated_s"),
+    )
+)

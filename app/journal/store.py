@@ -1,0 +1,428 @@
+"""The journal's operations, each one transaction.
+
+SQLite in WAL mode: readers never wait, one writer at a time, and what was committed survives kill -9 of any process
+(`durability="process"`, synchronous NORMAL) or a power cut too (`"power"`, FULL). Route commits are always FULL: a fence
+that a power cut could undo would be none.
+
+Every actor process opens its own; a connection never crosses a fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import frozen
+from cattrs.preconf.json import make_converter
+from sqlalchemy import Connection, Select, create_engine, func, insert, select, update
+from sqlalchemy.pool import StaticPool
+
+from app.domain import ids
+from app.domain.commit import CommitAgain, CommitNew, Decision, decide
+from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
+from app.journal import statements as hot
+from app.journal.rows import order_of, route_of, row_of_order, text
+from app.journal.schema import SCHEMA_VERSION, events, legs, meta, metadata, orders, routes, switches
+from messages.failover import Route, Switch
+from messages.orders import LegState, OrderKey, OrderSpec, OrderView
+
+BUSY_TIMEOUT_S = 1.0
+"""How long a writer waits for another; below the heartbeat budget, so that waiting is never taken for hanging."""
+
+_converter = make_converter()
+
+
+class JournalError(Exception):
+    """The journal cannot do what was asked: in one sentence, what and why. Nothing was written."""
+
+
+class StaleEpoch(JournalError):
+    """A route commit for an epoch that is not the one fenced last."""
+
+
+@frozen(kw_only=True)
+class Committed:
+    """An intent is in the journal: it may be sent now, and must be accounted for from now on."""
+
+    order: OrderView
+
+
+@frozen(kw_only=True)
+class Recorded:
+    """What recording an event did.
+
+    Attributes:
+        changed: False when the event taught nothing new.
+        sequence: Of the journal's event; 0 when nothing changed.
+        contradiction: The evidence contradicts an earlier proof; the truth was taken over and must be told.
+    """
+
+    order: OrderView
+    changed: bool
+    sequence: int
+    contradiction: bool = False
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise JournalError(f"The journal at {path} cannot be used now: {error}.") from error
+
+
+class Journal:
+    """An open journal. Not thread-safe: one thread of one process."""
+
+    def __init__(self, path: Path | None, *, durability: Literal["process", "power"] = "process") -> None:
+        """Opens the journal, creating it with mode 0600 if it is not there.
+
+        Args:
+            path: The database file; None keeps it in memory.
+            durability: What acknowledged orders survive.
+
+        Raises:
+            JournalError: It cannot be opened, is not a journal, or is of a newer schema.
+        """
+        self._where = str(path) if path else ":memory:"
+        self._durability = durability
+        if path is not None:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with _translated(self._where):
+            self._db = sqlite3.connect(self._where, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA foreign_keys=ON")
+            self._synchronous(durability == "power")
+            # Transactions are ours: SQLAlchemy neither begins nor ends one on this connection.
+            self._engine = create_engine(
+                "sqlite://",
+                creator=lambda: self._db,
+                poolclass=StaticPool,
+                pool_reset_on_return=None,
+                isolation_level="AUTOCOMMIT",
+                skip_autocommit_rollback=True,
+            )
+            with self._core():
+                pass  # SQLAlchemy's first connection probes and rolls back; later ones leave transactions alone
+            with self._transaction():
+                self.journal_id = self._check_schema()
+
+    def close(self) -> None:
+        """Closes the connection; the journal stays."""
+        self._engine.dispose()
+        self._db.close()
+
+    def _synchronous(self, full: bool) -> None:
+        self._db.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+
+    def _check_schema(self) -> str:
+        with self._core() as core:
+            metadata.create_all(core, checkfirst=True)
+            found = {row.name: row.value for row in core.execute(select(meta))}
+            if not found:
+                found = {"schema_version": str(SCHEMA_VERSION), "journal_id": secrets.token_hex(4)}
+                core.execute(insert(meta), [{"name": name, "value": value} for name, value in found.items()])
+        if int(found["schema_version"]) != SCHEMA_VERSION:
+            raise JournalError(
+                f"The journal at {self._where} has schema {found['schema_version']}, this version of order-router "
+                f"knows {SCHEMA_VERSION}: run the version that wrote it, or choose another state directory."
+            )
+        return str(found["journal_id"])
+
+    @contextmanager
+    def _core(self) -> Iterator[Connection]:
+        with self._engine.connect() as core:
+            yield core
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _translated(self._where):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    # ------------------------------------------------------------------------------------------------ orders
+
+    def _read(self, order_id: str) -> OrderView | None:
+        row = hot.READ_ORDER(self._db, order_id=order_id).fetchone()
+        return None if row is None else order_of(row, hot.READ_LEGS(self._db, order_id=order_id).fetchall())
+
+    def _event(self, kind: str, now_s: float, **facts: Any) -> int:
+        known = {name: facts.pop(name, None) for name in ("order_id", "leg", "exchange", "epoch")}
+        cursor = hot.ADD_EVENT(self._db, at_s=now_s, kind=kind, detail=json.dumps(facts), **known)
+        return int(cursor.lastrowid or 0)
+
+    def commit_intent(
+        self, *, exchange: str, epoch: int, key: OrderKey, spec: OrderSpec, expiry_s: float, now_s: float
+    ) -> Committed | Decision:
+        """Fence, duplicate check and intent in one transaction: the leg returned may be sent, once.
+
+        Args:
+            exchange: Of the connector that asks.
+            epoch: Of the route the requester holds.
+            expiry_s: Until when the exchange may begin to execute it.
+
+        Returns:
+            `Committed`, or why not: `AlreadyKnown`, `BodyDiffers`, `Fenced`.
+
+        Raises:
+            JournalError: Nothing was written.
+        """
+        order_id = ids.order_id(self.journal_id, key)
+        with self._transaction():
+            known = self._read(order_id)
+            decision = decide(route=self._route(), known=known, exchange=exchange, epoch=epoch, spec=spec)
+            if isinstance(decision, CommitNew):
+                if known is None:
+                    hot.ADD_ORDER(self._db, **row_of_order(order_id, key, spec, now_s))
+                self._add_leg(order_id, key, decision, exchange, epoch, expiry_s, now_s)
+            elif isinstance(decision, CommitAgain):
+                self._commit_again(order_id, decision.number, epoch, expiry_s, now_s)
+            else:
+                return decision
+            self._event("intent", now_s, order_id=order_id, leg=decision.number, exchange=exchange, epoch=epoch)
+            order = self._read(order_id)
+        assert order is not None
+        return Committed(order=order)
+
+    def _add_leg(
+        self, order_id: str, key: OrderKey, new: CommitNew, exchange: str, epoch: int, expiry_s: float, now_s: float
+    ) -> None:
+        hot.ADD_LEG(
+            self._db,
+            order_id=order_id,
+            number=new.number,
+            exchange=exchange,
+            epoch=epoch,
+            wire_id=ids.wire_id(self.journal_id, key, new.number),
+            quantity=text(new.quantity),
+            state=LegState.INTENT.value,
+            committed_s=now_s,
+            expiry_s=expiry_s,
+            attempts=1,
+            exchange_order_id=None,
+            filled="0",
+            average_price=None,
+            reason_code=None,
+            reason_words=None,
+            native_code=None,
+            created_s=now_s,
+            updated_s=now_s,
+        )
+
+    def _commit_again(self, order_id: str, number: int, epoch: int, expiry_s: float, now_s: float) -> None:
+        hot.COMMIT_AGAIN(
+            self._db,
+            key_order=order_id,
+            key_leg=number,
+            state=LegState.INTENT.value,
+            epoch=epoch,
+            committed_s=now_s,
+            expiry_s=expiry_s,
+        )
+
+    def record(
+        self,
+        order_id: str,
+        number: int,
+        event: LegEvent,
+        *,
+        now_s: float,
+        filled: Decimal | None = None,
+        average_price: Decimal | None = None,
+        exchange_order_id: str | None = None,
+        code: str | None = None,
+        words: str | None = None,
+        native_code: str | None = None,
+    ) -> Recorded:
+        """Records what was learned of a leg.
+
+        Raises:
+            JournalError: Nothing was written.
+            KeyError: There is no such leg.
+        """
+        with self._transaction():
+            order = self._read(order_id)
+            if order is None or not 1 <= number <= len(order.legs):
+                raise KeyError(f"no leg {number} of order {order_id} in the journal")
+            old = order.legs[number - 1]
+            leg = Leg(state=old.state, quantity=old.quantity, filled=old.filled, average_price=old.average_price)
+            new = advance(leg, event, filled=filled, average_price=average_price)
+            if new is leg and (exchange_order_id is None or old.exchange_order_id is not None):
+                return Recorded(order=order, changed=False, sequence=0)
+            hot.ADVANCE_LEG(
+                self._db,
+                key_order=order_id,
+                key_leg=number,
+                state=new.state.value,
+                filled=text(new.filled),
+                average_price=text(new.average_price),
+                exchange_order_id=exchange_order_id or old.exchange_order_id,
+                reason_code=code,
+                reason_words=words,
+                native_code=native_code,
+                updated_s=now_s,
+            )
+            sequence = self._event(
+                event.value,
+                now_s,
+                order_id=order_id,
+                leg=number,
+                exchange=old.exchange,
+                epoch=old.epoch,
+                state=new.state.value,
+                filled=text(new.filled),
+                code=code,
+            )
+            view = self._read(order_id)
+        assert view is not None
+        return Recorded(order=view, changed=new is not leg, sequence=sequence, contradiction=new.contradiction)
+
+    def order(self, order_id: str) -> OrderView | None:
+        """One order by the router's id; None when the journal does not know it."""
+        with _translated(self._where):
+            return self._read(order_id)
+
+    def orders_in(
+        self, states: Sequence[LegState], *, exchange: str | None = None, strategy: str | None = None
+    ) -> tuple[OrderView, ...]:
+        """Orders with a leg in one of `states`, oldest first, of an exchange or a strategy where given."""
+        query = (
+            select(orders.c.order_id)
+            .join(legs)
+            .where(legs.c.state.in_([state.value for state in states]))
+            .group_by(orders.c.order_id)
+            .order_by(orders.c.created_s, orders.c.order_id)
+        )
+        if exchange is not None:
+            query = query.where(legs.c.exchange == exchange)
+        if strategy is not None:
+            query = query.where(orders.c.strategy == strategy)
+        found = [self.order(row.order_id) for row in self._all(query)]
+        return tuple(order for order in found if order is not None)
+
+    def open_orders(self, *, exchange: str | None = None, strategy: str | None = None) -> tuple[OrderView, ...]:
+        """Orders with a leg that is live or unproven."""
+        return self.orders_in(sorted(LIVE | UNPROVEN), exchange=exchange, strategy=strategy)
+
+    def counts(self) -> dict[str, int]:
+        """Legs by state."""
+        query = select(legs.c.state, func.count().label("n")).group_by(legs.c.state)
+        return {row.state: row.n for row in self._all(query)}
+
+    def oldest_unproven_s(self) -> float | None:
+        """When the oldest leg whose outcome nobody knows was committed; None when there is none."""
+        query = select(func.min(legs.c.committed_s).label("oldest")).where(legs.c.state.in_(sorted(UNPROVEN)))
+        return next((row.oldest for row in self._all(query)), None)
+
+    def attributed(self) -> tuple[OrderView, ...]:
+        """Every order with a leg that filled or may still: what positions are attributed to."""
+        query = (
+            select(orders.c.order_id)
+            .join(legs)
+            .where((legs.c.filled != "0") | legs.c.state.in_(sorted(LIVE | UNPROVEN)))
+            .group_by(orders.c.order_id)
+        )
+        found = [self.order(row.order_id) for row in self._all(query)]
+        return tuple(order for order in found if order is not None)
+
+    def _all(self, query: Select[Any]) -> Sequence[Any]:
+        with _translated(self._where), self._core() as core:
+            return core.execute(query).all()
+
+    # ------------------------------------------------------------------------------------------------ routes
+
+    def _route(self) -> Route:
+        row = hot.READ_ROUTE(self._db).fetchone()
+        return Route(epoch=0, exchange=None, since_s=0.0) if row is None else route_of(row)
+
+    def route(self) -> Route:
+        """Where orders go; epoch 0 and no exchange in a new journal."""
+        with _translated(self._where):
+            return self._route()
+
+    @contextmanager
+    def _durable_transaction(self) -> Iterator[None]:
+        self._synchronous(True)
+        try:
+            with self._transaction():
+                yield
+        finally:
+            self._synchronous(self._durability == "power")
+
+    def fence(self, now_s: float) -> Route:
+        """Begins a new epoch without an exchange: from here on nothing of an older epoch is committed."""
+        with self._durable_transaction():
+            epoch = self._route().epoch + 1
+            self._run(lambda core: core.execute(insert(routes).values(epoch=epoch, exchange=None, fenced_s=now_s)))
+            self._event("fence", now_s, epoch=epoch)
+        return Route(epoch=epoch, exchange=None, since_s=now_s)
+
+    def commit_route(self, epoch: int, exchange: str, now_s: float) -> Route:
+        """Gives the fenced epoch its exchange. Idempotent.
+
+        Raises:
+            StaleEpoch: Another epoch was fenced since, or this one was given to another exchange.
+        """
+        with self._durable_transaction():
+            now = self._route()
+            if now.epoch != epoch or now.exchange not in (None, exchange):
+                raise StaleEpoch(f"Epoch {epoch} cannot go to {exchange}: the journal's route is {now}.")
+            if now.exchange is None:
+                change = update(routes).where(routes.c.epoch == epoch).values(exchange=exchange, committed_s=now_s)
+                self._run(lambda core: core.execute(change))
+                self._event("route", now_s, exchange=exchange, epoch=epoch)
+            return self._route()
+
+    def _run(self, work: Callable[[Connection], Any]) -> None:
+        with self._core() as core:
+            work(core)
+
+    # ------------------------------------------------------------------------------------------------ switches
+
+    def save_switch(self, switch: Switch) -> None:
+        """Writes a switch into the history, replacing what was there for its epoch."""
+        body = _converter.dumps(switch)
+        with self._transaction():
+            found = self._db.execute("SELECT 1 FROM switches WHERE switch_id = ?", (switch.epoch,)).fetchone()
+            row = {"switch_id": switch.epoch, "body": body, "finished": switch.finished}
+            statement = update(switches).where(switches.c.switch_id == switch.epoch) if found else insert(switches)
+            self._run(lambda core: core.execute(statement.values(**row)))
+
+    def switches(self, *, unfinished: bool = False) -> tuple[Switch, ...]:
+        """The history, oldest first."""
+        query = select(switches.c.body).order_by(switches.c.switch_id)
+        if unfinished:
+            query = query.where(switches.c.finished.is_(False))
+        return tuple(_converter.loads(row.body, Switch) for row in self._all(query))
+
+    # ------------------------------------------------------------------------------------------------ events
+
+    def last_sequence(self) -> int:
+        """Of the newest event; 0 when there is none."""
+        return next((row.last or 0 for row in self._all(select(func.max(events.c.sequence).label("last")))), 0)
+
+    def changed_orders(self, after: int, strategy: str, limit: int = 1000) -> tuple[tuple[int, OrderView], ...]:
+        """Orders of a strategy with events after a sequence, each once with its last sequence, oldest first."""
+        query = (
+            select(events.c.order_id, func.max(events.c.sequence).label("last"))
+            .join(orders, orders.c.order_id == events.c.order_id)
+            .where(events.c.sequence > after, orders.c.strategy == strategy)
+            .group_by(events.c.order_id)
+            .order_by(func.max(events.c.sequence))
+            .limit(limit)
+        )
+        found = [(row.last, self.order(row.order_id)) for row in self._all(query)]
+        return tuple((last, order) for last, order in found if order is not None)

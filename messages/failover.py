@@ -1,0 +1,232 @@
+"""Routes, switching from one exchange to the next, pre-flight, and the history of switches."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from messages.base import Reply, Request
+from messages.health import HealthView
+from messages.positions import BookLine
+
+
+@frozen(kw_only=True)
+class Route:
+    """Where orders go.
+
+    Attributes:
+        epoch: Grows by one with each fence; what was committed under an older one is not committed after it.
+        exchange: None between the fence and the commit of a switch.
+        since_s: When it was committed.
+    """
+
+    epoch: int
+    exchange: str | None
+    since_s: float
+
+
+class RouterState(StrEnum):
+    """The state of the whole router; the words are the seed's."""
+
+    INITIALIZING = "initializing"
+    READY = "ready"
+    SWITCHING = "switching"
+    ERROR = "error"
+    STOPPED = "stopped"
+
+
+class SwitchResult(StrEnum):
+    """How a switch ended; `RUNNING` until it has."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@frozen(kw_only=True)
+class OrderLeft:
+    """An order of ours that may still be live on the exchange left behind."""
+
+    order_id: str
+    client_order_id: str
+    symbol: str
+    state: str
+    remaining: str
+
+
+@frozen(kw_only=True)
+class PositionLeft:
+    """A position that stays on the exchange left behind; quantity in base coin, signed."""
+
+    symbol: str
+    quantity: str
+
+
+@frozen(kw_only=True)
+class Switch:
+    """One entry of the failover history.
+
+    Attributes:
+        epoch: Of its fence, and of the route it committed.
+        to_exchange: None where no candidate passed.
+        reason: "Manual failover" when asked for; else the evidence.
+        steps: (step, seconds since the start) in order.
+        candidates_rejected: (exchange, why) in the order tried.
+        orders_cancelled: Router ids of orders of ours that were cancelled there with proof.
+        orders_left: May still be live there, and are told rather than hidden.
+        positions_left: As last read; `positions_read` False when the exchange did not answer.
+        finished: False while the old exchange is still being settled after the commit.
+    """
+
+    from_exchange: str | None
+    to_exchange: str | None
+    reason: str
+    at_s: float
+    epoch: int
+    result: SwitchResult
+    duration_s: float
+    steps: tuple[tuple[str, float], ...] = ()
+    candidates_rejected: tuple[tuple[str, str], ...] = ()
+    orders_cancelled: tuple[str, ...] = ()
+    orders_left: tuple[OrderLeft, ...] = ()
+    positions_left: tuple[PositionLeft, ...] = ()
+    positions_read: bool = False
+    finished: bool = True
+
+
+@frozen(kw_only=True)
+class NotRouted(Reply):
+    """The connector does not hold the committed route; `route` is what the journal says."""
+
+    route: Route
+
+
+@frozen(kw_only=True)
+class Subscribe:
+    """A session asks to be told: routes by the coordinator, order changes of its strategy by a connector.
+
+    Attributes:
+        session_id: Unique per session; a repeated subscription replaces the earlier one.
+    """
+
+    session_id: str
+    strategy: str
+
+
+@frozen(kw_only=True)
+class Unsubscribe:
+    """A session no longer wants to be told."""
+
+    session_id: str
+
+
+@frozen(kw_only=True)
+class RouteChanged:
+    """Coordinator to subscribers: on subscription and at every change."""
+
+    route: Route
+    state: RouterState
+
+
+@frozen(kw_only=True)
+class PreflightRequest(Request):
+    """Asks a connector whether trading could move to its exchange now.
+
+    Attributes:
+        symbols: Unified spellings that must be tradable there.
+    """
+
+    symbols: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class PreflightReply(Reply):
+    """Answers `PreflightRequest`; `problems` is empty when the exchange is ready."""
+
+    exchange: str
+    problems: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class SettleRequest(Request):
+    """Asks the connector of the exchange being left to resolve what is in doubt and cancel our open orders.
+
+    Attributes:
+        cancel: False to resolve only.
+    """
+
+    cancel: bool = True
+
+
+@frozen(kw_only=True)
+class SettleReply(Reply):
+    """Answers `SettleRequest`, at the latest at its deadline, with what is true by then."""
+
+    exchange: str
+    cancelled: tuple[str, ...]
+    left: tuple[OrderLeft, ...]
+
+
+@frozen(kw_only=True)
+class ManualFailover(Request):
+    """Asks the coordinator to move trading to an exchange."""
+
+    exchange: str
+
+
+@frozen(kw_only=True)
+class SwitchReply(Reply):
+    """Answers `ManualFailover` when the new route is committed."""
+
+    switch: Switch
+
+
+@frozen(kw_only=True)
+class GetStatus(Request):
+    """Asks the coordinator for the state of the router."""
+
+
+@frozen(kw_only=True)
+class ActorInfo:
+    """One supervised actor; `restarts` counts since the daemon's start."""
+
+    name: str
+    pid: int | None
+    restarts: int
+
+
+@frozen(kw_only=True)
+class StatusReply(Reply):
+    """Answers `GetStatus`.
+
+    Attributes:
+        words: Why the state is `error`; empty otherwise.
+        orders: Count of orders by state of the newest leg.
+        unknown_oldest_s: Age of the oldest order nobody can know yet; None when there is none.
+    """
+
+    state: RouterState
+    words: str
+    route: Route
+    primary_exchange: str
+    failover_exchanges: tuple[str, ...]
+    auto_failover: bool
+    health: tuple[HealthView, ...]
+    actors: tuple[ActorInfo, ...]
+    orders: dict[str, int]
+    unknown_oldest_s: float | None
+    book: tuple[BookLine, ...] = ()
+    at_s: float = field(default=0.0)
+
+
+@frozen(kw_only=True)
+class GetHistory(Request):
+    """Asks the coordinator for past switches."""
+
+
+@frozen(kw_only=True)
+class HistoryReply(Reply):
+    """Answers `GetHistory`, oldest first."""
+
+    switches: tuple[Switch, ...]

@@ -1,0 +1,289 @@
+"""Orders, their legs, and the requests about them.
+
+An *order* is what a strategy asked for, keyed (strategy, client_order_id). A *leg* is one placement of it on one
+exchange under one wire id. At most one leg of an order is live or unproven at any moment.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import frozen
+
+from messages.base import Reply, Request
+from messages.market import Symbol
+
+
+class Side(StrEnum):
+    """Which way the order trades."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    """How the price is found."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class TimeInForce(StrEnum):
+    """How long an order may rest: until cancelled, not at all, all-or-nothing now, or only if it rests."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+    POST_ONLY = "PostOnly"
+
+
+class LegState(StrEnum):
+    """What is known of one leg. The table of legal changes is `app.domain.leg_life`.
+
+    Attributes:
+        INTENT: Committed in the journal; may have been sent.
+        UNKNOWN: Sent, and the answer proves neither execution nor its absence.
+        OPEN: The exchange has it, nothing filled.
+        PARTIALLY_FILLED: The exchange has it, part filled, the rest resting.
+        FILLED: All filled.
+        CANCELLED: Cancelled; what had filled before stays filled.
+        EXPIRED: Ended by its time in force.
+        REFUSED: The exchange, or the router on its behalf, refused it by a code; nothing filled.
+        ABSENT: Proven never to have executed, and never to: not sent, expired unseen, or turned away for now.
+    """
+
+    INTENT = "intent"
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    ABSENT = "absent"
+
+
+@frozen(kw_only=True)
+class OrderKey:
+    """What identifies an order for its owner.
+
+    Attributes:
+        strategy: Name of the strategy, a namespace for ids.
+        client_order_id: The caller's id within it.
+    """
+
+    strategy: str
+    client_order_id: str
+
+
+@frozen(kw_only=True)
+class OrderSpec:
+    """What was asked for.
+
+    Attributes:
+        quantity: In base coin, above zero.
+        price: In quote coin; None for a market order.
+        take_profit: Trigger price that closes in profit, attached where the exchange can.
+        stop_loss: Trigger price that closes at a loss, likewise.
+    """
+
+    symbol: Symbol
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    reduce_only: bool = False
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+
+
+@frozen(kw_only=True)
+class LegView:
+    """One leg as the journal knows it.
+
+    Attributes:
+        number: 1 for the first leg of the order.
+        epoch: The route's epoch under which it was committed.
+        wire_id: The client order id the exchange sees.
+        committed_s: When it was last committed for sending.
+        expiry_s: Until when the exchange may begin to execute it.
+        reason_code: Why it was refused or is absent: a stable identifier; `native_code` is the exchange's own.
+        attempts: How often it was committed for sending; more than 1 only after proven absence.
+        filled: Base coin proven filled.
+        average_price: Of what filled; None where nothing has, or the exchange has not said.
+    """
+
+    number: int
+    exchange: str
+    epoch: int
+    wire_id: str
+    quantity: Decimal
+    state: LegState
+    committed_s: float
+    expiry_s: float
+    attempts: int
+    exchange_order_id: str | None
+    filled: Decimal
+    average_price: Decimal | None
+    reason_code: str | None
+    reason_words: str | None
+    native_code: str | None
+    created_s: float
+    updated_s: float
+
+
+@frozen(kw_only=True)
+class OrderView:
+    """One order as the journal knows it, with every leg it has had.
+
+    Attributes:
+        order_id: The router's id, valid for life.
+        legs: By number, the newest last; empty only while nothing was committed.
+    """
+
+    order_id: str
+    key: OrderKey
+    spec: OrderSpec
+    legs: tuple[LegView, ...]
+    created_s: float
+
+    @property
+    def leg(self) -> LegView | None:
+        """The newest leg."""
+        return self.legs[-1] if self.legs else None
+
+    @property
+    def filled(self) -> Decimal:
+        """Base coin proven filled, over all legs."""
+        return sum((leg.filled for leg in self.legs), Decimal(0))
+
+
+@frozen(kw_only=True)
+class PlaceOrder(Request):
+    """Asks a connector to place an order; sending it again, to any connector, never places it twice.
+
+    Attributes:
+        epoch: Of the route the asker holds; a connector of another epoch answers `NotRouted`.
+    """
+
+    epoch: int
+    key: OrderKey
+    spec: OrderSpec
+
+
+@frozen(kw_only=True)
+class CancelOrder(Request):
+    """Asks for an order to be cancelled, wherever it lives now.
+
+    Attributes:
+        order_id: The router's id.
+    """
+
+    strategy: str
+    order_id: str
+
+
+@frozen(kw_only=True)
+class GetOrder(Request):
+    """Asks for one order, by the router's id or, where that is None, by client order id."""
+
+    strategy: str
+    order_id: str | None
+    client_order_id: str | None = None
+
+
+@frozen(kw_only=True)
+class GetOpenOrders(Request):
+    """Asks for the orders of a strategy that are, or may be, live on any exchange."""
+
+    strategy: str
+    symbol: Symbol | None = None
+
+
+@frozen(kw_only=True)
+class OrderAccepted(Reply):
+    """The exchange has, or had, the order: there is evidence from the exchange itself."""
+
+    order: OrderView
+
+
+@frozen(kw_only=True)
+class OrderRefused(Reply):
+    """The order was refused for good; nothing executed.
+
+    Attributes:
+        code: Stable identifier.
+        native_code: The exchange's own code; None where the router refused before sending.
+        order: None where nothing was ever committed.
+    """
+
+    code: str
+    words: str
+    native_code: str | None = None
+    order: OrderView | None = None
+
+
+@frozen(kw_only=True)
+class OrderNotExecuted(Reply):
+    """Proven not to have executed, and worth another try under the same id, here or on another exchange.
+
+    Attributes:
+        retry_after_s: Seconds the exchange asked us to wait; None where it did not.
+    """
+
+    code: str
+    words: str
+    native_code: str | None = None
+    retry_after_s: float | None = None
+    order: OrderView | None = None
+
+
+@frozen(kw_only=True)
+class OrderPending(Reply):
+    """Nobody can know yet whether the order executed; it is being resolved. Ask again under the same id."""
+
+    order: OrderView
+
+
+@frozen(kw_only=True)
+class OrderReply(Reply):
+    """Answers `GetOrder` and a carried out `CancelOrder`."""
+
+    order: OrderView
+
+
+@frozen(kw_only=True)
+class OrdersReply(Reply):
+    """Answers `GetOpenOrders`."""
+
+    orders: tuple[OrderView, ...]
+
+
+@frozen(kw_only=True)
+class LivesElsewhere(Reply):
+    """The order's live leg is on another exchange: ask the connector of that one."""
+
+    exchange: str
+
+
+@frozen(kw_only=True)
+class OrderChanged:
+    """Told to the sessions of the order's strategy whenever the state or the filled quantity of a leg changes.
+
+    Attributes:
+        sequence: Of the journal's event; grows, and a session drops what it has seen.
+    """
+
+    sequence: int
+    order: OrderView
+
+
+PlaceReply = OrderAccepted | OrderRefused | OrderNotExecuted | OrderPending
+"""What a connector may answer to `PlaceOrder`, besides `NotRouted` and `Failed`."""
+
+LIVE_OR_UNPROVEN = frozenset(
+    {LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED}
+)
+"""States in which a leg may still fill: an order has at most one such leg (invariant I1)."""
