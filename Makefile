@@ -1,0 +1,57 @@
+# Every target sets up what it needs: a virtual environment from the first Python >= 3.11 found, the pinned dependencies,
+# this project in editable form. `make test PYTHON=python3.13 VENV=.venv313` uses another one.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.order-router-installed
+# The first interpreter that runs and is new enough: a name may be there and still not start (pyenv's shims).
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
+	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$name"; break; fi; done)
+CODE := $(wildcard actors messages app supervisor.py examples tests benchmarks)
+ARGS ?=
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## set up the environment only
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@if [[ -z "$(PYTHON)" ]]; then echo "no Python >= 3.11 found; name one with PYTHON=..." >&2; exit 69; fi
+	@[[ -x "$(BIN)/python" ]] || "$(PYTHON)" -m venv "$(VENV)"
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	@touch "$(STAMP)"
+
+demo: $(STAMP) ## an exchange dies under a trading strategy, and nothing is lost (ARGS="--json", ...)
+	@"$(BIN)/order-router" demo $(ARGS)
+
+test: $(STAMP) ## the test suite (ARGS="-m slow", "-k name", ...)
+	@timeout --kill-after=10 3600 "$(BIN)/python" -m pytest $(ARGS)
+
+bench: $(STAMP) ## measure against the baselines
+	@timeout --kill-after=10 1800 "$(BIN)/python" -m benchmarks $(ARGS)
+
+fuzz: $(STAMP) ## the whole router in simulated time under chosen and random faults
+	@timeout --kill-after=10 3600 "$(BIN)/order-router" fuzz $(ARGS)
+
+lint: $(STAMP) ## style and likely mistakes
+	@"$(BIN)/ruff" check $(CODE)
+	@"$(BIN)/ruff" format --check $(CODE)
+
+types: $(STAMP) ## mypy --strict, then pyright
+	@"$(BIN)/mypy" $(CODE)
+	@"$(BIN)/pyright" $(CODE)
+
+layers: $(STAMP) ## who may import whom
+	@"$(BIN)/lint-imports"
+	@if grep -nHE '^\s*(from|import)\s+(ccxt|app\.(core|cli|web|launcher|bootstrap|simulator|fuzz))\b' supervisor.py; then \
+		echo "supervisor.py imports from above it, or a room that only the command line may use" >&2; exit 1; fi
+
+clean: ## remove the environment and every cache
+	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup demo test bench fuzz lint types layers clean
