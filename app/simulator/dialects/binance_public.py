@@ -1,0 +1,131 @@
+"""Binance USDⓈ-M futures: endpoints that need no key (markets, time, status, prices, book)."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Route
+from app.simulator.dialects.binance_bodies import PRECISION, amount, fixed, symbol_info
+from app.simulator.dialects.binance_params import need
+from app.simulator.dialects.wire import Answer, int_or_none, json_answer
+from app.simulator.model import ZERO, MarketSpec
+
+DEPTH_LEVELS = 20
+"""Levels shown at most on each side, one tick apart: the simulated book is a price with a spread, not a queue."""
+DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
+
+
+class PublicApi:
+    """The public endpoints over one dialect's engine."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._engine = dialect.engine
+
+    def routes(self) -> Sequence[Route]:
+        """GET endpoints; none is private."""
+        table: tuple[tuple[str, Call, Callable[[Context], Answer]], ...] = (
+            ("/fapi/v1/ping", Call.STATUS, lambda _: json_answer({})),
+            ("/sapi/v1/system/status", Call.STATUS, lambda _: json_answer({"status": 0, "msg": "normal"})),
+            ("/fapi/v1/time", Call.TIME, lambda ctx: json_answer({"serverTime": ctx.now_ms})),
+            ("/fapi/v1/exchangeInfo", Call.MARKETS, self._info),
+            ("/fapi/v1/ticker/24hr", Call.TICKER, lambda ctx: self._each(ctx, self._day)),
+            ("/fapi/v1/ticker/price", Call.TICKER, lambda ctx: self._each(ctx, self._last)),
+            ("/fapi/v1/ticker/bookTicker", Call.TICKER, lambda ctx: self._each(ctx, self._best)),
+            ("/fapi/v1/premiumIndex", Call.TICKER, lambda ctx: self._each(ctx, self._mark)),
+            ("/fapi/v1/depth", Call.BOOK, self._depth),
+        )
+        return [Route(method="GET", path=path, call=call, handler=do, private=False) for path, call, do in table]
+
+    def _info(self, ctx: Context) -> Answer:
+        return json_answer(
+            {
+                "timezone": "UTC",
+                "serverTime": ctx.now_ms,
+                "futuresType": "U_MARGINED",
+                "rateLimits": [
+                    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400},
+                    {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},
+                    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300},
+                ],
+                "exchangeFilters": [],
+                "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
+                "symbols": [symbol_info(m) for m in self._engine.markets.values()],
+            }
+        )
+
+    def _each(self, ctx: Context, one: Callable[[MarketSpec, int], dict[str, object]]) -> Answer:
+        """One market's body when `symbol` is given, else a list of all."""
+        if ctx.params.get("symbol"):
+            return json_answer(one(self._dialect.market_of(ctx.params["symbol"]), ctx.now_ms))
+        return json_answer([one(m, ctx.now_ms) for m in self._engine.markets.values()])
+
+    def _price(self, market: MarketSpec, price: Decimal) -> str:
+        return fixed(price, PRECISION[market.native][0])
+
+    def _day(self, market: MarketSpec, now_ms: int) -> dict[str, object]:
+        price = self._price(market, self._engine.prices[market.symbol])
+        return {
+            "symbol": market.native,
+            "priceChange": self._price(market, ZERO),
+            "priceChangePercent": "0.000",
+            "weightedAvgPrice": price,
+            "lastPrice": price,
+            "lastQty": fixed(market.min_qty, PRECISION[market.native][1]),
+            "openPrice": price,
+            "highPrice": price,
+            "lowPrice": price,
+            "volume": fixed(ZERO, PRECISION[market.native][1]),
+            "quoteVolume": "0.00",
+            "openTime": now_ms - 86_400_000,
+            "closeTime": now_ms,
+            "firstId": 1,
+            "lastId": 1,
+            "count": 1,
+        }
+
+    def _last(self, market: MarketSpec, now_ms: int) -> dict[str, object]:
+        price = self._price(market, self._engine.prices[market.symbol])
+        return {"symbol": market.native, "price": price, "time": now_ms}
+
+    def _best(self, market: MarketSpec, now_ms: int) -> dict[str, object]:
+        size = fixed(market.min_qty * 1000, PRECISION[market.native][1])
+        return {
+            "symbol": market.native,
+            "bidPrice": self._price(market, self._engine.bid(market.symbol)),
+            "bidQty": size,
+            "askPrice": self._price(market, self._engine.ask(market.symbol)),
+            "askQty": size,
+            "time": now_ms,
+            "lastUpdateId": now_ms,
+        }
+
+    def _mark(self, market: MarketSpec, now_ms: int) -> dict[str, object]:
+        price = amount(self._engine.prices[market.symbol])
+        return {
+            "symbol": market.native,
+            "markPrice": price,
+            "indexPrice": price,
+            "estimatedSettlePrice": price,
+            "lastFundingRate": "0.00010000",
+            "interestRate": "0.00010000",
+            "nextFundingTime": now_ms - now_ms % 28_800_000 + 28_800_000,
+            "time": now_ms,
+        }
+
+    def _depth(self, ctx: Context) -> Answer:
+        market = self._dialect.market_of(need(ctx, "symbol"))
+        limit = int_or_none(ctx.params.get("limit", "500"))
+        if limit not in DEPTH_LIMITS:
+            raise NativeError(-4021, f"{ctx.params.get('limit')} is not valid depth limit.")
+        size = fixed(market.min_qty * 1000, PRECISION[market.native][1])
+        bid, ask = self._engine.bid(market.symbol), self._engine.ask(market.symbol)
+        levels = range(min(limit, DEPTH_LEVELS))
+        return json_answer(
+            {
+                "lastUpdateId": ctx.now_ms,
+                "E": ctx.now_ms,
+                "T": ctx.now_ms,
+                "bids": [[self._price(market, bid - n * market.tick), size] for n in levels],
+                "asks": [[self._price(market, ask + n * market.tick), size] for n in levels],
+            }
+        )
