@@ -353,6 +353,7 @@ class Engine(OrderStore):
             ts_ms=now_ms,
         )
         self.fills.append(fill)
+        order.last_fill = fill
         if not order.remaining:
             del self._open[order.symbol][order.order_id]
         self._drop_reduce_only(order.symbol, now_ms)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 ZERO = Decimal(0)
 
@@ -169,7 +169,7 @@ class NewOrder:
     tag: str = ""
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False)
 class Order:
     """An order the engine has accepted. Mutable, and changed by the engine only; dialects read it."""
 
@@ -196,6 +196,7 @@ class Order:
     fee: Decimal = ZERO
     triggered: bool = False
     close_reason: str = ""
+    last_fill: "Fill | None" = field(default=None, repr=False)
 
     @property
     def remaining(self) -> Decimal:
