@@ -116,7 +116,7 @@ class MarketSpec:
         tick: price step.
         step: quantity step in base coin.
         min_qty, max_qty: bounds of an order's quantity in base coin.
-        min_notional: least quantity × price in the settlement coin; 0 for none. Not asked of reduce-only orders.
+        min_notional: least quantity times price in the settlement coin; 0 for none. Not asked of reduce-only orders.
         contract_size: base coin in a contract: what the dialect divides by. The engine never uses it.
         max_leverage: highest leverage that can be set.
     """
