@@ -1,8 +1,8 @@
 """Run simulated exchanges in the foreground: to serve until told to stop, or to run one command under them.
 
 Under a command, a configuration that names the exchanges is written to a temporary folder and ORDER_ROUTER_CONFIG
-points to it, so that a bot's own code trades on them unchanged. Nothing outlives this process: the command dies with it even
-when it is killed (PR_SET_PDEATHSIG), and what the command left behind is ended (this process is its subreaper).
+points to it, so that a bot's own code trades on them unchanged. Nothing outlives this process: the command dies with it
+even when it is killed (PR_SET_PDEATHSIG), and what the command left behind is ended (this process is its subreaper).
 """
 
 import asyncio
