@@ -248,19 +248,18 @@ class Engine(OrderStore):
             raise Refusal(
                 Reason.WOULD_TRIGGER, f"The trigger {new.trigger.price} is passed already.", symbol=new.symbol
             )
-        if new.reduce_only:
-            # A reduce-only trigger may be left before its position exists; it is looked at when it is set off.
-            if new.trigger is None and self.ledger.position(new.symbol).qty * new.side.sign >= 0:
-                raise Refusal(Reason.REDUCE_ONLY, "There is no position to reduce.", symbol=new.symbol)
-            return
-        if new.trigger is None:
-            if crosses and new.tif is Tif.POST_ONLY and self.rules.refuse_crossing_post_only:
-                raise Refusal(Reason.POST_ONLY_WOULD_CROSS, "The post-only order would take.", symbol=new.symbol)
-            if not crosses and new.tif in (Tif.IOC, Tif.FOK) and self.rules.refuse_unfillable_ioc:
-                raise Refusal(Reason.WOULD_NOT_FILL, "The order would not fill.", symbol=new.symbol)
-            price = new.price if new.price is not None else self._touch(new.symbol, new.side)
-            if self.ledger.lacks_margin(new.symbol, new.side, (new.qty if qty is None else qty) * price):
-                raise Refusal(Reason.INSUFFICIENT_MARGIN, "The margin available is too small.", symbol=new.symbol)
+        if new.trigger is not None:
+            return  # margin, and of a reduce-only one the position, are looked at when it is set off
+        if new.reduce_only and self.ledger.position(new.symbol).qty * new.side.sign >= 0:
+            raise Refusal(Reason.REDUCE_ONLY, "There is no position to reduce.", symbol=new.symbol)
+        if crosses and new.tif is Tif.POST_ONLY and self.rules.refuse_crossing_post_only:
+            raise Refusal(Reason.POST_ONLY_WOULD_CROSS, "The post-only order would take.", symbol=new.symbol)
+        if not crosses and new.tif in (Tif.IOC, Tif.FOK) and self.rules.refuse_unfillable_ioc:
+            raise Refusal(Reason.WOULD_NOT_FILL, "The order would not fill.", symbol=new.symbol)
+        price = new.price if new.price is not None else self._touch(new.symbol, new.side)
+        notional = (new.qty if qty is None else qty) * price
+        if not new.reduce_only and self.ledger.lacks_margin(new.symbol, new.side, notional):
+            raise Refusal(Reason.INSUFFICIENT_MARGIN, "The margin available is too small.", symbol=new.symbol)
 
     # ---- matching ---------------------------------------------------------------------------------------------------
 
