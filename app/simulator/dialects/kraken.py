@@ -1,0 +1,189 @@
+"""Kraken Futures (ccxt `krakenfutures`): gateway, markets and status words.
+
+Source of the rules: docs.kraken.com, Futures REST API. What a client must reckon with here:
+
+- Two kinds of refusal: a request that is wrong altogether is {"result": "error", "error": …}; an order that was looked
+  at and not placed is a SUCCESS whose `sendStatus.status` says why ("invalidSize", "wouldNotReducePosition", …).
+- `processBefore` is looked at on arrival and again by the matching engine. An order past it has the status
+  "wouldProcessAfterSpecifiedTime" and no order id; ccxt knows no such status and returns an order without an id.
+- A client order id is unique among OPEN orders only.
+- /orders/status forgets an order five seconds after it closed; see `kraken_history` for what is told later.
+- Requests carry their parameters in the query, also POST and PUT; only /batchorder has a body.
+
+The endpoints: `kraken_orders`, `kraken_account` (with market data), `kraken_history`.
+
+Linear ("flexible futures") perpetuals, settled in USD, contract size 1.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import ClassVar
+
+from app.simulator.dialects.base import Call, Context, Credentials, Dialect, Matched, NativeError, Request, Route
+from app.simulator.dialects.kraken_account import AccountApi
+from app.simulator.dialects.kraken_bodies import V3, iso
+from app.simulator.dialects.kraken_history import HistoryApi
+from app.simulator.dialects.kraken_orders import OrdersApi, not_placed
+from app.simulator.dialects.kraken_params import batch_of, time_ms
+from app.simulator.dialects.wire import Answer, BadNumber, hmac_bytes, json_answer, same
+from app.simulator.engine import Engine
+from app.simulator.model import EngineRules, MarketSpec, Reason
+
+BATCH = f"{V3}/batchorder"
+_LATE_STATUS = {f"{V3}/sendorder": "sendStatus", f"{V3}/editorder": "editStatus"}
+"""Requests that word an expired `processBefore` as the status of an order."""
+
+
+def _market(base: str, native: str, reference: str, tick: str, step: str, max_qty: str) -> MarketSpec:
+    return MarketSpec(
+        symbol=f"{base}/USD:USD",
+        native=native,
+        base=base,
+        settle="USD",
+        price=Decimal(reference),
+        tick=Decimal(tick),
+        step=Decimal(step),
+        min_qty=Decimal(step),
+        max_qty=Decimal(max_qty),
+        max_leverage=Decimal(50),
+    )
+
+
+class Kraken(Dialect):
+    """Kraken Futures, multi-collateral account, one-way positions."""
+
+    name = "kraken"
+    ccxt_id = "krakenfutures"
+    engine_enforces_expiry = True
+    default_credentials = Credentials(
+        api_key="sim-kraken-key", secret=base64.b64encode(b"sim-kraken-secret").decode("ascii")
+    )
+    refusals: ClassVar = {
+        Reason.UNKNOWN_SYMBOL: ("invalidArgument: symbol", ""),
+        Reason.BAD_QTY: ("invalidSize", ""),
+        Reason.QTY_OFF_STEP: ("invalidSize", ""),
+        Reason.QTY_TOO_SMALL: ("invalidSize", ""),
+        Reason.QTY_TOO_LARGE: ("maxPositionViolation", ""),
+        Reason.BAD_PRICE: ("invalidPrice", ""),
+        Reason.PRICE_OFF_TICK: ("invalidPrice", ""),
+        Reason.NOTIONAL_TOO_SMALL: ("tooManySmallOrders", ""),
+        Reason.BAD_TAKE_PROFIT: ("invalidPrice", ""),
+        Reason.BAD_STOP_LOSS: ("invalidPrice", ""),
+        Reason.WOULD_TRIGGER: ("invalidPrice", ""),
+        Reason.DUPLICATE_CLIENT_ID: ("clientOrderIdAlreadyExist", ""),
+        Reason.UNKNOWN_ORDER: ("notFound", ""),
+        Reason.ORDER_CLOSED: ("notFound", ""),
+        Reason.REDUCE_ONLY: ("wouldNotReducePosition", ""),
+        Reason.INSUFFICIENT_MARGIN: ("insufficientAvailableFunds", ""),
+        Reason.POST_ONLY_WOULD_CROSS: ("postWouldExecute", ""),
+        Reason.WOULD_NOT_FILL: ("iocWouldNotExecute", ""),
+        Reason.NOTHING_TO_AMEND: ("invalidArgument", ""),
+        Reason.BAD_LEVERAGE: ("invalidArgument: maxLeverage", ""),
+        Reason.EXPIRED: ("wouldProcessAfterSpecifiedTime", ""),
+        Reason.ENGINE_FULL: ("tooManyOrders", ""),
+    }
+
+    def __init__(self, engine: Engine, credentials: Credentials) -> None:
+        self._orders = OrdersApi(self, engine)
+        super().__init__(engine, credentials)
+        batch = self._exact["POST", BATCH]
+        self._batch_cancel = Route(method="POST", path=BATCH, call=Call.CANCEL, handler=batch.handler)
+
+    @classmethod
+    def markets(cls) -> Sequence[MarketSpec]:
+        """BTC (XBT), ETH, SOL and XRP perpetuals in Kraken's steps."""
+        return (
+            _market("BTC", "PF_XBTUSD", "27000", "1", "0.0001", "5000"),
+            _market("ETH", "PF_ETHUSD", "1800", "0.1", "0.001", "50000"),
+            _market("SOL", "PF_SOLUSD", "30", "0.01", "0.01", "1000000"),
+            _market("XRP", "PF_XRPUSD", "0.5", "0.00001", "1", "50000000"),
+        )
+
+    @classmethod
+    def rules(cls) -> EngineRules:
+        """UUIDs; client ids unique among open orders; what would take or would not fill is refused."""
+        return EngineRules(
+            settle="USD",
+            client_id_scope="open",
+            refuse_crossing_post_only=True,
+            refuse_unfillable_ioc=True,
+            order_id=lambda n: f"{n:08x}-0bde-4000-8000-0000000000a1",
+            trade_id=lambda n: f"{n:08x}-0f11-4000-8000-0000000000f1",
+            leverage=Decimal(50),
+        )
+
+    def routes(self) -> Sequence[Route]:
+        """The trading API and the history API."""
+        history = HistoryApi(self.engine, self._orders.rejected)
+        return [*self._orders.routes(), *AccountApi(self).routes(), *history.routes()]
+
+    # ---- gateway ----------------------------------------------------------------------------------------------------
+
+    def match(self, request: Request) -> Matched | None:
+        """A batch that only cancels is a cancel."""
+        matched = super().match(request)
+        if matched is not None and matched.route.path == BATCH:
+            found = batch_of(request)
+            if found and all(i.get("order") == "cancel" for i in found):
+                return Matched(route=self._batch_cancel, path_args={})
+        return matched
+
+    def authenticate(self, request: Request, now_ms: int) -> None:
+        """Key and signature, then `processBefore` of a request that changes an order."""
+        key, given = request.headers.get("apikey", ""), request.headers.get("authent", "")
+        signed_path = request.path.removeprefix("/derivatives")
+        message = request.raw_query + request.body.decode("utf-8", "replace")
+        message += request.headers.get("nonce", "") + signed_path
+        secret = base64.b64decode(self.credentials.secret)
+        digest = hmac_bytes(secret, hashlib.sha256(message.encode()).digest(), "sha512")
+        if not same(key, self.credentials.api_key) or not same(given, base64.b64encode(digest).decode("ascii")):
+            history = request.path.startswith("/api/history")
+            raise NativeError("authenticationError", "", status=401 if history else 200)
+        try:
+            expiry = self.expiry_ms(request)
+        except ValueError as error:
+            raise NativeError("invalidArgument: processBefore", "") from error
+        if expiry is not None and now_ms > expiry and request.path != BATCH:
+            raise NativeError("wouldProcessAfterSpecifiedTime", "")
+
+    def expiry_ms(self, request: Request) -> int | None:
+        """`processBefore`. Raises ValueError (the gateway has refused it by then) when it is no time."""
+        raw = request.params.get("processBefore")
+        return None if not raw else time_ms(raw)
+
+    def error_answer(self, error: NativeError, request: Request, now_ms: int) -> Answer:
+        """An order past its time is a success with a status; everything else is {"result": "error"}."""
+        status = _LATE_STATUS.get(request.path)
+        if error.code == "wouldProcessAfterSpecifiedTime" and status is not None:
+            late = {status: not_placed(str(error.code), now_ms)}
+            return json_answer({"result": "success", **late, "serverTime": iso(now_ms)})
+        if isinstance(error.data, list):
+            body: dict[str, object] = {"status": error.words, "result": "error", "errors": error.data}
+        else:
+            body = {"result": "error", "error": str(error.code)}
+        return json_answer({**body, "serverTime": iso(now_ms)}, status=error.status or 200)
+
+    def unknown_path(self, request: Request) -> Answer:
+        """{"result": "error", "error": "notFound"} with HTTP 404."""
+        return json_answer({"result": "error", "error": "notFound"}, status=404)
+
+    def native_symbol_of(self, request: Request) -> str | None:
+        """`symbol` in upper case; of a batch that of its first instruction."""
+        first = next(iter(batch_of(request)), {}) if request.path == BATCH else request.params
+        symbol = first.get("symbol")
+        return symbol.upper() if symbol else None
+
+    def client_order_id_of(self, request: Request) -> str | None:
+        """`cliOrdId`; of a batch that of its first instruction; of a look-up `cliOrdIds`."""
+        first = next(iter(batch_of(request)), {}) if request.path == BATCH else request.params
+        return first.get("cliOrdId") or first.get("cliOrdIds")
+
+    def bad_number(self, error: BadNumber, ctx: Context) -> NativeError:
+        """A parameter that is no number makes the whole request invalid."""
+        return NativeError("invalidArgument", "")
+
+    def market_of(self, native: str | None) -> MarketSpec:
+        """The market of a name in either case."""
+        return super().market_of((native or "").upper())
