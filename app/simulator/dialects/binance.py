@@ -261,11 +261,18 @@ class Binance(Dialect):
         if (new.price - touch) * new.side.sign < 0:
             raise Refusal(Reason.WOULD_NOT_FILL, "The order would not fill.", symbol=new.symbol)
 
+    def _refuse_expired(self, ctx: Context) -> None:
+        """The engine's look at the expiry when amending and cancelling; for placing `Engine.place` does it."""
+        expiry = self.expiry_ms(ctx.request)
+        if expiry is not None and ctx.now_ms > expiry:
+            raise Refusal(Reason.EXPIRED, f"The request expired {ctx.now_ms - expiry} ms ago.")
+
     def _amend(self, ctx: Context) -> Answer:
         """A limit order's quantity and price; both must be sent."""
         market = self.market_of(need(ctx, "symbol"))
         order_id, client = ids(ctx, "orderId", "origClientOrderId")
         qty, limit = quantity(ctx, market), price(ctx, market)
+        self._refuse_expired(ctx)
         order = self.engine.find(ctx.now_ms, order_id=order_id, client_order_id=client, symbol=market.symbol)
         if order is not None and order.status.is_open and (order.qty, order.price) == (qty, limit):
             raise Refusal(Reason.NOTHING_TO_AMEND, "The amendment changes nothing.", order=order)
@@ -277,6 +284,7 @@ class Binance(Dialect):
     def _cancel(self, ctx: Context) -> Answer:
         market = self.market_of(need(ctx, "symbol"))
         order_id, client = ids(ctx, "orderId", "origClientOrderId")
+        self._refuse_expired(ctx)
         known = self.engine.find(ALL_VISIBLE_MS, order_id=order_id, client_order_id=client, symbol=market.symbol)
         if known is not None and not is_regular(known):
             raise Refusal(Reason.UNKNOWN_ORDER, "Conditional orders have an endpoint of their own.", order=known)
@@ -285,6 +293,7 @@ class Binance(Dialect):
 
     def _cancel_all(self, ctx: Context) -> Answer:
         market = self.market_of(need(ctx, "symbol"))
+        self._refuse_expired(ctx)
         for order in self.engine.open_orders(ALL_VISIBLE_MS, symbol=market.symbol):
             if is_regular(order):
                 self.engine.cancel(ctx.now_ms, order_id=order.order_id)
