@@ -1,0 +1,240 @@
+"""The real ccxt client, fitted so that what happened on the wire is known exactly.
+
+ccxt tells what happened by exceptions that lose what matters: whether anything was sent, what the exchange's answer
+was. So each exchange's class is extended, through hooks ccxt itself calls, to write a `Trace` of the request under way:
+
+- whether a connection was had for it (without one, nothing can have arrived);
+- the answer's status, headers and parsed body;
+- the transport, so that a request given up is torn down at once and cannot be delivered late by our own kernel.
+
+It also signs with the host's anchored clock plus the exchange's measured offset, pins the signed timestamp of a
+placement to when it was committed, and passes numbers through as the exact strings they were given as (ccxt would
+round them).
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+import certifi
+from attrs import define, frozen
+
+from app.exchanges.clock_offset import ClockOffset
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from app.exchanges.settings import Credentials, ExchangeSettings
+
+KEEPALIVE_S = 20.0
+"""An idle connection is kept this long: less than any exchange's own limit, so that we close first and a placement
+does not meet a connection the exchange is just closing."""
+
+type_client = Any
+"""A ccxt client: ccxt ships no usable types."""
+
+
+@frozen(kw_only=True)
+class Pin:
+    """When a placement was committed and when it expires, by the EXCHANGE's clock, in Unix milliseconds."""
+
+    signed_ms: int
+    expires_ms: int
+
+    @property
+    def window_ms(self) -> int:
+        """From signing to expiry, at least 1."""
+        return max(1, self.expires_ms - self.signed_ms)
+
+
+@define
+class Trace:
+    """What happened to the newest request of one call.
+
+    Attributes:
+        sent: A connection was had for it.
+        status: Of the answer; None while there is none.
+        answer: The parsed JSON of the answer; None where it was none.
+    """
+
+    pin: Pin | None = None
+    sent: bool = False
+    status: int | None = None
+    answer: Any = None
+    headers: Mapping[str, str] | None = None
+    transport: asyncio.Transport | None = None
+
+    def begin(self) -> None:
+        """A new request begins."""
+        self.sent, self.status, self.answer, self.headers, self.transport = False, None, None, None, None
+
+    def tear_down(self) -> None:
+        """Ends the connection without delivering what our kernel may still hold of the request."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+TRACE: ContextVar[Trace | None] = ContextVar("TRACE", default=None)
+"""The trace of the call the running task carries out."""
+
+
+class Signer(Protocol):
+    """What a profile adds to a signature."""
+
+    def sign_pinned(self, client: type_client, sign: Callable[[], dict[str, Any]], pin: Pin) -> dict[str, Any]:
+        """Signs a placement so that the exchange refuses it after its expiry."""
+
+
+class _Fitted:
+    """Goes before a ccxt class in the order of resolution; every method overrides one ccxt calls by itself."""
+
+    router_clock: Callable[[], float]
+    router_offset: ClockOffset
+    router_profile: Signer
+
+    def milliseconds(self) -> int:
+        trace = TRACE.get()
+        if trace is not None and trace.pin is not None:
+            return trace.pin.signed_ms
+        return int((self.router_clock() + self.router_offset.value_s) * 1000)
+
+    def sign(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        def plainly() -> dict[str, Any]:
+            signed: dict[str, Any] = super(_Fitted, self).sign(*args, **kwargs)  # type: ignore[misc]
+            return signed
+
+        trace = TRACE.get()
+        if trace is None or trace.pin is None:
+            return plainly()
+        return self.router_profile.sign_pinned(self, plainly, trace.pin)
+
+    async def fetch(self, *args: Any, **kwargs: Any) -> Any:
+        trace = TRACE.get()
+        if trace is not None:
+            trace.begin()
+        return await super().fetch(*args, **kwargs)  # type: ignore[misc]
+
+    def on_rest_response(
+        self, code: int, reason: str, url: str, method: str, response_headers: Any, response_body: str, *rest: Any
+    ) -> str:
+        trace = TRACE.get()
+        if trace is not None:
+            trace.status, trace.headers = code, response_headers
+        return response_body.strip()
+
+    def parse_json(self, http_response: str) -> Any:
+        parsed = super().parse_json(http_response)  # type: ignore[misc]
+        trace = TRACE.get()
+        if trace is not None:
+            trace.answer = parsed
+        return parsed
+
+    def amount_to_precision(self, symbol: str, amount: Any) -> Any:
+        # Ours come as strings, checked to be on step already; ccxt would truncate what it cannot represent.
+        return amount if isinstance(amount, str) else super().amount_to_precision(symbol, amount)  # type: ignore[misc]
+
+    def price_to_precision(self, symbol: str, price: Any) -> Any:
+        return price if isinstance(price, str) else super().price_to_precision(symbol, price)  # type: ignore[misc]
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells the trace that a connection was had, and which."""
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        connection = await super().connect(req, traces, timeout)
+        trace = TRACE.get()
+        if trace is not None:
+            trace.sent, trace.transport = True, connection.transport
+        return connection
+
+
+def _socket_maker(give_up_s: float) -> Callable[[Any], socket.socket]:
+    give_up_ms = max(1, int(give_up_s * 1000))
+
+    def make(address: Any) -> socket.socket:
+        made = socket.socket(family=address[0], type=address[1], proto=address[2])
+        made.setblocking(False)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Closing throws away what was not delivered, also when this process is killed...
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # ...and while this process is stopped, the kernel itself gives up on what nobody acknowledges.
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, give_up_ms)
+        return made
+
+    return make
+
+
+def make_client(
+    ccxt_id: str,
+    options: Mapping[str, Any],
+    settings: ExchangeSettings,
+    credentials: Credentials,
+    *,
+    profile: Signer,
+    clock: Callable[[], float],
+    offset: ClockOffset,
+) -> type_client:
+    """A ready client on the running event loop. Imports ccxt, which takes a second the first time.
+
+    Retries and ccxt's rate limiter are off: what is sent again, and when, is not ccxt's to decide.
+    """
+    import ccxt.async_support as ccxt
+
+    base = getattr(ccxt, ccxt_id)
+    fitted = type(f"Fitted{ccxt_id}", (_Fitted, base), {"number": str})
+    loopback = settings.base_url is not None and urlsplit(settings.base_url).scheme == "http"
+    session = aiohttp.ClientSession(
+        connector=_Connector(
+            # aiohttp would load the system's certificates for plain HTTP as well.
+            ssl=False if loopback else ssl.create_default_context(cafile=certifi.where()),
+            family=socket.AF_UNSPEC,
+            happy_eyeballs_delay=0,
+            keepalive_timeout=KEEPALIVE_S,
+            ttl_dns_cache=60,
+            socket_factory=_socket_maker(settings.request_timeout_s),
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+    # aiohttp would send GET and DELETE (a cancel on Binance) again by itself when a kept connection drops.
+    session._retry_connection = False
+    client = fitted(
+        {
+            "apiKey": credentials.api_key,
+            "secret": credentials.secret,
+            "password": credentials.password,
+            "timeout": max(1, int(settings.request_timeout_s * 1000)),
+            "enableRateLimit": False,
+            "options": {**options, **settings.options},
+            "session": session,
+        }
+    )
+    client.router_clock, client.router_offset, client.router_profile = clock, offset, profile
+    client.ssl_context = False  # its own session, which it never opens, needs none
+    client.has["fetchCurrencies"] = False
+    if settings.sandbox:
+        client.set_sandbox_mode(True)
+    if settings.base_url is not None:
+        client.urls["api"] = redirected(client.urls["api"], settings.base_url)
+    return client
+
+
+def redirected(urls: Any, base_url: str) -> Any:
+    """ccxt's (nested) URLs with another scheme and host, each keeping its path."""
+    if isinstance(urls, str):
+        return base_url.rstrip("/") + urlsplit(urls.replace("{hostname}", "hostname")).path
+    return {key: redirected(value, base_url) for key, value in urls.items()}
+
+
+async def close_client(client: type_client) -> None:
+    """Closes the connections. Not ccxt's `close`, which sleeps a quarter of a second for websockets we do not use."""
+    session, client.session = client.session, None
+    if session is not None:
+        await session.close()

@@ -1,0 +1,273 @@
+"""What a profile is: everything in which one exchange differs from the others, over its ccxt client."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, ClassVar
+
+from attrs import frozen
+
+from app.domain.calls import Proof
+from app.domain.limiter import RateLimit
+from app.exchanges.client import TRACE, Pin, type_client
+from app.exchanges.outcomes import Meaning, Row
+from app.exchanges.symbols import Market, MarketTable
+from messages.orders import LegState, OrderSpec, OrderType, TimeInForce
+
+VALIDITY_S = 5.0
+"""From commit to expiry of a placement: five of the slowest answers an exchange that is well gives."""
+VISIBILITY_S = 1.0
+"""How long after executing an order may be missing from look-ups; no exchange documents a bound, this is ours."""
+GATEWAY_LATENESS_S = 2.0
+"""Where only the gateway looks at the expiry: how long after it an admitted order may still execute. Declared by us,
+not documented by the exchanges."""
+MAX_PAGES = 20
+"""Of any list; an account with more is told so rather than half read."""
+
+
+class Unreadable(Exception):
+    """An answer that does not have the shape the exchange documents; the message says what is missing."""
+
+
+@frozen(kw_only=True)
+class OrderRow:
+    """An order as one answer of the exchange shows it.
+
+    Attributes:
+        order_id: None where the answer names none.
+        filled: Contracts; None where the answer does not say.
+    """
+
+    order_id: str | None
+    wire_id: str | None
+    native_id: str | None
+    state: LegState
+    filled: Decimal | None
+    average_price: Decimal | None
+
+
+@frozen(kw_only=True)
+class PositionRow:
+    """A position as the exchange shows it; `contracts` is signed."""
+
+    native_id: str
+    contracts: Decimal
+    entry_price: Decimal | None
+    mark_price: Decimal | None
+    leverage: Decimal | None
+    unrealised_pnl: Decimal | None
+
+
+@frozen(kw_only=True)
+class WireOrder:
+    """A placement as it is to be sent: exact strings, contracts, the exchange's own market."""
+
+    spec: OrderSpec
+    market: Market
+    contracts: str
+    price: str | None
+    wire_id: str
+    pin: Pin
+
+
+class Profile(ABC):
+    """One exchange. Stateless; every method that asks the exchange takes the client."""
+
+    name: ClassVar[str]
+    ccxt_id: ClassVar[str]
+    options: ClassVar[Mapping[str, Any]]
+    codes: ClassVar[Mapping[str, Row]]
+    proof: ClassVar[Proof]
+    rate_limit: ClassVar[RateLimit]
+    attaches_exits: ClassVar[bool]
+    """Whether an order can carry its take profit and stop loss."""
+
+    # ---- what an answer says -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def native_code(self, answer: Any) -> tuple[str, str] | None:
+        """The exchange's code and words in a parsed answer that refuses; None for one that does not."""
+
+    def known_as(self, client: type_client, code: str) -> tuple[str, ...]:
+        """Names of the ccxt classes of a code by ccxt's own table; empty where it has none."""
+        return class_names(client.exceptions.get("exact", {}).get(code))
+
+    # ---- placing -----------------------------------------------------------------------------------------------------
+
+    def unsupported(self, spec: OrderSpec) -> str:
+        """One sentence where the exchange, or ccxt on it, cannot do what is asked; otherwise an empty string."""
+        return ""
+
+    def order_params(self, order: WireOrder) -> dict[str, Any]:
+        """ccxt's unified parameters of a placement."""
+        spec = order.spec
+        params: dict[str, Any] = {"clientOrderId": order.wire_id}
+        if spec.order_type is OrderType.LIMIT:
+            if spec.time_in_force is TimeInForce.POST_ONLY:
+                params["postOnly"] = True
+            else:
+                params["timeInForce"] = spec.time_in_force.value
+        if spec.reduce_only:
+            params["reduceOnly"] = True
+        return params
+
+    def sign_pinned(self, client: type_client, sign: Callable[[], dict[str, Any]], pin: Pin) -> dict[str, Any]:
+        """Signs a placement; the clock it signs with is pinned already."""
+        return sign()
+
+    async def place(self, client: type_client, order: WireOrder) -> OrderRow:
+        """Sends a placement and reads its answer. Raises what ccxt raises, or Unreadable."""
+        spec = order.spec
+        placed = await client.create_order(
+            order.market.unified,
+            spec.order_type.value,
+            spec.side.value,
+            order.contracts,
+            order.price,
+            self.order_params(order),
+        )
+        return self.placed_row(placed["info"])
+
+    @abstractmethod
+    def placed_row(self, info: Any) -> OrderRow:
+        """The exchange's own answer to a placement."""
+
+    # ---- the rest ----------------------------------------------------------------------------------------------------
+
+    async def warm_up(self, client: type_client) -> None:
+        """Hidden calls that the first order would otherwise wait for."""
+        return None
+
+    async def server_time_s(self, client: type_client) -> float:
+        """The cheapest public call that tells the exchange's clock."""
+        return float(await client.fetch_time()) / 1000
+
+    @abstractmethod
+    async def signed_probe(self, client: type_client) -> None:
+        """The cheapest signed call about the account."""
+
+    @abstractmethod
+    async def cancel(self, client: type_client, market: Market, wire_id: str) -> OrderRow | None:
+        """Cancels by wire id. Returns the order where the answer itself proves its final state."""
+
+    @abstractmethod
+    async def find(
+        self, client: type_client, market: Market, wire_id: str, order_id: str | None, since_ms: int
+    ) -> OrderRow | None:
+        """An order by wire id: open, then closed, then fills. None only when each of them was asked and none knew
+        it."""
+
+    @abstractmethod
+    async def open_orders(self, client: type_client, table: MarketTable, market: Market | None) -> list[OrderRow]:
+        """Every open order, or those of one market."""
+
+    @abstractmethod
+    async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
+        """Every position."""
+
+    async def unless_unknown(self, asked: Awaitable[Any]) -> Any:
+        """The answer to a look-up of one order, or None where the exchange says by a code that there is none."""
+        try:
+            return await asked
+        except Exception:  # whatever it is, it is raised again unless the exchange's own code proves absence
+            trace = TRACE.get()
+            said = self.native_code(trace.answer) if trace is not None else None
+            row = self.codes.get(said[0]) if said is not None else None
+            if row is not None and row.meaning is Meaning.UNKNOWN_ORDER:
+                return None
+            raise
+
+
+def class_names(kind: type | None) -> tuple[str, ...]:
+    """Names of a class and its bases, the most specific first."""
+    return tuple(base.__name__ for base in kind.__mro__) if kind is not None else ()
+
+
+def listed(answer: Any, *path: str) -> list[Any]:
+    """The list at a path of an answer. Raises Unreadable where there is none."""
+    found = answer
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(found, list):
+        raise Unreadable(f"the answer has no list {'.'.join(path) or 'at its top'}")
+    return found
+
+
+def word(row: Any, *keys: str) -> str | None:
+    """The first of some keys that holds a text that is not empty."""
+    if not isinstance(row, dict):
+        raise Unreadable("an item of the answer is no object")
+    for key in keys:
+        value = row.get(key)
+        if value is not None and value != "":
+            return str(value)
+    return None
+
+
+def number(row: Any, *keys: str) -> Decimal | None:
+    """The first of some keys that holds a number, exactly as it was written."""
+    text = word(row, *keys)
+    if text is None:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise Unreadable(f"{keys[0]} holds {text!r}, which is no number")
+    return value
+
+
+def price(row: Any, *keys: str) -> Decimal | None:
+    """Like `number`, with zero standing for none, as exchanges write it."""
+    return number(row, *keys) or None
+
+
+def state_of(row: Any, key: str, states: Mapping[str, LegState]) -> LegState:
+    """The state a row's status means. Raises Unreadable for a status nobody has classified."""
+    said = word(row, key)
+    state = states.get(said or "")
+    if state is None:
+        raise Unreadable(f"{key} is {said!r}, which is not a known status")
+    return state
+
+
+def combined(rows: Sequence[OrderRow]) -> OrderRow | None:
+    """One row for all orders found under one wire id; None for none.
+
+    There should be one at most. Where an exchange let the id be used twice, what filled is the sum and the order is
+    live while one of them is: hiding either would hide a fill.
+    """
+    distinct = list({row.order_id: row for row in rows}.values())
+    if len(distinct) <= 1:
+        return distinct[0] if distinct else None
+    live = [row for row in distinct if row.state in (LegState.OPEN, LegState.PARTIALLY_FILLED)]
+    first = live[0] if live else distinct[0]
+    filled = sum((row.filled or Decimal(0) for row in distinct), Decimal(0))
+    worth = sum(((row.filled or Decimal(0)) * (row.average_price or Decimal(0)) for row in distinct), Decimal(0))
+    return OrderRow(
+        order_id=first.order_id,
+        wire_id=first.wire_id,
+        native_id=first.native_id,
+        state=first.state,
+        filled=filled,
+        average_price=worth / filled if filled and worth else None,
+    )
+
+
+def from_fills(fills: Sequence[tuple[str | None, Decimal, Decimal]], wire_id: str, native_id: str) -> OrderRow | None:
+    """What fills alone prove of an order: (order id, contracts, price) each. Its end they do not prove."""
+    if not fills:
+        return None
+    filled = sum((contracts for _, contracts, _ in fills), Decimal(0))
+    worth = sum((contracts * price for _, contracts, price in fills), Decimal(0))
+    return OrderRow(
+        order_id=fills[0][0],
+        wire_id=wire_id,
+        native_id=native_id,
+        state=LegState.PARTIALLY_FILLED,
+        filled=filled,
+        average_price=worth / filled if filled else None,
+    )

@@ -1,0 +1,201 @@
+"""Bybit V5, linear swaps of a unified account.
+
+The expiry is the signed `X-BAPI-TIMESTAMP` plus `X-BAPI-RECV-WINDOW`, checked by the gateway on arrival. A create
+answers the ids and nothing more. `cancel_order` takes the native name of the client order id only, and `fetch_order`
+cannot ask by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from app.domain.calls import ExpiryEnforcement, Proof
+from app.domain.limiter import RateLimit
+from app.exchanges.client import Pin, type_client
+from app.exchanges.codes.bybit import CODES
+from app.exchanges.profiles.base import (
+    GATEWAY_LATENESS_S,
+    MAX_PAGES,
+    VALIDITY_S,
+    VISIBILITY_S,
+    OrderRow,
+    PositionRow,
+    Profile,
+    Unreadable,
+    WireOrder,
+    combined,
+    from_fills,
+    listed,
+    number,
+    price,
+    state_of,
+    word,
+)
+from app.exchanges.sizes import plain
+from app.exchanges.symbols import Market, MarketTable
+from messages.orders import LegState
+
+_STATES = {
+    "Created": LegState.OPEN,
+    "New": LegState.OPEN,
+    "Untriggered": LegState.OPEN,
+    "Triggered": LegState.OPEN,
+    "PartiallyFilled": LegState.PARTIALLY_FILLED,
+    "Filled": LegState.FILLED,
+    "Cancelled": LegState.CANCELLED,
+    "PartiallyFilledCanceled": LegState.CANCELLED,
+    "Deactivated": LegState.CANCELLED,
+    "Rejected": LegState.REFUSED,
+}
+"""`orderStatus`: https://bybit-exchange.github.io/docs/v5/enum#orderstatus. Cancelled may have filled in part."""
+
+
+class Bybit(Profile):
+    """The profile."""
+
+    name = "bybit"
+    ccxt_id = "bybit"
+    options = MappingProxyType(
+        {"fetchMarkets": {"types": ["linear"]}, "defaultType": "swap", "defaultSubType": "linear"}
+    )
+    codes = CODES
+    proof = Proof(
+        enforcement=ExpiryEnforcement.GATEWAY,
+        validity_s=VALIDITY_S,
+        lateness_s=GATEWAY_LATENESS_S,
+        visibility_s=VISIBILITY_S,
+    )
+    rate_limit = RateLimit(per_s=10.0, burst=10)
+    """https://bybit-exchange.github.io/docs/v5/rate-limit: 10 orders a second by default; 600 requests in 5 s by IP."""
+    attaches_exits = True
+
+    def native_code(self, answer: Any) -> tuple[str, str] | None:
+        """`retCode`, unless it is 0."""
+        code = word(answer, "retCode", "ret_code") if isinstance(answer, dict) else None
+        return None if code in (None, "0") else (str(code), word(answer, "retMsg", "ret_msg") or "")
+
+    def order_params(self, order: WireOrder) -> dict[str, Any]:
+        """Adds take profit and stop loss, set off by the last price."""
+        params = super().order_params(order)
+        if order.spec.take_profit is not None:
+            params["takeProfit"] = {"triggerPrice": plain(order.spec.take_profit)}
+        if order.spec.stop_loss is not None:
+            params["stopLoss"] = {"triggerPrice": plain(order.spec.stop_loss)}
+        return params
+
+    def sign_pinned(self, client: type_client, sign: Callable[[], dict[str, Any]], pin: Pin) -> dict[str, Any]:
+        """The receive window is the validity; signing does not wait, so that the option is ours meanwhile."""
+        usual = client.options["recvWindow"]
+        client.options["recvWindow"] = pin.window_ms
+        try:
+            return sign()
+        finally:
+            client.options["recvWindow"] = usual
+
+    def placed_row(self, info: Any) -> OrderRow:
+        """Two ids."""
+        return OrderRow(
+            order_id=word(info, "orderId"),
+            wire_id=word(info, "orderLinkId"),
+            native_id=None,
+            state=LegState.OPEN,
+            filled=None,
+            average_price=None,
+        )
+
+    async def warm_up(self, client: type_client) -> None:
+        """ccxt asks before the first order whether the account is a unified one: two calls."""
+        await client.is_unified_enabled()
+
+    async def signed_probe(self, client: type_client) -> None:
+        """The wallet."""
+        answer = await client.privateGetV5AccountWalletBalance({"accountType": "UNIFIED"})
+        listed(answer, "result", "list")
+
+    async def cancel(self, client: type_client, market: Market, wire_id: str) -> OrderRow | None:
+        """Acknowledges the request only."""
+        answer = await client.privatePostV5OrderCancel(
+            {"category": "linear", "symbol": market.native_id, "orderLinkId": wire_id}
+        )
+        if not isinstance(answer, dict) or word(answer.get("result"), "orderId") is None:
+            raise Unreadable("the answer to the cancel names no order")
+        return None
+
+    async def find(
+        self, client: type_client, market: Market, wire_id: str, order_id: str | None, since_ms: int
+    ) -> OrderRow | None:
+        """Open and recently closed, then history (the only place after the exchange restarted), then executions."""
+        asked = {"category": "linear", "symbol": market.native_id, "orderLinkId": wire_id}
+        for ask in (client.privateGetV5OrderRealtime, client.privateGetV5OrderHistory):
+            rows = [_order(row) for row in listed(await ask(asked), "result", "list")]
+            found = combined([row for row in rows if row.wire_id == wire_id])
+            if found is not None:
+                return found
+        fills = [
+            (word(row, "orderId"), number(row, "execQty") or Decimal(0), number(row, "execPrice") or Decimal(0))
+            for row in listed(await client.privateGetV5ExecutionList(asked), "result", "list")
+            if word(row, "orderLinkId") == wire_id
+        ]
+        return from_fills(fills, wire_id, market.native_id)
+
+    async def open_orders(self, client: type_client, table: MarketTable, market: Market | None) -> list[OrderRow]:
+        """By market, or by each settlement coin."""
+        live = (LegState.OPEN, LegState.PARTIALLY_FILLED)
+        rows = await _paged(client.privateGetV5OrderRealtime, _scopes(table, market), 50)
+        return [order for order in map(_order, rows) if order.state in live]
+
+    async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
+        """By each settlement coin."""
+        rows = await _paged(client.privateGetV5PositionList, _scopes(table, None), 200)
+        return [_position(row) for row in rows]
+
+
+def _scopes(table: MarketTable, market: Market | None) -> list[dict[str, Any]]:
+    if market is not None:
+        return [{"category": "linear", "symbol": market.native_id}]
+    return [{"category": "linear", "settleCoin": coin} for coin in table.settlement_coins]
+
+
+async def _paged(ask: Callable[[dict[str, Any]], Any], scopes: list[dict[str, Any]], limit: int) -> list[Any]:
+    rows: list[Any] = []
+    for scope in scopes:
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            answer = await ask({**scope, "limit": limit, **({"cursor": cursor} if cursor else {})})
+            page = listed(answer, "result", "list")
+            rows.extend(page)
+            cursor = word(answer["result"], "nextPageCursor")
+            if cursor is None or len(page) < limit:
+                break
+        else:
+            raise Unreadable(f"the list has more than {MAX_PAGES} pages")
+    return rows
+
+
+def _order(row: Any) -> OrderRow:
+    return OrderRow(
+        order_id=word(row, "orderId"),
+        wire_id=word(row, "orderLinkId"),
+        native_id=word(row, "symbol"),
+        state=state_of(row, "orderStatus", _STATES),
+        filled=number(row, "cumExecQty"),
+        average_price=price(row, "avgPrice"),
+    )
+
+
+def _position(row: Any) -> PositionRow:
+    size = number(row, "size")
+    native_id = word(row, "symbol")
+    if size is None or native_id is None:
+        raise Unreadable("a position lacks its symbol or size")
+    return PositionRow(
+        native_id=native_id,
+        contracts=-size if word(row, "side") == "Sell" else size,
+        entry_price=price(row, "avgPrice"),
+        mark_price=price(row, "markPrice"),
+        leverage=price(row, "leverage"),
+        unrealised_pnl=number(row, "unrealisedPnl"),
+    )

@@ -1,0 +1,50 @@
+"""What has to be known to trade on one exchange: where it is, how to talk to it, and who we are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from messages.market import MarketType
+
+
+@frozen(kw_only=True)
+class ExchangeSettings:
+    """One exchange, as configured.
+
+    Attributes:
+        name: The router's name of it, e.g. ``"bybit"``.
+        base_url: Scheme and host that stand instead of the exchange's own, e.g. of a simulator; None for the real one.
+        sandbox: Use the exchange's own test network.
+        market_type: Only swaps are traded in this version.
+        request_timeout_s: A single HTTP request not answered by then is given up.
+        options: Further options for ccxt, over those of the profile.
+        allow_settlement_change: Whether ``BTC/USDT:USDT`` may be traded as ``BTC/USD:USD`` where there is no other.
+    """
+
+    name: str
+    base_url: str | None = None
+    sandbox: bool = False
+    market_type: MarketType = MarketType.SWAP
+    request_timeout_s: float = 10.0
+    options: Mapping[str, Any] = field(factory=dict)
+    allow_settlement_change: bool = False
+
+
+@frozen(kw_only=True)
+class Credentials:
+    """Who we are on an exchange. `repr` and `str` hide all of it, so that it can reach no log by accident.
+
+    Attributes:
+        password: Empty where the exchange has none (OKX calls it the passphrase).
+    """
+
+    api_key: str = field(repr=False)
+    secret: str = field(repr=False)
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        """Hides everything."""
+        return "Credentials(hidden)"

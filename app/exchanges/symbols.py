@@ -1,0 +1,150 @@
+"""The markets of one exchange, found by the router's symbols.
+
+**Which symbol comes back.** Reports, tickers and positions carry the symbol the *router* used, not the exchange's own:
+where `BTC/USDT:USDT` is traded as Kraken Futures' `BTC/USD:USD` (`PF_XBTUSD`) because a change of settlement currency
+is allowed, everything about `PF_XBTUSD` comes back as `BTC/USDT:USDT`, so that books of several exchanges add up. In
+lists that nobody asked for by symbol the spelling last asked for stands, and before any was asked for, the changed one
+where a change is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+
+from app.exchanges.sizes import SizeRules
+from messages.market import MarketType, Symbol
+
+SETTLEMENT_CHANGES = (("USDT", "USD"), ("USDC", "USD"))
+"""Quote coins that may be traded as another one, where that is allowed."""
+
+
+class NotTradable(ValueError):
+    """The exchange does not trade the symbol; the message is one sentence saying why."""
+
+
+@frozen(kw_only=True)
+class Market:
+    """One market of an exchange.
+
+    Attributes:
+        symbol: As the exchange has it, settlement coin included.
+        native_id: The exchange's own name.
+        unified: ccxt's name.
+        active: Trading now.
+    """
+
+    symbol: Symbol
+    native_id: str
+    unified: str
+    rules: SizeRules
+    active: bool
+
+
+class MarketTable:
+    """Every linear swap of one exchange. Read by several threads; only grows while it is built."""
+
+    def __init__(self, exchange: str, markets: Iterable[Market], *, allow_settlement_change: bool) -> None:
+        self._exchange = exchange
+        self._allowed = allow_settlement_change
+        self._by_symbol = {market.symbol: market for market in markets}
+        self._by_native = {market.native_id: market for market in self._by_symbol.values()}
+        self._asked: dict[str, Symbol] = {}
+
+    def __len__(self) -> int:
+        """How many markets there are."""
+        return len(self._by_symbol)
+
+    @property
+    def settlement_coins(self) -> tuple[str, ...]:
+        """Every coin a market settles in, sorted."""
+        return tuple(sorted({symbol.settle for symbol in self._by_symbol if symbol.settle is not None}))
+
+    def find(self, symbol: Symbol) -> Market:
+        """The market that trades a symbol, and from now on the symbol under which it is reported.
+
+        Raises:
+            NotTradable: There is none, or only one that settles in another coin, or it is not trading now.
+        """
+        market = self._by_symbol.get(symbol) or self._changed(symbol)
+        if not market.active:
+            raise NotTradable(f"{self._exchange} lists {symbol} but does not trade it at the moment.")
+        self._asked[market.native_id] = symbol
+        return market
+
+    def spoken(self, native_id: str) -> Symbol | None:
+        """The router's symbol for a native name; None for a market that is not traded here."""
+        market = self._by_native.get(native_id)
+        if market is None:
+            return None
+        asked = self._asked.get(native_id)
+        if asked is not None:
+            return asked
+        if self._allowed:
+            for wanted, instead in SETTLEMENT_CHANGES:
+                changed = _quoted(market.symbol, wanted)
+                if market.symbol.quote == market.symbol.settle == instead and changed not in self._by_symbol:
+                    return changed
+        return market.symbol
+
+    def market(self, native_id: str) -> Market | None:
+        """The market of a native name; None for one that is not traded here."""
+        return self._by_native.get(native_id)
+
+    def _changed(self, symbol: Symbol) -> Market:
+        if symbol.market_type is not MarketType.SWAP:
+            raise NotTradable(f"Only swap markets are traded, and {symbol} on {symbol.market_type} is not one.")
+        for wanted, instead in SETTLEMENT_CHANGES:
+            other = self._by_symbol.get(_quoted(symbol, instead))
+            if symbol.quote == symbol.settle == wanted and other is not None:
+                if self._allowed:
+                    return other
+                raise NotTradable(
+                    f"{self._exchange} has no {symbol}; its {other.symbol} settles in {instead}, which has to be"
+                    " allowed by positions.allow_settlement_change."
+                )
+        raise NotTradable(f"{self._exchange} has no linear swap {symbol}.")
+
+
+def _quoted(symbol: Symbol, coin: str) -> Symbol:
+    return Symbol(base=symbol.base, quote=coin, settle=coin, market_type=symbol.market_type)
+
+
+def read_markets(markets: Iterable[Mapping[str, Any]]) -> list[Market]:
+    """The linear swaps among ccxt's markets, whose numbers must be strings. What lacks a step or a tick is left out."""
+    found = []
+    for raw in markets:
+        if not raw.get("swap") or not raw.get("linear") or not raw.get("settle"):
+            continue
+        step, tick = _decimal(raw["precision"].get("amount")), _decimal(raw["precision"].get("price"))
+        if step is None or tick is None:
+            continue
+        amount, cost = raw["limits"]["amount"], raw["limits"]["cost"]
+        found.append(
+            Market(
+                symbol=Symbol(base=raw["base"], quote=raw["quote"], settle=raw["settle"], market_type=MarketType.SWAP),
+                native_id=raw["id"],
+                unified=raw["symbol"],
+                rules=SizeRules(
+                    step=step,
+                    tick=tick,
+                    minimum=_decimal(amount.get("min")),
+                    maximum=_decimal(amount.get("max")),
+                    minimum_notional=_decimal(cost.get("min")),
+                    contract_size=_decimal(raw.get("contractSize")) or Decimal(1),
+                ),
+                active=raw.get("active") is not False,
+            )
+        )
+    return found
+
+
+def _decimal(value: object) -> Decimal | None:
+    """A positive decimal; None for nothing or zero."""
+    if value is None or value == "":
+        return None
+    number = Decimal(str(value))
+    return number if number.is_finite() and number > 0 else None
