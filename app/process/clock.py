@@ -1,35 +1,8 @@
-"""Time as a value that is passed in: the pure core takes `now`, the shells ask a `Clock`.
+"""Time as a value that is passed in: the pure core takes `now_s`, the shells ask the clock."""
 
-Two readings, because they answer different questions. `now_s` never jumps and is the one to subtract (time-outs,
-latencies, ages); `wall_ms` is the date that exchanges, files and people understand, and may step.
-"""
+from __future__ import annotations
 
 import time
-from typing import Protocol
-
-
-class Clock(Protocol):
-    """A source of time; tests pass their own."""
-
-    def now_s(self) -> float:
-        """Monotonic seconds from an arbitrary zero; comparable between the processes of one host until it restarts."""
-        ...
-
-    def wall_ms(self) -> int:
-        """Milliseconds since 1970-01-01 UTC as this host believes; not monotonic."""
-        ...
-
-
-class SystemClock:
-    """The operating system's clocks."""
-
-    def now_s(self) -> float:
-        """Monotonic seconds (CLOCK_MONOTONIC: it stands still while the host sleeps)."""
-        return time.monotonic()
-
-    def wall_ms(self) -> int:
-        """Milliseconds since 1970-01-01 UTC."""
-        return time.time_ns() // 1_000_000
 
 
 class AnchoredClock:

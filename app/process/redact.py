@@ -56,8 +56,7 @@ def redact(value: Any, depth: int = 0) -> Any:
         return redact_text(value.decode("utf-8", "replace"))
     if isinstance(value, Mapping):
         return {
-            str(key): REDACTED if names_a_secret(str(key)) else redact(each, depth + 1)
-            for key, each in value.items()
+            str(key): REDACTED if names_a_secret(str(key)) else redact(each, depth + 1) for key, each in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(each, depth + 1) for each in value]
