@@ -25,8 +25,6 @@ from app.transport.keyed import close_transport
 MAX_IN_FLIGHT: Final = 900
 """Messages handed over and not yet confirmed; a little above it Thespian would stop receiving, then drop."""
 TELL_TIMEOUT_S: Final = 10.0
-_RETRY_S: Final = 0.1
-"""Between tries to reach one receiver; Thespian's 35 s would keep an actor's death from the caller for as long."""
 _SHORTEST_POLL_S: Final = 0.001
 """Thespian does not even look at its sockets when given no time at all."""
 
@@ -100,7 +98,6 @@ class Mailbox:
             onSuccess=self._confirmed,
             onError=self._failed,
             maxPeriod=timedelta(seconds=timeout_s),
-            retryPeriod=timedelta(seconds=_RETRY_S),
         )
         self.in_flight += 1
         try:

@@ -1,5 +1,7 @@
 """The mailbox of a process outside: what it sends arrives or comes back, and another thread can wake it."""
 
+import os
+import signal
 import statistics
 import threading
 import time
@@ -7,10 +9,10 @@ import time
 import pytest
 from thespian.actors import ActorSystem
 
-from app.transport import WAKE, Mailbox, Undelivered, address_from_str, free_port
+from app.transport import WAKE, Mailbox, Undelivered, address_from_str, attach, detach, free_port
 from app.transport.keyed import MAX_FRAME_BYTES, FrameTooLargeError
 from app.transport.mailbox import MAX_IN_FLIGHT, MailboxFullError
-from tests.transport.actors import Fault, Say, Spawn
+from tests.transport.actors import Say, Spawn
 from tests.transport.conftest import Daemon
 
 ANSWER_TIMEOUT_S = 20
@@ -82,23 +84,38 @@ def test_what_nobody_takes_comes_back(mailbox: Mailbox) -> None:
     assert mailbox.in_flight == 0
 
 
-def test_a_dead_actor_gives_back_what_it_had_not_taken(own_daemon: Daemon) -> None:
-    """Messages behind the one that killed the actor come back as gone, long before the time-out."""
-    from app.transport import attach, detach
-
+def test_a_killed_actor_gives_back_what_it_had_not_taken(own_daemon: Daemon) -> None:
+    """A message on its way into an actor that is stopped, then killed, comes back long before the time-out."""
     system = attach(own_daemon.port, own_daemon.key)
     with Mailbox(system) as mailbox:
         mailbox.tell(own_daemon.actors[2], Say(text="before"))
         assert mailbox.receive(ANSWER_TIMEOUT_S) == "before"
-        mailbox.tell(own_daemon.actors[2], Fault())
-        began_s = time.monotonic()
+        os.kill(own_daemon.actor_pids[2], signal.SIGSTOP)
         mailbox.tell(own_daemon.actors[2], Say(text="after"), timeout_s=60)
+        assert mailbox.receive(0.05) is None
+        os.kill(own_daemon.actor_pids[2], signal.SIGKILL)
+        began_s = time.monotonic()
         returned = mailbox.receive(ANSWER_TIMEOUT_S)
-        assert isinstance(returned, Undelivered)
-        assert returned.gone
-        assert returned.message == Say(text="after")
         assert time.monotonic() - began_s < 5
     detach(system)
+    assert isinstance(returned, Undelivered)
+    assert returned.gone
+    assert returned.message == Say(text="after")
+
+
+def test_a_hung_actor_gives_back_what_it_does_not_take(own_daemon: Daemon) -> None:
+    """A stopped actor costs the message's own time-out, and nobody else's messages anything."""
+    system = attach(own_daemon.port, own_daemon.key)
+    with Mailbox(system) as mailbox:
+        os.kill(own_daemon.actor_pids[2], signal.SIGSTOP)
+        mailbox.tell(own_daemon.actors[2], Say(text="to the deaf"), timeout_s=0.5)
+        mailbox.tell(own_daemon.actors[0], Say(text="to the well"))
+        assert mailbox.receive(ANSWER_TIMEOUT_S) == "to the well"
+        returned = mailbox.receive(ANSWER_TIMEOUT_S)
+    detach(system)
+    assert isinstance(returned, Undelivered)
+    assert not returned.gone
+    assert returned.message == Say(text="to the deaf")
 
 
 def test_too_many_unconfirmed_are_refused(mailbox: Mailbox) -> None:
@@ -132,6 +149,15 @@ def test_flush_waits_for_confirmations(daemon: Daemon, mailbox: Mailbox) -> None
     got = [mailbox.receive(ANSWER_TIMEOUT_S) for _ in range(21)]
     assert WAKE in got
     assert [each for each in got if each is not WAKE] == [str(number) for number in range(20)]
+
+
+def test_a_letter_to_itself_arrives(mailbox: Mailbox) -> None:
+    """No wire is involved, and it counts as confirmed all the same."""
+    mailbox.tell(mailbox.address, Say(text="note"))
+    began_s = time.monotonic()
+    assert mailbox.flush(ANSWER_TIMEOUT_S)
+    assert time.monotonic() - began_s < 5
+    assert mailbox.receive(ANSWER_TIMEOUT_S) == Say(text="note")
 
 
 def test_addresses_survive_being_text(daemon: Daemon, mailbox: Mailbox) -> None:
