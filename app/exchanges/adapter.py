@@ -37,8 +37,10 @@ _LOG = structlog.stdlib.get_logger(__name__)
 
 OFFSET_SAMPLES = 3
 """How often `open` measures the exchange's clock before anything is signed."""
-RETRY_AFTER_MAX_S = 300.0
+WAIT_MAX_S = 300.0
 """A longer wait asked for by an exchange is cut to this."""
+LOOK_BACK_S = 6 * 86400.0
+"""Not finding an order placed longer ago proves nothing: every exchange's lists reach back seven days at least."""
 
 
 class CcxtPort:
@@ -208,6 +210,8 @@ class CcxtPort:
                 market = self._table.find(call.symbol)
                 since_ms = int(call.since_s * 1000)
                 found = await self._profile.find(client, market, call.wire_id, call.exchange_order_id, since_ms)
+                if found is None and asked_s - call.since_s > LOOK_BACK_S:
+                    return self._out_of_sight()
                 if found is None:
                     return calls.NotFound(asked_s=asked_s)
                 return calls.Found(report=self._report(found, market, call.symbol))
@@ -218,7 +222,7 @@ class CcxtPort:
                 return calls.OpenOrders(reports=tuple(self._listed(row) for row in rows), asked_s=asked_s)
             case calls.TickerCall():
                 market = self._table.find(call.symbol)
-                ticker = await client.fetch_ticker(market.unified)
+                ticker = await self._profile.ticker(client, market)
                 return calls.TickerResult(ticker=self._ticker(ticker, call.symbol))
             case calls.BalancesCall():
                 balance = await client.fetch_balance()
@@ -393,9 +397,24 @@ class CcxtPort:
             native_code=None if said is None else said[0],
             native_words="" if said is None else said[1],
             http_status=trace.status,
-            retry_after_s=_retry_after_s(trace),
+            retry_after_s=self._wait_s(trace),
         )
         return failure, outcomes.explain(failure, self._profile.codes)
+
+    def _wait_s(self, trace: Trace) -> float | None:
+        if trace.headers is None:
+            return None
+        headers = {name.lower(): value for name, value in trace.headers.items()}
+        wait_s = self._profile.wait_s(headers, self._clock() + self._offset.value_s)
+        return None if wait_s is None else min(max(wait_s, 0.0), WAIT_MAX_S)
+
+    def _out_of_sight(self) -> calls.CallFailed:
+        days = LOOK_BACK_S / 86400
+        return calls.CallFailed(
+            code="look_back_exceeded",
+            words=f"{self.exchange} does not list the order, but its lists prove nothing beyond {days:g} days.",
+            retryable=False,
+        )
 
     def _too_late(self, call: Call) -> Result:
         words = f"The deadline had passed before anything was sent to {self.exchange}."
@@ -420,12 +439,3 @@ class RefusedQuietly(Exception):
 
 def _number(value: object) -> Decimal | None:
     return None if value is None else Decimal(str(value))
-
-
-def _retry_after_s(trace: Trace) -> float | None:
-    """`Retry-After` in seconds; None where the exchange did not say, or said a date."""
-    said = None if trace.headers is None else trace.headers.get("Retry-After")
-    try:
-        return None if said is None else min(max(float(said), 0.0), RETRY_AFTER_MAX_S)
-    except ValueError:
-        return None

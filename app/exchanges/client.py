@@ -75,10 +75,15 @@ class Trace:
         """A new request begins."""
         self.sent, self.status, self.answer, self.headers, self.transport = False, None, None, None, None
 
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """The whole answer is here, and with it the connection is free for others."""
+        self.status, self.headers, self.transport = status, headers, None
+
     def tear_down(self) -> None:
-        """Ends the connection without delivering what our kernel may still hold of the request."""
+        """Ends the connection of a request without an answer, and with it what our kernel may still hold of it."""
         if self.transport is not None:
             self.transport.abort()
+            self.transport = None
 
 
 TRACE: ContextVar[Trace | None] = ContextVar("TRACE", default=None)
@@ -126,7 +131,7 @@ class _Fitted:
     ) -> str:
         trace = TRACE.get()
         if trace is not None:
-            trace.status, trace.headers = code, response_headers
+            trace.answered(code, response_headers)
         return response_body.strip()
 
     def parse_json(self, http_response: str) -> Any:

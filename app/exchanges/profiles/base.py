@@ -94,6 +94,18 @@ class Profile(ABC):
         """Names of the ccxt classes of a code by ccxt's own table; empty where it has none."""
         return class_names(client.exceptions.get("exact", {}).get(code))
 
+    def wait_s(self, headers: Mapping[str, str], server_now_s: float) -> float | None:
+        """How long an answer that turns a request away asks us to wait; None where it does not say.
+
+        Args:
+            headers: By name in lower case.
+            server_now_s: The exchange's clock.
+        """
+        try:
+            return float(headers["retry-after"])
+        except (KeyError, ValueError):  # or a date, which no exchange sends
+            return None
+
     # ---- placing -----------------------------------------------------------------------------------------------------
 
     def unsupported(self, spec: OrderSpec) -> str:
@@ -166,6 +178,11 @@ class Profile(ABC):
     @abstractmethod
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """Every position."""
+
+    async def ticker(self, client: type_client, market: Market) -> Mapping[str, Any]:
+        """ccxt's unified ticker."""
+        found: Mapping[str, Any] = await client.fetch_ticker(market.unified)
+        return found
 
     async def unless_unknown(self, asked: Awaitable[Any]) -> Any:
         """The answer to a look-up of one order, or None where the exchange says by a code that there is none."""

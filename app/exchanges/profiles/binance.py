@@ -7,7 +7,7 @@ ccxt does not find its own table of linear codes, so codes are looked up here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -143,6 +143,12 @@ class Binance(Profile):
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """Asked for directly: ccxt's own call loads leverage brackets first."""
         return [_position(row) for row in listed(await client.fapiPrivateV3GetPositionRisk({}))]
+
+    async def ticker(self, client: type_client, market: Market) -> Mapping[str, Any]:
+        """The daily ticker of futures lacks bid and ask."""
+        found = await super().ticker(client, market)
+        best = await client.fapiPublicGetTickerBookTicker({"symbol": market.native_id})
+        return {**found, "bid": word(best, "bidPrice"), "ask": word(best, "askPrice")}
 
 
 async def _paged(ask: Callable[[dict[str, Any]], Any], scope: dict[str, Any]) -> list[Any]:

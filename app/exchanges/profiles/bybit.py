@@ -7,7 +7,7 @@ cannot ask by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -76,6 +76,14 @@ class Bybit(Profile):
         """`retCode`, unless it is 0."""
         code = word(answer, "retCode", "ret_code") if isinstance(answer, dict) else None
         return None if code in (None, "0") else (str(code), word(answer, "retMsg", "ret_msg") or "")
+
+    def wait_s(self, headers: Mapping[str, str], server_now_s: float) -> float | None:
+        """Bybit says when the limit is reset: https://bybit-exchange.github.io/docs/v5/rate-limit."""
+        reset_ms = headers.get("x-bapi-limit-reset-timestamp", "")
+        remaining = headers.get("x-bapi-limit-status")
+        if remaining == "0" and reset_ms.isdecimal():
+            return int(reset_ms) / 1000 - server_now_s
+        return super().wait_s(headers, server_now_s)
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """Adds take profit and stop loss, set off by the last price."""

@@ -1,0 +1,195 @@
+"""Runs a port on an event loop of its own thread, for an actor that must never block.
+
+The actor submits calls and goes on; when results wait, a file descriptor becomes readable, which Thespian's
+`ThespianWatch` waits on together with the actor's messages, and the actor drains them on its own thread. What is under
+way is bounded, results not yet drained included, so that no queue here can grow without limit; and every call
+submitted gets exactly one result, also when the runner is closed or the port has a bug.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from app.domain.calls import Ambiguous, Call, CallFailed, PlaceCall, Result
+from app.exchanges.port import ExchangePort
+
+_LOG = structlog.stdlib.get_logger(__name__)
+
+CLOSE_TIMEOUT_S = 5.0
+
+
+class RunnerFull(Exception):
+    """As many calls are under way, or wait to be drained, as the runner takes; nothing was begun."""
+
+
+class RunnerClosed(Exception):
+    """The runner was not started, or is closed; nothing was begun."""
+
+
+class ThreadRunner:
+    """One port on one thread.
+
+    `start`, `submit`, `drain` and `close` are for one thread, the actor's; `port.check`, `port.tradable` and
+    `port.ready` may be used directly, since they are pure over the markets loaded.
+
+    Args:
+        clock: Unix seconds of the host's anchored clock.
+        limit: Calls under way and results not drained, together.
+        open_timeout_s: For one attempt to load the markets.
+    """
+
+    def __init__(
+        self, port: ExchangePort, *, clock: Callable[[], float], limit: int = 256, open_timeout_s: float = 15.0
+    ) -> None:
+        self._port = port
+        self._clock = clock
+        self._limit = limit
+        self._open_timeout_s = open_timeout_s
+        self._opening: asyncio.Future[None] | None = None
+        self._not_ready = ""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._main, name=f"exchange-{port.exchange}", daemon=True)
+        self._results: deque[tuple[int, Result]] = deque()
+        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._pending = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    # ---- the actor's side --------------------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> ExchangePort:
+        """What is run."""
+        return self._port
+
+    @property
+    def not_ready(self) -> str:
+        """Why the last attempt to load the markets failed, in one sentence; empty where none has failed since."""
+        return self._not_ready
+
+    @property
+    def pending(self) -> int:
+        """Calls submitted whose results have not been drained."""
+        return self._pending
+
+    def fileno(self) -> int:
+        """Readable while results wait."""
+        return self._waker
+
+    def start(self) -> None:
+        """Begins loading the markets, on the thread, which it starts if need be; `port.ready` tells when that is done.
+
+        May be called again to try anew; while an attempt is under way that changes nothing. When an attempt ends,
+        `fileno` becomes readable, though there is no result.
+
+        Raises:
+            RunnerClosed: The runner is closed.
+        """
+        if self._closed:
+            raise RunnerClosed(f"The runner of {self._port.exchange} is closed.")
+        if self._thread.ident is None:
+            self._thread.start()
+        self._loop.call_soon_threadsafe(self._open)
+
+    def submit(self, call_id: int, call: Call) -> None:
+        """Begins a call; `drain` will return its result under `call_id`.
+
+        Raises:
+            RunnerFull: The bound is reached; nothing was begun.
+            RunnerClosed: The runner was not started, or is closed; nothing was begun.
+        """
+        if self._closed or self._thread.ident is None:
+            raise RunnerClosed(f"The runner of {self._port.exchange} is not running.")
+        if self._pending >= self._limit:
+            raise RunnerFull(f"{self._limit} calls to {self._port.exchange} are under way already.")
+        self._pending += 1
+        self._loop.call_soon_threadsafe(self._start, call_id, call)
+
+    def drain(self) -> list[tuple[int, Result]]:
+        """Every result that waits, oldest first; the descriptor is no longer readable for these."""
+        if not self._closed:
+            # Before taking, so that what arrives meanwhile makes it readable again.
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._waker)
+        taken = []
+        while self._results:
+            taken.append(self._results.popleft())
+        self._pending -= len(taken)
+        return taken
+
+    def close(self) -> None:
+        """Ends the calls under way, each with a result, closes the port and the thread. Bounded by 5 s."""
+        if self._closed:
+            return
+        if self._thread.ident is not None:
+            asyncio.run_coroutine_threadsafe(self._shut(), self._loop)
+            self._thread.join(CLOSE_TIMEOUT_S)
+        self._closed = True
+        if not self._thread.is_alive():
+            self._loop.close()
+            os.close(self._waker)
+        else:  # leave the descriptor open: the thread may still write to it, and the number must not be reused
+            _LOG.warning("exchange.runner_stuck", exchange=self._port.exchange)
+
+    # ---- the thread's side -------------------------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _start(self, call_id: int, call: Call) -> None:
+        task = self._loop.create_task(self._answered(call_id, call))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answered(self, call_id: int, call: Call) -> None:
+        result: Result
+        try:
+            result = await self._port.perform(call)
+        except asyncio.CancelledError:
+            result = _ended(call, "closing", f"The router stopped while it waited for {self._port.exchange}.")
+        except Exception as error:  # a bug in the port; answered by what can be known of the call, and logged
+            _LOG.exception("exchange.port_bug", exchange=self._port.exchange, call=type(call).__name__)
+            result = _ended(call, "unexpected", f"Asking {self._port.exchange} failed with {type(error).__name__}.")
+        self._results.append((call_id, result))
+        os.eventfd_write(self._waker, 1)
+
+    def _open(self) -> None:
+        if self._opening is None or self._opening.done():
+            self._opening = self._loop.create_task(self._opened())
+
+    async def _opened(self) -> None:
+        try:
+            self._not_ready = await self._port.open(self._clock() + self._open_timeout_s)
+        except Exception as error:  # a bug in the port; told like any other reason, and logged
+            _LOG.exception("exchange.port_bug", exchange=self._port.exchange, call="open")
+            self._not_ready = f"Loading the markets of {self._port.exchange} failed with {type(error).__name__}."
+        if self._not_ready:
+            _LOG.warning("exchange.not_ready", exchange=self._port.exchange, words=self._not_ready)
+        os.eventfd_write(self._waker, 1)
+
+    async def _shut(self) -> None:
+        under_way: list[asyncio.Future[None]] = [*self._tasks]
+        if self._opening is not None and not self._opening.done():
+            under_way.append(self._opening)
+        for task in under_way:
+            task.cancel()
+        if under_way:
+            await asyncio.wait(under_way, timeout=CLOSE_TIMEOUT_S / 2)
+        try:
+            await self._port.close()
+        finally:
+            self._loop.stop()
+
+
+def _ended(call: Call, code: str, words: str) -> Result:
+    if isinstance(call, PlaceCall):
+        return Ambiguous(code=code, words=words)
+    return CallFailed(code=code, words=words, ill=code == "unexpected")
