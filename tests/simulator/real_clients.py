@@ -1,0 +1,92 @@
+"""Real ccxt clients pointed at simulated exchanges, and waiting with a deadline: shared by the simulator's tests."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import ccxt.async_support as ccxt
+
+from app.simulator.dialects import dialect_class
+from app.simulator.thread import Simulated
+
+T = TypeVar("T")
+BTC = "BTC/USDT:USDT"
+_POLL_S = 0.01
+
+
+def client_id(n: int = 1) -> str:
+    """A client order id that every exchange takes: 32 hex."""
+    return f"{n:032x}"
+
+
+def make_client(sim: Simulated, *, timeout_ms: int = 5_000) -> Any:
+    """A ccxt client of `sim`: its own class, with only the scheme and host of its addresses changed."""
+    client = getattr(ccxt, dialect_class(sim.name).ccxt_id)(
+        {
+            "apiKey": sim.api_key,
+            "secret": sim.secret,
+            "password": sim.password,
+            "enableRateLimit": False,
+            "timeout": timeout_ms,
+        }
+    )
+    client.has["fetchCurrencies"] = False
+    client.options["fetchMarkets"] = {"types": ["linear"] if client.id == "bybit" else ["swap"]}
+    client.options["defaultType"] = "swap"
+    client.urls["api"] = _moved(client.urls["api"], sim.base_url)
+    return client
+
+
+def _moved(node: Any, base_url: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _moved(value, base_url) for key, value in node.items()}
+    return base_url + urlsplit(node.replace("{hostname}", "localhost")).path if isinstance(node, str) else node
+
+
+@asynccontextmanager
+async def connected(sim: Simulated, *, timeout_ms: int = 5_000) -> AsyncIterator[Any]:
+    """A client with its markets loaded, closed afterwards."""
+    client = make_client(sim, timeout_ms=timeout_ms)
+    try:
+        await client.load_markets()
+        yield client
+    finally:
+        await client.close()
+
+
+def trade(sim: Simulated, act: Callable[[Any], Awaitable[T]], *, timeout_ms: int = 5_000) -> T:
+    """Run `act` with a connected client on an event loop of its own."""
+
+    async def run() -> T:
+        async with connected(sim, timeout_ms=timeout_ms) as client:
+            return await act(client)
+
+    return asyncio.run(run())
+
+
+def eventually(condition: Callable[[], T], *, deadline_s: float = 10.0) -> T:
+    """The first true value of `condition`, asked again and again until the deadline."""
+    end = time.monotonic() + deadline_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"It did not come true within {deadline_s:g} s; last: {found!r}.")
+        threading.Event().wait(_POLL_S)
+
+
+def order_of(sim: Simulated, client_order_id: str) -> dict[str, Any]:
+    """The one order of a client order id, from the truth."""
+    found = orders_of(sim, client_order_id)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def orders_of(sim: Simulated, client_order_id: str) -> list[dict[str, Any]]:
+    """Every order of a client order id, from the truth."""
+    return [o for o in sim.control.truth()["orders"] if o["client_order_id"] == client_order_id]
