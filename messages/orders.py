@@ -283,7 +283,60 @@ class OrderChanged:
 PlaceReply = OrderAccepted | OrderRefused | OrderNotExecuted | OrderPending
 """What a connector may answer to `PlaceOrder`, besides `NotRouted` and `Failed`."""
 
-LIVE_OR_UNPROVEN = frozenset(
-    {LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED}
-)
+LIVE_OR_UNPROVEN = frozenset({LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED})
 """States in which a leg may still fill: an order has at most one such leg (invariant I1)."""
+
+
+class Told(StrEnum):
+    """Why a strategy is told of an order.
+
+    Attributes:
+        ACCEPTED: The exchange has, or had, it.
+        REFUSED: For good; nothing executed.
+        NOT_EXECUTED: Proven not to have executed by the deadline, on any exchange.
+        UNKNOWN: Nobody can know yet; a `CHANGED` follows once it is resolved.
+        CHANGED: Its state or filled quantity changed.
+        CANCELLED: A cancel was carried out.
+        CANCEL_FAILED: A cancel was not carried out; the words say why.
+    """
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_EXECUTED = "not_executed"
+    UNKNOWN = "unknown"
+    CHANGED = "changed"
+    CANCELLED = "cancelled"
+    CANCEL_FAILED = "cancel_failed"
+
+
+@frozen(kw_only=True)
+class OrderUpdate:
+    """What a strategy is told of one of its orders.
+
+    Attributes:
+        order_id: The router's id; empty where nothing was ever committed.
+        order: As the journal knows it; None where it is not known.
+        words: One sentence where something did not go as asked.
+    """
+
+    told: Told
+    client_order_id: str
+    order_id: str
+    order: OrderView | None = None
+    words: str = ""
+
+
+@frozen(kw_only=True)
+class Fill:
+    """Something of an order filled.
+
+    Attributes:
+        quantity: Base coin, newly filled since the last time.
+        total: Base coin filled of the order so far.
+        average_price: Of all that filled, where the exchange says.
+    """
+
+    order: OrderView
+    quantity: Decimal
+    total: Decimal
+    average_price: Decimal | None

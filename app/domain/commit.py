@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from messages.failover import Route
 from messages.orders import LegState, OrderSpec, OrderView
@@ -60,18 +60,27 @@ class Fenced:
     route: Route
 
 
-Decision = CommitNew | CommitAgain | AlreadyKnown | BodyDiffers | Fenced
+@frozen(kw_only=True)
+class Inadmissible:
+    """The exchange's own rules do not admit the order; `words` says why and what would be right."""
+
+    words: str
+
+
+Decision = CommitNew | CommitAgain | AlreadyKnown | BodyDiffers | Fenced | Inadmissible
 
 
 def _difference(known: OrderSpec, asked: OrderSpec) -> BodyDiffers | None:
-    for name in ("symbol", "side", "order_type", "quantity", "price", "time_in_force", "reduce_only", "take_profit", "stop_loss"):
-        left, right = getattr(known, name), getattr(asked, name)
+    for field in fields(OrderSpec):
+        left, right = getattr(known, field.name), getattr(asked, field.name)
         if left != right:
-            return BodyDiffers(field=name, known=str(left), asked=str(right))
+            return BodyDiffers(field=field.name, known=str(left), asked=str(right))
     return None
 
 
-def decide(*, route: Route, known: OrderView | None, exchange: str, epoch: int, spec: OrderSpec) -> Decision:
+def decide(
+    *, route: Route, known: OrderView | None, exchange: str, epoch: int, spec: OrderSpec, problem: str = ""
+) -> Decision:
     """What to do with a request to place.
 
     A known id is answered before the route is looked at: knowledge needs no permission. Only a commit does.
@@ -81,6 +90,7 @@ def decide(*, route: Route, known: OrderView | None, exchange: str, epoch: int, 
         known: The order under this key; None where there is none.
         exchange: Of the connector that asks.
         epoch: Of the route the requester holds.
+        problem: Why the exchange's rules do not admit the order; empty when they do.
     """
     if known is not None:
         differs = _difference(known.spec, spec)
@@ -90,6 +100,8 @@ def decide(*, route: Route, known: OrderView | None, exchange: str, epoch: int, 
             return AlreadyKnown(order=known)
     if route.exchange != exchange or route.epoch != epoch:
         return Fenced(route=route)
+    if problem:
+        return Inadmissible(words=problem)
     if known is None or known.leg is None:
         return CommitNew(number=1, quantity=spec.quantity)
     if known.leg.exchange == exchange:

@@ -7,10 +7,11 @@ this partial order, and evidence that would move it back is stale and changes no
     INTENT → UNKNOWN → OPEN → PARTIALLY_FILLED → FILLED | CANCELLED | EXPIRED
                      → REFUSED | ABSENT                      (nothing executed, proven)
 
-`filled` never falls, for the same reason. Two moves look backward and are sound:
+`filled` never falls, for the same reason. Three moves look backward and are sound:
 
 - ABSENT → INTENT (RECOMMITTED): absence was proven, so the same leg with the same wire id may be sent again; the
   exchange's own duplicate check still guards it.
+- ABSENT → CANCELLED (WITHDRAWN): its owner cancelled it, so it is not to be sent again.
 - REFUSED | ABSENT → OPEN … (evidence of life): the proof was wrong. It must never happen; if an exchange breaks its word,
   the truth is taken over and `contradiction` tells, because hiding it would lose an order.
 
@@ -42,6 +43,7 @@ class LegEvent(StrEnum):
     REFUSED = "refused"
     PROVEN_ABSENT = "proven_absent"
     RECOMMITTED = "recommitted"
+    WITHDRAWN = "withdrawn"
 
 
 S, E = LegState, LegEvent
@@ -63,7 +65,7 @@ TABLE: dict[LegState, dict[LegEvent, LegState]] = {
     S.CANCELLED: {E.SEEN_FILLED: S.FILLED},
     S.EXPIRED: {E.SEEN_FILLED: S.FILLED},
     S.REFUSED: dict(_SEEN),
-    S.ABSENT: {E.RECOMMITTED: S.INTENT} | _SEEN,
+    S.ABSENT: {E.RECOMMITTED: S.INTENT, E.WITHDRAWN: S.CANCELLED} | _SEEN,
 }
 
 LIVE = frozenset({S.OPEN, S.PARTIALLY_FILLED})
@@ -97,9 +99,7 @@ class Leg:
     contradiction: bool = False
 
 
-def advance(
-    leg: Leg, event: LegEvent, *, filled: Decimal | None = None, average_price: Decimal | None = None
-) -> Leg:
+def advance(leg: Leg, event: LegEvent, *, filled: Decimal | None = None, average_price: Decimal | None = None) -> Leg:
     """The leg after an event; the same object when the event teaches nothing.
 
     Args:

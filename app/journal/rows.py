@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from app.domain.book import Exposure
 from messages.failover import Route
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderType, OrderView, Side, TimeInForce
@@ -21,6 +22,25 @@ def _decimal(text: str | None) -> Decimal | None:
 def text(value: Decimal | None) -> str | None:
     """A Decimal as the journal stores it: plain, never in exponent form."""
     return None if value is None else format(value, "f")
+
+
+def symbol_of(row: Row) -> Symbol:
+    """The symbol a row of `orders` holds."""
+    return Symbol(
+        base=row["base"], quote=row["quote"], settle=row["settle"], market_type=MarketType(row["market_type"])
+    )
+
+
+def exposure_of(row: Row) -> Exposure:
+    """What a leg contributes to the book, from a row of `orders` joined with `legs`."""
+    return Exposure(
+        exchange=row["exchange"],
+        symbol=symbol_of(row),
+        side=Side(row["side"]),
+        quantity=Decimal(row["leg_quantity"]),
+        filled=Decimal(row["filled"]),
+        state=LegState(row["state"]),
+    )
 
 
 def leg_of(row: Row) -> LegView:
@@ -52,9 +72,7 @@ def order_of(row: Row, legs: Iterable[Row]) -> OrderView:
         order_id=row["order_id"],
         key=OrderKey(strategy=row["strategy"], client_order_id=row["client_order_id"]),
         spec=OrderSpec(
-            symbol=Symbol(
-                base=row["base"], quote=row["quote"], settle=row["settle"], market_type=MarketType(row["market_type"])
-            ),
+            symbol=symbol_of(row),
             side=Side(row["side"]),
             order_type=OrderType(row["order_type"]),
             quantity=Decimal(row["quantity"]),

@@ -25,10 +25,11 @@ from sqlalchemy import Connection, Select, create_engine, func, insert, select, 
 from sqlalchemy.pool import StaticPool
 
 from app.domain import ids
+from app.domain.book import Exposure
 from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
 from app.journal import statements as hot
-from app.journal.rows import order_of, route_of, row_of_order, text
+from app.journal.rows import exposure_of, order_of, route_of, row_of_order, symbol_of, text
 from app.journal.schema import SCHEMA_VERSION, events, legs, meta, metadata, orders, routes, switches
 from messages.failover import Route, Switch
 from messages.orders import LegState, OrderKey, OrderSpec, OrderView
@@ -165,7 +166,15 @@ class Journal:
         return int(cursor.lastrowid or 0)
 
     def commit_intent(
-        self, *, exchange: str, epoch: int, key: OrderKey, spec: OrderSpec, expiry_s: float, now_s: float
+        self,
+        *,
+        exchange: str,
+        epoch: int,
+        key: OrderKey,
+        spec: OrderSpec,
+        expiry_s: float,
+        now_s: float,
+        problem: str = "",
     ) -> Committed | Decision:
         """Fence, duplicate check and intent in one transaction: the leg returned may be sent, once.
 
@@ -173,9 +182,10 @@ class Journal:
             exchange: Of the connector that asks.
             epoch: Of the route the requester holds.
             expiry_s: Until when the exchange may begin to execute it.
+            problem: Why the exchange's rules do not admit the order; empty when they do.
 
         Returns:
-            `Committed`, or why not: `AlreadyKnown`, `BodyDiffers`, `Fenced`.
+            `Committed`, or why not: `AlreadyKnown`, `BodyDiffers`, `Fenced`, `Inadmissible`.
 
         Raises:
             JournalError: Nothing was written.
@@ -183,7 +193,9 @@ class Journal:
         order_id = ids.order_id(self.journal_id, key)
         with self._transaction():
             known = self._read(order_id)
-            decision = decide(route=self._route(), known=known, exchange=exchange, epoch=epoch, spec=spec)
+            decision = decide(
+                route=self._route(), known=known, exchange=exchange, epoch=epoch, spec=spec, problem=problem
+            )
             if isinstance(decision, CommitNew):
                 if known is None:
                     hot.ADD_ORDER(self._db, **row_of_order(order_id, key, spec, now_s))
@@ -327,16 +339,19 @@ class Journal:
         query = select(func.min(legs.c.committed_s).label("oldest")).where(legs.c.state.in_(sorted(UNPROVEN)))
         return next((row.oldest for row in self._all(query)), None)
 
-    def attributed(self) -> tuple[OrderView, ...]:
-        """Every order with a leg that filled or may still: what positions are attributed to."""
+    def exposures(self) -> tuple[Exposure, ...]:
+        """Every leg that filled or may still: what positions are made of."""
         query = (
-            select(orders.c.order_id)
+            select(orders, legs.c.exchange, legs.c.state, legs.c.filled, legs.c.quantity.label("leg_quantity"))
             .join(legs)
             .where((legs.c.filled != "0") | legs.c.state.in_(sorted(LIVE | UNPROVEN)))
-            .group_by(orders.c.order_id)
         )
-        found = [self.order(row.order_id) for row in self._all(query)]
-        return tuple(order for order in found if order is not None)
+        return tuple(exposure_of(row._mapping) for row in self._all(query))
+
+    def symbols(self) -> tuple[str, ...]:
+        """Unified symbols that were ever traded: what a candidate must be able to trade."""
+        query = select(orders.c.base, orders.c.quote, orders.c.settle, orders.c.market_type).distinct()
+        return tuple(sorted(str(symbol_of(row._mapping)) for row in self._all(query)))
 
     def _all(self, query: Select[Any]) -> Sequence[Any]:
         with _translated(self._where), self._core() as core:

@@ -1,0 +1,142 @@
+"""What every actor's shell does the same way.
+
+Thespian delivers a message whose handler raised once more, and keeps the actor. Half-changed state is worse than a
+restart, so here a handler that raises ends its actor: the exception is logged, nothing more is handled, and the
+supervisor starts a fresh one, which takes its state from the journal.
+
+Thespian's wake-ups cannot be cancelled and come in any order, so a shell keeps only the earliest it still needs, and
+asks its machine what is due whenever one arrives. Its watch list is replaced after every message, so `receiveMessage`
+returns it from every path.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from thespian.actors import (
+    Actor,
+    ActorExitRequest,
+    ActorSystemMessage,
+    ChildActorExited,
+    ThespianWatch,
+    WakeupMessage,
+    WatchMessage,
+)
+
+from actors.environment import Environment, installed
+from messages.supervision import Address, Directory, Start, Started
+
+log = structlog.get_logger()
+
+SHORTEST_WAKE_S = 0.001
+
+
+class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
+    """An actor with a name, a directory, wake-ups that can be moved, and a clean death."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = type(self).__name__
+        self.supervisor: Address = None
+        self.directory: Directory | None = None
+        self._dying = False
+        self._wake_s: float | None = None
+        self._watched: list[int] = []
+
+    @property
+    def environment(self) -> Environment:
+        """What this process was given."""
+        return installed()
+
+    def now_s(self) -> float:
+        """Unix seconds."""
+        return self.environment.clock()
+
+    # ------------------------------------------------------------------------------------------------ Thespian
+
+    def receiveMessage(self, message: Any, sender: Any) -> Any:  # noqa: N802  # Thespian's name
+        """One message; never raises."""
+        if not self._dying:
+            try:
+                self._dispatch(message, sender)
+            except Exception:  # whatever went wrong, the answer is the same: log it and start afresh
+                log.exception("actor.failed", actor=self.name, message_type=type(message).__name__)
+                self.die()
+        return ThespianWatch(self._watched) if self._watched else None
+
+    def _dispatch(self, message: Any, sender: Any) -> None:
+        match message:
+            case WakeupMessage():
+                self._wake_s = None
+                self.on_tick(self.now_s())
+            case WatchMessage():
+                self.on_ready(self.now_s())
+            case Start():
+                self.supervisor = sender
+                self.name = message.name
+                self.directory = message.directory
+                self.environment.adopt(message.name)
+                self.on_start(message, self.now_s())
+                self.send(sender, Started(name=message.name, pid=os.getpid()))
+            case Directory():
+                if self.directory is None or message.generation > self.directory.generation:
+                    self.directory = message
+                    self.on_directory(message, self.now_s())
+            case ActorExitRequest():
+                self.on_exit()
+            case ChildActorExited():
+                self.on_child_exited(message.childAddress, self.now_s())
+            case ActorSystemMessage():
+                pass
+            case _:
+                self.on_message(message, sender, self.now_s())
+        self._plan_wake()
+
+    # ------------------------------------------------------------------------------------------------ for actors
+
+    def on_start(self, start: Start, now_s: float) -> None:
+        """The supervisor said who we are; after this the actor serves."""
+
+    def on_directory(self, directory: Directory, now_s: float) -> None:
+        """Somebody was restarted."""
+
+    def on_message(self, message: Any, sender: Any, now_s: float) -> None:
+        """Anything else."""
+
+    def on_tick(self, now_s: float) -> None:
+        """What was due may be done."""
+
+    def on_ready(self, now_s: float) -> None:
+        """A watched file descriptor is readable."""
+
+    def on_child_exited(self, child: Address, now_s: float) -> None:
+        """A child is dead."""
+
+    def on_exit(self) -> None:
+        """The actor is asked to end: close what must be closed."""
+
+    def next_s(self, now_s: float) -> float | None:
+        """When `on_tick` has something to do next."""
+        return None
+
+    def watch(self, fd: int | None) -> None:
+        """Calls `on_ready` whenever the descriptor is readable, from now on."""
+        self._watched = [] if fd is None else [fd]
+
+    def die(self) -> None:
+        """Ends this actor, as soon as Thespian gets to it; nothing more is handled."""
+        self._dying = True
+        self._watched = []
+        self.send(self.myAddress, ActorExitRequest())
+
+    def _plan_wake(self) -> None:
+        if self._dying:
+            return
+        now_s = self.now_s()
+        due_s = self.next_s(now_s)
+        if due_s is not None and (self._wake_s is None or due_s < self._wake_s - SHORTEST_WAKE_S):
+            self._wake_s = max(due_s, now_s + SHORTEST_WAKE_S)
+            self.wakeupAfter(timedelta(seconds=self._wake_s - now_s))

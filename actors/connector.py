@@ -1,0 +1,315 @@
+"""The connector: the one actor that talks to one exchange.
+
+A shell over `app.domain.connector`: it performs the machine's effects on the journal and on the exchange, whose client
+runs beside it in a thread, so that the actor itself never waits. Sessions are told of every change of an order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from attrs import define
+
+from actors._shell import Shell
+from actors.environment import PortRunner, ResultsWait
+from app.domain import calls as c
+from app.domain import effects as e
+from app.domain.connector import Connector
+from app.domain.effects import Effect
+from app.domain.ids import order_id
+from app.domain.limiter import Priority
+from app.journal.store import Committed, Journal, JournalError
+from messages.base import Failed, Request
+from messages.failover import PreflightReply, PreflightRequest, SettleRequest, Subscribe, Unsubscribe
+from messages.health import Evidence, EvidenceKind, EvidenceSeen, Probe, ProbeKind, ProbeReply
+from messages.market import BalancesReply, GetBalances, GetTicker, TickerReply
+from messages.orders import (
+    CancelOrder,
+    GetOpenOrders,
+    GetOrder,
+    OrderChanged,
+    OrderKey,
+    OrderNotExecuted,
+    OrderReply,
+    OrdersReply,
+    OrderView,
+    PlaceOrder,
+)
+from messages.positions import GetPositions, PositionsReply
+from messages.supervision import Address, Directory, Role, Start
+
+log = structlog.get_logger()
+
+SUBSCRIPTION_S = 35.0
+"""How long a session is told of its orders without renewing; sessions renew every ten seconds."""
+
+MAX_SUBSCRIBERS = 1000
+REOPEN_S = 2.0
+"""Between attempts to load the markets of an exchange that does not answer."""
+
+
+@define
+class _Subscriber:
+    address: Address
+    strategy: str
+    until_s: float
+
+
+class ConnectorActor(Shell):
+    """Places, cancels and looks up on one exchange; its name is the exchange's."""
+
+    runner: PortRunner
+    journal: Journal
+    machine: Connector
+
+    def on_start(self, start: Start, now_s: float) -> None:
+        """Opens journal and exchange, and takes up what an earlier life left in doubt."""
+        self._subscribers: dict[str, _Subscriber] = {}
+        self._reopen_s: float | None = now_s + REOPEN_S
+        self._probe_sent_s: dict[str, float] = {}
+        self.on_directory(start.directory, now_s)
+        self.journal = self.environment.open_journal()
+        self.runner = self.environment.open_runner(self.name, self.myAddress)
+        port = self.runner.port
+        self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rate_limit)
+        self.watch(self.runner.fileno())
+        self.runner.start()
+        self._perform(self.machine.recover(self.journal.open_orders(exchange=self.name), now_s), now_s)
+
+    def on_directory(self, directory: Directory, now_s: float) -> None:
+        """Remembers where evidence goes."""
+        entry = directory.find(Role.HEALTH_MONITOR)
+        self._monitor: Address | None = entry.address if entry is not None else None
+
+    def on_exit(self) -> None:
+        """Closes what is open."""
+        if hasattr(self, "runner"):
+            self.runner.close()
+        if hasattr(self, "journal"):
+            self.journal.close()
+
+    def on_ready(self, now_s: float) -> None:
+        """Results came back from the exchange."""
+        for call_id, result in self.runner.drain():
+            self._perform(self.machine.returned(call_id, result, now_s), now_s)
+
+    def on_tick(self, now_s: float) -> None:
+        """Whatever is due."""
+        if self._reopen_s is not None and now_s >= self._reopen_s:
+            self._reopen_s = None if self.runner.port.ready else now_s + REOPEN_S
+            if not self.runner.port.ready:
+                self.runner.start()
+        self._perform(self.machine.tick(now_s), now_s)
+
+    def next_s(self, now_s: float) -> float | None:
+        """The machine's next moment, or the next attempt to load markets."""
+        due = [at_s for at_s in (self.machine.next_s(now_s), self._reopen_s) if at_s is not None]
+        return min(due, default=None)
+
+    # ------------------------------------------------------------------------------------------------ messages
+
+    def on_message(self, message: Any, sender: Any, now_s: float) -> None:
+        """One request, or one subscription."""
+        machine = self.machine
+        match message:
+            case PlaceOrder():
+                self._perform(self._place(sender, message, now_s), now_s)
+            case CancelOrder():
+                self._perform(machine.cancel(sender, message, self.journal.order(message.order_id), now_s), now_s)
+            case GetOrder():
+                self._perform(machine.get(sender, self._by_id(message), self._order(message), now_s), now_s)
+            case SettleRequest():
+                self._perform(machine.settle(sender, message, now_s), now_s)
+            case GetOpenOrders() | GetTicker() | GetBalances() | GetPositions() | Probe() | PreflightRequest():
+                self._perform(self._read(sender, message, now_s), now_s)
+            case Subscribe():
+                self._subscribe(message, sender, now_s)
+            case Unsubscribe():
+                self._subscribers.pop(message.session_id, None)
+            case ResultsWait():
+                self.on_ready(now_s)
+            case _:
+                log.warning("connector.unexpected_message", exchange=self.name, message_type=type(message).__name__)
+
+    def _place(self, sender: Address, request: PlaceOrder, now_s: float) -> Iterable[Effect]:
+        if not self.runner.port.ready and self.journal.order(order_id(self.journal.journal_id, request.key)) is None:
+            words = f"{self.name} has not answered yet, so its markets are not known and nothing can be sent there."
+            message = OrderNotExecuted(correlation_id=request.correlation_id, code="exchange_not_ready", words=words)
+            return [e.Answer(asker=sender, message=message)]
+        return self.machine.place(sender, request, now_s)
+
+    def _by_id(self, request: GetOrder) -> GetOrder:
+        if request.order_id is not None or request.client_order_id is None:
+            return request
+        key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id)
+        return GetOrder(
+            correlation_id=request.correlation_id,
+            deadline_s=request.deadline_s,
+            strategy=request.strategy,
+            order_id=order_id(self.journal.journal_id, key),
+            client_order_id=request.client_order_id,
+        )
+
+    def _order(self, request: GetOrder) -> OrderView | None:
+        named = self._by_id(request).order_id
+        return None if named is None else self.journal.order(named)
+
+    def _read(self, sender: Address, request: Request, now_s: float) -> Iterable[Effect]:
+        deadline_s = min(request.deadline_s, now_s + self.environment.connectors[self.name].request_timeout_s)
+        if not self.runner.port.ready:
+            words = f"{self.name} has not answered yet: its markets are not loaded."
+            failed = c.CallFailed(code="exchange_not_ready", words=words, ill=True)
+            return [e.Deliver(asker=sender, request=request, result=failed)]
+        call: c.Call
+        match request:
+            case GetTicker():
+                call = c.TickerCall(symbol=request.symbol, deadline_s=deadline_s)
+            case GetBalances() | PreflightRequest():
+                call = c.BalancesCall(deadline_s=deadline_s)
+            case GetPositions():
+                call = c.PositionsCall(deadline_s=deadline_s)
+            case GetOpenOrders():
+                call = c.OpenOrdersCall(symbol=None, deadline_s=deadline_s)
+            case Probe():
+                self._probe_sent_s[request.correlation_id] = now_s
+                call = c.ProbeCall(kind=request.kind, deadline_s=deadline_s)
+            case _:
+                raise AssertionError(f"{type(request).__name__} is no read")
+        return self.machine.read(sender, request, call, now_s, Priority.READ)
+
+    def _subscribe(self, message: Subscribe, sender: Address, now_s: float) -> None:
+        late = [session for session, subscriber in self._subscribers.items() if subscriber.until_s < now_s]
+        for session in late:
+            del self._subscribers[session]
+        if len(self._subscribers) >= MAX_SUBSCRIBERS and message.session_id not in self._subscribers:
+            log.warning("connector.too_many_subscribers", exchange=self.name, limit=MAX_SUBSCRIBERS)
+            return
+        self._subscribers[message.session_id] = _Subscriber(sender, message.strategy, now_s + SUBSCRIPTION_S)
+
+    # ------------------------------------------------------------------------------------------------ effects
+
+    def _perform(self, effects: Iterable[Effect], now_s: float) -> None:
+        queue = deque(effects)
+        while queue:
+            effect = queue.popleft()
+            match effect:
+                case e.Commit():
+                    queue.extendleft(reversed(list(self._commit(effect, now_s))))
+                case e.Record():
+                    queue.extend(self._record(effect, now_s))
+                case e.Send():
+                    self.runner.submit(effect.call_id, effect.call)
+                case e.Answer():
+                    self.send(effect.asker, effect.message)
+                case e.Deliver():
+                    self.send(effect.asker, self._reply(effect.request, effect.result, now_s))
+                case e.Observe():
+                    if self._monitor is not None:
+                        self.send(self._monitor, EvidenceSeen(evidence=effect.evidence))
+
+    def _commit(self, effect: e.Commit, now_s: float) -> Iterable[Effect]:
+        request = effect.request
+        port = self.runner.port
+        problem = port.check(request.spec) if port.ready else f"{self.name} has not answered yet."
+        try:
+            result = self.journal.commit_intent(
+                exchange=self.name,
+                epoch=request.epoch,
+                key=request.key,
+                spec=request.spec,
+                expiry_s=effect.expiry_s,
+                now_s=now_s,
+                problem=problem,
+            )
+        except JournalError as error:
+            log.error("journal.unavailable", exchange=self.name, words=str(error))
+            return self.machine.commit_failed(effect.asker, request, str(error))
+        known = result.order if isinstance(result, Committed) else result
+        return self.machine.committed(effect.asker, request, known, now_s)
+
+    def _record(self, effect: e.Record, now_s: float) -> Iterable[Effect]:
+        try:
+            recorded = self.journal.record(
+                effect.order_id,
+                effect.number,
+                effect.event,
+                now_s=now_s,
+                filled=effect.filled,
+                average_price=effect.average_price,
+                exchange_order_id=effect.exchange_order_id,
+                code=effect.code,
+                words=effect.words,
+                native_code=effect.native_code,
+            )
+        except JournalError as error:
+            log.error("journal.unavailable", exchange=self.name, words=str(error))
+            return self.machine.not_recorded(effect.order_id, now_s)
+        if recorded.contradiction:
+            log.error("order.contradiction", exchange=self.name, order_id=effect.order_id, event=effect.event.value)
+        if recorded.changed:
+            changed = OrderChanged(sequence=recorded.sequence, order=recorded.order)
+            for subscriber in self._subscribers.values():
+                if subscriber.strategy == recorded.order.key.strategy and subscriber.until_s >= now_s:
+                    self.send(subscriber.address, changed)
+        return self.machine.recorded(recorded.order, now_s)
+
+    def _reply(self, request: Request, result: c.Result, now_s: float) -> Any:
+        """A read's result in the words of the reply to its request."""
+        correlation_id = request.correlation_id
+        match request, result:
+            case Probe(), _:
+                return ProbeReply(correlation_id=correlation_id, evidence=self._probe_evidence(request, result, now_s))
+            case PreflightRequest(), _:
+                return self._preflight(request, result)
+            case GetTicker(), c.TickerResult(ticker=ticker):
+                return TickerReply(correlation_id=correlation_id, ticker=ticker)
+            case GetBalances(), c.BalancesResult(balances=balances):
+                chosen = tuple(b for b in balances if request.coin in (None, b.coin))
+                return BalancesReply(correlation_id=correlation_id, balances=chosen)
+            case GetPositions(), c.PositionsResult(positions=positions):
+                return PositionsReply(correlation_id=correlation_id, exchange=self.name, positions=positions)
+            case GetOpenOrders(), _:
+                # The exchange's answer, if any, is in the journal by now; what lives elsewhere is there too.
+                orders = self.journal.open_orders(strategy=request.strategy)
+                chosen_orders = tuple(o for o in orders if request.symbol in (None, o.spec.symbol))
+                return OrdersReply(correlation_id=correlation_id, orders=chosen_orders)
+            case GetOrder(), _:
+                order = self._order(request)
+                if order is not None:
+                    return OrderReply(correlation_id=correlation_id, order=order)
+        failed = result if isinstance(result, c.CallFailed) else None
+        return Failed(
+            correlation_id=correlation_id,
+            code=failed.code if failed is not None else "unexpected_answer",
+            words=failed.words if failed is not None else f"{self.name} gave no answer to {type(request).__name__}.",
+            native_code=failed.native_code if failed is not None else None,
+            retryable=failed.retryable if failed is not None else False,
+        )
+
+    def _probe_evidence(self, request: Probe, result: c.Result, now_s: float) -> Evidence:
+        sent_s = self._probe_sent_s.pop(request.correlation_id, now_s)
+        kind = EvidenceKind.PUBLIC_PROBE if request.kind is ProbeKind.PUBLIC else EvidenceKind.SIGNED_PROBE
+        failed = isinstance(result, c.CallFailed) and result.ill
+        return Evidence(
+            exchange=self.name,
+            kind=kind,
+            ok=not failed,
+            words=result.words if isinstance(result, c.CallFailed) and failed else "",
+            latency_s=now_s - sent_s,
+            at_s=now_s,
+            clock_offset_s=result.clock_offset_s if isinstance(result, c.ProbeOk) else None,
+        )
+
+    def _preflight(self, request: PreflightRequest, result: c.Result) -> PreflightReply:
+        problems: list[str] = []
+        if not isinstance(result, c.BalancesResult):
+            words = result.words if isinstance(result, c.CallFailed) else "the account could not be read."
+            problems.append(f"{self.name} is not ready: {words}")
+        elif not any(balance.free > 0 for balance in result.balances):
+            problems.append(f"{self.name} has no free funds.")
+        else:
+            problems += [problem for symbol in request.symbols if (problem := self.runner.port.tradable(symbol))]
+        return PreflightReply(correlation_id=request.correlation_id, exchange=self.name, problems=tuple(problems))

@@ -1,0 +1,108 @@
+"""What the actors of one daemon are given: clock, journal, exchanges, settings.
+
+The composition root (`app.bootstrap`) installs it once, before the first actor is forked; every actor process inherits
+it. Nothing in it is a secret: an exchange's credentials are read by the factory, in the connector that calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from app.domain.calls import Call, Result
+from app.domain.connector import ConnectorSettings
+from app.domain.failover import FailoverSettings
+from app.domain.health import HealthSettings
+from app.domain.restart import RestartPolicy
+from app.exchanges.port import ExchangePort
+from app.journal.store import Journal
+from messages.supervision import Address
+
+
+class PortRunner(Protocol):
+    """A port and what runs it beside the actor: calls go in, results are fetched when `fileno` is readable."""
+
+    @property
+    def port(self) -> ExchangePort:
+        """The exchange."""
+
+    def start(self) -> None:
+        """Begins loading the markets; `port.ready` tells when that is done. May be called again to try anew."""
+
+    def submit(self, call_id: int, call: Call) -> None:
+        """Performs a call; its result will be among what `drain` returns."""
+
+    def drain(self) -> list[tuple[int, Result]]:
+        """Results that have come since the last time."""
+
+    def fileno(self) -> int | None:
+        """Readable when results wait; None where they are announced by a `ResultsWait` message instead."""
+
+    def close(self) -> None:
+        """Ends everything."""
+
+
+@frozen
+class ResultsWait:
+    """Told to a connector whose runner has no file descriptor to watch."""
+
+
+@frozen(kw_only=True)
+class StrategySpec:
+    """A user's strategy.
+
+    Attributes:
+        target: ``"module:Class"``.
+        path: Folder put in front of the import path; None for none.
+        arguments: Handed to the class as keyword arguments.
+    """
+
+    name: str
+    target: str
+    path: str | None = None
+    arguments: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Environment:
+    """Everything an actor needs from outside.
+
+    Attributes:
+        clock: Unix seconds of the host's anchored clock.
+        open_journal: Opens the journal for one actor.
+        open_runner: Opens the exchange of a name, for its connector at `owner`.
+        adopt: Called by every actor when it starts, in its own process: guards, logs, closing what was inherited.
+        connectors: Settings by exchange.
+    """
+
+    clock: Callable[[], float]
+    open_journal: Callable[[], Journal]
+    open_runner: Callable[[str, Address], PortRunner]
+    adopt: Callable[[str], None]
+    connectors: Mapping[str, ConnectorSettings]
+    health: HealthSettings
+    failover: FailoverSettings
+    restarts: RestartPolicy
+    sync_interval_s: float
+    max_retry_attempts: int
+    retry_delay_s: float
+    order_timeout_s: float
+    market_type: str
+    strategies: tuple[StrategySpec, ...] = ()
+
+
+_installed: list[Environment] = []
+
+
+def install(environment: Environment) -> None:
+    """Makes it the environment of this process and of every process forked from it."""
+    _installed[:] = [environment]
+
+
+def installed() -> Environment:
+    """The environment of this process; RuntimeError where none was installed."""
+    if not _installed:
+        raise RuntimeError("No environment is installed in this process: start actors through app.bootstrap.")
+    return _installed[0]

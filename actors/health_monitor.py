@@ -1,0 +1,116 @@
+"""The health monitor: probes every exchange through its connector, and tells the coordinator what the detectors say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from attrs import frozen
+
+from actors._shell import Shell
+from app.domain import health
+from messages.health import (
+    Evidence,
+    EvidenceSeen,
+    GetHealth,
+    HealthChanged,
+    HealthReply,
+    Probe,
+    ProbeKind,
+    ProbeReply,
+)
+from messages.supervision import Directory, Role, Start
+
+log = structlog.get_logger()
+
+
+@frozen
+class _Sent:
+    exchange: str
+    kind: ProbeKind
+    sent_s: float
+
+
+class HealthMonitorActor(Shell):
+    """One detector per exchange."""
+
+    def on_start(self, start: Start, now_s: float) -> None:
+        """Begins with no opinion of any exchange."""
+        self._settings = self.environment.health
+        self._detectors = {name: health.start(name, now_s) for name in self.environment.connectors}
+        self._sent: dict[str, _Sent] = {}
+        self._serial = 0
+        self._incarnation = start.incarnation
+        self.on_tick(now_s)
+
+    def on_directory(self, directory: Directory, now_s: float) -> None:
+        """A new coordinator knows nothing yet: tell it everything."""
+        for exchange in self._detectors:
+            self._tell(exchange)
+
+    def on_message(self, message: Any, sender: Any, now_s: float) -> None:
+        """Evidence, or a question."""
+        match message:
+            case ProbeReply():
+                if self._sent.pop(message.correlation_id, None) is not None:
+                    self._observe(message.evidence)
+            case EvidenceSeen():
+                self._observe(message.evidence)
+            case GetHealth():
+                views = tuple(health.view(detector) for detector in self._detectors.values())
+                self.send(sender, HealthReply(correlation_id=message.correlation_id, views=views))
+            case _:
+                log.warning("health.unexpected_message", message_type=type(message).__name__)
+
+    def on_tick(self, now_s: float) -> None:
+        """Sends probes that are due; one that was not answered in time is evidence too."""
+        late = [key for key, sent in self._sent.items() if now_s >= sent.sent_s + self._settings.probe_timeout_s]
+        for key in late:
+            sent = self._sent.pop(key)
+            self._observe(health.probe_unanswered(sent.exchange, sent.kind, sent_s=sent.sent_s, now_s=now_s))
+        for exchange, detector in self._detectors.items():
+            kinds, due_s = health.next_probes(detector, self._settings, now_s)
+            if kinds and now_s >= due_s:
+                self._detectors[exchange] = health.probes_sent(detector, kinds, now_s)
+                self._probe(exchange, kinds, now_s)
+
+    def next_s(self, now_s: float) -> float | None:
+        """The next probe, or the next that has gone unanswered for too long."""
+        due = [sent.sent_s + self._settings.probe_timeout_s for sent in self._sent.values()]
+        for detector in self._detectors.values():
+            kinds, due_s = health.next_probes(detector, self._settings, now_s)
+            if kinds:
+                due.append(due_s)
+        return min(due, default=None)
+
+    def _probe(self, exchange: str, kinds: Iterable[ProbeKind], now_s: float) -> None:
+        connector = self.directory.find(Role.CONNECTOR, exchange) if self.directory is not None else None
+        for kind in kinds:
+            self._serial += 1
+            correlation_id = f"probe-{self._incarnation}-{self._serial}"
+            self._sent[correlation_id] = _Sent(exchange, kind, now_s)
+            if connector is not None:
+                deadline_s = now_s + self._settings.probe_timeout_s
+                self.send(connector.address, Probe(correlation_id=correlation_id, deadline_s=deadline_s, kind=kind))
+
+    def _observe(self, evidence: Evidence) -> None:
+        before = self._detectors.get(evidence.exchange)
+        if before is None:
+            return
+        after = self._detectors[evidence.exchange] = health.observe(before, evidence, self._settings)
+        if after.state is not before.state:
+            view = health.view(after)
+            log.info(
+                "health.changed",
+                exchange=view.exchange,
+                state=view.state.value,
+                before=before.state.value,
+                reason=view.reason,
+            )
+        self._tell(evidence.exchange)
+
+    def _tell(self, exchange: str) -> None:
+        coordinator = self.directory.find(Role.FAILOVER_COORDINATOR) if self.directory is not None else None
+        if coordinator is not None:
+            self.send(coordinator.address, HealthChanged(view=health.view(self._detectors[exchange])))

@@ -1,0 +1,566 @@
+"""The connector's machine: what one exchange is asked, in which order, and what is made of its answers.
+
+Theory. To place is: rate-limiter grant → one journal transaction that fences, finds duplicates and commits the leg →
+send. From the commit on the leg is a `LegTask` until it is proven dead or filled, whatever happens in between:
+
+- an answer that proves something is recorded, then told to whoever waits;
+- an answer that proves nothing makes the leg UNKNOWN, and look-ups follow, at growing distances, until one finds the
+  order or proves it absent: a look-up that finds nothing is proof only when it was asked after the expiry the exchange
+  enforces plus `Proof.margin_s`, and a look-up that failed is no answer at all;
+- a leg that rests is watched by one poll of all open orders; one that vanished from it is looked up by its id.
+
+A cancel's acknowledgement is not the end of an order (Bybit and OKX acknowledge the request): only a look-up that shows a
+final state is. Nothing here answers a waiter at its deadline: the session that asked does, since this process may be dead.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from attrs import define, field, frozen
+
+from app.domain import calls as c
+from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible
+from app.domain.effects import Answer, Asker, Commit, Deliver, Effect, Observe, Record, Send
+from app.domain.evidence import evidence_of
+from app.domain.leg_life import LIVE, UNPROVEN, LegEvent, event_of_report
+from app.domain.leg_task import CANCEL_AGAIN_AFTER, LegTask, Waiting, place_reply
+from app.domain.limiter import Limiter, Priority, RateLimit
+from messages.base import Failed, Request
+from messages.failover import NotRouted, SettleReply, SettleRequest
+from messages.orders import (
+    CancelOrder,
+    GetOrder,
+    LegState,
+    LivesElsewhere,
+    OrderNotExecuted,
+    OrderPending,
+    OrderRefused,
+    OrderReply,
+    OrderSpec,
+    OrderType,
+    OrderView,
+    PlaceOrder,
+    TimeInForce,
+)
+
+
+@frozen(kw_only=True)
+class ConnectorSettings:
+    """Limits of one connector.
+
+    Attributes:
+        request_timeout_s: How long one call to the exchange may take.
+        max_in_flight: Placements waiting or in flight; beyond it new ones are turned away.
+        max_unresolved: Legs whose outcome nobody knows; beyond it placing stops.
+        poll_s: Between polls of open orders while any rests.
+    """
+
+    request_timeout_s: float = 10.0
+    max_in_flight: int = 256
+    max_unresolved: int = 64
+    poll_s: float = 2.0
+
+
+@frozen
+class _Place:
+    asker: Asker
+    request: PlaceOrder
+
+
+@frozen
+class _ForLeg:
+    order_id: str
+    kind: str
+
+
+@frozen
+class _Read:
+    asker: Asker
+    request: Request | None
+    call: c.Call
+
+
+@define
+class _Flight:
+    item: _Place | _ForLeg | _Read
+    call: c.Call
+    sent_s: float
+
+
+@define
+class _Settling:
+    asker: Asker
+    request: SettleRequest
+    waiting: set[str]
+    cancelled: list[str] = field(factory=list)
+
+
+@define
+class Connector:
+    """The machine of one connector. Methods take an event and the time, and return effects to perform in order."""
+
+    exchange: str
+    proof: c.Proof
+    settings: ConnectorSettings
+    limit: RateLimit
+    tasks: dict[str, LegTask] = field(init=False, factory=dict)
+    _limiter: Limiter[_Place | _ForLeg | _Read] = field(init=False)
+    _flights: dict[int, _Flight] = field(init=False, factory=dict)
+    _last_call: int = field(init=False, default=0)
+    _placing: int = field(init=False, default=0)
+    _unknown: set[str] = field(init=False, factory=set)
+    _live: set[str] = field(init=False, factory=set)
+    _due: list[tuple[float, str]] = field(init=False, factory=list)
+    _poll_at_s: float | None = field(init=False, default=None)
+    _settling: list[_Settling] = field(init=False, factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self._limiter = Limiter(self.limit)
+
+    # ------------------------------------------------------------------------------------------------ in
+
+    def recover(self, orders: tuple[OrderView, ...], now_s: float) -> list[Effect]:
+        """After a start: takes up every leg of this exchange the journal holds live or unproven.
+
+        An INTENT of an earlier life may have been sent: it becomes UNKNOWN and is looked up.
+        """
+        out: list[Effect] = []
+        for order in orders:
+            task = self._take_up(LegTask(order=order))
+            if task.leg.state is LegState.INTENT:
+                out.append(Record(order_id=order.order_id, number=task.leg.number, event=LegEvent.SENT_AMBIGUOUS))
+            self._look_at(task, now_s)
+        return out + self.tick(now_s)
+
+    def place(self, asker: Asker, request: PlaceOrder, now_s: float) -> list[Effect]:
+        """Somebody wants an order placed."""
+        unresolved = len(self._unknown)
+        turned_away: tuple[str, str] | None = None
+        if now_s >= request.deadline_s:
+            turned_away = "deadline_passed", "The order's deadline had passed before it could be sent."
+        elif self._placing >= self.settings.max_in_flight:
+            turned_away = "busy", f"{self._placing} orders are on their way to {self.exchange} already, the limit."
+        elif unresolved >= self.settings.max_unresolved:
+            turned_away = (
+                "too_many_unresolved",
+                f"{unresolved} orders on {self.exchange} have an unknown outcome, the limit: no more are placed.",
+            )
+        elif not self._limiter.ask(_Place(asker, request), Priority.PLACE, request.deadline_s, now_s):
+            turned_away = "rate_limited", f"The rate limit of {self.exchange} leaves no room before the deadline."
+        if turned_away is not None:
+            return [_turned_away(asker, request, *turned_away)]
+        self._placing += 1
+        return self._grant(now_s)
+
+    def committed(self, asker: Asker, request: PlaceOrder, known: OrderView | Decision, now_s: float) -> list[Effect]:
+        """The journal's word on a placement: an `OrderView` is a fresh intent, to be sent now."""
+        if isinstance(known, OrderView):
+            task = LegTask(order=known, placers=[_waiting(asker, request)])
+            earlier = self.tasks.get(known.order_id)
+            if earlier is not None:
+                task.placers += earlier.placers
+            self._take_up(task)
+            return [self._send(_ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)]
+        self._placing -= 1
+        correlation_id = request.correlation_id
+        match known:
+            case Fenced(route=route):
+                return [Answer(asker=asker, message=NotRouted(correlation_id=correlation_id, route=route))]
+            case BodyDiffers():
+                words = (
+                    f"client_order_id {request.key.client_order_id!r} was used before with {known.field} "
+                    f"{known.known}, now {known.asked}: use a new id for a new order."
+                )
+                return [_refused(asker, request, "client_order_id_reused", words)]
+            case Inadmissible(words=words):
+                return [_refused(asker, request, "invalid_order", words)]
+            case AlreadyKnown(order=order):
+                return self._known(asker, request, order, now_s)
+            case _:
+                raise AssertionError(f"the journal answered {known!r} without committing")
+
+    def _known(self, asker: Asker, request: PlaceOrder, order: OrderView, now_s: float) -> list[Effect]:
+        leg = order.leg
+        assert leg is not None
+        if leg.state not in UNPROVEN:
+            return [Answer(asker=asker, message=place_reply(order, request.correlation_id))]
+        task = self.tasks.get(order.order_id)
+        if leg.exchange != self.exchange:
+            return [Answer(asker=asker, message=OrderPending(correlation_id=request.correlation_id, order=order))]
+        if task is None:
+            task = self._take_up(LegTask(order=order))
+            self._look_at(task, now_s)
+        task.placers = [w for w in task.placers if w.correlation_id != request.correlation_id]
+        task.placers.append(_waiting(asker, request))
+        return self._step(task, now_s)
+
+    def commit_failed(self, asker: Asker, request: PlaceOrder, words: str) -> list[Effect]:
+        """The journal could not commit the intent, so nothing is sent."""
+        self._placing -= 1
+        return [_turned_away(asker, request, "journal_unavailable", words)]
+
+    def cancel(self, asker: Asker, request: CancelOrder, order: OrderView | None, now_s: float) -> list[Effect]:
+        """Somebody wants an order cancelled; `order` is what the journal knows under the id."""
+        if order is None or order.key.strategy != request.strategy or order.leg is None:
+            return [_unknown_order(asker, request)]
+        leg = order.leg
+        waiting = _waiting(asker, request)
+        if leg.state is LegState.ABSENT:
+            absent = self.tasks.get(order.order_id) or self._take_up(LegTask(order=order))
+            absent.cancellers.append(waiting)
+            return [Record(order_id=order.order_id, number=leg.number, event=LegEvent.WITHDRAWN)]
+        task = self.tasks.get(order.order_id) or LegTask(order=order)
+        if not task.live and not task.unproven:
+            task.cancellers.append(waiting)
+            return list(task.answers())
+        if leg.exchange != self.exchange:
+            return [
+                Answer(
+                    asker=asker, message=LivesElsewhere(correlation_id=request.correlation_id, exchange=leg.exchange)
+                )
+            ]
+        self._take_up(task)
+        task.cancellers.append(waiting)
+        self._want_cancel(task, now_s)
+        return self._step(task, now_s)
+
+    def get(self, asker: Asker, request: GetOrder, order: OrderView | None, now_s: float) -> list[Effect]:
+        """Somebody wants to know of an order: what the exchange says, where it is ours to ask and answers in time."""
+        if order is None or order.key.strategy != request.strategy:
+            return [_unknown_order(asker, request)]
+        task = self.tasks.get(order.order_id)
+        if task is None or task.in_flight is not None:
+            return [Answer(asker=asker, message=OrderReply(correlation_id=request.correlation_id, order=order))]
+        call = task.look_up_call(min(request.deadline_s, now_s + self.settings.request_timeout_s))
+        return self.read(asker, request, call, now_s, Priority.LOOK_UP)
+
+    def settle(self, asker: Asker, request: SettleRequest, now_s: float) -> list[Effect]:
+        """The coordinator leaves this exchange: resolve what is in doubt, cancel what rests, say what is left."""
+        self._settling.append(_Settling(asker, request, set(self.tasks)))
+        for task in self.tasks.values():
+            if request.cancel:
+                self._want_cancel(task, now_s)
+            elif task.unproven:
+                self._look_at(task, now_s)
+        return self.tick(now_s)
+
+    def read(
+        self, asker: Asker, request: Request | None, call: c.Call, now_s: float, priority: Priority = Priority.READ
+    ) -> list[Effect]:
+        """A call whose result goes back to the asker as it comes; `Returned` by `returned`."""
+        if not self._limiter.ask(_Read(asker, request, call), priority, call.deadline_s, now_s):
+            words = f"The rate limit of {self.exchange} leaves no room before the deadline."
+            return self._read_back(_Read(asker, request, call), c.CallFailed(code="rate_limited", words=words), now_s)
+        return self._grant(now_s)
+
+    # ------------------------------------------------------------------------------------------------ back
+
+    def returned(self, call_id: int, result: c.Result, now_s: float) -> list[Effect]:
+        """A call came back. Ids of an earlier life, and repeated ones, are dropped."""
+        flight = self._flights.pop(call_id, None)
+        if flight is None:
+            return []
+        out: list[Effect] = []
+        evidence = evidence_of(self.exchange, flight.call, result, flight.sent_s, now_s)
+        if evidence is not None:
+            out.append(Observe(evidence=evidence))
+        retry_after_s = getattr(result, "retry_after_s", None)
+        if retry_after_s is not None:
+            self._limiter.close_until(now_s + retry_after_s)
+        item = flight.item
+        if isinstance(item, _Read):
+            out += self._read_back(item, result, now_s)
+        elif isinstance(item, _ForLeg):
+            task = self.tasks.get(item.order_id)
+            if item.kind == "place":
+                self._placing -= 1
+            if task is not None:
+                task.in_flight = None
+                out += self._learn(task, result, now_s)
+                return out + self._step(task, now_s)
+        return out + self._grant(now_s)
+
+    def _learn(self, task: LegTask, result: c.Result, now_s: float) -> list[Effect]:
+        """What a call about a leg teaches."""
+        match result:
+            case c.Placed(report=report) | c.Found(report=report):
+                task.next_s = None
+                if isinstance(result, c.Found):
+                    self._after_found(task, now_s)
+                elif report.filled is None and _ends_at_once(task.order.spec):
+                    self._look_at(task, now_s)  # Bybit's answer, for one, does not say what filled
+                return [self._report(task, report)]
+            case c.Refused():
+                return [self._record(task, LegEvent.REFUSED, result.code, result.words, result.native_code)]
+            case c.NotExecuted():
+                return [self._record(task, LegEvent.PROVEN_ABSENT, result.code, result.words, result.native_code)]
+            case c.Ambiguous():
+                task.look_ups = 0
+                self._look_again(task, now_s)
+                return [self._record(task, LegEvent.SENT_AMBIGUOUS, result.code, result.words, result.native_code)]
+            case c.NotFound(asked_s=asked_s):
+                if task.unproven and asked_s >= task.provable_s(self.proof):
+                    words = f"{self.exchange} does not have the order, asked after it had expired: it never executed."
+                    return [self._record(task, LegEvent.PROVEN_ABSENT, "absent", words, None)]
+                self._look_again(task, now_s)
+            case c.CancelConfirmed(final=None) | c.CancelTooLate():
+                task.look_ups_since_cancel = 0
+                self._look_at(task, now_s)
+            case c.CancelConfirmed(final=final):
+                assert final is not None
+                return [self._report(task, final)]
+            case c.CallFailed():
+                self._look_again(task, now_s)
+            case _:
+                raise AssertionError(f"{type(result).__name__} is no answer to a call about a leg")
+        return []
+
+    def _after_found(self, task: LegTask, now_s: float) -> None:
+        if task.look_ups_since_cancel is not None:
+            task.look_ups_since_cancel += 1
+            if task.look_ups_since_cancel >= CANCEL_AGAIN_AFTER:
+                task.look_ups_since_cancel = None
+        if task.cancel_wanted:
+            self._look_again(task, now_s)
+
+    def recorded(self, order: OrderView, now_s: float) -> list[Effect]:
+        """The journal took over what was learned: tell whoever waited for it."""
+        task = self.tasks.get(order.order_id)
+        if task is None:
+            return []
+        task.order = order
+        self._index(task)
+        withdrawn = task.leg.state is LegState.ABSENT and bool(task.cancellers)
+        out: list[Effect] = [] if withdrawn else list(task.answers())
+        if withdrawn:
+            out.append(Record(order_id=order.order_id, number=task.leg.number, event=LegEvent.WITHDRAWN))
+        elif not task.live and not task.unproven:
+            self._let_go(task)
+            for settling in self._settling:
+                if order.order_id in settling.waiting and task.leg.state in (LegState.CANCELLED, LegState.EXPIRED):
+                    settling.cancelled.append(order.order_id)
+        return out + self._step(task, now_s)
+
+    def not_recorded(self, order_id: str, now_s: float) -> list[Effect]:
+        """The journal could not take it: learn it again from the exchange, a little later."""
+        task = self.tasks.get(order_id)
+        if task is not None:
+            self._look_again(task, now_s)
+        return []
+
+    def _read_back(self, item: _Read, result: c.Result, now_s: float) -> list[Effect]:
+        out: list[Effect] = []
+        if isinstance(result, c.OpenOrders):
+            out += self._polled(result, now_s)
+        if isinstance(item.call, c.LookUpCall):
+            task = next((t for t in self.tasks.values() if t.leg.wire_id == item.call.wire_id), None)
+            if task is not None and isinstance(result, c.Found) and item.request is not None:
+                task.readers.append(_waiting(item.asker, item.request))
+                return [self._report(task, result.report)]
+        if item.request is not None:
+            out.append(Deliver(asker=item.asker, request=item.request, result=result))
+        return out
+
+    def _polled(self, result: c.OpenOrders, now_s: float) -> list[Effect]:
+        out: list[Effect] = []
+        by_wire_id = {report.wire_id: report for report in result.reports}
+        for task in self.tasks.values():
+            report = by_wire_id.get(task.leg.wire_id)
+            if report is not None:
+                out.append(self._report(task, report))
+            elif task.live and task.next_s is None and task.leg.committed_s + self.proof.visibility_s < result.asked_s:
+                self._look_at(task, now_s)
+        return out + self.tick(now_s)
+
+    # ------------------------------------------------------------------------------------------------ time
+
+    def tick(self, now_s: float) -> list[Effect]:
+        """Does whatever is due."""
+        while self._due and self._due[0][0] <= now_s:
+            at_s, order_id = heappop(self._due)
+            task = self.tasks.get(order_id)
+            if task is not None and task.next_s == at_s:
+                self._pursue(task, now_s)
+        if self._live:
+            if self._poll_at_s is None:
+                self._poll_at_s = now_s + self.settings.poll_s
+            elif now_s >= self._poll_at_s:
+                self._poll_at_s = now_s + self.settings.poll_s
+                call = c.OpenOrdersCall(symbol=None, deadline_s=now_s + self.settings.request_timeout_s)
+                self._limiter.ask(_Read(None, None, call), Priority.LOOK_UP, call.deadline_s, now_s)
+        else:
+            self._poll_at_s = None
+        return self._grant(now_s) + self._settled(now_s)
+
+    def _step(self, task: LegTask, now_s: float) -> list[Effect]:
+        if task.order.order_id in self.tasks:
+            self._pursue(task, now_s)
+        if self._live and self._poll_at_s is None:
+            self._poll_at_s = now_s + self.settings.poll_s
+        return self._grant(now_s) + self._settled(now_s)
+
+    def _pursue(self, task: LegTask, now_s: float) -> None:
+        task.forget_late(now_s)
+        if task.in_flight is not None or task.queued:
+            return
+        settling = any(s.request.cancel and task.order.order_id in s.waiting for s in self._settling)
+        task.cancel_wanted = bool(task.cancellers) or settling
+        kind = ""
+        if task.cancel_wanted and task.look_ups_since_cancel is None and (task.live or task.unproven):
+            kind = "cancel" if task.next_s is None or now_s >= task.next_s else ""
+        elif task.next_s is not None and now_s >= task.next_s:
+            kind = "look_up"
+        if not kind:
+            return
+        priority = Priority.CANCEL if kind == "cancel" else Priority.LOOK_UP
+        deadline_s = now_s + self.settings.request_timeout_s
+        if self._limiter.ask(_ForLeg(task.order.order_id, kind), priority, deadline_s, now_s):
+            task.queued = True
+        else:
+            self._look_at(task, now_s + 0.5, anew=False)
+
+    def _grant(self, now_s: float) -> list[Effect]:
+        out: list[Effect] = []
+        go, late = self._limiter.granted(now_s)
+        for item in late:
+            if isinstance(item, _Place):
+                self._placing -= 1
+                words = f"The rate limit of {self.exchange} left no room before the deadline."
+                out.append(_turned_away(item.asker, item.request, "rate_limited", words))
+            elif isinstance(item, _ForLeg):
+                task = self.tasks.get(item.order_id)
+                if task is not None:
+                    task.queued = False
+                    self._look_at(task, now_s + 0.5, anew=False)
+            else:
+                out += self._read_back(item, c.CallFailed(code="rate_limited", words="No room in time."), now_s)
+        for item in go:
+            if isinstance(item, _Place):
+                expiry_s = now_s + self.proof.validity_s
+                out.append(Commit(asker=item.asker, request=item.request, expiry_s=expiry_s))
+            elif isinstance(item, _ForLeg):
+                out += self._send_for_leg(item, now_s)
+            else:
+                out.append(self._send(item, item.call, now_s))
+        return out
+
+    def _send_for_leg(self, item: _ForLeg, now_s: float) -> list[Effect]:
+        task = self.tasks.get(item.order_id)
+        if task is None:
+            return []
+        task.queued, task.next_s = False, None
+        deadline_s = now_s + self.settings.request_timeout_s
+        call = task.cancel_call(deadline_s) if item.kind == "cancel" else task.look_up_call(deadline_s)
+        return [self._send(item, call, now_s)]
+
+    def _send(self, item: _Place | _ForLeg | _Read, call: c.Call, now_s: float) -> Send:
+        self._last_call += 1
+        self._flights[self._last_call] = _Flight(item, call, now_s)
+        if isinstance(item, _ForLeg):
+            self.tasks[item.order_id].in_flight = item.kind  # type: ignore[assignment]
+        return Send(call_id=self._last_call, call=call)
+
+    def _settled(self, now_s: float) -> list[Effect]:
+        out: list[Effect] = []
+        for settling in list(self._settling):
+            left = [self.tasks[i] for i in sorted(settling.waiting & self.tasks.keys())]
+            if left and now_s < settling.request.deadline_s:
+                continue
+            self._settling.remove(settling)
+            reply = SettleReply(
+                correlation_id=settling.request.correlation_id,
+                exchange=self.exchange,
+                cancelled=tuple(settling.cancelled),
+                left=tuple(task.left() for task in left),
+            )
+            out.append(Answer(asker=settling.asker, message=reply))
+        return out
+
+    def next_s(self, now_s: float) -> float | None:
+        """When `tick` has something to do next; None when nothing is due."""
+        due = [at_s for at_s, _ in self._due[:1]]
+        due += [settling.request.deadline_s for settling in self._settling]
+        due += [at_s for at_s in (self._poll_at_s, self._limiter.next_s(now_s)) if at_s is not None]
+        return min(due, default=None)
+
+    # ------------------------------------------------------------------------------------------------ pieces
+
+    def _take_up(self, task: LegTask) -> LegTask:
+        self.tasks[task.order.order_id] = task
+        self._index(task)
+        return task
+
+    def _let_go(self, task: LegTask) -> None:
+        order_id = task.order.order_id
+        del self.tasks[order_id]
+        self._unknown.discard(order_id)
+        self._live.discard(order_id)
+
+    def _index(self, task: LegTask) -> None:
+        for states, index in ((UNPROVEN - {LegState.INTENT}, self._unknown), (LIVE, self._live)):
+            if task.leg.state in states:
+                index.add(task.order.order_id)
+            else:
+                index.discard(task.order.order_id)
+
+    def _look_at(self, task: LegTask, at_s: float, *, anew: bool = True) -> None:
+        if anew:
+            task.look_ups = 0
+        task.next_s = at_s
+        heappush(self._due, (at_s, task.order.order_id))
+
+    def _look_again(self, task: LegTask, now_s: float) -> None:
+        task.look_again(now_s, self.proof)
+        if task.next_s is not None:
+            heappush(self._due, (task.next_s, task.order.order_id))
+
+    def _want_cancel(self, task: LegTask, now_s: float) -> None:
+        task.cancel_wanted = True
+        if task.in_flight is None and not task.queued:
+            self._look_at(task, now_s)
+
+    def _record(self, task: LegTask, event: LegEvent, code: str, words: str, native_code: str | None) -> Record:
+        return Record(
+            order_id=task.order.order_id,
+            number=task.leg.number,
+            event=event,
+            code=code,
+            words=words,
+            native_code=native_code,
+        )
+
+    def _report(self, task: LegTask, report: c.OrderReport) -> Record:
+        return Record(
+            order_id=task.order.order_id,
+            number=task.leg.number,
+            event=event_of_report(report.state),
+            filled=report.filled,
+            average_price=report.average_price,
+            exchange_order_id=report.exchange_order_id,
+        )
+
+
+def _ends_at_once(spec: OrderSpec) -> bool:
+    return spec.order_type is OrderType.MARKET or spec.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+
+
+def _waiting(asker: Asker, request: Request) -> Waiting:
+    return Waiting(asker=asker, correlation_id=request.correlation_id, deadline_s=request.deadline_s)
+
+
+def _turned_away(asker: Asker, request: PlaceOrder, code: str, words: str) -> Answer:
+    message = OrderNotExecuted(correlation_id=request.correlation_id, code=code, words=words)
+    return Answer(asker=asker, message=message)
+
+
+def _refused(asker: Asker, request: PlaceOrder, code: str, words: str) -> Answer:
+    message = OrderRefused(correlation_id=request.correlation_id, code=code, words=words)
+    return Answer(asker=asker, message=message)
+
+
+def _unknown_order(asker: Asker, request: CancelOrder | GetOrder) -> Answer:
+    words = (
+        f"No order {request.order_id or getattr(request, 'client_order_id', None)!r} of strategy {request.strategy!r}."
+    )
+    return Answer(asker=asker, message=Failed(correlation_id=request.correlation_id, code="unknown_order", words=words))

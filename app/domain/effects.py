@@ -1,0 +1,76 @@
+"""What a connector's machine wants done: values its shell performs, in order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from attrs import frozen
+
+from app.domain.calls import Call, Result
+from app.domain.leg_life import LegEvent
+from messages.base import Request
+from messages.health import Evidence
+from messages.orders import PlaceOrder
+
+Asker = Any
+"""Who asked, as the shell knows them; the machine only keeps it and gives it back."""
+
+
+@frozen(kw_only=True)
+class Commit:
+    """Commit the intent of a placement in the journal; answer with `Connector.committed`."""
+
+    asker: Asker
+    request: PlaceOrder
+    expiry_s: float
+
+
+@frozen(kw_only=True)
+class Record:
+    """Record in the journal what was learned of a leg; answer with `Connector.recorded`."""
+
+    order_id: str
+    number: int
+    event: LegEvent
+    filled: Decimal | None = None
+    average_price: Decimal | None = None
+    exchange_order_id: str | None = None
+    code: str | None = None
+    words: str | None = None
+    native_code: str | None = None
+
+
+@frozen(kw_only=True)
+class Send:
+    """Perform a call on the exchange; answer with `Connector.returned`."""
+
+    call_id: int
+    call: Call
+
+
+@frozen(kw_only=True)
+class Answer:
+    """Send a message to who asked."""
+
+    asker: Asker
+    message: Any
+
+
+@frozen(kw_only=True)
+class Deliver:
+    """Give the result of a read to who asked, in the words of the reply to `request`."""
+
+    asker: Asker
+    request: Request
+    result: Result
+
+
+@frozen(kw_only=True)
+class Observe:
+    """Tell the health monitor how a real call went."""
+
+    evidence: Evidence
+
+
+Effect = Commit | Record | Send | Answer | Deliver | Observe

@@ -1,0 +1,191 @@
+"""What a connector still has to do about one leg: who waits for it, what is in flight, when to look next."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import define, field, frozen
+
+from app.domain.calls import CancelCall, LookUpCall, PlaceCall, Proof
+from app.domain.effects import Answer, Asker
+from app.domain.leg_life import EXECUTED_NOTHING, LIVE, UNPROVEN
+from messages.base import Failed
+from messages.failover import OrderLeft
+from messages.orders import (
+    LegState,
+    LegView,
+    OrderAccepted,
+    OrderNotExecuted,
+    OrderRefused,
+    OrderReply,
+    OrderView,
+)
+
+LOOK_UP_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
+"""Between look-ups of one leg; the last one repeats for as long as nobody knows."""
+
+CANCEL_AGAIN_AFTER = 3
+"""Look-ups that still show an order open after an acknowledged cancel, before the cancel is sent again."""
+
+InFlight = Literal["place", "cancel", "look_up"]
+
+
+@frozen(kw_only=True)
+class Waiting:
+    """Someone who asked about a leg and has not been answered."""
+
+    asker: Asker
+    correlation_id: str
+    deadline_s: float
+
+
+@define(kw_only=True)
+class LegTask:
+    """The newest leg of an order, on this exchange, while it is live or unproven.
+
+    Attributes:
+        order: As the journal said last.
+        in_flight: The call about it that has not come back; one at a time.
+        queued: A call about it waits in the rate limiter.
+        look_ups: Since it last taught something.
+        next_s: When to look again; None while only the bulk poll watches it.
+        cancel_wanted: Someone wants it cancelled.
+        look_ups_since_cancel: None until a cancel was acknowledged.
+    """
+
+    order: OrderView
+    in_flight: InFlight | None = None
+    queued: bool = False
+    look_ups: int = 0
+    next_s: float | None = None
+    cancel_wanted: bool = False
+    look_ups_since_cancel: int | None = None
+    placers: list[Waiting] = field(factory=list)
+    cancellers: list[Waiting] = field(factory=list)
+    readers: list[Waiting] = field(factory=list)
+
+    @property
+    def leg(self) -> LegView:
+        """The leg."""
+        leg = self.order.leg
+        assert leg is not None, "a task exists only for a committed leg"
+        return leg
+
+    @property
+    def unproven(self) -> bool:
+        """Nobody knows whether it executed."""
+        return self.leg.state in UNPROVEN
+
+    @property
+    def live(self) -> bool:
+        """It rests on the exchange."""
+        return self.leg.state in LIVE
+
+    def place_call(self, deadline_s: float) -> PlaceCall:
+        """The call that sends it."""
+        leg = self.leg
+        return PlaceCall(
+            spec=self.order.spec,
+            quantity=leg.quantity,
+            wire_id=leg.wire_id,
+            committed_s=leg.committed_s,
+            expiry_s=leg.expiry_s,
+            deadline_s=min(deadline_s, leg.expiry_s),
+        )
+
+    def look_up_call(self, deadline_s: float) -> LookUpCall:
+        """The call that looks for it."""
+        leg = self.leg
+        return LookUpCall(
+            symbol=self.order.spec.symbol,
+            wire_id=leg.wire_id,
+            exchange_order_id=leg.exchange_order_id,
+            since_s=leg.created_s,
+            deadline_s=deadline_s,
+        )
+
+    def cancel_call(self, deadline_s: float) -> CancelCall:
+        """The call that cancels it."""
+        leg = self.leg
+        return CancelCall(
+            symbol=self.order.spec.symbol,
+            wire_id=leg.wire_id,
+            exchange_order_id=leg.exchange_order_id,
+            deadline_s=deadline_s,
+        )
+
+    def provable_s(self, proof: Proof) -> float:
+        """From when on a look-up that finds nothing proves absence."""
+        return self.leg.expiry_s + proof.margin_s
+
+    def look_again(self, now_s: float, proof: Proof) -> None:
+        """Schedules the next look-up, no later than the moment absence becomes provable."""
+        delay_s = LOOK_UP_DELAYS_S[min(self.look_ups, len(LOOK_UP_DELAYS_S) - 1)]
+        self.look_ups += 1
+        at_s = now_s + delay_s
+        provable_s = self.provable_s(proof)
+        if self.unproven and now_s < provable_s < at_s:
+            at_s = provable_s
+        self.next_s = at_s
+
+    def left(self) -> OrderLeft:
+        """As it is told when the exchange is left behind."""
+        leg = self.leg
+        return OrderLeft(
+            order_id=self.order.order_id,
+            client_order_id=self.order.key.client_order_id,
+            symbol=str(self.order.spec.symbol),
+            state=leg.state.value,
+            remaining=format(leg.quantity - leg.filled, "f"),
+        )
+
+    def answers(self) -> list[Answer]:
+        """Answers to everyone whom the leg's state lets answer; they no longer wait."""
+        out: list[Answer] = []
+        if not self.unproven:
+            out += [Answer(asker=w.asker, message=place_reply(self.order, w.correlation_id)) for w in self.placers]
+            out += [
+                Answer(asker=w.asker, message=OrderReply(correlation_id=w.correlation_id, order=self.order))
+                for w in self.readers
+            ]
+            self.placers.clear()
+            self.readers.clear()
+        if not self.unproven and not self.live:
+            out += [Answer(asker=w.asker, message=cancel_reply(self.order, w.correlation_id)) for w in self.cancellers]
+            self.cancellers.clear()
+        return out
+
+    def forget_late(self, now_s: float) -> None:
+        """Drops who no longer waits: their session has answered them by now."""
+        for waiting in (self.placers, self.cancellers, self.readers):
+            waiting[:] = [w for w in waiting if w.deadline_s > now_s]
+
+
+def place_reply(order: OrderView, correlation_id: str) -> OrderAccepted | OrderRefused | OrderNotExecuted:
+    """What a placer is told of an order whose newest leg is proven."""
+    leg = order.leg
+    assert leg is not None and leg.state not in UNPROVEN
+    code, words = leg.reason_code or leg.state.value, leg.reason_words or f"The order is {leg.state.value}."
+    if leg.state is LegState.REFUSED:
+        return OrderRefused(
+            correlation_id=correlation_id, code=code, words=words, native_code=leg.native_code, order=order
+        )
+    if leg.state is LegState.ABSENT:
+        return OrderNotExecuted(
+            correlation_id=correlation_id, code=code, words=words, native_code=leg.native_code, order=order
+        )
+    return OrderAccepted(correlation_id=correlation_id, order=order)
+
+
+def cancel_reply(order: OrderView, correlation_id: str) -> Any:
+    """What a canceller is told of an order that can no longer fill."""
+    leg = order.leg
+    assert leg is not None
+    if leg.state is LegState.FILLED or leg.state in EXECUTED_NOTHING:
+        return Failed(
+            correlation_id=correlation_id,
+            code="order_not_open",
+            words=f"Order {order.order_id} cannot be cancelled: it is {leg.state.value}.",
+            native_code=leg.native_code,
+        )
+    return OrderReply(correlation_id=correlation_id, order=order)

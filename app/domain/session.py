@@ -1,0 +1,399 @@
+"""A session: how a strategy, or a plain Python program, talks to the router.
+
+Theory (the end-to-end argument). A message to an actor can be lost, since an actor dies with its mailbox, and so can the
+answer. So the session keeps each request until it is answered, and sends it again *with the same ids*: when told of a new
+route or a restarted connector, when the answer says "not executed", and after `RESEND_S` of silence. Receivers are
+idempotent, so the worst a re-send costs is time. Every request ends by its deadline; what cannot be known then is said to
+be unknown, never guessed:
+
+    last word on an order at its deadline        told
+    never handed to a connector                  not executed
+    proven not executed, nothing sent since      not executed
+    anything else                                unknown, with the id to ask by
+
+The same machine serves the facade from outside and strategy actors from inside. Requests about orders go straight to the
+connector of the committed route (two hops); the coordinator is asked only about routes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field, frozen
+
+from app.domain import ids
+from messages.base import Failed, Reply, Request
+from messages.failover import (
+    GetHistory,
+    GetStatus,
+    ManualFailover,
+    NotRouted,
+    Route,
+    RouteChanged,
+    RouterState,
+    Subscribe,
+    Unsubscribe,
+)
+from messages.health import GetHealth
+from messages.orders import (
+    CancelOrder,
+    GetOrder,
+    LivesElsewhere,
+    OrderChanged,
+    OrderNotExecuted,
+    OrderPending,
+    OrderView,
+    PlaceOrder,
+)
+from messages.positions import GetBook
+from messages.supervision import Address, Directory, DirectoryEntry, Listen, Role, Unlisten
+
+RESEND_S = 3.0
+"""Silence after which a request is sent again: the notice of a death may itself have been lost."""
+
+PENDING_AGAIN_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Between askings after an order nobody can know of yet."""
+
+RENEW_S = 10.0
+"""Between renewals of what the session listens to; who tells forgets a session after three missed ones."""
+
+LISTEN_AGAIN_S = 0.5
+"""Between requests for the directory while there is none."""
+
+MAX_PENDING = 10_000
+"""Requests a session keeps; one more is refused."""
+
+MAX_SEEN = 10_000
+"""Orders whose last sequence is remembered, to drop repeated news of them."""
+
+
+@frozen(kw_only=True)
+class SessionSettings:
+    """How a session behaves; the names are the seed's.
+
+    Attributes:
+        max_retry_attempts: Placements proven not executed before only a new route is waited for.
+        retry_delay_s: Between them.
+    """
+
+    session_id: str
+    strategy: str
+    max_retry_attempts: int = 3
+    retry_delay_s: float = 5.0
+
+
+@frozen(kw_only=True)
+class Tell:
+    """Send a message to an actor; None is the root supervisor."""
+
+    to: Address | None
+    message: Any
+
+
+@frozen(kw_only=True)
+class Resolved:
+    """A request is answered, once."""
+
+    correlation_id: str
+    outcome: Outcome
+
+
+@frozen(kw_only=True)
+class Unanswered:
+    """Nobody answered by the deadline, and nothing was changed by asking."""
+
+    words: str
+
+
+@frozen(kw_only=True)
+class OutcomeUnknown:
+    """Nobody can know yet what became of the order; ask later under `order_id`."""
+
+    order_id: str
+    words: str
+
+
+@frozen(kw_only=True)
+class RouteTold:
+    """The route, or the router's state, changed."""
+
+    route: Route
+    state: RouterState
+
+
+@frozen(kw_only=True)
+class OrderTold:
+    """An order of this session's strategy changed."""
+
+    order: OrderView
+    sequence: int
+
+
+Outcome = Reply | Unanswered | OutcomeUnknown
+SessionEffect = Tell | Resolved | RouteTold | OrderTold
+
+_AT_COORDINATOR = (GetStatus, GetHistory, ManualFailover)
+
+
+class TooManyPending(Exception):
+    """The session holds `MAX_PENDING` unanswered requests."""
+
+
+@define
+class _Pending:
+    request: Request
+    target: DirectoryEntry | None = None
+    sent_s: float | None = None
+    next_s: float | None = None
+    in_doubt: bool = False
+    failures: int = 0
+    pendings: int = 0
+    elsewhere: str | None = None
+    last: Reply | None = None
+
+
+@define
+class Session:
+    """The machine. Methods take an event and the time, and return effects to perform in order."""
+
+    settings: SessionSettings
+    directory: Directory | None = field(init=False, default=None)
+    route: Route | None = field(init=False, default=None)
+    state: RouterState = field(init=False, default=RouterState.INITIALIZING)
+    _pending: dict[str, _Pending] = field(init=False, factory=dict)
+    _seen: dict[str, int] = field(init=False, factory=dict)
+    _subscribed: dict[tuple[Role, str], int] = field(init=False, factory=dict)
+    _renew_s: float = field(init=False, default=0.0)
+
+    def start(self, now_s: float) -> list[SessionEffect]:
+        """Asks for the directory, which everything else follows from."""
+        return self._renew(now_s)
+
+    def _renew(self, now_s: float) -> list[SessionEffect]:
+        self._renew_s = now_s + (RENEW_S if self.directory is not None and self.route is not None else LISTEN_AGAIN_S)
+        out: list[SessionEffect] = [Tell(to=None, message=Listen(session_id=self.settings.session_id))]
+        for entry in self.directory.entries if self.directory is not None else ():
+            if entry.role in (Role.CONNECTOR, Role.FAILOVER_COORDINATOR):
+                out.append(Tell(to=entry.address, message=self._subscription()))
+        return out
+
+    def end(self) -> list[SessionEffect]:
+        """The owner leaves: nobody need tell it anything any more."""
+        session_id = self.settings.session_id
+        out: list[SessionEffect] = [Tell(to=None, message=Unlisten(session_id=session_id))]
+        for entry in self.directory.entries if self.directory is not None else ():
+            if entry.role in (Role.CONNECTOR, Role.FAILOVER_COORDINATOR):
+                out.append(Tell(to=entry.address, message=Unsubscribe(session_id=session_id)))
+        return out
+
+    # ------------------------------------------------------------------------------------------------ in
+
+    def ask(self, request: Request, now_s: float) -> list[SessionEffect]:
+        """The owner asks for something.
+
+        Raises:
+            TooManyPending: `MAX_PENDING` requests are unanswered.
+        """
+        if len(self._pending) >= MAX_PENDING:
+            raise TooManyPending(f"{MAX_PENDING} requests are unanswered: wait for some before asking more.")
+        pending = self._pending[request.correlation_id] = _Pending(request)
+        return self._send(pending, now_s)
+
+    def forget(self, correlation_id: str) -> None:
+        """The owner stopped waiting. That ends the wait, not the order."""
+        self._pending.pop(correlation_id, None)
+
+    def directory_told(self, directory: Directory, now_s: float) -> list[SessionEffect]:
+        """The supervisor says who lives where; what went to somebody who does not is sent again."""
+        if self.directory is not None and directory.generation <= self.directory.generation:
+            return []
+        self.directory = directory
+        out: list[SessionEffect] = []
+        for entry in directory.entries:
+            who = (entry.role, entry.name)
+            if entry.role in (Role.CONNECTOR, Role.FAILOVER_COORDINATOR):
+                if self._subscribed.get(who) != entry.incarnation:
+                    self._subscribed[who] = entry.incarnation
+                    out.append(Tell(to=entry.address, message=self._subscription()))
+        for pending in list(self._pending.values()):
+            target = self._target(pending)
+            if target is not None and (pending.target is None or not _same(target, pending.target)):
+                out += self._send(pending, now_s)
+        return out
+
+    def route_told(self, told: RouteChanged, now_s: float) -> list[SessionEffect]:
+        """The coordinator says where orders go."""
+        out: list[SessionEffect] = []
+        if self.route is None or told.route.epoch >= self.route.epoch:
+            out.append(RouteTold(route=told.route, state=told.state))
+            self.state = told.state
+            out += self._adopt(told.route, now_s)
+        return out
+
+    def _adopt(self, route: Route, now_s: float) -> list[SessionEffect]:
+        if self.route == route or (self.route is not None and route.epoch < self.route.epoch):
+            return []
+        self.route = route
+        out: list[SessionEffect] = []
+        if route.exchange is not None:
+            for pending in list(self._pending.values()):
+                if self._by_route(pending):
+                    pending.failures = 0
+                    out += self._send(pending, now_s)
+        return out
+
+    def order_told(self, told: OrderChanged) -> list[SessionEffect]:
+        """A connector says that an order changed."""
+        order_id = told.order.order_id
+        if self._seen.get(order_id, 0) >= told.sequence:
+            return []
+        self._seen.pop(order_id, None)
+        self._seen[order_id] = told.sequence
+        if len(self._seen) > MAX_SEEN:
+            del self._seen[next(iter(self._seen))]
+        return [OrderTold(order=told.order, sequence=told.sequence)]
+
+    def reply(self, reply: Reply, now_s: float) -> list[SessionEffect]:
+        """An answer came; answers to nothing we asked, or to what is answered already, are dropped."""
+        pending = self._pending.get(reply.correlation_id)
+        if pending is None:
+            return []
+        pending.last = reply
+        match reply:
+            case NotRouted(route=route):
+                pending.in_doubt = False
+                out = self._adopt(route, now_s)
+                if pending.next_s is None or not out:
+                    pending.next_s = now_s + PENDING_AGAIN_S[0]
+                return out
+            case OrderPending():
+                pending.next_s = now_s + PENDING_AGAIN_S[min(pending.pendings, len(PENDING_AGAIN_S) - 1)]
+                pending.pendings += 1
+                return []
+            case OrderNotExecuted():
+                return self._not_executed(pending, reply, now_s)
+            case LivesElsewhere(exchange=exchange):
+                pending.elsewhere = exchange
+                return self._send(pending, now_s)
+            case Failed(retryable=True):
+                pending.failures += 1
+                if pending.failures < self.settings.max_retry_attempts:
+                    pending.next_s = now_s + min(self.settings.retry_delay_s, RESEND_S)
+                    return []
+        return self._resolve(pending, reply)
+
+    def _not_executed(self, pending: _Pending, reply: OrderNotExecuted, now_s: float) -> list[SessionEffect]:
+        pending.in_doubt = False
+        if reply.code == "deadline_passed":
+            return self._resolve(pending, reply)
+        if reply.order is None:
+            # The router itself turned it away before anything was tried: no attempt, so no retry is used up.
+            pending.next_s = now_s + min(self.settings.retry_delay_s, 0.25)
+            return []
+        leg = reply.order.leg
+        if leg is not None and self.route is not None and leg.exchange != self.route.exchange:
+            return self._send(pending, now_s)  # proven gone on the exchange left behind: on to where trading is now
+        pending.failures += 1
+        wait_s = max(self.settings.retry_delay_s, reply.retry_after_s or 0.0)
+        pending.next_s = now_s + wait_s if pending.failures < self.settings.max_retry_attempts else None
+        return []
+
+    # ------------------------------------------------------------------------------------------------ time
+
+    def tick(self, now_s: float) -> list[SessionEffect]:
+        """Sends again what is due, and ends what is over."""
+        out: list[SessionEffect] = self._renew(now_s) if now_s >= self._renew_s else []
+        for pending in list(self._pending.values()):
+            if now_s >= pending.request.deadline_s:
+                out += self._resolve(pending, self._at_deadline(pending))
+            elif pending.next_s is not None and now_s >= pending.next_s:
+                out += self._send(pending, now_s)
+        return out
+
+    def next_s(self) -> float:
+        """When `tick` has something to do next."""
+        due = [min(p.request.deadline_s, p.next_s or p.request.deadline_s) for p in self._pending.values()]
+        return min([self._renew_s, *due])
+
+    def _at_deadline(self, pending: _Pending) -> Outcome:
+        request = pending.request
+        last = pending.last
+        if isinstance(request, PlaceOrder | CancelOrder) and pending.in_doubt:
+            order_id = self._order_id(request)
+            verb = "placed" if isinstance(request, PlaceOrder) else "cancelled"
+            words = (
+                f"Nobody can know yet whether order {order_id} was {verb}; it is being resolved: ask for it by its id."
+            )
+            return OutcomeUnknown(order_id=order_id, words=words)
+        if isinstance(last, OrderNotExecuted | Failed):
+            return last
+        if isinstance(request, PlaceOrder):
+            return OrderNotExecuted(
+                correlation_id=request.correlation_id,
+                code="no_exchange",
+                words="No exchange was available before the deadline; the order was never sent.",
+            )
+        return Unanswered(words=f"{type(request).__name__} was not answered before its deadline.")
+
+    # ------------------------------------------------------------------------------------------------ pieces
+
+    def _order_id(self, request: PlaceOrder | CancelOrder) -> str:
+        if isinstance(request, CancelOrder):
+            return request.order_id
+        assert self.directory is not None, "an order in doubt was sent, so the directory is known"
+        return ids.order_id(self.directory.journal_id, request.key)
+
+    def _subscription(self) -> Subscribe:
+        return Subscribe(session_id=self.settings.session_id, strategy=self.settings.strategy)
+
+    def _by_route(self, pending: _Pending) -> bool:
+        return not isinstance(pending.request, (*_AT_COORDINATOR, GetHealth, GetBook))
+
+    def _target(self, pending: _Pending) -> DirectoryEntry | None:
+        if self.directory is None:
+            return None
+        request = pending.request
+        if isinstance(request, _AT_COORDINATOR):
+            return self.directory.find(Role.FAILOVER_COORDINATOR)
+        if isinstance(request, GetHealth):
+            return self.directory.find(Role.HEALTH_MONITOR)
+        if isinstance(request, GetBook):
+            return self.directory.find(Role.POSITION_SYNCHRONIZER)
+        if pending.elsewhere is not None:
+            return self.directory.find(Role.CONNECTOR, pending.elsewhere)
+        exchange = self.route.exchange if self.route is not None else None
+        if exchange is None and isinstance(request, GetOrder | CancelOrder):
+            return self.directory.find(Role.CONNECTOR)  # any connector can read the journal
+        return self.directory.find(Role.CONNECTOR, exchange) if exchange is not None else None
+
+    def _send(self, pending: _Pending, now_s: float) -> list[SessionEffect]:
+        target = self._target(pending)
+        if target is None:
+            pending.next_s = None  # a new directory or route sends it
+            return []
+        request = pending.request
+        if isinstance(request, PlaceOrder):
+            assert self.route is not None
+            if request.epoch != self.route.epoch:
+                request = pending.request = _at_epoch(request, self.route.epoch)
+        pending.target, pending.sent_s, pending.next_s = target, now_s, now_s + RESEND_S
+        pending.in_doubt = True
+        return [Tell(to=target.address, message=request)]
+
+    def _resolve(self, pending: _Pending, outcome: Outcome) -> list[SessionEffect]:
+        del self._pending[pending.request.correlation_id]
+        return [Resolved(correlation_id=pending.request.correlation_id, outcome=outcome)]
+
+
+def _at_epoch(request: PlaceOrder, epoch: int) -> PlaceOrder:
+    return PlaceOrder(
+        correlation_id=request.correlation_id,
+        deadline_s=request.deadline_s,
+        epoch=epoch,
+        key=request.key,
+        spec=request.spec,
+    )
+
+
+def _same(left: DirectoryEntry, right: DirectoryEntry) -> bool:
+    return left.role is right.role and left.name == right.name and left.incarnation == right.incarnation
