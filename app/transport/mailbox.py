@@ -20,10 +20,11 @@ from thespian.actors import ActorAddress, ActorSystem, WatchMessage
 from thespian.system import isInternalActorSystemMessage
 from thespian.system.transport import ReceiveEnvelope, SendStatus, TransmitIntent, TransmitOnly
 
+from app.transport.address import address_to_str
 from app.transport.keyed import close_transport
 
 MAX_IN_FLIGHT: Final = 900
-"""Messages handed over and not yet confirmed; a little above it Thespian would stop receiving, then drop."""
+"""Messages handed over and not yet confirmed: the bound on what a mailbox keeps for receivers that do not take it."""
 TELL_TIMEOUT_S: Final = 10.0
 _SHORTEST_POLL_S: Final = 0.001
 """Thespian does not even look at its sockets when given no time at all."""
@@ -74,6 +75,7 @@ class Mailbox:
         self._bell_lock = threading.Lock()
         self._owner: int | None = None
         self._returned: deque[Undelivered] = deque()
+        self._waiting: dict[str, deque[TransmitIntent]] = {}  # a key for each receiver with a message under way
         self._transport.set_watch([self._bell])
         self.address: ActorAddress = self._transport.myAddress
         self.in_flight = 0
@@ -87,24 +89,29 @@ class Mailbox:
         Raises:
             MailboxFullError: MAX_IN_FLIGHT messages are unconfirmed.
             RuntimeError: the calling thread does not own the mailbox, or it is closed.
+            app.transport.address.BadAddressError: the address is not one of this transport.
             app.transport.keyed.FrameTooLargeError: the message is larger than a receiver would take.
         """
         self._check_owner()
         if self.in_flight >= MAX_IN_FLIGHT:
             raise MailboxFullError(f"{self.in_flight} messages are unconfirmed; nothing more is taken until some are")
+        target = address_to_str(address)
         intent = TransmitIntent(
             address,
             message,
-            onSuccess=self._confirmed,
-            onError=self._failed,
+            onSuccess=lambda _status, _intent: self._confirmed(target),
+            onError=lambda status, failed: self._failed(target, status, failed),
             maxPeriod=timedelta(seconds=timeout_s),
         )
+        intent.serMsg = self._transport.serializer(intent)
         self.in_flight += 1
-        try:
-            self._transport.scheduleTransmit(None, intent)
-        except BaseException:
-            self.in_flight -= 1
-            raise
+        # One at a time for each receiver: a hung one would else take all of Thespian's twenty places from the others.
+        waiting = self._waiting.get(target)
+        if waiting is None:
+            self._waiting[target] = deque()
+            self._transport._schedulePreparedIntent(intent)
+        else:
+            waiting.append(intent)
 
     def receive(self, timeout_s: float) -> object | None:
         """The next message; WAKE after `wake`; an `Undelivered`; or None when `timeout_s` passed without any.
@@ -155,6 +162,8 @@ class Mailbox:
             bell, self._bell = self._bell, -1
         if bell >= 0:
             os.close(bell)
+            for waiting in self._waiting.values():
+                waiting.clear()  # what is under way fails now, and must not send what waits behind it
             close_transport(self._transport)
 
     def __enter__(self) -> Self:
@@ -187,12 +196,28 @@ class Mailbox:
         for intent, status in finished:
             intent.tx_done(status)
 
-    def _confirmed(self, _status: object, _intent: TransmitIntent) -> None:
+    def _confirmed(self, target: str) -> None:
         self.in_flight -= 1
+        self._send_next(target)
 
-    def _failed(self, status: object, intent: TransmitIntent) -> None:
-        self.in_flight -= 1
-        self._returned.append(
-            Undelivered(address=intent.targetAddr, message=intent.message, gone=status == SendStatus.DeadTarget)
-        )
+    def _failed(self, target: str, status: object, intent: TransmitIntent) -> None:
+        gone = status == SendStatus.DeadTarget
+        self._give_back(intent, gone)
+        while gone and self._waiting[target]:
+            self._give_back(self._waiting[target].popleft(), gone)
+        self._send_next(target)
         self._transport.abort_run()
+
+    def _give_back(self, intent: TransmitIntent, gone: bool) -> None:
+        self.in_flight -= 1
+        self._returned.append(Undelivered(address=intent.targetAddr, message=intent.message, gone=gone))
+
+    def _send_next(self, target: str) -> None:
+        waiting = self._waiting[target]
+        while waiting:
+            intent = waiting.popleft()
+            if not intent.expired():
+                self._transport._schedulePreparedIntent(intent)
+                return
+            self._give_back(intent, gone=False)
+        del self._waiting[target]
