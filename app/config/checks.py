@@ -1,0 +1,165 @@
+"""Settings judged together: contradictions, which are refused, and doubts, which are told."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.config.errors import ConfigError
+from app.config.files import is_descriptor
+from app.config.secrets import CREDENTIALS, NEEDS_PASSWORD, SecretRef, SecretSource
+from app.config.shape import Config, Exchange
+from app.domain.health import detection_budget_s
+from app.domain.names import canonical_name
+from app.exchanges.settings import Credentials
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def check(config: Config) -> None:
+    """Refuses what cannot work together.
+
+    Raises:
+        ConfigError: With the first contradiction, in one sentence that gives both sides.
+    """
+    for sentence in _contradictions(config):
+        raise ConfigError(f"{config.where}: {sentence}")
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    router, health = config.router, config.health
+    if router.primary_exchange in router.failover_exchanges:
+        yield (
+            f"router.primary_exchange is {router.primary_exchange}, and router.failover_exchanges"
+            f" ({', '.join(router.failover_exchanges)}) must not name it again"
+        )
+    if len(set(router.failover_exchanges)) != len(router.failover_exchanges):
+        yield (
+            f"router.failover_exchanges is {', '.join(router.failover_exchanges)},"
+            " and must name each exchange only once"
+        )
+    if router.order_timeout_s <= router.request_timeout_s:
+        yield (
+            f"router.order_timeout_s is {router.order_timeout_s:g}, and must be above router.request_timeout_s,"
+            f" which is {router.request_timeout_s:g}: an order takes at least one request"
+        )
+    if health.probe_timeout_s > health.health_check_interval:
+        yield (
+            f"health.probe_timeout_s is {health.probe_timeout_s:g}, and must be at most health.health_check_interval,"
+            f" which is {health.health_check_interval:g}: a probe ends before the next one"
+        )
+    for name, exchange in config.exchanges.items():
+        yield from _exchange_contradictions(name, exchange)
+
+
+def _exchange_contradictions(name: str, exchange: Exchange) -> Iterator[str]:
+    if exchange.base_url is None:
+        return
+    try:
+        url = urlsplit(exchange.base_url)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        yield f'exchanges.{name}.base_url must be an http or https address, e.g. "http://127.0.0.1:8080"'
+    elif url.username is not None or url.password is not None or url.query:
+        # Not quoted: it may hold a password.
+        yield f"exchanges.{name}.base_url must hold a scheme, a host and a path only, no user, password or query"
+    elif exchange.sandbox:
+        yield f"exchanges.{name}.base_url and exchanges.{name}.sandbox are both set, and only one of them may be"
+
+
+def warnings(config: Config) -> list[str]:
+    """What is allowed, and probably not meant: one sentence each."""
+    return list(_doubts(config))
+
+
+def _doubts(config: Config) -> Iterator[str]:
+    router, health = config.router, config.health
+    budget_s = detection_budget_s(config.health_settings)
+    if router.auto_failover and budget_s > router.order_timeout_s:
+        yield (
+            f"finding a silent exchange down can take {budget_s:g} s (health.*), longer than router.order_timeout_s,"
+            f" which is {router.order_timeout_s:g}: orders of that time are answered before trading has moved"
+        )
+    if health.retry_delay > health.health_check_interval:
+        yield (
+            f"health.retry_delay is {health.retry_delay:g}, above health.health_check_interval, which is"
+            f" {health.health_check_interval:g}: a failing exchange is asked more rarely than one that is well"
+        )
+    if router.auto_failover and not router.failover_exchanges:
+        yield "router.failover_exchanges is empty: trading has nowhere to move"
+    if "kraken" in config.routed and not config.exchanges.get("kraken", Exchange()).allow_settlement_change:
+        yield (
+            "kraken settles perpetual swaps in USD: symbols settled in USDT can move there only with"
+            " exchanges.kraken.allow_settlement_change = true"
+        )
+    for name, exchange in config.exchanges.items():
+        url = urlsplit(exchange.base_url or "")
+        if url.scheme == "http" and url.hostname not in LOOPBACK:
+            yield f"exchanges.{name}.base_url is not encrypted: anybody on the way to {url.hostname} can read orders"
+    yield from _readable_secrets(config)
+
+
+def _readable_secrets(config: Config) -> Iterator[str]:
+    told = set[str]()
+    for exchange in config.exchanges.values():
+        for ref in (exchange.api_key, exchange.secret, exchange.password):
+            if ref is None or ref.source is SecretSource.ENV or ref.place in told or is_descriptor(Path(ref.place)):
+                continue
+            told.add(ref.place)
+            try:
+                mode = os.stat(ref.place).st_mode
+            except OSError:
+                continue
+            if stat.S_ISREG(mode) and mode & 0o077:
+                yield (
+                    f"{ref.place} holds secrets and has mode {stat.S_IMODE(mode):04o}, open to other users;"
+                    f" make it private with: chmod 600 {ref.place}"
+                )
+
+
+def require_credentials(config: Config) -> None:
+    """Refuses a configuration in which an exchange that may trade has no credentials. Reads none of them.
+
+    Raises:
+        ConfigError: Naming the exchange and the key.
+    """
+    for name in config.routed:
+        _references(config, name)
+
+
+def read_credentials(config: Config, exchange: str) -> Credentials:
+    """Who we are on an exchange. For its connector alone, which keeps it to itself.
+
+    Raises:
+        ConfigError: Something is missing or cannot be read; the sentence names the key, never a value.
+        UnknownExchange: There is no such exchange.
+    """
+    references = _references(config, canonical_name(exchange))
+    return Credentials(**{key: ref.read() for key, ref in references.items()})
+
+
+def _references(config: Config, name: str) -> dict[str, SecretRef]:
+    table = config.exchanges.get(name)
+    if table is None:
+        raise ConfigError(
+            f"{config.where}: {name} has no credentials: there is no table [exchanges.{name}]"
+            " with api_key and secret, api_key_env and secret_env, or api_key_file and secret_file"
+        )
+    references = dict[str, SecretRef]()
+    for key in CREDENTIALS:
+        ref: SecretRef | None = getattr(table, key)
+        if ref is not None:
+            problem = ref.problem()
+            if problem:
+                raise ConfigError(f"{config.where}: {problem}")
+            references[key] = ref
+        elif key != "password" or name in NEEDS_PASSWORD:
+            raise ConfigError(
+                f"{config.where}: {name} has no {key}: set exchanges.{name}.{key}, {key}_env or {key}_file"
+            )
+    return references

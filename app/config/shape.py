@@ -1,0 +1,318 @@
+"""Every section and key of the configuration, its default, its limits and what it means: the one place that says so.
+
+Attribute names are the TOML keys (`class_` is `class`). What is checked here concerns one value; what concerns several
+is in `checks`.
+"""
+
+# ruff: noqa: RUF009  (`setting` makes attrs fields, which ruff cannot see)
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from attrs import Attribute, Factory, field, frozen
+
+from app.config.errors import BadValue, bad_value
+from app.config.secrets import SecretRef
+from app.domain.health import HealthSettings
+from app.domain.names import canonical_name
+from app.domain.restart import RestartPolicy
+from app.exchanges.settings import ExchangeSettings
+from messages.market import MarketType
+
+Check = Callable[[str, Any], None]
+
+
+def setting(default: Any, means: str, check: Check | None = None, *, shown: bool = True) -> Any:
+    """One key: its default (or `Factory`), what it means, and what its value must satisfy."""
+
+    def validate(_owner: object, attribute: Attribute[Any], value: Any) -> None:
+        if check is not None:
+            check(attribute.name, value)
+
+    return field(default=default, validator=validate, repr=shown, metadata={"means": means})
+
+
+def seconds(*, above: float | None = None, least: float | None = None, most: float = 86_400.0) -> Check:
+    """A finite number of seconds within bounds."""
+
+    def check(name: str, value: float) -> None:
+        low = f"above {above:g}" if above is not None else f"{least or 0:g} or more"
+        if math.isfinite(value) and value <= most and (value > above if above is not None else value >= (least or 0)):
+            return
+        raise bad_value(name, value, f"must be a number of seconds, {low} and at most {most:g}")
+
+    return check
+
+
+def count(least: int, most: int) -> Check:
+    """A whole number within bounds."""
+
+    def check(name: str, value: int) -> None:
+        if not least <= value <= most:
+            raise bad_value(name, value, f"must be a whole number from {least} to {most}")
+
+    return check
+
+
+def one_of(*choices: str, why: Mapping[str, str] | None = None) -> Check:
+    """One of a few words; `why` explains words that one might expect to work."""
+
+    def check(name: str, value: str) -> None:
+        if value not in choices:
+            known = " or ".join(f'"{choice}"' for choice in choices)
+            reason = (why or {}).get(value)
+            raise bad_value(name, value, f"must be {known}" + (f": {reason}" if reason else ""))
+
+    return check
+
+
+def _exchange(name: str, value: str) -> None:
+    try:
+        canonical_name(value)
+    except ValueError:
+        raise bad_value(name, value, f"must be one of {KNOWN_EXCHANGES}") from None
+
+
+def _exchanges(name: str, value: Sequence[str]) -> None:
+    for each in value:
+        try:
+            canonical_name(each)
+        except ValueError:
+            raise BadValue(name, f"holds the text {each!r}", f"must hold only {KNOWN_EXCHANGES}") from None
+
+
+def _absolute(name: str, value: Path) -> None:
+    if not value.is_absolute():
+        raise bad_value(name, str(value), "must be an absolute path, or one that starts with ~")
+
+
+def _class(name: str, value: str) -> None:
+    module, _, cls = value.partition(":")
+    if not cls.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise bad_value(name, value, 'must be "module:Class", e.g. "bot.strategies:Grid"')
+
+
+def _canonical(value: str) -> str:
+    try:
+        return canonical_name(value)
+    except ValueError:
+        return value  # the validator says what is wrong
+
+
+def _canonical_all(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_canonical(value) for value in values)
+
+
+KNOWN_EXCHANGES = '"bybit_v5" (or "bybit"), "okx", "binance", "kraken"'
+SPOT_WORDS = "spot markets are not supported yet, only perpetual swaps are"
+_market_type = one_of("swap", why={"spot": SPOT_WORDS})
+
+
+@frozen(kw_only=True)
+class Router:
+    """[router]: which exchanges, and how patient orders are. Names are the router's own (`bybit` for `bybit_v5`)."""
+
+    primary_exchange: str = field(
+        default="bybit_v5",
+        converter=_canonical,
+        validator=lambda _owner, attribute, value: _exchange(attribute.name, value),
+        metadata={"means": "the exchange that trades while it is well"},
+    )
+    failover_exchanges: tuple[str, ...] = field(
+        default=("okx", "binance"),
+        converter=_canonical_all,
+        validator=lambda _owner, attribute, value: _exchanges(attribute.name, value),
+        metadata={"means": "where trading moves when it is not, in this order"},
+    )
+    market_type: str = setting("swap", "the kind of market traded", _market_type)
+    state_dir: Path = setting(
+        Factory(lambda: platformdirs.user_state_path("order-router")),
+        "where journal, sockets and logs live; private to its user, one daemon at a time",
+        _absolute,
+    )
+    auto_failover: bool = setting(True, "whether trading moves by itself when the exchange in use is down")
+    order_timeout_s: float = setting(
+        30.0, "seconds after which a caller is answered, at the latest with `unknown`", seconds(above=0)
+    )
+    request_timeout_s: float = setting(
+        10.0, "seconds after which one HTTP request to an exchange is given up", seconds(above=0)
+    )
+    max_in_flight: int = setting(
+        256, "orders a connector handles at the same time; more are refused", count(1, 100_000)
+    )
+    max_unresolved: int = setting(
+        64, "orders of unknown outcome at which new ones are refused until some are resolved", count(1, 100_000)
+    )
+
+
+@frozen(kw_only=True)
+class Health:
+    """[health]: when an exchange is taken for down. `app.domain.health` has the rules."""
+
+    health_check_interval: float = setting(
+        30.0, "seconds between rounds of probes of an exchange that is well", seconds(least=0.1)
+    )
+    max_retry_attempts: int = setting(
+        3, "consecutive failures that make an exchange a candidate for down", count(1, 1000)
+    )
+    retry_delay: float = setting(5.0, "seconds between probes of an exchange that fails", seconds(least=0.01))
+    rise: int = setting(2, "consecutive good rounds of probes that bring an exchange back", count(1, 1000))
+    probe_timeout_s: float = setting(
+        Factory(lambda self: min(5.0, self.health_check_interval), takes_self=True),
+        "seconds after which a probe has failed; 5, or the interval where that is shorter",
+        seconds(least=0.01),
+    )
+
+
+@frozen(kw_only=True)
+class Failover:
+    """[failover]: how trading moves."""
+
+    settle_timeout_s: float = setting(
+        5.0, "seconds given to the exchange being left to resolve and cancel orders", seconds(least=0)
+    )
+    preflight_timeout_s: float = setting(
+        5.0, "seconds given to a candidate to show that it is ready to trade", seconds(above=0)
+    )
+    failback: str = setting(
+        "manual",
+        "how trading returns to the primary exchange",
+        one_of("manual", why={"auto": "returning by itself is not supported yet"}),
+    )
+
+
+@frozen(kw_only=True)
+class Orders:
+    """[orders]: what becomes of open orders."""
+
+    on_shutdown: str = setting(
+        "leave", "whether the router's open orders are left or cancelled when it stops", one_of("leave", "cancel")
+    )
+
+
+@frozen(kw_only=True)
+class Positions:
+    """[positions]: what becomes of positions."""
+
+    policy: str = setting(
+        "track",
+        "what is done about positions on an exchange that was left: they are tracked and told",
+        one_of("track", why=dict.fromkeys(("migrate", "flatten", "mirror"), "this policy is not supported yet")),
+    )
+    sync_interval_s: float = setting(10.0, "seconds between readings of positions", seconds(least=0.1))
+
+
+@frozen(kw_only=True)
+class Journal:
+    """[journal]: what an acknowledged order survives."""
+
+    durability: str = setting(
+        "process",
+        '"process": the death of any process; "power": of the whole host, at some cost per order',
+        one_of("process", "power"),
+    )
+
+
+@frozen(kw_only=True)
+class Supervision:
+    """[supervision]: how often an actor may end before the daemon gives up (OTP's intensity and period)."""
+
+    intensity: int = setting(5, "restarts of one actor within the period; one more and the daemon ends", count(0, 1000))
+    period_s: float = setting(30.0, "seconds of that period", seconds(above=0))
+
+    @property
+    def restart_policy(self) -> RestartPolicy:
+        """The rule, with waits that fit into the period."""
+        return RestartPolicy.within(self.intensity, self.period_s)
+
+
+@frozen(kw_only=True)
+class Logging:
+    """[logging]: what is written down."""
+
+    level: str = setting("info", "the least level that is logged", one_of("debug", "info", "warning", "error"))
+    file: Path | None = setting(None, "where to log to, besides the terminal or systemd's journal")
+
+
+@frozen(kw_only=True)
+class Strategy:
+    """[strategies.NAME]: a strategy actor, supervised like any child."""
+
+    class_: str = field(
+        validator=lambda _owner, _attribute, value: _class("class", value),
+        metadata={"means": "the strategy, as module:Class", "key": "class"},
+    )
+    path: Path | None = setting(None, "a folder to import the module from")
+    args: Mapping[str, Any] = setting(Factory(dict), "arguments, as the strategy takes them", shown=False)
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """[exchanges.NAME]: where an exchange is, and who we are there. Holds no secret, only where to read it."""
+
+    base_url: str | None = setting(None, "scheme and host instead of the exchange's own, e.g. of a simulator")
+    sandbox: bool = setting(False, "whether the exchange's own test network is used")
+    api_key: SecretRef | None = setting(None, "the API key: api_key, api_key_env or api_key_file")
+    secret: SecretRef | None = setting(None, "its secret: secret, secret_env or secret_file")
+    password: SecretRef | None = setting(None, "its passphrase (OKX): password, password_env or password_file")
+    market_type: str = setting("swap", "the kind of market traded here", _market_type)
+    allow_settlement_change: bool = setting(
+        False, "whether a symbol may be traded in another settlement coin here (Kraken Futures: USD)"
+    )
+    options: Mapping[str, Any] = setting(Factory(dict), "further options for ccxt", shown=False)
+
+
+@frozen(kw_only=True)
+class Config:
+    """A whole configuration.
+
+    Attributes:
+        where: What it was read from, for error messages; a path where it was a file.
+        exchanges: By the router's own name, whatever the file calls it.
+    """
+
+    router: Router = Router()
+    health: Health = Health()
+    failover: Failover = Failover()
+    orders: Orders = Orders()
+    positions: Positions = Positions()
+    journal: Journal = Journal()
+    supervision: Supervision = Supervision()
+    logging: Logging = Logging()
+    strategies: Mapping[str, Strategy] = field(factory=dict)
+    exchanges: Mapping[str, Exchange] = field(factory=dict)
+    where: str = field(default="the defaults", kw_only=True)
+
+    @property
+    def routed(self) -> tuple[str, ...]:
+        """Every exchange trading can move to, the primary first."""
+        return (self.router.primary_exchange, *self.router.failover_exchanges)
+
+    @property
+    def health_settings(self) -> HealthSettings:
+        """For the detector."""
+        return HealthSettings(
+            health_check_interval_s=self.health.health_check_interval,
+            max_retry_attempts=self.health.max_retry_attempts,
+            retry_delay_s=self.health.retry_delay,
+            rise=self.health.rise,
+            probe_timeout_s=self.health.probe_timeout_s,
+        )
+
+    def exchange_settings(self, name: str) -> ExchangeSettings:
+        """For the connector of an exchange; the defaults where it has no table."""
+        exchange = self.exchanges.get(name, Exchange())
+        return ExchangeSettings(
+            name=name,
+            base_url=exchange.base_url,
+            sandbox=exchange.sandbox,
+            market_type=MarketType(exchange.market_type),
+            request_timeout_s=self.router.request_timeout_s,
+            options=exchange.options,
+            allow_settlement_change=exchange.allow_settlement_change,
+        )
