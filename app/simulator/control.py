@@ -119,6 +119,8 @@ class Control:
     async def clear_faults(self, request: web.Request) -> web.StreamResponse:
         """DELETE /fault and DELETE /fault/{id}: mend."""
         raw = request.match_info.get("id")
+        if raw is not None and not raw.isdecimal():
+            raise BadInput(f"A fault's id is a whole number, not {raw!r}.")
         try:
             gone = self.exchange.faults.clear(int(raw) if raw is not None else None)
         except ValueError as error:
