@@ -4,8 +4,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# No deadline for one example: the machine that runs the tests may be busy, and slow is not wrong. In CI the examples are
-# the same at each run, so that a red run can be repeated; at a desk new ones are tried.
+# No deadline for one example: the machine that runs the tests may be busy, and slow is not wrong. In CI the examples
+# are the same at each run, so that a red run can be repeated; at a desk new ones are tried.
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
     "ci", parent=settings.get_profile("desk"), derandomize=True, print_blob=True, max_examples=100
