@@ -21,10 +21,10 @@ from app.domain.calls import Call, Proof, Result
 from app.domain.limiter import RateLimit
 from app.domain.symbols import InvalidSymbol, parse_symbol
 from app.exchanges import outcomes
-from app.exchanges.client import TRACE, Pin, Trace, close_client, make_client, type_client
+from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.outcomes import Failure, Row
-from app.exchanges.profiles.base import OrderRow, PositionRow, Profile, Unreadable, WireOrder, class_names
+from app.exchanges.profiles.base import OrderRow, PositionRow, Profile, WireOrder, class_names
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import InvalidSize, check_notional, check_price, plain, to_base, to_contracts
 from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets

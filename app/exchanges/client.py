@@ -14,6 +14,7 @@ round them).
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
@@ -37,8 +38,15 @@ KEEPALIVE_S = 20.0
 """An idle connection is kept this long: less than any exchange's own limit, so that we close first and a placement
 does not meet a connection the exchange is just closing."""
 
+MAX_DEAD_CONNECTIONS = 100
+"""As many as aiohttp keeps; then the next one is used as it is."""
+
 type_client = Any
 """A ccxt client: ccxt ships no usable types."""
+
+
+class Unreadable(Exception):
+    """An answer that does not have the shape the exchange documents; the message says what is missing."""
 
 
 @frozen(kw_only=True)
@@ -124,7 +132,11 @@ class _Fitted:
         trace = TRACE.get()
         if trace is not None:
             trace.begin()
-        return await super().fetch(*args, **kwargs)  # type: ignore[misc]
+        answer = await super().fetch(*args, **kwargs)  # type: ignore[misc]
+        if not isinstance(answer, dict | list):
+            # ccxt would read an empty order, balance or ticker out of it.
+            raise Unreadable("the answer is no JSON")
+        return answer
 
     def on_rest_response(
         self, code: int, reason: str, url: str, method: str, response_headers: Any, response_body: str, *rest: Any
@@ -150,14 +162,30 @@ class _Fitted:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells the trace that a connection was had, and which."""
+    """Tells the trace that a connection was had, and which; and hands out none that the exchange has closed already.
+
+    A kept connection may have been closed without the event loop having had a turn to see it. What is written to it is
+    lost, and nobody could prove that. Nothing was written yet, so another is taken.
+    """
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         connection = await super().connect(req, traces, timeout)
+        for _ in range(MAX_DEAD_CONNECTIONS):
+            if not _has_ended(connection.transport):
+                break
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
         trace = TRACE.get()
         if trace is not None:
             trace.sent, trace.transport = True, connection.transport
         return connection
+
+
+def _has_ended(transport: Any) -> bool:
+    """Whether there is something to read where nothing was asked: the connection's end, or what does not belong."""
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+    return bool(waiting.poll(0))
 
 
 def _socket_maker(give_up_s: float) -> Callable[[Any], socket.socket]:

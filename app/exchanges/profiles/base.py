@@ -11,7 +11,7 @@ from attrs import frozen
 
 from app.domain.calls import Proof
 from app.domain.limiter import RateLimit
-from app.exchanges.client import TRACE, Pin, type_client
+from app.exchanges.client import TRACE, Pin, Unreadable, type_client
 from app.exchanges.outcomes import Meaning, Row
 from app.exchanges.symbols import Market, MarketTable
 from messages.orders import LegState, OrderSpec, OrderType, TimeInForce
@@ -25,10 +25,6 @@ GATEWAY_LATENESS_S = 2.0
 not documented by the exchanges."""
 MAX_PAGES = 20
 """Of any list; an account with more is told so rather than half read."""
-
-
-class Unreadable(Exception):
-    """An answer that does not have the shape the exchange documents; the message says what is missing."""
 
 
 @frozen(kw_only=True)

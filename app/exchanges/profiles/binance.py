@@ -14,7 +14,7 @@ from typing import Any
 
 from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
-from app.exchanges.client import type_client
+from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.binance import CODES
 from app.exchanges.profiles.base import (
     MAX_PAGES,
@@ -23,7 +23,6 @@ from app.exchanges.profiles.base import (
     OrderRow,
     PositionRow,
     Profile,
-    Unreadable,
     WireOrder,
     class_names,
     combined,

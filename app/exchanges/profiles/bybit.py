@@ -14,7 +14,7 @@ from typing import Any
 
 from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
-from app.exchanges.client import Pin, type_client
+from app.exchanges.client import Pin, Unreadable, type_client
 from app.exchanges.codes.bybit import CODES
 from app.exchanges.profiles.base import (
     GATEWAY_LATENESS_S,
@@ -24,7 +24,6 @@ from app.exchanges.profiles.base import (
     OrderRow,
     PositionRow,
     Profile,
-    Unreadable,
     WireOrder,
     combined,
     from_fills,

@@ -14,9 +14,11 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from attrs import evolve
+
 from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
-from app.exchanges.client import type_client
+from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.kraken import ACCEPTED, CODES
 from app.exchanges.profiles.base import (
     MAX_PAGES,
@@ -25,7 +27,6 @@ from app.exchanges.profiles.base import (
     OrderRow,
     PositionRow,
     Profile,
-    Unreadable,
     WireOrder,
     combined,
     from_fills,
@@ -118,7 +119,7 @@ class Kraken(Profile):
         placed = await super().place(client, order)
         wanted = Decimal(order.contracts)
         if placed.filled and placed.filled >= wanted:
-            return _with_state(placed, LegState.FILLED)
+            return evolve(placed, state=LegState.FILLED)
         return placed
 
     def placed_row(self, info: Any) -> OrderRow:
@@ -185,9 +186,11 @@ class Kraken(Profile):
             if word(row, "cliOrdId") == wire_id
         ]
         by_fills = from_fills(fills, wire_id, market.native_id)
-        if found is None or by_fills is None or by_fills.filled != found.filled:
+        if found is None or by_fills is None:
             return found or by_fills
-        return _with_state(by_fills, found.state)
+        if (by_fills.filled or 0) < found.filled:
+            return found  # /fills holds the last hundred: an average over a part of them would be wrong
+        return evolve(found, filled=by_fills.filled, average_price=by_fills.average_price)
 
     async def _in_history(self, client: type_client, market: Market, wire_id: str, since_ms: int) -> OrderRow | None:
         asked = {"since": since_ms - _SLACK_MS, "count": _PAGE, "tradeable": market.native_id}
@@ -223,17 +226,6 @@ class Kraken(Profile):
 def _iso(unix_ms: int) -> str:
     whole = datetime.fromtimestamp(unix_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{unix_ms % 1000:03d}Z"
-
-
-def _with_state(row: OrderRow, state: LegState) -> OrderRow:
-    return OrderRow(
-        order_id=row.order_id,
-        wire_id=row.wire_id,
-        native_id=row.native_id,
-        state=state,
-        filled=row.filled,
-        average_price=row.average_price,
-    )
 
 
 def _order(row: Any, state: LegState) -> OrderRow:
