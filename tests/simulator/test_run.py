@@ -139,9 +139,14 @@ def test_the_command_dies_with_a_killed_simulation(start: Any, tmp_path: Path) -
     running = start(["okx"], python(code))
     pid = int(eventually(lambda: read(note), deadline_s=DEADLINE_S))
     child = psutil.Process(pid)
-    running.process.kill()
-    running.end()
-    assert child.wait(timeout=DEADLINE_S) is None or not child.is_running()
+    try:
+        running.process.kill()
+        running.end()
+        psutil.wait_procs([child], timeout=DEADLINE_S)
+        assert not child.is_running()
+    finally:
+        if child.is_running():
+            child.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
