@@ -1,9 +1,13 @@
 """The system base: loopback only, attach never starts anything, and no death leaves a process behind."""
 
+import json
 import os
 import secrets
 import signal
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -94,20 +98,21 @@ def test_only_the_starter_has_an_admin(system: ActorSystem) -> None:
 
 
 def test_a_second_start_on_the_port_is_refused(daemon: Daemon) -> None:
-    """Starting where a daemon runs fails with a sentence, in a process of its own as a launcher would."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            from app.transport import StartFailedError, start_system
+    """Starting where a daemon runs fails with a sentence and leaves no process."""
+    script = f"from app.transport import start_system; start_system({daemon.port}, bytes(32))"
+    second = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=ANSWER_TIMEOUT_S)
+    assert second.returncode == 1
+    assert f"StartFailedError: port {daemon.port} on 127.0.0.1 is in use" in second.stderr.splitlines()[-1]
 
-            try:
-                start_system(daemon.port, daemon.key)
-            except StartFailedError as error:
-                status = 0 if "is in use" in str(error) else 2
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+def test_what_actors_log_is_written_once_and_whole(tmp_path: Path) -> None:
+    """An actor's event goes through Thespian's logger process into the file, as one JSON line without secrets."""
+    log = tmp_path / "log"
+    subprocess.run([sys.executable, "-m", "tests.transport.log_once", str(log)], timeout=ANSWER_TIMEOUT_S, check=True)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    (ours,) = [line for line in lines if line["event"] == "actor.said"]
+    assert (ours["text"], ours["api_key"], ours["level"]) == ("100 % of é", "[redacted]", "info")
+    assert ours["logger"] == "tests.transport.log_once"
 
 
 def test_stopping_leaves_nothing(own_daemon: Daemon) -> None:
