@@ -26,7 +26,7 @@ from app.simulator.dialects.kraken_account import AccountApi
 from app.simulator.dialects.kraken_bodies import V3, iso
 from app.simulator.dialects.kraken_history import HistoryApi
 from app.simulator.dialects.kraken_orders import OrdersApi, not_placed
-from app.simulator.dialects.kraken_params import batch_of, time_ms
+from app.simulator.dialects.kraken_params import batch_of, process_before, time_ms
 from app.simulator.dialects.wire import Answer, BadNumber, hmac_bytes, json_answer, same
 from app.simulator.engine import Engine
 from app.simulator.model import EngineRules, MarketSpec, Reason
@@ -143,15 +143,18 @@ class Kraken(Dialect):
             raise NativeError("authenticationError", "", status=401 if history else 200)
         try:
             expiry = self.expiry_ms(request)
-        except ValueError as error:
+        except BadNumber as error:
             raise NativeError("invalidArgument: processBefore", "") from error
         if expiry is not None and now_ms > expiry and request.path != BATCH:
             raise NativeError("wouldProcessAfterSpecifiedTime", "")
 
     def expiry_ms(self, request: Request) -> int | None:
-        """`processBefore`. Raises ValueError (the gateway has refused it by then) when it is no time."""
-        raw = request.params.get("processBefore")
-        return None if not raw else time_ms(raw)
+        """`processBefore`. Raises BadNumber (the gateway has refused it by then) when it is no time."""
+        raw = process_before(request)
+        try:
+            return None if raw is None else time_ms(raw)
+        except ValueError as error:
+            raise BadNumber(str(error)) from error
 
     def error_answer(self, error: NativeError, request: Request, now_ms: int) -> Answer:
         """An order past its time is a success with a status; everything else is {"result": "error"}."""

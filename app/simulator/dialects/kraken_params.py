@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, unquote_plus
 
 from app.simulator.dialects.base import NativeError, Request
@@ -12,6 +12,7 @@ from app.simulator.dialects.wire import flat
 MAX_BATCH = 100
 """Instructions in one batch; more are refused."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 
 
@@ -38,7 +39,10 @@ def time_ms(raw: str) -> int:
     parsed = datetime.fromisoformat(raw)
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
-    return int(parsed.timestamp() * 1000)
+    try:
+        return (parsed - _EPOCH) // timedelta(milliseconds=1)
+    except OverflowError as error:
+        raise ValueError(f"{raw!r} is no time of this era.") from error
 
 
 def values(request: Request, name: str) -> list[str]:
@@ -48,16 +52,26 @@ def values(request: Request, name: str) -> list[str]:
 
 
 def batch_of(request: Request) -> list[dict[str, str]]:
-    """The instructions of a /batchorder: the body is `json=` and a JSON object, encoded or (as ccxt sends it) not.
+    """The instructions of a /batchorder; empty if it is nothing of the kind."""
+    found = _batch_body(request).get("batchOrder")
+    return [flat(i) for i in found if isinstance(i, dict)] if isinstance(found, list) else []
 
-    Empty if it is nothing of the kind.
-    """
+
+def process_before(request: Request) -> str | None:
+    """`processBefore` as it came: a parameter, or of a batch a member of its object (ccxt can put it only there)."""
+    given = request.params.get("processBefore")
+    if given is None and request.path.endswith("/batchorder"):
+        given = flat(_batch_body(request)).get("processBefore")
+    return given or None
+
+
+def _batch_body(request: Request) -> dict[str, object]:
+    """The body of a /batchorder is `json=` and a JSON object, encoded or (as ccxt sends it) not."""
     raw = request.body.decode("utf-8", "replace").removeprefix("json=")
     for text in (raw, unquote_plus(raw)):
         try:
             body = json.loads(text)
         except ValueError:
             continue
-        found = body.get("batchOrder") if isinstance(body, dict) else None
-        return [flat(i) for i in found if isinstance(i, dict)] if isinstance(found, list) else []
-    return []
+        return body if isinstance(body, dict) else {}
+    return {}
