@@ -47,6 +47,7 @@ from messages.health import Evidence, EvidenceKind, HealthState, HealthView, Pro
 PROBE_EVIDENCE: Mapping[ProbeKind, EvidenceKind] = MappingProxyType(
     {ProbeKind.PUBLIC: EvidenceKind.PUBLIC_PROBE, ProbeKind.SIGNED: EvidenceKind.SIGNED_PROBE}
 )
+ALL_PROBES = (ProbeKind.PUBLIC, ProbeKind.SIGNED)
 
 
 class Finding(IntEnum):
@@ -167,25 +168,18 @@ def hurried(detector: Detector) -> Detector:
 
 
 def next_probes(detector: Detector, settings: HealthSettings, now_s: float) -> tuple[tuple[ProbeKind, ...], float]:
-    """Which probes to send now, and when to ask again. Whoever sends them says so by `probes_sent`.
+    """Which probes to send next, and when, never before `now_s`. Whoever sends them says so by `probes_sent`.
 
     At most one probe of a kind is in flight; only the ones that are to confirm a candidate do not wait for older ones,
     since those cannot: they were sent before the count was reached. A WELL exchange is asked each
     `health_check_interval_s`; STARTING at once and then, like SUSPECT, each `retry_delay_s`; DOWN the same, twice as
-    rarely after each silent round, up to `health_check_interval_s`.
+    rarely after each silent round, up to `health_check_interval_s`. New evidence may change the answer: ask again.
     """
-    belief = detector.now
-    candidate_s = belief.candidate_s if belief.state is not HealthState.DOWN else None
+    candidate_s = detector.now.candidate_s if detector.state is not HealthState.DOWN else None
     if candidate_s is not None and (detector.round_s is None or detector.round_s < candidate_s):
-        due_s = candidate_s
-    else:
-        due_s = _round_due_s(detector, settings)
-        for asked_s in detector.asked_s.values():
-            # The latter where the clock was set back: nothing waits longer than a time-out.
-            due_s = max(due_s, min(asked_s, now_s) + settings.probe_timeout_s)
-    if due_s > now_s:
-        return (), due_s
-    return (ProbeKind.PUBLIC, ProbeKind.SIGNED), now_s + settings.retry_delay_s
+        return ALL_PROBES, max(now_s, candidate_s)
+    in_flight_until_s = (asked_s + settings.probe_timeout_s for asked_s in detector.asked_s.values())
+    return ALL_PROBES, max((now_s, _round_due_s(detector, settings), *in_flight_until_s))
 
 
 def _round_due_s(detector: Detector, settings: HealthSettings) -> float:

@@ -81,7 +81,7 @@ class Run:
         """Runs to `end_s`, or until the state is `stop`."""
         while self.now_s < end_s and (stop is None or self.detector.state is not stop):
             kinds, due_s = next_probes(self.detector, self.use, self.now_s)
-            if kinds:
+            if due_s <= self.now_s:
                 self.detector = probes_sent(self.detector, kinds, self.now_s)
                 self.sent.append(self.now_s)
                 for kind in kinds:
@@ -318,17 +318,16 @@ def test_well_exchange_is_probed_each_interval_and_a_suspect_one_each_retry_dela
     run = Run(DEFAULTS, answering).until(100.0)
     assert run.sent == [0.0, 30.0, 60.0, 90.0]
     suspect = fed(well(), (PLACE, False, 10.0))
-    assert next_probes(suspect, DEFAULTS, 10.0) == ((), 15.0)
-    assert next_probes(suspect, DEFAULTS, 15.0)[0] == (ProbeKind.PUBLIC, ProbeKind.SIGNED)
+    assert next_probes(suspect, DEFAULTS, 10.0) == ((ProbeKind.PUBLIC, ProbeKind.SIGNED), 15.0)
 
 
 def test_nothing_is_sent_while_a_round_is_in_flight() -> None:
     """A hanging exchange is not asked a second time before the time-out."""
     use = evolve(DEFAULTS, retry_delay_s=0.1)
     asked = probes_sent(start("bybit", 0.0), (ProbeKind.PUBLIC, ProbeKind.SIGNED), 0.0)
-    assert next_probes(asked, use, 1.0) == ((), 5.0)
+    assert next_probes(asked, use, 1.0)[1] == 5.0
     answered = fed(asked, (PUBLIC, False, 1.0), (SIGNED, False, 1.0), use=use)
-    assert next_probes(answered, use, 1.0) == ((), 1.1)
+    assert next_probes(answered, use, 1.0)[1] == 1.1
 
 
 def test_candidate_is_asked_at_once() -> None:
@@ -336,7 +335,7 @@ def test_candidate_is_asked_at_once() -> None:
     use = evolve(DEFAULTS, max_retry_attempts=1)
     asked = probes_sent(well(), (ProbeKind.PUBLIC, ProbeKind.SIGNED), 10.0)
     candidate = observe(asked, seen(PLACE, False, 11.0), use)
-    assert next_probes(candidate, use, 11.0)[0] == (ProbeKind.PUBLIC, ProbeKind.SIGNED)
+    assert next_probes(candidate, use, 11.0) == ((ProbeKind.PUBLIC, ProbeKind.SIGNED), 11.0)
 
 
 def test_down_exchange_is_asked_ever_more_rarely_and_often_again_when_it_answers() -> None:
@@ -351,8 +350,8 @@ def test_down_exchange_is_asked_ever_more_rarely_and_often_again_when_it_answers
 def test_hurried_brings_the_next_round_forward() -> None:
     """Asked when another exchange fails."""
     run = Run(DEFAULTS, answering).until(10.0)
-    assert next_probes(run.detector, DEFAULTS, 10.0)[0] == ()
-    assert next_probes(hurried(run.detector), DEFAULTS, 10.0)[0] != ()
+    assert next_probes(run.detector, DEFAULTS, 10.0)[1] == 30.0
+    assert next_probes(hurried(run.detector), DEFAULTS, 10.0)[1] <= 10.0
 
 
 @pytest.mark.parametrize("latency_s", [0.001, 5.0])
@@ -446,12 +445,13 @@ def test_order_within_an_instant_does_not_matter(
 def test_there_is_always_a_next_probe_and_never_a_busy_loop(
     history: list[tuple[EvidenceKind, bool, int, float]], now_s: int
 ) -> None:
-    """Either probes are due, or the time to ask again lies ahead and within the longest pause."""
+    """The next round is due within the longest pause; once sent, it is not due again at the same moment."""
     detector = replayed(history)
     kinds, due_s = next_probes(detector, QUICK, float(now_s))
-    assert kinds or now_s < due_s <= max(now_s, 60) + QUICK.health_check_interval_s
-    sent = probes_sent(detector, kinds, float(now_s)) if kinds else detector
-    assert next_probes(sent, QUICK, float(now_s))[0] == ()
+    assert kinds
+    assert now_s <= due_s <= max(now_s, 60) + QUICK.health_check_interval_s
+    sent = probes_sent(detector, kinds, due_s)
+    assert next_probes(sent, QUICK, due_s)[1] >= due_s + QUICK.retry_delay_s
 
 
 @pytest.mark.parametrize(("seed", "order_every_s"), [(1, None), (2, None), (3, 120.0)])
