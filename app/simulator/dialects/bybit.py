@@ -23,6 +23,7 @@ from app.simulator.dialects.wire import (
     Answer,
     decimal_or_none,
     int_or_none,
+    page_size,
 )
 from app.simulator.model import (
     NewOrder,
@@ -174,7 +175,7 @@ class Bybit(BybitAccount):
 
     def _page_of_orders(self, ctx: Context, rows: Iterator[Order]) -> Answer:
         """Newest first, after the cursor (the last order's number), up to the limit (20, at most 50)."""
-        limit = min(int_or_none(ctx.params.get("limit")) or 20, 50)
+        limit = page_size(ctx.params.get("limit"), 20, 50)
         after = int_or_none(ctx.params.get("cursor"))
         page = list(islice((o for o in rows if after is None or o.seq < after), limit))
         items = [order_item(o, self.engine.markets[o.symbol]) for o in page]
@@ -185,7 +186,7 @@ class Bybit(BybitAccount):
         self.linear(ctx)
         native = ctx.params.get("symbol")
         symbol = self.market_of(native).symbol if native else None
-        link_id, limit = ctx.params.get("orderLinkId"), min(int_or_none(ctx.params.get("limit")) or 50, 100)
+        link_id, limit = ctx.params.get("orderLinkId"), page_size(ctx.params.get("limit"), 50, 100)
         start, end = int_or_none(ctx.params.get("startTime")), int_or_none(ctx.params.get("endTime"))
         after = int_or_none(ctx.params.get("cursor"))
         rows = (

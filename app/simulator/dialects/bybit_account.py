@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.simulator.dialects.base import Context, NativeError
 from app.simulator.dialects.bybit_gateway import BybitGateway
 from app.simulator.dialects.bybit_shapes import instrument_item, position_item, side_word, ticker_item
-from app.simulator.dialects.wire import Answer, decimal_or_none, int_or_none, with_money
+from app.simulator.dialects.wire import Answer, decimal_or_none, page_size, with_money
 from app.simulator.model import Side, text
 
 
@@ -37,7 +37,7 @@ class BybitAccount(BybitGateway):
     def _orderbook(self, ctx: Context) -> Answer:
         market = self.market_of(ctx.params.get("symbol"))
         bid, ask = self.engine.bid(market.symbol), self.engine.ask(market.symbol)
-        levels = range(min(int_or_none(ctx.params.get("limit")) or 25, 50))
+        levels = range(page_size(ctx.params.get("limit"), 25, 50))
         return self.ok(
             ctx,
             {

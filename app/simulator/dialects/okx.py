@@ -13,7 +13,7 @@ from attrs import evolve
 from app.simulator.dialects.base import Call, Context, NativeError, Route
 from app.simulator.dialects.okx_account import OkxAccount
 from app.simulator.dialects.okx_shapes import fill_item, order_item, order_state, order_type
-from app.simulator.dialects.wire import Answer, BadNumber, decimal_or_none, flat, int_or_none
+from app.simulator.dialects.wire import Answer, BadNumber, decimal_or_none, flat, int_or_none, page_size
 from app.simulator.model import MarketSpec, NewOrder, Order, OrderType, Refusal, Side, Tif
 
 MAX_BATCH = 20
@@ -201,7 +201,7 @@ class Okx(OkxAccount):
             and (not given.get("state") or order_state(o) == given["state"])
             and (not given.get("ordType") or order_type(o) in given["ordType"].split(","))
         )
-        limit = min(int_or_none(given.get("limit")) or 100, 100)
+        limit = page_size(given.get("limit"), 100, 100)
         return self.ok([self._shown(o) for o in islice(kept, limit)])
 
     def _fills(self, ctx: Context) -> Answer:
@@ -218,7 +218,7 @@ class Okx(OkxAccount):
             and (begin is None or f.ts_ms >= begin)
             and (end is None or f.ts_ms <= end)
         )
-        limit = min(int_or_none(given.get("limit")) or 100, 100)
+        limit = page_size(given.get("limit"), 100, 100)
         return self.ok([fill_item(f, self.engine.markets[f.symbol]) for f in islice(kept, limit)])
 
     def _shown(self, order: Order) -> dict[str, object]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.simulator.dialects.base import Context, NativeError
 from app.simulator.dialects.okx_gateway import OkxGateway
 from app.simulator.dialects.okx_shapes import contracts, instrument_item, position_item, ticker_item
-from app.simulator.dialects.wire import Answer, decimal_or_none, int_or_none, with_money
+from app.simulator.dialects.wire import Answer, decimal_or_none, page_size, with_money
 from app.simulator.model import text
 
 
@@ -35,7 +35,7 @@ class OkxAccount(OkxGateway):
     def _books(self, ctx: Context) -> Answer:
         market = self.market_of(ctx.params.get("instId"))
         bid, ask = self.engine.bid(market.symbol), self.engine.ask(market.symbol)
-        levels, size = range(min(int_or_none(ctx.params.get("sz")) or 1, 50)), contracts(Decimal(10), market)
+        levels, size = range(page_size(ctx.params.get("sz"), 1, 50)), contracts(Decimal(10), market)
         return self.ok(
             [
                 {

@@ -42,8 +42,12 @@ def flat(body: Mapping[str, object]) -> dict[str, str]:
         elif isinstance(value, int | float):
             out[key] = str(value)
         elif isinstance(value, Decimal):
-            out[key] = text(value)
+            out[key] = str(value)  # as written: a plain "1e999999999" would fill the memory
     return out
+
+
+MAX_MAGNITUDE = 30
+"""Powers of ten, up and down, beyond which a parameter is refused as no number."""
 
 
 class BadNumber(ValueError):
@@ -58,14 +62,20 @@ def decimal_or_none(raw: str | None) -> Decimal | None:
         value = Decimal(raw)
     except InvalidOperation as error:
         raise BadNumber(f"{raw!r} is no number.") from error
-    if not value.is_finite():
-        raise BadNumber(f"{raw!r} is no finite number.")
+    if not value.is_finite() or abs(value.adjusted()) > MAX_MAGNITUDE:
+        raise BadNumber(f"{raw!r} is no number of sane size.")
     return value
 
 
 def int_or_none(raw: str | None) -> int | None:
-    """A decimal integer, or None for anything that is not one."""
-    return int(raw) if raw is not None and raw.removeprefix("-").isdecimal() else None
+    """A decimal integer of at most 20 digits, or None for anything else."""
+    digits = "" if raw is None else raw.removeprefix("-")
+    return int(raw) if raw is not None and digits.isdecimal() and len(digits) <= 20 else None
+
+
+def page_size(raw: str | None, default: int, most: int) -> int:
+    """How many elements a page has: what was asked for, from 1 to `most`, or the default."""
+    return max(1, min(int_or_none(raw) or default, most))
 
 
 def hmac_hex(secret: str, message: str | bytes, digest: str = "sha256") -> str:
