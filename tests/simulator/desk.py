@@ -5,8 +5,7 @@ every test begins with an empty account. Everything is on loopback, and every wa
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +19,6 @@ from app.simulator.thread import Simulated, SimulatorThread
 
 T = TypeVar("T")
 DEADLINE_S = 15.0
-_POLL_S = 0.01
 
 
 class SkewedClock:
@@ -126,16 +124,6 @@ class Desk:
         matched = self.sim.exchange.dialect.match(request)
         assert matched is not None
         return request, matched
-
-
-def eventually(condition: Callable[[], T], *, deadline_s: float = DEADLINE_S) -> T:
-    """The first true value of `condition`, asked again and again until the deadline."""
-    end = time.monotonic() + deadline_s
-    while not (found := condition()):
-        if time.monotonic() > end:
-            raise AssertionError(f"It did not come true within {deadline_s:g} s; last: {found!r}.")
-        time.sleep(_POLL_S)
-    return found
 
 
 def _moved(node: Any, base_url: str) -> Any:

@@ -10,7 +10,8 @@ import ccxt.async_support as ccxt
 import pytest
 
 from app.simulator.dialects.kraken_bodies import iso
-from tests.simulator.desk import Desk, eventually
+from tests.simulator.desk import Desk
+from tests.simulator.real_clients import eventually
 
 SYMBOLS = {"binance": "BTC/USDT:USDT", "kraken": "BTC/USD:USD"}
 PATIENCE_MS = 250
