@@ -173,6 +173,7 @@ def test_candidate_is_confirmed_by_both_probes() -> None:
     candidate = fed(well(), (PUBLIC, False, 10.0), (PUBLIC, False, 15.0), (PUBLIC, False, 20.0))
     assert fed(candidate, (PUBLIC, False, 20.5), (PUBLIC, False, 25.5)).state is SUSPECT
     assert fed(candidate, (SIGNED, False, 20.5), (SIGNED, False, 25.5)).state is SUSPECT
+    assert fed(candidate, (PUBLIC, False, 20.5), (PUBLIC, True, 20.6), (SIGNED, False, 20.7)).state is SUSPECT
     confirmed = fed(candidate, (PUBLIC, False, 20.5), (SIGNED, False, 20.6))
     assert confirmed.state is DOWN
     assert "in a row" in view(confirmed).reason
@@ -224,6 +225,13 @@ def test_repeated_failing_placements_need_rise_good_rounds() -> None:
     assert broken.state is SUSPECT
 
 
+def test_each_return_to_well_forgives_anew() -> None:
+    """One failing placement now and one an hour later are two single ones."""
+    detector = fed(well(), (PLACE, False, 10.0), (SIGNED, True, 15.0), (PLACE, False, 3600.0))
+    assert detector.state is SUSPECT
+    assert fed(detector, (SIGNED, True, 3605.0)).state is WELL
+
+
 def test_a_good_placement_proves_what_matters() -> None:
     """After it no placement is failing."""
     suspect = fed(well(), (PLACE, False, 10.0), (PLACE, False, 11.0))
@@ -234,6 +242,9 @@ def test_suspicion_stays_while_public_probes_fail() -> None:
     """No flapping for an exchange whose market data is gone: SUSPECT, and never DOWN, for it trades."""
     run = Run(DEFAULTS, lambda kind, _: (kind is not PUBLIC, 0.05), well()).until(600.0)
     assert run.changes == [(run.changes[0][0], SUSPECT)]
+    suspect = fed(well(), (PUBLIC, False, 10.0), (SIGNED, True, 10.1))
+    assert suspect.state is SUSPECT
+    assert fed(suspect, (PUBLIC, True, 15.0)).state is WELL
 
 
 def test_private_calls_failing_alone_are_confirmed_by_the_first_failing_order() -> None:
@@ -253,6 +264,12 @@ def test_placements_failing_alone_make_it_down_whatever_probes_say() -> None:
         detector = fed(detector, (PLACE, False, 10.0 + 10 * step))
     assert detector.state is DOWN
     assert "placements" in view(detector).reason
+
+
+def test_a_burst_of_failing_placements_is_one() -> None:
+    """Twenty orders sent at once into a moment of trouble."""
+    detector = fed(well(), *((PLACE, False, 10.0 + step / 10) for step in range(20)))
+    assert detector.state is SUSPECT
 
 
 def test_after_orders_alone_made_it_down_the_next_placement_is_a_trial() -> None:
@@ -286,8 +303,16 @@ def test_error_rate_keeps_it_suspect_until_the_window_forgets() -> None:
 
 
 def test_error_rate_needs_a_minimum_of_calls() -> None:
-    """Two failures of three calls are nothing to go by."""
-    assert fed(well(), (READ, False, 10.0), (READ, False, 10.1), (SIGNED, True, 10.2)).state is WELL
+    """Eight failures of nine calls are nothing to go by, one more is."""
+    nearly = fed(start("bybit", 0.0), *((READ, False, 10.0 + step / 10) for step in range(8)))
+    assert fed(nearly, (SIGNED, True, 11.0)).state is WELL
+    assert fed(nearly, (READ, False, 11.0), (SIGNED, True, 11.1)).state is SUSPECT
+
+
+def test_error_rate_window_is_bounded() -> None:
+    """However long it goes on."""
+    detector = fed(well(), *((READ, True, 10.0 + step) for step in range(500)))
+    assert len(detector.now.window.buckets) <= 12
 
 
 def test_refusals_by_a_code_are_answers() -> None:
