@@ -387,10 +387,10 @@ def test_file_descriptor_paths_are_read_from_the_beginning_each_time() -> None:
     fd = os.memfd_create("config")
     try:
         os.write(fd, FULL.encode())
-        for _ in range(2):
-            config = load(f"/dev/fd/{fd}")
-            assert config.where == f"/dev/fd/{fd}"
-            assert config.router.primary_exchange == "okx"
+        assert load(f"/dev/fd/{fd}") == load(f"/dev/fd/{fd}")
+        config = load(f"/dev/fd/{fd}")
+        assert config.where == f"/dev/fd/{fd}"
+        assert config.router.primary_exchange == "okx"
         assert config.strategies["grid"].path == Path.cwd() / "lib"
     finally:
         os.close(fd)

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from app.config.errors import ConfigError
 from app.config.files import is_descriptor
@@ -58,18 +58,23 @@ def _contradictions(config: Config) -> Iterator[str]:
 def _exchange_contradictions(name: str, exchange: Exchange) -> Iterator[str]:
     if exchange.base_url is None:
         return
-    try:
-        url = urlsplit(exchange.base_url)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    url = _parsed(exchange.base_url)
+    if url is None:
         yield f'exchanges.{name}.base_url must be an http or https address, e.g. "http://127.0.0.1:8080"'
     elif url.username is not None or url.password is not None or url.query:
         # Not quoted: it may hold a password.
         yield f"exchanges.{name}.base_url must hold a scheme, a host and a path only, no user, password or query"
     elif exchange.sandbox:
         yield f"exchanges.{name}.base_url and exchanges.{name}.sandbox are both set, and only one of them may be"
+
+
+def _parsed(base_url: str) -> SplitResult | None:
+    try:
+        url = urlsplit(base_url)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        return None
+    return url if usable else None
 
 
 def warnings(config: Config) -> list[str]:
