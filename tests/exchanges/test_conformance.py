@@ -26,6 +26,7 @@ from messages.health import ProbeKind
 from messages.orders import LegState, Side, TimeInForce
 from tests.exchanges.desk import BTC, EXCHANGES, Desk, spec, symbol, wire_id
 
+ZERO = Decimal(0)
 ATTACHES = ("bybit", "okx")
 ENGINE_TELLS = ("binance", "kraken")
 """Exchanges that answer a placement with what became of it."""
@@ -43,7 +44,7 @@ def test_a_resting_order_is_placed_found_listed_and_cancelled(desk: Desk) -> Non
     found = desk.look_up(wire)
     assert isinstance(found, Found)
     assert found.report.exchange_order_id == order["order_id"]
-    assert (found.report.state, found.report.filled, found.report.average_price) == (LegState.OPEN, 0, None)
+    assert (found.report.state, found.report.filled, found.report.average_price) == (LegState.OPEN, ZERO, None)
 
     for listed in (desk.open_orders(), desk.open_orders(BTC)):
         assert isinstance(listed, OpenOrders)
@@ -55,11 +56,11 @@ def test_a_resting_order_is_placed_found_listed_and_cancelled(desk: Desk) -> Non
     cancelled = desk.cancel(wire)
     assert isinstance(cancelled, CancelConfirmed)
     if cancelled.final is not None:
-        assert (cancelled.final.state, cancelled.final.filled) == (LegState.CANCELLED, 0)
+        assert (cancelled.final.state, cancelled.final.filled) == (LegState.CANCELLED, ZERO)
     assert isinstance(desk.cancel(wire), CancelTooLate)
     gone = desk.look_up(wire)
     assert isinstance(gone, Found)
-    assert (gone.report.state, gone.report.filled) == (LegState.CANCELLED, 0)
+    assert (gone.report.state, gone.report.filled) == (LegState.CANCELLED, ZERO)
     assert desk.truth(wire)[0]["status"] == "cancelled"
 
 
@@ -149,7 +150,7 @@ def test_a_post_only_order_never_takes(desk: Desk) -> None:
         return
     found = desk.look_up(crossing)
     assert isinstance(found, Found)
-    assert (found.report.state, found.report.filled) == (LegState.CANCELLED, 0)
+    assert (found.report.state, found.report.filled) == (LegState.CANCELLED, ZERO)
 
 
 def test_reduce_only_reduces_and_nothing_else(desk: Desk) -> None:
@@ -174,7 +175,7 @@ def test_take_profit_and_stop_loss_are_attached_or_refused_in_words(desk: Desk) 
         assert words == ""
         assert isinstance(answer, Placed)
         (order,) = desk.truth(wire)
-        assert (Decimal(order["take_profit"]), Decimal(order["stop_loss"])) == (30000, 15000)
+        assert (Decimal(order["take_profit"]), Decimal(order["stop_loss"])) == (Decimal(30000), Decimal(15000))
     else:
         assert f"not supported yet on {desk.name}" in words
         assert isinstance(answer, Refused)
@@ -271,7 +272,7 @@ def test_positions_are_signed_base_coin_under_the_routers_symbol(desk: Desk) -> 
     held = {position.symbol: position.quantity for position in answer.positions}
     assert held == {BTC: Decimal("-0.25"), symbol("ETHUSDT"): Decimal("1.5")}
     (btc,) = [position for position in answer.positions if position.symbol == BTC]
-    assert (btc.exchange, btc.entry_price) == (desk.name, 27000)
+    assert (btc.exchange, btc.entry_price) == (desk.name, Decimal(27000))
 
 
 def test_balances_and_ticker(desk: Desk) -> None:

@@ -188,7 +188,7 @@ class Kraken(Profile):
         by_fills = from_fills(fills, wire_id, market.native_id)
         if found is None or by_fills is None:
             return found or by_fills
-        if (by_fills.filled or 0) < found.filled:
+        if (by_fills.filled or Decimal(0)) < (found.filled or Decimal(0)):
             return found  # /fills holds the last hundred: an average over a part of them would be wrong
         return evolve(found, filled=by_fills.filled, average_price=by_fills.average_price)
 
