@@ -7,7 +7,10 @@ from typing import Any
 import ccxt.async_support as ccxt
 import pytest
 
+from app.simulator.dialects.base import Credentials
+from app.simulator.dialects.kraken import Kraken
 from app.simulator.dialects.kraken_bodies import iso
+from app.simulator.engine import Engine
 from tests.simulator.desk import Desk
 
 BTC = "BTC/USD:USD"
@@ -152,6 +155,12 @@ def test_the_signature_covers_query_body_nonce_and_path(desk: Desk) -> None:
             refused = dialect.admit(other, matched, other.arrived_ms)
             assert refused is not None
             assert json.loads(refused.body)["error"] == "authenticationError"
+
+
+def test_the_secret_must_be_base64() -> None:
+    """A sentence when the exchange is made, not a failure of every request."""
+    with pytest.raises(ValueError, match="must be base64"):
+        Kraken(Engine(Kraken.markets(), Kraken.rules()), Credentials(api_key="k", secret="not base64!"))
 
 
 def test_a_batch_may_be_url_encoded(desk: Desk) -> None:

@@ -16,6 +16,7 @@ Linear ("flexible futures") perpetuals, settled in USD, contract size 1.
 """
 
 import base64
+import binascii
 import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
@@ -86,6 +87,10 @@ class Kraken(Dialect):
     }
 
     def __init__(self, engine: Engine, credentials: Credentials) -> None:
+        try:
+            self._secret = base64.b64decode(credentials.secret, validate=True)
+        except binascii.Error as error:
+            raise ValueError("The secret of Kraken Futures must be base64; the one given is not.") from error
         self._orders = OrdersApi(self, engine)
         super().__init__(engine, credentials)
         batch = self._exact["POST", BATCH]
@@ -136,8 +141,7 @@ class Kraken(Dialect):
         signed_path = request.path.removeprefix("/derivatives")
         message = request.raw_query + request.body.decode("utf-8", "replace")
         message += request.headers.get("nonce", "") + signed_path
-        secret = base64.b64decode(self.credentials.secret)
-        digest = hmac_bytes(secret, hashlib.sha256(message.encode()).digest(), "sha512")
+        digest = hmac_bytes(self._secret, hashlib.sha256(message.encode()).digest(), "sha512")
         if not same(key, self.credentials.api_key) or not same(given, base64.b64encode(digest).decode("ascii")):
             history = request.path.startswith("/api/history")
             raise NativeError("authenticationError", "", status=401 if history else 200)

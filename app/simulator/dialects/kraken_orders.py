@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from itertools import count, islice
 
+from app.simulator.checks import MAX_PRICE
 from app.simulator.dialects import kraken_bodies as bodies
 from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Route
 from app.simulator.dialects.kraken_bodies import V3, iso
@@ -151,7 +152,7 @@ class OrdersApi:
     def _trigger(self, raw: str, market: MarketSpec, *, rising: bool) -> Trigger | None:
         """The trigger, or None if the market is past it already: such an order is set off at once."""
         level = decimal_or_none(raw)
-        if level is None or level <= 0 or level % market.tick:
+        if level is None or not 0 < level <= MAX_PRICE or level % market.tick:
             raise NativeError("invalidArgument: stopPrice", "")
         trigger = Trigger(price=level, rising=rising)
         return None if trigger.met(self._engine.prices[market.symbol]) else trigger
