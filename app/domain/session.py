@@ -315,6 +315,14 @@ class Session:
         due = [min(p.request.deadline_s, p.next_s or p.request.deadline_s) for p in self._pending.values()]
         return min([self._renew_s, *due])
 
+    def in_doubt(self, correlation_id: str) -> OutcomeUnknown | None:
+        """What to tell whoever waits when the session ends early: unknown where it was sent and not answered."""
+        pending = self._pending.get(correlation_id)
+        if pending is None:
+            return None
+        outcome = self._at_deadline(pending)
+        return outcome if isinstance(outcome, OutcomeUnknown) else None
+
     def _at_deadline(self, pending: _Pending) -> Outcome:
         request = pending.request
         last = pending.last

@@ -1,7 +1,7 @@
 """The journal's operations, each one transaction.
 
 SQLite in WAL mode: readers never wait, one writer at a time, and what was committed survives kill -9 of any process
-(`durability="process"`, synchronous NORMAL) or a power cut too (`"power"`, FULL). Route commits are always FULL: a fence
+(synchronous NORMAL) or a power cut too (`power_safe`, FULL). Route commits are always FULL: a fence
 that a power cut could undo would be none.
 
 Every actor process opens its own; a connection never crosses a fork.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from attrs import frozen
 from cattrs.preconf.json import make_converter
@@ -82,18 +82,18 @@ def _translated(path: str) -> Iterator[None]:
 class Journal:
     """An open journal. Not thread-safe: one thread of one process."""
 
-    def __init__(self, path: Path | None, *, durability: Literal["process", "power"] = "process") -> None:
+    def __init__(self, path: Path | None, *, power_safe: bool = False) -> None:
         """Opens the journal, creating it with mode 0600 if it is not there.
 
         Args:
             path: The database file; None keeps it in memory.
-            durability: What acknowledged orders survive.
+            power_safe: Whether acknowledged orders survive a power cut, not only the death of processes.
 
         Raises:
             JournalError: It cannot be opened, is not a journal, or is of a newer schema.
         """
         self._where = str(path) if path else ":memory:"
-        self._durability = durability
+        self._power_safe = power_safe
         if path is not None:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         with _translated(self._where):
@@ -101,7 +101,7 @@ class Journal:
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA foreign_keys=ON")
-            self._synchronous(durability == "power")
+            self._synchronous(power_safe)
             # Transactions are ours: SQLAlchemy neither begins nor ends one on this connection.
             self._engine = create_engine(
                 "sqlite://",
@@ -375,7 +375,7 @@ class Journal:
             with self._transaction():
                 yield
         finally:
-            self._synchronous(self._durability == "power")
+            self._synchronous(self._power_safe)
 
     def fence(self, now_s: float) -> Route:
         """Begins a new epoch without an exchange: from here on nothing of an older epoch is committed."""

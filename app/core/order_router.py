@@ -1,0 +1,593 @@
+"""The router as a bot sees it: one object through which orders go to whichever exchange is well.
+
+    router = OrderRouter(primary_exchange="bybit_v5", failover_exchanges=["okx", "binance"])
+    await router.initialize()
+    order = router.place_order(symbol="BTCUSDT", side="Buy", order_type="Limit", qty="0.001", price="25000")
+
+Every call exists twice: `router.place_order(…)` waits, `await router.aio.place_order(…)` does not block the loop. Both may
+be used from several threads. A call inside a running event loop blocks that loop for as long as it takes, and never
+deadlocks: the router's own work runs in a thread and in processes of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from app.core import parse, render, shapes
+from app.core.calls import Call, Reading
+from app.core.client import Client
+from app.core.errors import (
+    InvalidRequest,
+    NoExchangeAvailable,
+    NotRunning,
+    OrderOutcomeUnknown,
+    OrderRefused,
+    OrderRouterError,
+)
+from app.core.events import EventStream
+from app.core.settings import Settings, settings
+from app.domain import session as s
+from app.domain.names import UnknownExchange, canonical_name
+from app.launcher.presence import Presence, read_presence
+from app.launcher.spawn import OwnDaemon, SpawnFailed
+from messages.failover import GetHistory, GetStatus, ManualFailover
+from messages.failover import RouterState as OrderRouterStatus
+from messages.market import GetBalances, GetTicker, MarketType, Symbol
+from messages.orders import CancelOrder, GetOpenOrders, GetOrder, OrderKey, PlaceOrder
+from messages.positions import GetPositions
+
+__all__ = [
+    "InvalidRequest",
+    "NoExchangeAvailable",
+    "NotRunning",
+    "OrderOutcomeUnknown",
+    "OrderRefused",
+    "OrderRouter",
+    "OrderRouterError",
+    "OrderRouterStatus",
+]
+
+T = TypeVar("T")
+
+ROUTE_TIMEOUT_S = 20.0
+ATTACH_TIMEOUT_S = 10.0
+ANSWER_SLACK_S = 2.0
+"""The session answers by the deadline; a wait that lasts longer means that its thread is gone."""
+
+
+class OrderRouter:
+    """One door to several exchanges. Arguments that are not passed come from the configuration file, then the default.
+
+    Args:
+        primary_exchange: Where trading starts, e.g. ``"bybit_v5"``.
+        failover_exchanges: Where it moves, in this order.
+        health_check_interval: Seconds between health checks of an exchange that is well.
+        max_retry_attempts: Attempts before failing over.
+        retry_delay: Seconds between attempts.
+        auto_failover: Whether trading moves by itself when the exchange in use is down.
+        config: A TOML file, or its tables; by default `$ORDER_ROUTER_CONFIG`, `./order-router.toml`, then the user's
+            configuration folder.
+        state_dir: Where journal and daemon live; routers with the same one share a daemon.
+        market_type: ``"swap"``.
+        exchanges: Settings by exchange, as in the file: ``{"okx": {"api_key_env": "OKX_KEY", …}}``.
+        strategy: A namespace for client order ids; a router sees its own strategy's orders.
+
+    Raises:
+        InvalidRequest: An argument, or the configuration, cannot be; one sentence.
+    """
+
+    def __init__(
+        self,
+        primary_exchange: str | None = None,
+        failover_exchanges: Sequence[str] | None = None,
+        health_check_interval: float | None = None,
+        max_retry_attempts: int | None = None,
+        retry_delay: float | None = None,
+        auto_failover: bool | None = None,
+        *,
+        config: str | Path | Mapping[str, Any] | None = None,
+        state_dir: str | Path | None = None,
+        market_type: str | None = None,
+        exchanges: Mapping[str, Mapping[str, Any]] | None = None,
+        strategy: str = "default",
+    ) -> None:
+        if isinstance(failover_exchanges, str):
+            raise InvalidRequest(f"failover_exchanges is {failover_exchanges!r}, and must be a list of names.")
+        self._settings: Settings = settings(
+            config,
+            exchanges,
+            primary_exchange=primary_exchange,
+            failover_exchanges=failover_exchanges,
+            health_check_interval=health_check_interval,
+            max_retry_attempts=max_retry_attempts,
+            retry_delay=retry_delay,
+            auto_failover=auto_failover,
+            state_dir=state_dir,
+            market_type=market_type,
+        )
+        self.strategy = parse.client_order_id(strategy)
+        self.aio = AsyncCalls(self)
+        self._market_type = MarketType(self._settings.config.router.market_type)
+        self._client: Client | None = None
+        self._daemon: OwnDaemon | None = None
+        self._closed = False
+        self._last_exchange: str | None = None
+        self._streams: list[EventStream] = []
+        self._lock = threading.RLock()
+
+    # ------------------------------------------------------------------------------------------------ life
+
+    async def initialize(self) -> None:
+        """Starts a daemon of our own, or attaches to the one that runs on the state directory. May be called again.
+
+        Raises:
+            InvalidRequest: The configuration cannot be, or contradicts that of the daemon that runs.
+            NotRunning: The daemon did not start; the sentence says why.
+        """
+        await asyncio.to_thread(self.start)
+
+    def start(self) -> None:
+        """`initialize`, for programs without an event loop."""
+        with self._lock:
+            if self._client is not None:
+                return
+            self._closed = False
+            presence = self._find_or_start()
+            try:
+                self._client = self._connect(presence)
+            except BaseException:
+                self._stop_daemon()
+                raise
+
+    def _find_or_start(self) -> Presence:
+        state_dir = self._settings.config.router.state_dir
+        until_s = time.monotonic() + ATTACH_TIMEOUT_S
+        while True:
+            presence = read_presence(state_dir)
+            if presence is not None:
+                self._agree(presence)
+                return presence
+            try:
+                self._daemon = OwnDaemon(self._tables_with_state_dir())
+            except SpawnFailed as error:
+                # Somebody else may be starting one on the same directory at this moment: then attach to that.
+                if "in use" in str(error) and time.monotonic() < until_s:
+                    time.sleep(0.1)
+                    continue
+                raise (InvalidRequest if error.code == 78 else NotRunning)(str(error)) from None
+            presence = read_presence(state_dir)
+            if presence is None:
+                raise NotRunning(f"The daemon on {state_dir} ended as soon as it had started; its log is there.")
+            return presence
+
+    def _tables_with_state_dir(self) -> dict[str, Any]:
+        tables = dict(self._settings.tables)
+        tables["router"] = {**tables.get("router", {}), "state_dir": str(self._settings.config.router.state_dir)}
+        return tables
+
+    def _agree(self, presence: Presence) -> None:
+        for name, theirs in presence.settings.items():
+            if name not in self._settings.given:
+                continue
+            ours = self._settings.given[name]
+            if name == "primary_exchange":
+                ours = canonical_name(ours)
+            elif name == "failover_exchanges":
+                ours = [canonical_name(each) for each in ours]
+            if ours != theirs:
+                raise InvalidRequest(
+                    f"{name} is {ours!r} here, but the daemon that runs on this state directory (pid {presence.pid}) "
+                    f"was started with {theirs!r}: leave it out, or use another state_dir."
+                )
+
+    def _connect(self, presence: Presence) -> Client:
+        client = Client(
+            presence,
+            s.SessionSettings(
+                session_id=f"{self.strategy}-{secrets.token_hex(8)}",
+                strategy=self.strategy,
+                max_retry_attempts=presence.settings["max_retry_attempts"],
+                retry_delay_s=presence.settings["retry_delay"],
+            ),
+            on_news=self._news,
+        )
+        if not client.routed.wait(ROUTE_TIMEOUT_S):
+            client.close()
+            raise NotRunning(f"The daemon (pid {presence.pid}) told no route within {ROUTE_TIMEOUT_S:g} s.")
+        return client
+
+    def stop_health_check_thread(self) -> None:
+        """Ends the health checks, and with them the router; the name is the seed's. The same as `close`."""
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the router; a daemon of our own ends with it. Open orders stay as `orders.on_shutdown` says."""
+        with self._lock:
+            client, self._client, self._closed = self._client, None, True
+            if client is not None:
+                client.close()
+            self._stop_daemon()
+            for stream in list(self._streams):
+                stream.close()
+
+    def _stop_daemon(self) -> None:
+        daemon, self._daemon = self._daemon, None
+        if daemon is not None:
+            daemon.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    # ------------------------------------------------------------------------------------------------ trading
+
+    def place_order(
+        self,
+        symbol: str,
+        side: str,
+        order_type: str,
+        qty: parse.Number,
+        price: parse.Number | None = None,
+        time_in_force: str = "GoodTillCancel",
+        reduce_only: bool = False,
+        take_profit: parse.Number | None = None,
+        stop_loss: parse.Number | None = None,
+        *,
+        client_order_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> shapes.Order:
+        """Places an order, on the exchange in use or, when that is proven not to have executed it, on the next.
+
+        Args:
+            qty: In base coin.
+            client_order_id: The caller's id (`orderLinkId`). Placing again with it gives the same order and never places
+                twice; with another body it is refused. Made up where not given.
+            timeout_s: Answered by then, at the latest with `OrderOutcomeUnknown`; `order_timeout_s` by default.
+
+        Raises:
+            InvalidRequest: The order cannot be; nothing was sent.
+            OrderRefused: The exchange said no.
+            NoExchangeAvailable: No exchange could take it in time; proven not to have executed.
+            OrderOutcomeUnknown: Nobody can know yet; ask `get_order(error.order_id)`.
+            NotRunning: The router is not initialized, or its daemon has ended.
+        """
+        return self._wait(
+            self._place(
+                symbol, side, order_type, qty, price, time_in_force, reduce_only, take_profit, stop_loss,
+                client_order_id=client_order_id, timeout_s=timeout_s,
+            )
+        )  # fmt: skip
+
+    def cancel_order(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
+        """Cancels an order by the router's id, wherever it lives now. Returns it when it is proven to be over.
+
+        Raises:
+            InvalidRequest: There is no such order, or it can no longer be cancelled; the sentence says what it is.
+            OrderOutcomeUnknown: Nobody can know yet whether it is cancelled.
+        """
+        return self._wait(self._cancel(symbol, order_id, timeout_s=timeout_s))
+
+    def amend_order(self, symbol: str, order_id: str, **changes: Any) -> shapes.Order:
+        """Not offered yet: raises InvalidRequest. Cancel the order, then place another under a new id."""
+        raise InvalidRequest(
+            "amend_order is not supported yet: cancel the order and place another with a new client_order_id."
+        )
+
+    def get_order(self, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
+        """One order by the router's id, as its exchange reports it where that answers, else as last known."""
+        return self._wait(self._get_order(order_id, timeout_s=timeout_s))
+
+    def get_open_orders(self, symbol: str | None = None, *, timeout_s: float | None = None) -> list[shapes.Order]:
+        """This strategy's orders that are, or may be, live, on any exchange."""
+        return self._wait(self._open_orders(symbol, timeout_s=timeout_s))
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def get_account_balance(self, *, timeout_s: float | None = None) -> shapes.AccountBalance:
+        """The account on the exchange in use."""
+        return self._wait(self._account(timeout_s=timeout_s))
+
+    def get_balances(self, coin: str | None = None, *, timeout_s: float | None = None) -> list[shapes.CoinBalance]:
+        """The account's coins, or one of them."""
+        return self._wait(self._balances(coin, timeout_s=timeout_s))
+
+    def get_market_data(self, symbol: str, *, timeout_s: float | None = None) -> shapes.Ticker:
+        """The market of a symbol on the exchange in use."""
+        return self._wait(self._ticker(symbol, timeout_s=timeout_s))
+
+    def get_positions(self, *, timeout_s: float | None = None) -> list[shapes.Position]:
+        """The positions on the exchange in use; `get_status()["book"]` has those of all."""
+        return self._wait(self._positions(timeout_s=timeout_s))
+
+    # ------------------------------------------------------------------------------------------------ failover
+
+    def get_status(self, *, timeout_s: float | None = None) -> shapes.Status:
+        """The state of the router; answered also when it is not initialized or was closed."""
+        if self._client is None:
+            return self._status_at_rest()
+        return self._wait(self._status(timeout_s=timeout_s))
+
+    def manual_failover(self, exchange: str, *, timeout_s: float | None = None) -> shapes.HistoryEntry:
+        """Moves trading to an exchange. Returns when the new route is committed.
+
+        What the old exchange still holds is settled before, where it answers, and told in the history.
+
+        Raises:
+            InvalidRequest: The exchange is not configured, or trading is there already, or a switch is running.
+            OrderRouterError: The exchange is not ready; trading stays where it was.
+        """
+        return self._wait(self._failover(exchange, timeout_s=timeout_s))
+
+    def get_failover_history(self, *, timeout_s: float | None = None) -> list[shapes.HistoryEntry]:
+        """Every switch, oldest first."""
+        return self._wait(self._history(timeout_s=timeout_s))
+
+    def events(self) -> EventStream:
+        """What happens from now on: order changes of this strategy, and changes of the route."""
+        stream = EventStream(self._streams.remove)
+        self._streams.append(stream)
+        return stream
+
+    # ------------------------------------------------------------------------------------------------ attributes
+
+    @property
+    def status(self) -> OrderRouterStatus:
+        """The state, as last told; `get_status()` asks anew."""
+        if self._client is None:
+            return OrderRouterStatus.STOPPED if self._closed else OrderRouterStatus.INITIALIZING
+        return self._client.session.state
+
+    @property
+    def current_connector_name(self) -> str | None:
+        """The exchange in use, as last told; between two, the one before."""
+        return self._last_exchange
+
+    @property
+    def failover_history(self) -> list[shapes.HistoryEntry]:
+        """The same as `get_failover_history()`."""
+        return self.get_failover_history()
+
+    # ------------------------------------------------------------------------------------------------ pieces
+
+    def _news(self, news: s.RouteTold | s.OrderTold) -> None:
+        event: shapes.Event
+        if isinstance(news, s.RouteTold):
+            if news.route.exchange is not None:
+                self._last_exchange = self._settings.spell(news.route.exchange)
+            event = {
+                "kind": "route_changed",
+                "exchange": self._settings.spell(news.route.exchange) if news.route.exchange else None,
+                "epoch": news.route.epoch,
+                "status": news.state.value,
+            }
+        else:
+            order = render.order(news.order, self._settings.spell)
+            event = {"kind": "order_changed", "order": order, "sequence": news.sequence}
+        for stream in list(self._streams):
+            stream.put(event)
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            why = "it was closed" if self._closed else "call initialize() first"
+            raise NotRunning(f"The router is not running: {why}.")
+        return self._client
+
+    def _ask(self, call: Call[Any]) -> Future[s.Outcome]:
+        return self._connected().ask(call.request)
+
+    def _wait(self, call: Call[T]) -> T:
+        client = self._connected()
+        future = client.ask(call.request)
+        wait_s = call.request.deadline_s - client.clock() + ANSWER_SLACK_S
+        try:
+            outcome = future.result(wait_s)
+        except TimeoutError:
+            raise NotRunning("The router's own thread does not answer.") from None
+        return call.read(outcome)
+
+    def _frame(self, timeout_s: float | None) -> dict[str, Any]:
+        client = self._connected()
+        wait_s = self._settings.config.router.order_timeout_s
+        if timeout_s is not None:
+            wait_s = float(parse.number(timeout_s, "timeout_s"))
+        return {"correlation_id": secrets.token_hex(8), "deadline_s": client.clock() + wait_s}
+
+    def _reading(self) -> Reading:
+        return Reading(self._settings.spell, self._connected().clock)
+
+    def _symbol(self, text: object) -> Symbol:
+        return parse.symbol(text, self._market_type)
+
+    def _place(
+        self,
+        symbol: str,
+        side: str,
+        order_type: str,
+        qty: parse.Number,
+        price: parse.Number | None = None,
+        time_in_force: str = "GoodTillCancel",
+        reduce_only: bool = False,
+        take_profit: parse.Number | None = None,
+        stop_loss: parse.Number | None = None,
+        *,
+        client_order_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Call[shapes.Order]:
+        frame = self._frame(timeout_s)
+        spec = parse.spec(
+            market_type=self._market_type,
+            symbol_text=symbol,
+            side=side,
+            order_type=order_type,
+            qty=qty,
+            price=price,
+            time_in_force=time_in_force,
+            reduce_only=reduce_only,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
+        )
+        own = secrets.token_hex(16) if client_order_id is None else parse.client_order_id(client_order_id)
+        route = self._connected().session.route
+        key = OrderKey(strategy=self.strategy, client_order_id=own)
+        request = PlaceOrder(epoch=route.epoch if route is not None else 0, key=key, spec=spec, **frame)
+        return Call(request, self._reading().order)
+
+    def _cancel(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> Call[shapes.Order]:
+        self._symbol(symbol)
+        request = CancelOrder(strategy=self.strategy, order_id=_order_id(order_id), **self._frame(timeout_s))
+        return Call(request, self._reading().order)
+
+    def _get_order(self, order_id: str, *, timeout_s: float | None = None) -> Call[shapes.Order]:
+        request = GetOrder(strategy=self.strategy, order_id=_order_id(order_id), **self._frame(timeout_s))
+        return Call(request, self._reading().order)
+
+    def _open_orders(self, symbol: str | None = None, *, timeout_s: float | None = None) -> Call[list[shapes.Order]]:
+        wanted = None if symbol is None else self._symbol(symbol)
+        request = GetOpenOrders(strategy=self.strategy, symbol=wanted, **self._frame(timeout_s))
+        return Call(request, self._reading().orders)
+
+    def _account(self, *, timeout_s: float | None = None) -> Call[shapes.AccountBalance]:
+        return Call(GetBalances(**self._frame(timeout_s)), self._reading().account)
+
+    def _balances(self, coin: str | None = None, *, timeout_s: float | None = None) -> Call[list[shapes.CoinBalance]]:
+        return Call(GetBalances(coin=coin, **self._frame(timeout_s)), self._reading().balances)
+
+    def _ticker(self, symbol: str, *, timeout_s: float | None = None) -> Call[shapes.Ticker]:
+        return Call(GetTicker(symbol=self._symbol(symbol), **self._frame(timeout_s)), self._reading().ticker)
+
+    def _positions(self, *, timeout_s: float | None = None) -> Call[list[shapes.Position]]:
+        return Call(GetPositions(**self._frame(timeout_s)), self._reading().positions)
+
+    def _status(self, *, timeout_s: float | None = None) -> Call[shapes.Status]:
+        return Call(GetStatus(**self._frame(timeout_s)), self._reading().status)
+
+    def _failover(self, exchange: str, *, timeout_s: float | None = None) -> Call[shapes.HistoryEntry]:
+        try:
+            name = canonical_name(exchange)
+        except (UnknownExchange, AttributeError):
+            known = ", ".join(self._settings.spell(name) for name in self._settings.config.routed)
+            raise InvalidRequest(f"Cannot fail over to {exchange!r}: the configured exchanges are {known}.") from None
+        return Call(ManualFailover(exchange=name, **self._frame(timeout_s)), self._reading().switch)
+
+    def _history(self, *, timeout_s: float | None = None) -> Call[list[shapes.HistoryEntry]]:
+        return Call(GetHistory(**self._frame(timeout_s)), self._reading().history)
+
+    def _status_at_rest(self) -> shapes.Status:
+        routed = [self._settings.spell(name) for name in self._settings.config.routed]
+        return shapes.Status(
+            status=self.status.value,
+            words="The router was closed." if self._closed else "The router is not initialized: call initialize().",
+            current_exchange=None,
+            primary_exchange=routed[0],
+            failover_exchanges=routed[1:],
+            auto_failover=self._settings.config.router.auto_failover,
+            epoch=0,
+            exchange_health={},
+            actors=[],
+            orders={},
+            unknown_oldest_s=None,
+            book=[],
+        )
+
+
+def _order_id(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(f"order_id is {value!r}, and must be an orderId that the router gave.")
+    return value
+
+
+class AsyncCalls:
+    """The router's calls as coroutines: the same arguments, results and errors."""
+
+    def __init__(self, router: OrderRouter) -> None:
+        self._router = router
+
+    async def _wait(self, call: Call[T]) -> T:
+        router = self._router
+        future = router._ask(call)
+        try:
+            outcome = await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            client = router._client
+            if client is not None:
+                client.forget(call.request.correlation_id)  # the wait ends, not the order
+            raise
+        return call.read(outcome)
+
+    async def place_order(self, *args: Any, **kwargs: Any) -> shapes.Order:
+        """See `OrderRouter.place_order`. Cancelling the coroutine ends the wait, not the order."""
+        return await self._wait(self._router._place(*args, **kwargs))
+
+    async def cancel_order(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
+        """See `OrderRouter.cancel_order`."""
+        return await self._wait(self._router._cancel(symbol, order_id, timeout_s=timeout_s))
+
+    async def amend_order(self, symbol: str, order_id: str, **changes: Any) -> shapes.Order:
+        """See `OrderRouter.amend_order`."""
+        return self._router.amend_order(symbol, order_id, **changes)
+
+    async def get_order(self, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
+        """See `OrderRouter.get_order`."""
+        return await self._wait(self._router._get_order(order_id, timeout_s=timeout_s))
+
+    async def get_open_orders(self, symbol: str | None = None, *, timeout_s: float | None = None) -> list[shapes.Order]:
+        """See `OrderRouter.get_open_orders`."""
+        return await self._wait(self._router._open_orders(symbol, timeout_s=timeout_s))
+
+    async def get_account_balance(self, *, timeout_s: float | None = None) -> shapes.AccountBalance:
+        """See `OrderRouter.get_account_balance`."""
+        return await self._wait(self._router._account(timeout_s=timeout_s))
+
+    async def get_balances(
+        self, coin: str | None = None, *, timeout_s: float | None = None
+    ) -> list[shapes.CoinBalance]:
+        """See `OrderRouter.get_balances`."""
+        return await self._wait(self._router._balances(coin, timeout_s=timeout_s))
+
+    async def get_market_data(self, symbol: str, *, timeout_s: float | None = None) -> shapes.Ticker:
+        """See `OrderRouter.get_market_data`."""
+        return await self._wait(self._router._ticker(symbol, timeout_s=timeout_s))
+
+    async def get_positions(self, *, timeout_s: float | None = None) -> list[shapes.Position]:
+        """See `OrderRouter.get_positions`."""
+        return await self._wait(self._router._positions(timeout_s=timeout_s))
+
+    async def get_status(self, *, timeout_s: float | None = None) -> shapes.Status:
+        """See `OrderRouter.get_status`."""
+        if self._router._client is None:
+            return self._router._status_at_rest()
+        return await self._wait(self._router._status(timeout_s=timeout_s))
+
+    async def manual_failover(self, exchange: str, *, timeout_s: float | None = None) -> shapes.HistoryEntry:
+        """See `OrderRouter.manual_failover`."""
+        return await self._wait(self._router._failover(exchange, timeout_s=timeout_s))
+
+    async def get_failover_history(self, *, timeout_s: float | None = None) -> list[shapes.HistoryEntry]:
+        """See `OrderRouter.get_failover_history`."""
+        return await self._wait(self._router._history(timeout_s=timeout_s))
+
+    async def close(self) -> None:
+        """See `OrderRouter.close`."""
+        await asyncio.to_thread(self._router.close)

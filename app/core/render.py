@@ -1,0 +1,204 @@
+"""From the vocabulary of the actors to the shapes a caller sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from app.core import shapes
+from messages.failover import StatusReply, Switch
+from messages.health import HealthState, HealthView
+from messages.market import Balance, Symbol, Ticker
+from messages.orders import LegState, OrderType, OrderView, Side
+from messages.positions import BookLine, Position
+
+Spell = Callable[[str], str]
+"""The caller's spelling of an exchange's name."""
+
+STATUS_WORDS = {
+    LegState.INTENT: "Created",
+    LegState.UNKNOWN: "Unknown",
+    LegState.OPEN: "New",
+    LegState.PARTIALLY_FILLED: "PartiallyFilled",
+    LegState.FILLED: "Filled",
+    LegState.CANCELLED: "Cancelled",
+    LegState.EXPIRED: "Expired",
+    LegState.REFUSED: "Rejected",
+    LegState.ABSENT: "NotExecuted",
+}
+
+SIDE_WORDS = {Side.BUY: "Buy", Side.SELL: "Sell"}
+TYPE_WORDS = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}
+
+
+def number(value: Decimal | None) -> str:
+    """A decimal string, plain; empty for None."""
+    return "" if value is None else format(value, "f")
+
+
+def milliseconds(at_s: float | None) -> str:
+    """Milliseconds since 1970 as a string; empty for None."""
+    return "" if at_s is None else str(round(at_s * 1000))
+
+
+def compact(symbol: Symbol) -> str:
+    """The spelling without separators, ``BTCUSDT``."""
+    return symbol.base + symbol.quote
+
+
+def order(view: OrderView, spell: Spell) -> shapes.Order:
+    """An order as the caller sees it."""
+    leg, spec = view.leg, view.spec
+    filled = view.filled
+    value = sum((leg.filled * leg.average_price for leg in view.legs if leg.average_price is not None), Decimal(0))
+    return shapes.Order(
+        orderId=view.order_id,
+        orderLinkId=view.key.client_order_id,
+        exchangeOrderId=(leg.exchange_order_id or "") if leg else "",
+        symbol=compact(spec.symbol),
+        side=SIDE_WORDS[spec.side],
+        orderType=TYPE_WORDS[spec.order_type],
+        qty=number(spec.quantity),
+        price=number(spec.price),
+        timeInForce=spec.time_in_force.value,
+        reduceOnly=spec.reduce_only,
+        takeProfit=number(spec.take_profit),
+        stopLoss=number(spec.stop_loss),
+        orderStatus=STATUS_WORDS[leg.state] if leg else "Created",
+        cumExecQty=number(filled),
+        leavesQty=number(spec.quantity - filled) if leg and leg.state in LIVE_WORDS else "0",
+        avgPrice=number(_average(value, filled, view)),
+        rejectReason=(leg.reason_words or "") if leg else "",
+        createdTime=milliseconds(view.created_s),
+        updatedTime=milliseconds(leg.updated_s if leg else view.created_s),
+        exchange=spell(leg.exchange) if leg else "",
+        epoch=leg.epoch if leg else 0,
+    )
+
+
+LIVE_WORDS = frozenset({LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED})
+
+
+def _average(value: Decimal, filled: Decimal, view: OrderView) -> Decimal | None:
+    prices = {leg.average_price for leg in view.legs if leg.filled > 0}
+    if filled == 0 or None in prices:
+        return None
+    return prices.pop() if len(prices) == 1 else value / filled
+
+
+def coin(balance: Balance, spell: Spell, now_s: float) -> shapes.CoinBalance:
+    """One coin."""
+    return shapes.CoinBalance(
+        coin=balance.coin,
+        walletBalance=number(balance.total),
+        availableBalance=number(balance.free),
+        locked=number(balance.used),
+        exchange=spell(balance.exchange),
+        time=milliseconds(balance.at_s),
+        age_s=round(max(0.0, now_s - balance.at_s), 3),
+    )
+
+
+def ticker(view: Ticker, spell: Spell, now_s: float) -> shapes.Ticker:
+    """A market."""
+    return shapes.Ticker(
+        symbol=compact(view.symbol),
+        lastPrice=number(view.last),
+        bid1Price=number(view.bid),
+        ask1Price=number(view.ask),
+        markPrice=number(view.mark),
+        exchange=spell(view.exchange),
+        time=milliseconds(view.at_s),
+        age_s=round(max(0.0, now_s - view.at_s), 3),
+    )
+
+
+def position(view: Position, spell: Spell) -> shapes.Position:
+    """A position."""
+    return shapes.Position(
+        symbol=compact(view.symbol),
+        side="Buy" if view.quantity > 0 else "Sell",
+        size=number(abs(view.quantity)),
+        avgPrice=number(view.entry_price),
+        markPrice=number(view.mark_price),
+        leverage=number(view.leverage),
+        unrealisedPnl=number(view.unrealised_pnl),
+        exchange=spell(view.exchange),
+        updatedTime=milliseconds(view.at_s),
+    )
+
+
+def _milli(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def health(view: HealthView) -> shapes.ExchangeHealth:
+    """What is believed of an exchange."""
+    return shapes.ExchangeHealth(
+        state=view.state.value,
+        healthy=view.state is HealthState.WELL,
+        reason=view.reason,
+        since=milliseconds(view.since_s),
+        consecutive_failures=view.consecutive_failures,
+        last_ok=milliseconds(view.last_ok_s),
+        latency_ms=_milli(view.latency_s),
+        clock_offset_ms=_milli(view.clock_offset_s),
+    )
+
+
+def _book(line: BookLine, spell: Spell) -> shapes.BookEntry:
+    return shapes.BookEntry(
+        exchange=spell(line.exchange),
+        symbol=compact(line.symbol),
+        actual=number(line.actual),
+        attributed=number(line.attributed),
+        possible_min=number(line.possible_min),
+        possible_max=number(line.possible_max),
+    )
+
+
+def status(reply: StatusReply, spell: Spell) -> shapes.Status:
+    """The state of the router."""
+    return shapes.Status(
+        status=reply.state.value,
+        words=reply.words,
+        current_exchange=spell(reply.route.exchange) if reply.route.exchange else None,
+        primary_exchange=spell(reply.primary_exchange),
+        failover_exchanges=[spell(name) for name in reply.failover_exchanges],
+        auto_failover=reply.auto_failover,
+        epoch=reply.route.epoch,
+        exchange_health={spell(view.exchange): health(view) for view in reply.health},
+        actors=[shapes.ActorStatus(name=a.name, pid=a.pid, restarts=a.restarts) for a in reply.actors],
+        orders=dict(reply.orders),
+        unknown_oldest_s=reply.unknown_oldest_s,
+        book=[_book(line, spell) for line in reply.book],
+    )
+
+
+def switch(entry: Switch, spell: Spell) -> shapes.HistoryEntry:
+    """One switch."""
+    return shapes.HistoryEntry(
+        from_exchange=spell(entry.from_exchange) if entry.from_exchange else None,
+        to_exchange=spell(entry.to_exchange) if entry.to_exchange else None,
+        reason=entry.reason,
+        timestamp=milliseconds(entry.at_s),
+        epoch=entry.epoch,
+        duration_s=round(entry.duration_s, 6),
+        result=entry.result.value,
+        finished=entry.finished,
+        steps=dict(entry.steps),
+        candidates_rejected={spell(name): why for name, why in entry.candidates_rejected},
+        orders_cancelled=list(entry.orders_cancelled),
+        orders_left=[
+            shapes.OrderLeft(
+                orderId=left.order_id,
+                orderLinkId=left.client_order_id,
+                symbol=left.symbol,
+                state=left.state,
+                leavesQty=left.remaining,
+            )
+            for left in entry.orders_left
+        ],
+        positions_left=[shapes.PositionLeft(symbol=p.symbol, size=p.quantity) for p in entry.positions_left],
+        positions_read=entry.positions_read,
+    )
