@@ -4,8 +4,8 @@ Child specs, in the order they start; stopping goes the other way round:
 
     connector (one per exchange) → health monitor → failover coordinator → position synchronizer → strategies
 
-A child that ends is started again (`one_for_one`), after a wait that grows, with its state from the journal and a new place
-in the directory, of which everybody is told. One that ends more often than its restart intensity allows makes the
+A child that ends is started again (`one_for_one`), after a wait that grows, with its state from the journal and a new
+place in the directory, of which everybody is told. One that ends more often than its restart intensity allows makes the
 supervisor give up: it stops everything and says so, and whoever is above (the launcher, then systemd) decides.
 """
 

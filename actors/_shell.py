@@ -57,7 +57,7 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
 
     # ------------------------------------------------------------------------------------------------ Thespian
 
-    def receiveMessage(self, message: Any, sender: Any) -> Any:  # noqa: N802  # Thespian's name
+    def receiveMessage(self, message: Any, sender: Any) -> Any:
         """One message; never raises."""
         if not self._dying:
             try:

@@ -27,21 +27,27 @@ class PortRunner(Protocol):
     @property
     def port(self) -> ExchangePort:
         """The exchange."""
+        ...
 
     def start(self) -> None:
         """Begins loading the markets; `port.ready` tells when that is done. May be called again to try anew."""
+        ...
 
     def submit(self, call_id: int, call: Call) -> None:
         """Performs a call; its result will be among what `drain` returns."""
+        ...
 
     def drain(self) -> list[tuple[int, Result]]:
         """Results that have come since the last time."""
+        ...
 
     def fileno(self) -> int | None:
         """Readable when results wait; None where they are announced by a `ResultsWait` message instead."""
+        ...
 
     def close(self) -> None:
         """Ends everything."""
+        ...
 
 
 @frozen
@@ -55,7 +61,7 @@ class StrategySpec:
 
     Attributes:
         target: ``"module:Class"``.
-        path: Folder put in front of the import path; None for none.
+        path: Folder added to the import path; None for none.
         arguments: Handed to the class as keyword arguments.
     """
 

@@ -16,6 +16,7 @@ from messages.health import (
     GetHealth,
     HealthChanged,
     HealthReply,
+    HealthState,
     Probe,
     ProbeKind,
     ProbeReply,
@@ -86,13 +87,14 @@ class HealthMonitorActor(Shell):
 
     def _probe(self, exchange: str, kinds: Iterable[ProbeKind], now_s: float) -> None:
         connector = self.directory.find(Role.CONNECTOR, exchange) if self.directory is not None else None
+        if connector is None:
+            return  # being restarted: its silence says nothing of the exchange
         for kind in kinds:
             self._serial += 1
             correlation_id = f"probe-{self._incarnation}-{self._serial}"
             self._sent[correlation_id] = _Sent(exchange, kind, now_s)
-            if connector is not None:
-                deadline_s = now_s + self._settings.probe_timeout_s
-                self.send(connector.address, Probe(correlation_id=correlation_id, deadline_s=deadline_s, kind=kind))
+            deadline_s = now_s + self._settings.probe_timeout_s
+            self.send(connector.address, Probe(correlation_id=correlation_id, deadline_s=deadline_s, kind=kind))
 
     def _observe(self, evidence: Evidence) -> None:
         before = self._detectors.get(evidence.exchange)
@@ -108,6 +110,11 @@ class HealthMonitorActor(Shell):
                 before=before.state.value,
                 reason=view.reason,
             )
+            if after.state is HealthState.SUSPECT:
+                # Soon known, then, whether all fail together, which would be our own network.
+                for other, detector in self._detectors.items():
+                    if other != evidence.exchange:
+                        self._detectors[other] = health.hurried(detector)
         self._tell(evidence.exchange)
 
     def _tell(self, exchange: str) -> None:

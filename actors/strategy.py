@@ -162,7 +162,7 @@ def load_strategy(spec: StrategySpec) -> Strategy:
     if not colon:
         raise ValueError(f"[strategies.{spec.name}] class is {spec.target!r}, and must be 'module:Class'.")
     if spec.path is not None and spec.path not in sys.path:
-        sys.path.insert(0, spec.path)
+        sys.path.append(spec.path)  # behind ours: a folder of the user's must not hide the router's own packages
     found: Any = getattr(importlib.import_module(module_name), class_name, None)
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise ValueError(f"[strategies.{spec.name}] {spec.target} is not a class based on actors.strategy.Strategy.")

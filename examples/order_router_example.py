@@ -51,9 +51,16 @@ async def main() -> None:
         print(f"Cancelled: {cancel_result['orderStatus']}")
 
         switch = router.manual_failover("okx")
-        print(f"Moved from {switch['from_exchange']} to {switch['to_exchange']} in {switch['duration_s'] * 1000:.0f} ms")
+        print(
+            f"Moved from {switch['from_exchange']} to {switch['to_exchange']} in {switch['duration_s'] * 1000:.0f} ms"
+        )
         order = router.place_order(
-            symbol="BTCUSDT", side="Buy", order_type="Limit", qty="0.001", price="25000", client_order_id="after-failover"
+            symbol="BTCUSDT",
+            side="Buy",
+            order_type="Limit",
+            qty="0.001",
+            price="25000",
+            client_order_id="after-failover",
         )
         print(f"Placed {order['orderId']} on {order['exchange']}: {order['side']} {order['qty']} at {order['price']}")
         router.cancel_order(symbol="BTCUSDT", order_id=order["orderId"])

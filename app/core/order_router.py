@@ -4,8 +4,8 @@
     await router.initialize()
     order = router.place_order(symbol="BTCUSDT", side="Buy", order_type="Limit", qty="0.001", price="25000")
 
-Every call exists twice: `router.place_order(…)` waits, `await router.aio.place_order(…)` does not block the loop. Both may
-be used from several threads. A call inside a running event loop blocks that loop for as long as it takes, and never
+Every call exists twice: `router.place_order(…)` waits, `await router.aio.place_order(…)` does not block the loop. Both
+may be used from several threads. A call inside a running event loop blocks that loop for as long as it takes, and never
 deadlocks: the router's own work runs in a thread and in processes of its own.
 """
 
@@ -262,8 +262,8 @@ class OrderRouter:
 
         Args:
             qty: In base coin.
-            client_order_id: The caller's id (`orderLinkId`). Placing again with it gives the same order and never places
-                twice; with another body it is refused. Made up where not given.
+            client_order_id: The caller's id (`orderLinkId`). Placing again with it gives the same order and never
+                places twice; with another body it is refused. Made up where not given.
             timeout_s: Answered by then, at the latest with `OrderOutcomeUnknown`; `order_timeout_s` by default.
 
         Raises:

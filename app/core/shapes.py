@@ -1,7 +1,7 @@
 """Shapes of what the router returns: the same on every exchange, with Bybit V5's field names.
 
-Numbers are decimal strings, quantities in base coin, times milliseconds since 1970 as strings. `exchange` is the name as
-the router was constructed with.
+Numbers are decimal strings, quantities in base coin, times milliseconds since 1970 as strings. `exchange` is the name
+as the router was constructed with.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ class Order(TypedDict):
     """An order.
 
     `orderId` is the router's, valid for life; `orderLinkId` the caller's `client_order_id`; `exchangeOrderId` the
-    exchange's own, empty until known. `orderStatus` is one of New, PartiallyFilled, Filled, Cancelled, Rejected, Expired,
-    Created (on its way), Unknown (nobody can know yet) and NotExecuted (proven never to have executed).
+    exchange's own, empty until known. `orderStatus` is one of New, PartiallyFilled, Filled, Cancelled, Rejected,
+    Expired, Created (on its way), Unknown (nobody can know yet) and NotExecuted (proven never to have executed).
     """
 
     orderId: str

@@ -274,14 +274,7 @@ PlaceResult = Placed | Refused | NotExecuted | Ambiguous
 CancelResult = CancelConfirmed | CancelTooLate | CallFailed
 LookUpResult = Found | NotFound | CallFailed
 Result = (
-    PlaceResult
-    | CancelResult
-    | LookUpResult
-    | OpenOrders
-    | TickerResult
-    | BalancesResult
-    | PositionsResult
-    | ProbeOk
+    PlaceResult | CancelResult | LookUpResult | OpenOrders | TickerResult | BalancesResult | PositionsResult | ProbeOk
 )
 
 

@@ -9,8 +9,9 @@ send. From the commit on the leg is a `LegTask` until it is proven dead or fille
   enforces plus `Proof.margin_s`, and a look-up that failed is no answer at all;
 - a leg that rests is watched by one poll of all open orders; one that vanished from it is looked up by its id.
 
-A cancel's acknowledgement is not the end of an order (Bybit and OKX acknowledge the request): only a look-up that shows a
-final state is. Nothing here answers a waiter at its deadline: the session that asked does, since this process may be dead.
+A cancel's acknowledgement is not the end of an order (Bybit and OKX acknowledge the request): only a look-up that shows
+a final state is. Nothing here answers a waiter at its deadline: the session that asked does, since this process may be
+dead.
 """
 
 from __future__ import annotations

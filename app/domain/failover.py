@@ -5,13 +5,14 @@ that died anywhere resumes where it was (`recover`). The order is what keeps inv
 
     begin      the switch is written into the history as running
     fence      a new epoch without an exchange: nothing older is committed from here on
-    settle     the old connector resolves what is in doubt and cancels what rests; bounded; skipped when the exchange is down
-    preflight  the candidates in order: is it well, can it trade our symbols; who fails yields to the next, with the reason
+    settle     the old connector resolves what is in doubt and cancels what rests; bounded; skipped when it is down
+    preflight  the candidates in order: is it well, can it trade our symbols; who fails yields to the next, and why
     commit     the new epoch gets its exchange; sessions are told
     leave      what the old exchange still holds is asked once more, and told in the history: orders, then positions
 
-Only fence and commit decide anything, and both are single transactions of the journal. When no candidate passes, the new
-epoch is given back to the exchange it was taken from: the fence has done no harm, and orders flow again if it recovers.
+Only fence and commit decide anything, and both are single transactions of the journal. When no candidate passes, the
+new epoch is given back to the exchange it was taken from: the fence has done no harm, and orders flow again if it
+recovers.
 
 If every exchange fails at once it is our own network: nothing is switched (Envoy's panic rule).
 One saga runs at a time; a verb that arrives during one is refused.
@@ -349,7 +350,8 @@ class Coordinator:
         return [AskSettle(exchange=old, deadline_s=now_s + 0.8 * self.settings.settle_timeout_s)]
 
     def _positions(self, now_s: float) -> list[CoordinatorEffect]:
-        assert self._switch is not None and self._switch.from_exchange is not None
+        assert self._switch is not None
+        assert self._switch.from_exchange is not None
         self.step, self._due_s = Step.POSITIONS, now_s + self.settings.preflight_timeout_s
         return [AskBook(exchange=self._switch.from_exchange, deadline_s=self._due_s)]
 

@@ -12,11 +12,11 @@ this partial order, and evidence that would move it back is stale and changes no
 - ABSENT → INTENT (RECOMMITTED): absence was proven, so the same leg with the same wire id may be sent again; the
   exchange's own duplicate check still guards it.
 - ABSENT → CANCELLED (WITHDRAWN): its owner cancelled it, so it is not to be sent again.
-- REFUSED | ABSENT → OPEN … (evidence of life): the proof was wrong. It must never happen; if an exchange breaks its word,
-  the truth is taken over and `contradiction` tells, because hiding it would lose an order.
+- REFUSED | ABSENT → OPEN … (evidence of life): the proof was wrong. It must never happen; if an exchange breaks its
+  word, the truth is taken over and `contradiction` tells, because hiding it would lose an order.
 
-An acknowledged order may still be refused: Bybit and OKX acknowledge the request, and their engine decides after. So OPEN
-may become REFUSED, and the rest of a part fill CANCELLED.
+An acknowledged order may still be refused: Bybit and OKX acknowledge the request, and their engine decides after. So
+OPEN may become REFUSED, and the rest of a part fill CANCELLED.
 
 The table below says what each event makes of each state; a pair not in it is stale or illegal and changes nothing.
 """

@@ -164,7 +164,8 @@ class LegTask:
 def place_reply(order: OrderView, correlation_id: str) -> OrderAccepted | OrderRefused | OrderNotExecuted:
     """What a placer is told of an order whose newest leg is proven."""
     leg = order.leg
-    assert leg is not None and leg.state not in UNPROVEN
+    assert leg is not None
+    assert leg.state not in UNPROVEN
     code, words = leg.reason_code or leg.state.value, leg.reason_words or f"The order is {leg.state.value}."
     if leg.state is LegState.REFUSED:
         return OrderRefused(

@@ -1,9 +1,9 @@
 """A rate limiter with priorities, as a pure machine.
 
-ccxt's own is one queue: a cancel behind 40 orders waits two seconds. Here what protects goes before what trades: cancels
-first, then look-ups, then probes and reads, then placements. The bucket is the usual one (`burst` tokens, refilled at
-`per_s`); the last token is never given to a placement, so that a cancel never waits for a refill behind one. When an
-exchange says "wait", nothing is granted until then.
+ccxt's own is one queue: a cancel behind 40 orders waits two seconds. Here what protects goes before what trades:
+cancels first, then look-ups, then probes and reads, then placements. The bucket is the usual one (`burst` tokens,
+refilled at `per_s`); the last token is never given to a placement, so that a cancel never waits for a refill behind
+one. When an exchange says "wait", nothing is granted until then.
 
 The queue is bounded, and what cannot be granted before its deadline is turned away at once.
 """

@@ -1,18 +1,18 @@
 """A session: how a strategy, or a plain Python program, talks to the router.
 
-Theory (the end-to-end argument). A message to an actor can be lost, since an actor dies with its mailbox, and so can the
-answer. So the session keeps each request until it is answered, and sends it again *with the same ids*: when told of a new
-route or a restarted connector, when the answer says "not executed", and after `RESEND_S` of silence. Receivers are
-idempotent, so the worst a re-send costs is time. Every request ends by its deadline; what cannot be known then is said to
-be unknown, never guessed:
+Theory (the end-to-end argument). A message to an actor can be lost, since an actor dies with its mailbox, and so can
+the answer. So the session keeps each request until it is answered, and sends it again *with the same ids*: when told of
+a new route or a restarted connector, when the answer says "not executed", and after `RESEND_S` of silence. Receivers
+are idempotent, so the worst a re-send costs is time. Every request ends by its deadline; what cannot be known then is
+said to be unknown, never guessed:
 
     last word on an order at its deadline        told
     never handed to a connector                  not executed
     proven not executed, nothing sent since      not executed
     anything else                                unknown, with the id to ask by
 
-The same machine serves the facade from outside and strategy actors from inside. Requests about orders go straight to the
-connector of the committed route (two hops); the coordinator is asked only about routes.
+The same machine serves the facade from outside and strategy actors from inside. Requests about orders go straight to
+the connector of the committed route (two hops); the coordinator is asked only about routes.
 """
 
 from __future__ import annotations
@@ -211,10 +211,10 @@ class Session:
         out: list[SessionEffect] = []
         for entry in directory.entries:
             who = (entry.role, entry.name)
-            if entry.role in (Role.CONNECTOR, Role.FAILOVER_COORDINATOR):
-                if self._subscribed.get(who) != entry.incarnation:
-                    self._subscribed[who] = entry.incarnation
-                    out.append(Tell(to=entry.address, message=self._subscription()))
+            told = entry.role in (Role.CONNECTOR, Role.FAILOVER_COORDINATOR)
+            if told and self._subscribed.get(who) != entry.incarnation:
+                self._subscribed[who] = entry.incarnation
+                out.append(Tell(to=entry.address, message=self._subscription()))
         for pending in list(self._pending.values()):
             target = self._target(pending)
             if target is not None and (pending.target is None or not _same(target, pending.target)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from app.domain.calls import Call, Proof, Result
+from app.domain.limiter import RateLimit
 from messages.orders import OrderSpec
 
 
@@ -18,20 +19,30 @@ class ExchangePort(Protocol):
     @property
     def exchange(self) -> str:
         """The router's name of the exchange, e.g. ``"bybit"``."""
+        ...
 
     @property
     def proof(self) -> Proof:
         """What proves absence here."""
+        ...
+
+    @property
+    def rate_limit(self) -> RateLimit:
+        """How many requests the exchange takes from one account."""
+        ...
 
     @property
     def ready(self) -> bool:
         """Whether the markets are loaded, so that `check` and calls can work."""
+        ...
 
     async def open(self, deadline_s: float) -> str:
         """Loads the markets. Returns an empty string, or one sentence saying why it could not; may be called again."""
+        ...
 
     async def close(self) -> None:
         """Closes every connection."""
+        ...
 
     def check(self, spec: OrderSpec) -> str:
         """Whether the exchange's own rules admit the order: symbol, step, tick, minimum, what it can attach.
@@ -39,9 +50,12 @@ class ExchangePort(Protocol):
         Returns an empty string, or one sentence saying what is wrong and the nearest valid value. Pure over the markets
         loaded; call it only when `ready`. Thread-safe.
         """
+        ...
 
     def tradable(self, symbol: str) -> str:
         """Whether a unified symbol can be traded here: an empty string, or one sentence saying why not."""
+        ...
 
     async def perform(self, call: Call) -> Result:
         """Carries out one call, within its deadline."""
+        ...

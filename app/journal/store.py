@@ -21,7 +21,7 @@ from typing import Any
 
 from attrs import frozen
 from cattrs.preconf.json import make_converter
-from sqlalchemy import Connection, Select, create_engine, func, insert, select, update
+from sqlalchemy import Connection, Executable, create_engine, func, insert, select, update
 from sqlalchemy.pool import StaticPool
 
 from app.domain import ids
@@ -353,7 +353,7 @@ class Journal:
         query = select(orders.c.base, orders.c.quote, orders.c.settle, orders.c.market_type).distinct()
         return tuple(sorted(str(symbol_of(row._mapping)) for row in self._all(query)))
 
-    def _all(self, query: Select[Any]) -> Sequence[Any]:
+    def _all(self, query: Executable) -> Sequence[Any]:
         with _translated(self._where), self._core() as core:
             return core.execute(query).all()
 

@@ -1,7 +1,7 @@
-"""`python -m app.launcher`: a daemon started by exec, by a program that wants one of its own. People use `order-router run`.
+"""`python -m app.launcher`: a daemon started by exec, by a program that wants one of its own.
 
-Whoever starts it hands it three descriptors: the configuration, a pipe that says when the starter is gone, and a pipe on
-which it says, in one JSON line, that it is ready or why it is not.
+People use `order-router run`. Whoever starts this hands it three descriptors: the configuration, a pipe that says when
+the starter is gone, and a pipe on which it says, in one JSON line, that it is ready or why it is not.
 """
 
 from __future__ import annotations
