@@ -59,6 +59,16 @@ def count(least: int, most: int) -> Check:
     return check
 
 
+def optional(check: Check) -> Check:
+    """The same where there is a value, nothing where there is none."""
+
+    def or_none(name: str, value: Any) -> None:
+        if value is not None:
+            check(name, value)
+
+    return or_none
+
+
 def one_of(*choices: str, why: Mapping[str, str] | None = None) -> Check:
     """One of a few words; `why` explains words that one might expect to work."""
 
@@ -264,6 +274,11 @@ class Exchange:
     allow_settlement_change: bool = setting(
         False, "whether a symbol may be traded in another settlement coin here (Kraken Futures: USD)"
     )
+    rate_limit_per_s: int | None = setting(
+        None,
+        "requests a second, and at once, for this account; (not set): what the exchange gives every account",
+        optional(count(1, 100_000)),
+    )
     options: Mapping[str, Any] = setting(Factory(dict), "further options for ccxt", shown=False)
 
 
@@ -315,4 +330,5 @@ class Config:
             request_timeout_s=self.router.request_timeout_s,
             options=exchange.options,
             allow_settlement_change=exchange.allow_settlement_change,
+            rate_limit_per_s=exchange.rate_limit_per_s,
         )

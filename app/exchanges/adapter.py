@@ -74,8 +74,9 @@ class CcxtPort:
 
     @property
     def rate_limit(self) -> RateLimit:
-        """How many requests the exchange takes from one account."""
-        return self._profile.rate_limit
+        """How many requests the exchange takes from this account: what it gives every account, unless configured."""
+        per_s = self._settings.rate_limit_per_s
+        return self._profile.rate_limit if per_s is None else RateLimit(per_s=float(per_s), burst=per_s)
 
     @property
     def ready(self) -> bool:
