@@ -22,8 +22,8 @@ class ExchangeSettings:
         request_timeout_s: A single HTTP request not answered by then is given up.
         options: Further options for ccxt, over those of the profile.
         allow_settlement_change: Whether ``BTC/USDT:USDT`` may be traded as ``BTC/USD:USD`` where there is no other.
-        rate_limit_per_s: Requests a second, and at once, instead of the profile's: for an account that has another limit
-            than the usual one, and for simulators, which have none.
+        rate_limit_per_s: Requests a second, and at once, instead of the profile's: for an account that has another
+            limit than the usual one, and for simulators, which have none.
     """
 
     name: str
