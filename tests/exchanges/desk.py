@@ -200,3 +200,17 @@ class Desk:
 def wire_id() -> str:
     """A fresh wire id: 32 hex, legal everywhere."""
     return uuid.uuid4().hex
+
+
+def probe_at(base_url: str) -> Result:
+    """What a public probe of OKX gives when its address is another."""
+    settings = ExchangeSettings(name="okx", base_url=base_url, request_timeout_s=TIMEOUT_S)
+    port = build_port(settings, Credentials(api_key="k", secret="s", password="p"), time.time)
+
+    async def ask() -> Result:
+        try:
+            return await port.perform(ProbeCall(kind=ProbeKind.PUBLIC, deadline_s=time.time() + PATIENCE_S))
+        finally:
+            await port.close()
+
+    return asyncio.run(ask())

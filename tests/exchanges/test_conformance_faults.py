@@ -3,6 +3,7 @@
 The exchange's own truth says whether the order executed; the port may say so only where it has proof.
 """
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.domain.calls import (
     Found,
     NotExecuted,
     NotFound,
+    PlaceCall,
     Placed,
     ProbeOk,
 )
@@ -140,10 +142,6 @@ def test_an_order_that_executed_twice_is_not_hidden(desk: Desk) -> None:
 
 def test_many_calls_at_once_do_not_mix_their_evidence(desk: Desk) -> None:
     """One hangs, the others succeed: each gets its own result, and tearing down the first harms none."""
-    import asyncio
-
-    from app.domain.calls import PlaceCall
-
     wires = [wire_id() for _ in range(12)]
     desk.truthful.fault("hang_after", call="place", count=1)
     now_s = desk.clock()

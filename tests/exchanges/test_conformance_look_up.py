@@ -1,12 +1,13 @@
 """A look-up is a proof of absence only when every part of it succeeded: any part that fails makes it fail."""
 
+import time
 from typing import Any
 
 import pytest
 
-from app.domain.calls import CallFailed, Found, NotFound, Placed
+from app.domain.calls import CallFailed, CancelConfirmed, LookUpCall, NotFound, OpenOrders, Placed
 from messages.health import ProbeKind
-from tests.exchanges.desk import EXCHANGES, Desk, spec, wire_id
+from tests.exchanges.desk import BTC, EXCHANGES, Desk, spec, wire_id
 
 PARTS = {
     "bybit": ("open_orders", "closed_orders", "fills"),
@@ -64,11 +65,6 @@ def test_a_probe_that_fails_speaks_against_the_exchange(desk: Desk, kind: ProbeK
 
 def test_a_look_up_is_bounded_by_its_deadline(desk: Desk) -> None:
     """Several parts, each within its own timeout, may not exceed it together."""
-    import time
-
-    from app.domain.calls import LookUpCall
-    from tests.exchanges.desk import BTC
-
     desk.truthful.fault("slow", params={"delay_s": 0.2})
     begin = time.monotonic()
     now_s = desk.clock()
@@ -80,13 +76,19 @@ def test_a_look_up_is_bounded_by_its_deadline(desk: Desk) -> None:
     assert time.monotonic() - begin < 1.0
 
 
-def test_old_orders_are_found_beyond_the_first_page(desk: Desk) -> None:
-    """A filled order followed by many others: lists come in pages, and what is recent is forgotten first."""
-    wire = wire_id()
-    assert isinstance(desk.place(spec(price=None), wire), Placed)
-    for _ in range(120):
-        assert isinstance(desk.place(spec("0.001", price=None), wire_id()), Placed)
-    desk.truthful.fault("http_5xx", call="order", count=1)  # the short way is not needed to know this much
-    desk.truthful.clear_faults()
-    found = desk.look_up(wire)
-    assert isinstance(found, Found)
+def test_lists_are_read_to_their_end(desk: Desk) -> None:
+    """Exchanges answer in pages of 50 or 100."""
+    resting = {wire_id() for _ in range(110)}
+    for wire in resting:
+        assert isinstance(desk.place(spec("0.001"), wire), Placed)
+    listed = desk.open_orders()
+    assert isinstance(listed, OpenOrders)
+    assert resting <= {report.wire_id for report in listed.reports}
+    for wire in resting:
+        assert isinstance(desk.cancel(wire), CancelConfirmed)
+    before = desk.seen("closed_orders")
+    assert isinstance(desk.look_up(wire_id()), NotFound)
+    assert desk.seen("closed_orders") - before == (2 if desk.name == "okx" else 1)
+    left = desk.open_orders()
+    assert isinstance(left, OpenOrders)
+    assert resting.isdisjoint({report.wire_id for report in left.reports})

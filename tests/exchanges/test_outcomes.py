@@ -1,5 +1,7 @@
 """What evidence proves: the tables of codes, and the rules for what no table has."""
 
+from decimal import Decimal
+
 import ccxt
 import pytest
 from hypothesis import given
@@ -12,9 +14,11 @@ from app.exchanges.profiles.base import OrderRow, class_names, combined, from_fi
 from messages.orders import LegState
 
 TABLES = {name: profile.codes for name, profile in PROFILES.items()}
+KNOWN_CODES = sorted({code for table in TABLES.values() for code in table})
 CLASSES = sorted(
     name for name, kind in vars(ccxt).items() if isinstance(kind, type) and issubclass(kind, ccxt.BaseError)
 )
+NO_ANSWERS: tuple[object, ...] = (None, [], "text", {}, 5)
 AMBIGUOUS_CLASSES = [
     "RequestTimeout",
     "NetworkError",
@@ -25,7 +29,7 @@ AMBIGUOUS_CLASSES = [
     "ExchangeError",
     "BaseError",
 ]
-"""facts: what none of these prove."""
+"""A failed placement of none of these classes proves anything."""
 
 
 def failed(
@@ -120,9 +124,7 @@ def test_ccxts_own_refusal_before_sending() -> None:
 
 @given(
     name=st.sampled_from(sorted(TABLES)),
-    code=st.none()
-    | st.sampled_from(sorted({code for table in TABLES.values() for code in table}))
-    | st.text(max_size=8),
+    code=st.none() | st.sampled_from(KNOWN_CODES) | st.text(max_size=8),
     kind=st.none() | st.sampled_from(CLASSES),
     sent=st.booleans(),
     status=st.none() | st.integers(200, 599),
@@ -165,7 +167,7 @@ def test_every_failure_has_an_outcome_in_one_sentence(
         ("kraken", {"result": "success", "cancelStatus": {"status": "cancelled"}}, None),
         ("kraken", {"result": "error", "error": "invalidArgument: size"}, "invalidArgument"),
         ("kraken", {"result": "error", "errors": [{"code": 11, "message": "bad"}]}, "errors:11"),
-        *((name, other, None) for name in sorted(PROFILES) for other in (None, [], "text", {}, 5)),
+        *((name, other, None) for name in sorted(PROFILES) for other in NO_ANSWERS),
     ],
 )
 def test_the_native_code_is_found_in_the_answer(name: str, answer: object, code: str | None) -> None:
@@ -187,8 +189,6 @@ def test_retry_after() -> None:
 
 def row(order_id: str, state: LegState, filled: int, price: int | None = None) -> OrderRow:
     """An order."""
-    from decimal import Decimal
-
     return OrderRow(
         order_id=order_id,
         wire_id="w",
@@ -213,8 +213,6 @@ def test_two_orders_under_one_wire_id_hide_no_fill() -> None:
 
 def test_fills_alone_do_not_prove_an_end() -> None:
     """But that the order exists, and how much of it."""
-    from decimal import Decimal
-
     assert from_fills([], "w", "BTCUSDT") is None
     found = from_fills([("1", Decimal(1), Decimal(10)), ("1", Decimal(3), Decimal(30))], "w", "BTCUSDT")
     assert found is not None

@@ -194,7 +194,7 @@ class Kraken(Profile):
 
     async def _in_history(self, client: type_client, market: Market, wire_id: str, since_ms: int) -> OrderRow | None:
         asked = {"since": since_ms - _SLACK_MS, "count": _PAGE, "tradeable": market.native_id}
-        newest: dict[str | None, tuple[tuple[int, int], OrderRow]] = {}
+        newest: dict[str | None, tuple[tuple[int, int, Decimal], OrderRow]] = {}
         for _ in range(MAX_PAGES):
             answer = await client.historyGetOrders(asked)
             for element in listed(answer, "elements"):
@@ -204,7 +204,7 @@ class Kraken(Profile):
                     if not isinstance(body, dict) or word(body.get(place), "clientId") != wire_id:
                         continue
                     row = _historic(body[place], state)
-                    at = (int(number(element, "timestamp") or 0), rank)
+                    at = (int(number(element, "timestamp") or 0), rank, row.filled or Decimal(0))
                     if row.order_id not in newest or newest[row.order_id][0] < at:
                         newest[row.order_id] = (at, row)
             token = word(answer, "continuationToken")
