@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, assert_never
+from typing import assert_never
 
 import structlog
 
@@ -20,18 +20,17 @@ from app.domain import calls
 from app.domain.calls import Call, Proof, Result
 from app.domain.limiter import RateLimit
 from app.domain.symbols import InvalidSymbol, parse_symbol
-from app.exchanges import outcomes
+from app.exchanges import outcomes, reports
 from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.outcomes import Failure, Row
-from app.exchanges.profiles.base import OrderRow, PositionRow, Profile, WireOrder, class_names
+from app.exchanges.profiles.base import Profile, WireOrder, class_names
 from app.exchanges.settings import Credentials, ExchangeSettings
-from app.exchanges.sizes import InvalidSize, check_notional, check_price, plain, to_base, to_contracts
+from app.exchanges.sizes import InvalidSize, check_notional, check_price, plain, to_contracts
 from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
 from messages.health import ProbeKind
-from messages.market import Balance, MarketType, Symbol, Ticker
+from messages.market import MarketType
 from messages.orders import OrderSpec, OrderType, TimeInForce
-from messages.positions import Position
 
 _LOG = structlog.stdlib.get_logger(__name__)
 
@@ -205,7 +204,7 @@ class CcxtPort:
                 market = self._table.find(call.symbol)
                 row = await self._profile.cancel(client, market, call.wire_id)
                 self._raise_refusal(trace)
-                return calls.CancelConfirmed(final=None if row is None else self._report(row, market, call.symbol))
+                return calls.CancelConfirmed(final=None if row is None else reports.order(row, market, call.symbol))
             case calls.LookUpCall():
                 asked_s = self._clock()
                 market = self._table.find(call.symbol)
@@ -215,22 +214,26 @@ class CcxtPort:
                     return self._out_of_sight()
                 if found is None:
                     return calls.NotFound(asked_s=asked_s)
-                return calls.Found(report=self._report(found, market, call.symbol))
+                return calls.Found(report=reports.order(found, market, call.symbol))
             case calls.OpenOrdersCall():
                 asked_s = self._clock()
                 only = None if call.symbol is None else self._table.find(call.symbol)
                 rows = await self._profile.open_orders(client, self._table, only)
-                return calls.OpenOrders(reports=tuple(self._listed(row) for row in rows), asked_s=asked_s)
+                return calls.OpenOrders(
+                    reports=tuple(reports.listed(row, self._table) for row in rows), asked_s=asked_s
+                )
             case calls.TickerCall():
                 market = self._table.find(call.symbol)
                 ticker = await self._profile.ticker(client, market)
-                return calls.TickerResult(ticker=self._ticker(ticker, call.symbol))
+                return calls.TickerResult(ticker=reports.ticker(ticker, self.exchange, call.symbol, self._clock()))
             case calls.BalancesCall():
                 balance = await client.fetch_balance()
-                return calls.BalancesResult(balances=self._balances(balance))
+                return calls.BalancesResult(balances=reports.balances(balance, self.exchange, self._clock()))
             case calls.PositionsCall():
                 held = await self._profile.positions(client, self._table)
-                return calls.PositionsResult(positions=self._positions(held))
+                return calls.PositionsResult(
+                    positions=reports.positions(held, self._table, self.exchange, self._clock())
+                )
             case calls.ProbeCall(kind=ProbeKind.PUBLIC):
                 return calls.ProbeOk(clock_offset_s=await self._measure(client))
             case calls.ProbeCall():
@@ -265,96 +268,12 @@ class CcxtPort:
             raise Unreadable("the answer to the placement names no order")
         if row.wire_id is not None and row.wire_id != call.wire_id:
             raise Unreadable("the answer to the placement names another client order id")
-        return calls.Placed(report=self._report(row, market, spec.symbol, call.wire_id))
+        return calls.Placed(report=reports.order(row, market, spec.symbol, call.wire_id))
 
     async def _measure(self, client: type_client) -> float:
         sent_s = self._clock()
         server_s = await self._profile.server_time_s(client)
         return self._offset.measured(sent_s, server_s, self._clock())
-
-    # ---- results -----------------------------------------------------------------------------------------------------
-
-    def _report(self, row: OrderRow, market: Market, symbol: Symbol, wire_id: str | None = None) -> calls.OrderReport:
-        if not row.order_id:
-            raise Unreadable("an order has no id")
-        return calls.OrderReport(
-            exchange_order_id=row.order_id,
-            wire_id=row.wire_id or wire_id,
-            symbol=symbol,
-            state=row.state,
-            filled=None if row.filled is None else to_base(row.filled, market.rules),
-            average_price=row.average_price,
-        )
-
-    def _listed(self, row: OrderRow) -> calls.OrderReport:
-        """An order of a list; without symbol and quantities where its market is not one we trade."""
-        market = None if row.native_id is None else self._table.market(row.native_id)
-        if market is not None:
-            return self._report(row, market, self._table.spoken(market.native_id) or market.symbol)
-        return calls.OrderReport(
-            exchange_order_id=row.order_id or "",
-            wire_id=row.wire_id,
-            symbol=None,
-            state=row.state,
-            filled=None,
-            average_price=row.average_price,
-        )
-
-    def _positions(self, rows: list[PositionRow]) -> tuple[Position, ...]:
-        """Net by symbol: an account in hedge mode lists long and short apart."""
-        at_s = self._clock()
-        net: dict[Symbol, Position] = {}
-        for row in rows:
-            market = self._table.market(row.native_id)
-            symbol = self._table.spoken(row.native_id)
-            if market is None or symbol is None or not row.contracts:
-                continue
-            quantity = to_base(row.contracts, market.rules)
-            other = net.get(symbol)
-            net[symbol] = Position(
-                exchange=self.exchange,
-                symbol=symbol,
-                quantity=quantity if other is None else quantity + other.quantity,
-                entry_price=row.entry_price if other is None else None,
-                mark_price=row.mark_price,
-                leverage=row.leverage,
-                unrealised_pnl=row.unrealised_pnl if other is None else None,
-                at_s=at_s,
-            )
-        return tuple(position for position in net.values() if position.quantity)
-
-    def _ticker(self, ticker: Any, symbol: Symbol) -> Ticker:
-        at_ms = ticker.get("timestamp")
-        return Ticker(
-            exchange=self.exchange,
-            symbol=symbol,
-            bid=_number(ticker.get("bid")),
-            ask=_number(ticker.get("ask")),
-            last=_number(ticker.get("last")),
-            mark=_number(ticker.get("markPrice")),
-            at_s=self._clock() if at_ms is None else float(at_ms) / 1000,
-        )
-
-    def _balances(self, balance: Any) -> tuple[Balance, ...]:
-        at_s = self._clock()
-        found = []
-        for coin, total in balance["total"].items():
-            whole, free = _number(total), _number(balance["free"].get(coin))
-            if whole is None:
-                continue
-            free = whole if free is None else free
-            used = _number(balance["used"].get(coin))
-            found.append(
-                Balance(
-                    exchange=self.exchange,
-                    coin=coin,
-                    total=whole,
-                    free=free,
-                    used=whole - free if used is None else used,
-                    at_s=at_s,
-                )
-            )
-        return tuple(found)
 
     # ---- failures ----------------------------------------------------------------------------------------------------
 
@@ -436,7 +355,3 @@ class NotSupported(ValueError):
 
 class RefusedQuietly(Exception):
     """An answer that refuses, which ccxt took for a success."""
-
-
-def _number(value: object) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
