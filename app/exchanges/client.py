@@ -103,6 +103,7 @@ class Signer(Protocol):
 
     def sign_pinned(self, client: type_client, sign: Callable[[], dict[str, Any]], pin: Pin) -> dict[str, Any]:
         """Signs a placement so that the exchange refuses it after its expiry."""
+        ...
 
 
 class _Fitted:
@@ -221,7 +222,7 @@ def make_client(
     import ccxt.async_support as ccxt
 
     base = getattr(ccxt, ccxt_id)
-    fitted = type(f"Fitted{ccxt_id}", (_Fitted, base), {"number": str})
+    fitted: Any = type(f"Fitted{ccxt_id}", (_Fitted, base), {"number": str})
     loopback = settings.base_url is not None and urlsplit(settings.base_url).scheme == "http"
     session = aiohttp.ClientSession(
         connector=_Connector(
