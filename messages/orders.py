@@ -196,9 +196,9 @@ class GetOrder(Request):
 
 @frozen(kw_only=True)
 class GetOpenOrders(Request):
-    """Asks for the orders of a strategy that are, or may be, live on any exchange."""
+    """Asks for the orders of a strategy, or of all where it is None, that are, or may be, live on any exchange."""
 
-    strategy: str
+    strategy: str | None
     symbol: Symbol | None = None
 
 

@@ -15,7 +15,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +38,7 @@ from app.domain import session as s
 from app.domain.names import UnknownExchange, canonical_name
 from app.launcher.presence import Presence, read_presence
 from app.launcher.spawn import OwnDaemon, SpawnFailed
+from app.process.lock import StateDirError, private_dir
 from messages.failover import GetHistory, GetStatus, ManualFailover
 from messages.failover import RouterState as OrderRouterStatus
 from messages.market import GetBalances, GetTicker, MarketType, Symbol
@@ -136,19 +137,49 @@ class OrderRouter:
 
     def start(self) -> None:
         """`initialize`, for programs without an event loop."""
+        self._start(self._find_or_start)
+
+    def attach(self) -> None:
+        """Attaches to the daemon that runs on the state directory, and never starts one: to look, or to steer.
+
+        Raises:
+            InvalidRequest: The state directory is not this user's alone, or an argument contradicts the daemon.
+            NotRunning: No daemon runs there.
+        """
+        self._start(self._find)
+
+    def _start(self, find: Callable[[], Presence]) -> None:
         with self._lock:
             if self._client is not None:
                 return
             self._closed = False
-            presence = self._find_or_start()
+            presence = find()
             try:
                 self._client = self._connect(presence)
             except BaseException:
                 self._stop_daemon()
                 raise
 
-    def _find_or_start(self) -> Presence:
+    def _find(self) -> Presence:
+        state_dir = self._private_state_dir()
+        presence = read_presence(state_dir)
+        if presence is None:
+            raise NotRunning(f"No order-router daemon runs on {state_dir}: start one with order-router run.")
+        self._agree(presence)
+        return presence
+
+    def _private_state_dir(self) -> Path:
+        """Where the daemon is; refused where somebody else could have put the file that says how to reach it."""
         state_dir = self._settings.config.router.state_dir
+        if state_dir.exists():
+            try:
+                private_dir(state_dir)
+            except StateDirError as error:
+                raise InvalidRequest(str(error)) from None
+        return state_dir
+
+    def _find_or_start(self) -> Presence:
+        state_dir = self._private_state_dir()
         until_s = time.monotonic() + ATTACH_TIMEOUT_S
         while True:
             presence = read_presence(state_dir)
@@ -463,9 +494,12 @@ class OrderRouter:
         request = GetOrder(strategy=self.strategy, order_id=_order_id(order_id), **self._frame(timeout_s))
         return Call(request, self._reading().order)
 
-    def _open_orders(self, symbol: str | None = None, *, timeout_s: float | None = None) -> Call[list[shapes.Order]]:
+    def _open_orders(
+        self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
+    ) -> Call[list[shapes.Order]]:
         wanted = None if symbol is None else self._symbol(symbol)
-        request = GetOpenOrders(strategy=self.strategy, symbol=wanted, **self._frame(timeout_s))
+        strategy = None if all_strategies else self.strategy
+        request = GetOpenOrders(strategy=strategy, symbol=wanted, **self._frame(timeout_s))
         return Call(request, self._reading().orders)
 
     def _account(self, *, timeout_s: float | None = None) -> Call[shapes.AccountBalance]:
@@ -552,9 +586,11 @@ class AsyncCalls:
         """See `OrderRouter.get_order`."""
         return await self._wait(self._router._get_order(order_id, timeout_s=timeout_s))
 
-    async def get_open_orders(self, symbol: str | None = None, *, timeout_s: float | None = None) -> list[shapes.Order]:
+    async def get_open_orders(
+        self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
+    ) -> list[shapes.Order]:
         """See `OrderRouter.get_open_orders`."""
-        return await self._wait(self._router._open_orders(symbol, timeout_s=timeout_s))
+        return await self._wait(self._router._open_orders(symbol, all_strategies=all_strategies, timeout_s=timeout_s))
 
     async def get_account_balance(self, *, timeout_s: float | None = None) -> shapes.AccountBalance:
         """See `OrderRouter.get_account_balance`."""

@@ -55,6 +55,7 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
         orderId=view.order_id,
         orderLinkId=view.key.client_order_id,
         exchangeOrderId=(leg.exchange_order_id or "") if leg else "",
+        strategy=view.key.strategy,
         symbol=compact(spec.symbol),
         side=SIDE_WORDS[spec.side],
         orderType=TYPE_WORDS[spec.order_type],
