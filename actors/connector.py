@@ -49,6 +49,8 @@ SUBSCRIPTION_S = 35.0
 MAX_SUBSCRIBERS = 1000
 REOPEN_S = 2.0
 """Between attempts to load the markets of an exchange that does not answer."""
+OPENING_S = 10.0
+"""After the start; an exchange that is well has told its markets by then. Later, not having them is a failure."""
 
 
 @define
@@ -69,6 +71,8 @@ class ConnectorActor(Shell):
         """Opens journal and exchange, and takes up what an earlier life left in doubt."""
         self._subscribers: dict[str, _Subscriber] = {}
         self._reopen_s: float | None = now_s + REOPEN_S
+        # Until then markets that are not loaded speak of our start, not of the exchange: a probe is asked all the same.
+        self._opening_until_s = now_s + OPENING_S
         self._probe_sent_s: dict[str, float] = {}
         self.on_directory(start.directory, now_s)
         self.journal = self.environment.open_journal()
@@ -159,7 +163,8 @@ class ConnectorActor(Shell):
 
     def _read(self, sender: Address, request: Request, now_s: float) -> Iterable[Effect]:
         deadline_s = min(request.deadline_s, now_s + self.environment.connectors[self.name].request_timeout_s)
-        if not self.runner.port.ready:
+        opening = isinstance(request, Probe) and now_s < self._opening_until_s
+        if not self.runner.port.ready and not opening:
             words = f"{self.name} has not answered yet: its markets are not loaded."
             failed = c.CallFailed(code="exchange_not_ready", words=words, ill=True)
             return [e.Deliver(asker=sender, request=request, result=failed)]
