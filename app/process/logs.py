@@ -22,6 +22,10 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _RENDERED: Final = "rendered_event"
 """Attribute of a log record whose message already is a JSON line of ours; it survives pickling between processes."""
 
+TALKATIVE: Final = ("sqlalchemy", "ccxt", "asyncio", "aiohttp")
+"""Libraries that log every statement or request at INFO: of them only warnings are kept. A journal's statements in the
+log would cost more than the statements, and show what every order was."""
+
 _MARKS: Final[list[structlog.typing.Processor]] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -114,6 +118,8 @@ def configure_logs(*, level: str = "INFO", path: Path | None = None, human: bool
 
 def configure_events() -> None:
     """Route structlog's events through stdlib logging; enough in an actor, whose handlers Thespian has set."""
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *_MARKS, _to_record],
         logger_factory=structlog.stdlib.LoggerFactory(),
