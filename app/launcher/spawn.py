@@ -41,11 +41,12 @@ class SpawnFailed(Exception):
 class OwnDaemon:
     """A daemon that belongs to this process."""
 
-    def __init__(self, tables: Mapping[str, Any]) -> None:
+    def __init__(self, tables: Mapping[str, Any], *, module: str = "app.launcher") -> None:
         """Starts it and waits until it serves.
 
         Args:
             tables: A configuration, as its TOML file would give it.
+            module: What is run; another one prepares something and then runs the same.
 
         Raises:
             SpawnFailed: It said why it cannot start, or did not say anything in time.
@@ -58,7 +59,7 @@ class OwnDaemon:
             self.process = subprocess.Popen(
                 [
                     # -P: neither the caller's folder nor a script's may shadow the daemon's own packages
-                    *(sys.executable, "-P", "-m", "app.launcher"),
+                    *(sys.executable, "-P", "-m", module),
                     *("--config", f"/proc/self/fd/{config_fd}"),
                     *("--parent-fd", str(self._pipe.read_fd), "--ready-fd", str(told_fd)),
                 ],
