@@ -1,0 +1,17 @@
+"""The deterministic harness: the real actors, session and journal under virtual time, over simulated exchanges.
+
+One seed is one run: which faults, which kills, which interleavings. Nothing of the run depends on anything else, so a
+seed that fails can be played again and read as a timeline.
+
+- `scheduler`  virtual time, chosen interleavings, deaths and stalls of actors
+- `faults`     what can go wrong between a connector and its exchange, and when
+- `exchange`   simulated exchanges: the truth
+- `runner`     the port over a simulated exchange
+- `record`     what happened, as facts
+- `plan`       what a seed means: orders, faults, kills
+- `strategy`   strategies that place, cancel, ask and re-send
+- `world`      all of it together
+- `checker`    the invariants, judged by strategies' histories and the exchanges' truth alone
+- `story`      a run as a timeline for people
+- `run`        one seed, many seeds
+"""

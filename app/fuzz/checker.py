@@ -1,0 +1,236 @@
+"""The invariants, judged by what strategies asked and heard and by what the exchanges know to be true.
+
+Nothing here asks the router's own machines or its journal what happened, except the last check, which looks for work
+left behind. Orders are told apart by their serial, which exchanges keep for us, not by the router's ids.
+
+    I1 exactly once     fills of one order, over all exchanges, do not exceed what was asked; its legs never live at the
+                        same time; what was answered "accepted" is on some exchange
+    I2 honest           every request of a living strategy is answered by its deadline; "not executed" and "refused"
+                        mean that nothing executed, nor ever will; "unknown" is resolved, and the truth is told
+    I3 fenced           nothing is sent but to the exchange that holds the route; nothing executes after its expiry and
+                        the lateness the exchange admits
+    liveness            after the faults an order is accepted, and nothing is left over
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import pairwise
+
+from attrs import frozen
+
+from app.fuzz import record as r
+from app.fuzz.exchange import SimOrder
+from app.fuzz.plan import FINAL_GET_S, FINAL_ORDERS_S, Plan
+from messages.orders import LegState, Told
+
+SLACK_S = 1.0
+"""How much later than its deadline an answer may be heard: messages take their time."""
+
+RESOLVE_S = 30.0
+"""Within this time after faults stopped every outcome must be known: the longest validity, lateness and visibility of
+any exchange, the longest distance between look-ups, and a reconnect."""
+
+PROVEN = frozenset(LegState) - {LegState.INTENT, LegState.UNKNOWN}
+
+
+@frozen
+class Violation:
+    """A rule that did not hold; `serial` of the order, 0 where it is about none."""
+
+    rule: str
+    at_s: float
+    serial: int
+    words: str
+
+
+@frozen
+class Seen:
+    """What the checker goes by: the facts, the truth, and when the world began and became calm."""
+
+    plan: Plan
+    facts: tuple[r.Fact, ...]
+    orders: tuple[SimOrder, ...]
+    start_s: float
+    calm_s: float
+    end_s: float
+
+    def truth(self, serial: int) -> list[SimOrder]:
+        """Every leg of an order on any exchange that its engine took, by time."""
+        return sorted((o for o in self.orders if o.serial == serial and o.executed), key=lambda o: o.accepted_s)
+
+    def asked(self) -> Iterator[r.Asked]:
+        """Every request."""
+        return (fact for fact in self.facts if isinstance(fact, r.Asked))
+
+    def heard(self) -> Iterator[r.Heard]:
+        """Everything told."""
+        return (fact for fact in self.facts if isinstance(fact, r.Heard))
+
+    def deaths(self, actor: str) -> list[float]:
+        """When an actor died, one way or another."""
+        died = (fact for fact in self.facts if isinstance(fact, r.Died))
+        return [fact.at_s for fact in died if fact.actor in (actor, "everything")]
+
+
+def check(seen: Seen) -> list[Violation]:
+    """Every violation of a run, the earliest first."""
+    found = [
+        *_troubles(seen),
+        *_exactly_once(seen),
+        *_answered(seen),
+        *_never_guessed(seen),
+        *_resolved(seen),
+        *_truth_at_the_end(seen),
+        *_fills_told(seen),
+        *_fenced(seen),
+        *_live(seen),
+    ]
+    return sorted(found, key=lambda violation: violation.at_s)
+
+
+def _troubles(seen: Seen) -> Iterator[Violation]:
+    for fact in seen.facts:
+        if isinstance(fact, r.Trouble):
+            yield Violation(fact.rule, fact.at_s, 0, fact.words)
+
+
+def _exactly_once(seen: Seen) -> Iterator[Violation]:
+    for strategy in seen.plan.strategies:
+        for serial, plan in strategy.orders.items():
+            legs = seen.truth(serial)
+            filled = sum((leg.filled for leg in legs), Decimal(0))
+            if filled > plan.quantity:
+                words = f"{filled} filled of {plan.quantity} asked, on {', '.join(leg.exchange for leg in legs)}"
+                yield Violation("I1 filled more than asked", legs[-1].accepted_s, serial, words)
+            for earlier, later in pairwise(legs):
+                if earlier.ended_s is None or later.accepted_s < earlier.ended_s:
+                    words = f"live on {earlier.exchange} and on {later.exchange} at the same time"
+                    yield Violation("I1 two live legs", later.accepted_s, serial, words)
+    on_exchange = {order.serial for order in seen.orders}
+    for heard in seen.heard():
+        if heard.told is Told.ACCEPTED and heard.serial not in on_exchange:
+            yield Violation("I1 accepted and absent", heard.at_s, heard.serial, "no exchange has it")
+
+
+def _answered(seen: Seen) -> Iterator[Violation]:
+    answers = {heard.request: heard for heard in seen.heard() if heard.request is not None}
+    for asked in seen.asked():
+        due_s = asked.deadline_s + SLACK_S + _stopped_s(seen, asked.strategy)
+        if due_s > seen.end_s or any(asked.at_s <= at_s <= due_s for at_s in seen.deaths(asked.strategy)):
+            continue
+        answer = answers.get(asked.request)
+        if answer is None or answer.at_s > due_s:
+            words = f"{asked.kind} of {asked.strategy} due at {asked.deadline_s - seen.start_s:.3f} s"
+            yield Violation("I2 not answered in time", due_s, asked.serial, words)
+
+
+def _stopped_s(seen: Seen, actor: str) -> float:
+    return sum(stall.for_s for stall in seen.plan.stalls if stall.actor == actor)
+
+
+def _never_guessed(seen: Seen) -> Iterator[Violation]:
+    answers = {heard.request: heard.at_s for heard in seen.heard() if heard.request is not None}
+    placed: dict[int, list[r.Asked]] = {}
+    for asked in seen.asked():
+        if asked.kind == "place":
+            placed.setdefault(asked.serial, []).append(asked)
+    for heard in seen.heard():
+        if heard.told not in (Told.NOT_EXECUTED, Told.REFUSED):
+            continue
+        # Other requests for the same order that may still be acted on make no promise of this answer.
+        until_s = seen.end_s
+        open_request = False
+        for asked in placed.get(heard.serial, ()):
+            if asked.at_s > heard.at_s:
+                until_s = min(until_s, asked.at_s)
+            elif asked.request != heard.request:
+                open_request = open_request or answers.get(asked.request, asked.deadline_s) > heard.at_s
+        if open_request:
+            continue
+        for leg in seen.truth(heard.serial):
+            if leg.accepted_s < until_s:
+                words = f"told {heard.told.value} ({heard.words}), and it executed on {leg.exchange}"
+                yield Violation("I2 guessed", heard.at_s, heard.serial, words)
+                break
+
+
+def _resolved(seen: Seen) -> Iterator[Violation]:
+    sent = {fact.serial for fact in seen.facts if isinstance(fact, r.Sent)}
+    heard = list(seen.heard())
+    for unknown in heard:
+        if unknown.told is not Told.UNKNOWN or unknown.kind != "place" or unknown.serial not in sent:
+            continue
+        due_s = max(unknown.at_s, seen.calm_s) + RESOLVE_S
+        if any(h.serial == unknown.serial and h.state in PROVEN and unknown.at_s <= h.at_s <= due_s for h in heard):
+            continue
+        yield Violation("I2 not resolved", due_s, unknown.serial, f"{unknown.strategy} was told unknown, then nothing")
+
+
+def _truth_at_the_end(seen: Seen) -> Iterator[Violation]:
+    final: dict[int, r.Heard] = {}
+    for heard in seen.heard():
+        if heard.kind == "get" and heard.at_s >= seen.start_s + FINAL_GET_S:
+            final[heard.serial] = heard
+    for strategy in seen.plan.strategies:
+        for serial in strategy.orders:
+            said = final.get(serial)
+            legs = seen.truth(serial)
+            if said is None:
+                yield Violation("I2 final question unanswered", seen.end_s, serial, "nobody answered")
+                continue
+            filled = sum((leg.filled_by(said.at_s) for leg in legs), Decimal(0))
+            live = [leg for leg in legs if leg.ended_s is None]
+            if said.state is None and legs:
+                yield Violation("I2 order forgotten", said.at_s, serial, f"it is on {legs[-1].exchange}: {said.words}")
+            elif said.state is not None and said.state not in PROVEN:
+                yield Violation("I2 not resolved", said.at_s, serial, f"still {said.state.value} long after the faults")
+            elif said.filled is not None and said.filled != filled:
+                words = f"{said.filled} filled, says the router, and {filled}, says the exchange"
+                yield Violation("I2 fills differ", said.at_s, serial, words)
+            elif bool(live) != (said.state in (LegState.OPEN, LegState.PARTIALLY_FILLED)):
+                state = said.state.value if said.state is not None else "nothing"
+                words = f"{state}, says the router; {'live' if live else 'not live'}, says the exchange"
+                yield Violation("I2 states differ", said.at_s, serial, words)
+
+
+def _fills_told(seen: Seen) -> Iterator[Violation]:
+    for fact in seen.facts:
+        if isinstance(fact, r.FillHeard):
+            true = sum((leg.filled_by(fact.at_s) for leg in seen.truth(fact.serial)), Decimal(0))
+            if fact.total > true or fact.quantity <= 0:
+                words = f"told {fact.total} filled when it was {true}"
+                yield Violation("I2 fill that is none", fact.at_s, fact.serial, words)
+
+
+def _fenced(seen: Seen) -> Iterator[Violation]:
+    route: r.Routed | None = None
+    proofs = {traits.name: traits.proof for traits in seen.plan.traits}
+    for fact in seen.facts:
+        if isinstance(fact, r.Routed):
+            route = fact
+        elif isinstance(fact, r.Sent):
+            if route is None or route.exchange != fact.exchange:
+                words = f"sent to {fact.exchange} when the route was {route.exchange if route is not None else None}"
+                yield Violation("I3 sent past the fence", fact.at_s, fact.serial, words)
+            if fact.expiry_s > fact.at_s + proofs[fact.exchange].validity_s + 1e-6:
+                yield Violation(
+                    "I3 expiry too late", fact.at_s, fact.serial, "valid for longer than the exchange's rule"
+                )
+    for order in seen.orders:
+        proof = proofs[order.exchange]
+        if order.accepted_s > order.expiry_s + proof.lateness_s + proof.clock_error_s:
+            words = f"executed {order.accepted_s - order.expiry_s:.3f} s after its expiry"
+            yield Violation("I3 executed after expiry", order.accepted_s, order.serial, words)
+
+
+def _live(seen: Seen) -> Iterator[Violation]:
+    for strategy in seen.plan.strategies:
+        for serial, plan in strategy.orders.items():
+            if plan.at_s < seen.start_s + FINAL_ORDERS_S:
+                continue
+            answers = [h for h in seen.heard() if h.serial == serial and h.kind == "place"]
+            if not any(answer.told is Told.ACCEPTED for answer in answers):
+                words = f"the last order: {answers[0].told.value}, {answers[0].words}" if answers else "not answered"
+                yield Violation("liveness", plan.at_s, serial, words)

@@ -1,0 +1,74 @@
+"""What must not be left over when everything is calm: work nobody waits for, and children that are not there.
+
+The one check that looks into the router's own machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from actors.connector import ConnectorActor
+from actors.failover_coordinator import FailoverCoordinatorActor
+from actors.health_monitor import HealthMonitorActor
+from actors.position_synchronizer import PositionSynchronizerActor
+from actors.strategy import StrategyActor
+from app.domain.failover import Step
+from app.fuzz.checker import Violation
+from app.fuzz.world import World
+from messages.failover import SwitchResult
+from messages.health import HealthState
+
+MAX_FLIGHTS = 8
+"""Probes, a poll and a reading of positions may just be under way."""
+
+
+def leaks(world: World) -> Iterator[Violation]:
+    """What is left over at the end of a run."""
+    now_s = world.scheduler.now_s
+
+    def left(words: str) -> Violation:
+        return Violation("left over", now_s, 0, words)
+
+    if world.tree is None or not world.tree.ready:
+        yield left(f"the tree is not ready: {world.tree.words if world.tree is not None else 'no answer'}")
+    for name in [*world.exchanges, "health_monitor", "failover_coordinator", "position_synchronizer"]:
+        actor = world.actor(name)
+        match actor:
+            case ConnectorActor():
+                machine = actor.machine
+                counts = {"placing": machine._placing, "unknown": len(machine._unknown), "due": len(machine._due) // 50}
+                yield from (left(f"{name}: {n} {what}") for what, n in counts.items() if n)
+                live = {o.wire_id for o in world.exchanges[name].orders if o.ended_s is None}
+                tasks = {task.leg.wire_id for task in machine.tasks.values()}
+                if tasks != live:
+                    yield left(f"{name}: {len(tasks - live)} tasks too many, {len(live - tasks)} too few")
+                if len(machine._flights) > MAX_FLIGHTS or machine._settling:
+                    yield left(f"{name}: {len(machine._flights)} calls in flight, {len(machine._settling)} settling")
+                if machine._limiter.queued():
+                    yield left(f"{name}: {machine._limiter.queued()} waiting for the rate limit")
+                waiting = sum(len(t.placers) + len(t.cancellers) + len(t.readers) for t in machine.tasks.values())
+                if waiting:
+                    yield left(f"{name}: {waiting} still wait for an answer")
+            case FailoverCoordinatorActor():
+                if actor.machine.step is not Step.IDLE:
+                    yield left(f"{name}: a switch is at step {actor.machine.step.value}")
+                for switch in actor.journal.switches():
+                    if not switch.finished or switch.result is SwitchResult.RUNNING:
+                        yield left(f"the history has a switch of epoch {switch.epoch} that never ended")
+            case HealthMonitorActor():
+                if len(actor._sent) > 2 * len(world.exchanges):
+                    yield left(f"{name}: {len(actor._sent)} probes unanswered")
+                for exchange, detector in actor._detectors.items():
+                    if detector.state is not HealthState.WELL:
+                        yield left(f"{name}: {exchange} is {detector.state.value} long after the faults")
+            case PositionSynchronizerActor():
+                if actor._askers:
+                    yield left(f"{name}: {len(actor._askers)} still wait for the book")
+            case _:
+                yield left(f"{name} is dead")
+    for plan in world.plan.strategies:
+        strategy = world.actor(plan.name)
+        if not isinstance(strategy, StrategyActor):
+            yield left(f"{plan.name} is dead")
+        elif any(pending.request.deadline_s < now_s - 1.0 for pending in strategy.session._pending.values()):
+            yield left(f"{plan.name}: a request is pending past its deadline")

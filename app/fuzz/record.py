@@ -1,0 +1,116 @@
+"""What happened in a run, as facts in order: what the checker judges and what a story tells."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import define, field, frozen
+
+from messages.orders import LegState, Told
+
+
+@frozen
+class Asked:
+    """A strategy asked: `kind` is place, cancel or get; `life` counts the strategy's lives."""
+
+    at_s: float
+    strategy: str
+    life: int
+    request: str
+    kind: str
+    serial: int
+    deadline_s: float
+
+
+@frozen
+class Heard:
+    """A strategy was told of an order.
+
+    Attributes:
+        request: What this answers; None for news.
+        state: Of the newest leg, as the journal's view said; None where there was none, likewise `filled`.
+    """
+
+    at_s: float
+    strategy: str
+    life: int
+    request: str | None
+    kind: str | None
+    told: Told
+    serial: int
+    state: LegState | None
+    filled: Decimal | None
+    words: str
+
+
+@frozen
+class FillHeard:
+    """A strategy was told of a fill; `total` of the order so far."""
+
+    at_s: float
+    serial: int
+    quantity: Decimal
+    total: Decimal
+
+
+@frozen
+class Sent:
+    """A connector gave a placement to its port."""
+
+    at_s: float
+    exchange: str
+    serial: int
+    wire_id: str
+    quantity: Decimal
+    committed_s: float
+    expiry_s: float
+
+
+@frozen
+class Routed:
+    """The journal's route changed; `exchange` is None from a fence on."""
+
+    at_s: float
+    epoch: int
+    exchange: str | None
+
+
+@frozen
+class Died:
+    """An actor died; `why` says how."""
+
+    at_s: float
+    actor: str
+    why: str
+
+
+@frozen
+class Note:
+    """Anything else, for people."""
+
+    at_s: float
+    who: str
+    words: str
+
+
+@frozen
+class Trouble:
+    """Something that must never happen, seen by the harness itself: an actor that raised, a contradiction, a leak."""
+
+    at_s: float
+    rule: str
+    words: str
+
+
+Fact = Asked | Heard | FillHeard | Sent | Routed | Died | Note | Trouble
+
+
+@define
+class Record:
+    """The facts of one run, oldest first."""
+
+    facts: list[Fact] = field(factory=list)
+
+    def add(self, fact: Fact) -> None:
+        """One more."""
+        self.facts.append(fact)

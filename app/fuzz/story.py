@@ -1,0 +1,72 @@
+"""A run as a timeline a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from app.fuzz import record as r
+from app.fuzz.checker import Seen, Violation
+
+_QUIET = ("child.started", "failover.step")
+
+
+def tell(seen: Seen, violations: Iterable[Violation], *, serials: frozenset[int] = frozenset()) -> str:
+    """The timeline, with the violations where they happened.
+
+    Args:
+        serials: Only these orders, where given; what is not about an order is told in any case.
+    """
+    lines: list[tuple[float, int, str]] = []
+    for number, fact in enumerate(seen.facts):
+        serial = getattr(fact, "serial", 0)
+        if serials and serial and serial not in serials:
+            continue
+        words = _words(fact)
+        if words:
+            lines.append((fact.at_s, number, words))
+    for violation in violations:
+        at_s = min(violation.at_s, seen.end_s)
+        lines.append((at_s, len(seen.facts), f"!!! {violation.rule} [order {violation.serial}] {violation.words}"))
+    head = [*_opening(seen), ""]
+    return "\n".join([*head, *(f"{at_s - seen.start_s:9.3f}  {words}" for at_s, _, words in sorted(lines))])
+
+
+def _opening(seen: Seen) -> Iterator[str]:
+    for traits in seen.plan.traits:
+        proof = traits.proof
+        yield (
+            f"{traits.name}: expiry at {proof.enforcement.value} after {proof.validity_s:g} s, lateness "
+            f"{proof.lateness_s:g} s, visibility {proof.visibility_s:g} s, clock {traits.clock_s:+.2f} s, "
+            f"duplicates by {traits.duplicates.value}, "
+            f"{'acknowledges' if traits.acknowledges else 'answers when done'}, "
+            f"{traits.rate_limit.per_s:g} requests/s"
+        )
+    for window in seen.plan.windows:
+        kinds = ", ".join(kind.value for kind in window.kinds)
+        what = f"{window.share:.0%} of its {'placements' if window.places_only else 'calls'}"
+        yield f"{window.begin_s:.1f} to {window.end_s:.1f} s: {window.exchange} fails {what}: {kinds}"
+
+
+def _words(fact: r.Fact) -> str:
+    match fact:
+        case r.Asked():
+            due_s = fact.deadline_s - fact.at_s
+            return f"{fact.strategy:14} asks: {fact.kind} order {fact.serial} within {due_s:.1f} s ({fact.request})"
+        case r.Heard():
+            of = f"answer to {fact.kind} {fact.request}" if fact.request else "news"
+            state = f", {fact.state.value} {fact.filled}" if fact.state is not None else ""
+            return f"{fact.strategy:14} hears: order {fact.serial} {fact.told.value}{state} ({of}) {fact.words}"
+        case r.FillHeard():
+            return f"{'':14} hears: order {fact.serial} fill {fact.quantity}, {fact.total} in all"
+        case r.Sent():
+            valid_s = fact.expiry_s - fact.at_s
+            what = f"order {fact.serial} {fact.quantity} (…{fact.wire_id[-6:]})"
+            return f"{fact.exchange:14} sends: {what} for {valid_s:.1f} s"
+        case r.Routed():
+            return f"{'journal':14} route: epoch {fact.epoch} {fact.exchange or 'fenced'}"
+        case r.Died():
+            return f"{fact.actor:14} DIES: {fact.why}"
+        case r.Note():
+            return "" if fact.words.startswith(_QUIET) else f"{fact.who:14} {fact.words}"
+        case r.Trouble():
+            return ""

@@ -1,0 +1,187 @@
+"""The strategy of the harness: it places, cancels, asks and re-sends as its plan says, and writes down what it hears.
+
+Its plan lives outside it, as a strategy's own database would: a new life goes on where the last one ended, asking again
+under the same ids for what it is unsure of.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from heapq import heappop, heappush
+
+from attrs import define
+
+from actors.strategy import Strategy
+from app.fuzz.record import Asked, FillHeard, Heard, Record
+from messages.failover import Route, RouterState
+from messages.orders import Fill, LegState, OrderUpdate, Told
+
+UNPROVEN = (LegState.INTENT, LegState.UNKNOWN)
+ASK_EVERY_S = 3.0
+
+
+@define(kw_only=True)
+class OrderPlan:
+    """One order of a strategy: what it is, and what its owner does about it.
+
+    Attributes:
+        serial: Unique in the run; carried as stop loss, so that the truth can be told apart without the router's ids.
+        at_s: When to place it first.
+        cancel_after_s: After it was accepted, or nobody knew; None for never.
+        again_after_s: Placed again under the same id, whatever happened; None for never.
+        get_after_s: Asked after; None for never.
+        asks: Whether its owner keeps asking after an unknown outcome, or only listens.
+        retries: How often it is placed again after "not executed".
+        asked: Placed at least once.
+        concluded: Its owner knows what it needs to know.
+    """
+
+    serial: int
+    at_s: float
+    side: str
+    quantity: Decimal
+    price: Decimal | None
+    time_in_force: str
+    timeout_s: float
+    cancel_after_s: float | None = None
+    again_after_s: float | None = None
+    get_after_s: float | None = None
+    asks: bool = True
+    retries: int = 0
+    asked: bool = False
+    concluded: bool = False
+    order_id: str = ""
+
+    @property
+    def client_order_id(self) -> str:
+        """The strategy's own id for it."""
+        return f"o{self.serial}"
+
+
+@define(kw_only=True)
+class StrategyPlan:
+    """Everything one strategy is to do, and how often it has lived."""
+
+    name: str
+    orders: dict[int, OrderPlan]
+    final_get_s: float
+    lives: int = 0
+
+
+class FuzzStrategy(Strategy):
+    """Follows a plan."""
+
+    def __init__(self, plan: StrategyPlan, record: Record) -> None:
+        self._plan = plan
+        self._record = record
+        self._todo: list[tuple[float, int, str]] = []
+        self._waiting: dict[str, tuple[str, OrderPlan]] = {}
+
+    def on_start(self) -> None:
+        """A new life: what is unsure first, the rest in its time."""
+        self._plan.lives += 1
+        for order in self._plan.orders.values():
+            if order.asked and not order.concluded:
+                self._place(order)
+            elif not order.asked:
+                self._later(order.at_s, order, "place")
+            self._later(self._plan.final_get_s, order, "get")
+        self.on_timer(self.now_s())
+
+    def on_timer(self, now_s: float) -> None:
+        """Whatever is due."""
+        while self._todo and self._todo[0][0] <= now_s:
+            _, serial, kind = heappop(self._todo)
+            order = self._plan.orders[serial]
+            if kind == "place":
+                self._place(order)
+            elif kind == "get":
+                self.get(order.client_order_id, timeout_s=order.timeout_s)
+                self._asked(order, kind)
+            elif order.order_id:
+                self.cancel(order.order_id, timeout_s=order.timeout_s)
+                self._asked(order, kind)
+        if self._todo:
+            self.call_at(self._todo[0][0])
+
+    def _later(self, at_s: float, order: OrderPlan, kind: str) -> None:
+        heappush(self._todo, (at_s, order.serial, kind))
+        self.call_at(at_s)
+
+    def _asked(self, order: OrderPlan, kind: str) -> None:
+        request = next(reversed(self._actor._asked))  # the actor's own list tells which answer belongs to which request
+        self._waiting[request] = kind, order
+        deadline_s = self.now_s() + order.timeout_s
+        self._record.add(Asked(self.now_s(), self.name, self._plan.lives, request, kind, order.serial, deadline_s))
+
+    def _answered(self) -> tuple[str, str, OrderPlan] | None:
+        for request, (kind, order) in self._waiting.items():
+            if request not in self._actor._asked:
+                del self._waiting[request]
+                return request, kind, order
+        return None
+
+    def _place(self, order: OrderPlan) -> None:
+        if not order.asked:
+            order.asked = True
+            if order.again_after_s is not None:
+                self._later(self.now_s() + order.again_after_s, order, "place")
+            if order.get_after_s is not None:
+                self._later(self.now_s() + order.get_after_s, order, "get")
+        order.concluded = False
+        self.place(
+            "BTCUSDT",
+            order.side,
+            order.quantity,
+            client_order_id=order.client_order_id,
+            price=order.price,
+            time_in_force=order.time_in_force,
+            stop_loss=Decimal(order.serial),
+            timeout_s=order.timeout_s,
+        )
+        self._asked(order, "place")
+
+    def on_order(self, update: OrderUpdate) -> None:
+        """Writes it down, and goes on."""
+        answered = self._answered()
+        request, kind, order = answered if answered is not None else (None, None, self._order(update))
+        leg = update.order.leg if update.order is not None else None
+        state = leg.state if leg is not None else None
+        filled = update.order.filled if update.order is not None else None
+        life = self._plan.lives
+        self._record.add(
+            Heard(self.now_s(), self.name, life, request, kind, update.told, order.serial, state, filled, update.words)
+        )
+        order.order_id = update.order_id or order.order_id
+        if kind != "cancel":
+            self._react(order, kind, update.told, state)
+
+    def _react(self, order: OrderPlan, kind: str | None, told: Told, state: LegState | None) -> None:
+        now_s = self.now_s()
+        match told:
+            case Told.ACCEPTED | Told.REFUSED:
+                order.concluded = True
+            case Told.NOT_EXECUTED:
+                order.concluded = True
+                if kind == "place" and order.retries > 0:
+                    order.retries -= 1
+                    self._later(now_s + 0.5, order, "place")
+            case Told.UNKNOWN:
+                if order.asks and now_s < self._plan.final_get_s:
+                    self._later(now_s + ASK_EVERY_S, order, "get")
+            case Told.CHANGED:
+                order.concluded = order.concluded or (state is not None and state not in UNPROVEN)
+        if told in (Told.ACCEPTED, Told.UNKNOWN) and order.cancel_after_s is not None:
+            self._later(now_s + order.cancel_after_s, order, "cancel")
+            order.cancel_after_s = None
+
+    def on_fill(self, fill: Fill) -> None:
+        """Writes it down."""
+        serial = int(fill.order.key.client_order_id[1:])
+        self._record.add(FillHeard(self.now_s(), serial, fill.quantity, fill.total))
+
+    def on_route(self, route: Route, state: RouterState) -> None:
+        """Nothing to do: the session sends again what must be."""
+
+    def _order(self, update: OrderUpdate) -> OrderPlan:
+        return self._plan.orders[int(update.client_order_id[1:])]

@@ -1,0 +1,347 @@
+"""One world: the tree of real actors over simulated exchanges, and the story of faults that befalls it.
+
+The tree is started as the launcher does it, by `StartTree` to the root supervisor. All actors share one journal in
+memory: each of its operations is one transaction, and virtual time stands still during it, as the database's write lock
+has it.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
+from random import Random
+from typing import Any
+
+import structlog
+from attrs import evolve
+
+from actors import environment as e
+from app.domain.commit import Decision
+from app.domain.connector import ConnectorSettings
+from app.domain.failover import FailoverSettings
+from app.domain.health import HealthSettings
+from app.domain.restart import RestartPolicy
+from app.fuzz import record as r
+from app.fuzz.exchange import SimExchange
+from app.fuzz.faults import Weather, Window
+from app.fuzz.plan import CALM_S, END_S, Plan, Profile
+from app.fuzz.runner import SimRunner
+from app.fuzz.scheduler import Killed, Scheduler
+from app.fuzz.strategy import StrategyPlan
+from app.journal.store import Committed, Journal, JournalError
+from messages.base import Reply
+from messages.failover import ManualFailover, Route
+from messages.supervision import GetTree, Role, StartTree, TreeState
+from supervisor import RootSupervisor
+
+START_S = 1_700_000_000.0
+SWITCH_TIMEOUT_S = 20.0
+
+HEALTH = HealthSettings(health_check_interval_s=10.0, max_retry_attempts=3, retry_delay_s=1.0, probe_timeout_s=2.0)
+
+
+class WatchedJournal(Journal):
+    """The one journal of a run: it notes routes, can be killed in the middle of a handler, and is sometimes locked."""
+
+    def __init__(
+        self, touch: Callable[[str], None], locked: Callable[[], bool], routed: Callable[[Route], None]
+    ) -> None:
+        super().__init__(None)
+        self._touch = touch
+        self._locked = locked
+        self._routed = routed
+
+    def close(self) -> None:
+        """An actor's connection ends; the journal stays."""
+
+    def end(self) -> None:
+        """The run is over."""
+        super().close()
+
+    def commit_intent(self, **arguments: Any) -> Committed | Decision:
+        """As the journal does."""
+        self._touch("before the intent")
+        if self._locked():
+            raise JournalError("The journal cannot be used now: database is locked.")
+        result = super().commit_intent(**arguments)
+        self._touch("after the intent")
+        return result
+
+    def record(self, *positional: Any, **arguments: Any) -> Any:
+        """As the journal does."""
+        self._touch("before recording")
+        if self._locked():
+            raise JournalError("The journal cannot be used now: database is locked.")
+        result = super().record(*positional, **arguments)
+        self._touch("after recording")
+        return result
+
+    def fence(self, now_s: float) -> Route:
+        """As the journal does."""
+        self._touch("before the fence")
+        route = super().fence(now_s)
+        self._routed(route)
+        self._touch("after the fence")
+        return route
+
+    def commit_route(self, epoch: int, exchange: str, now_s: float) -> Route:
+        """As the journal does."""
+        self._touch("before the route")
+        route = super().commit_route(epoch, exchange, now_s)
+        self._routed(route)
+        self._touch("after the route")
+        return route
+
+    def save_switch(self, switch: Any) -> None:
+        """As the journal does."""
+        self._touch("before the history")
+        super().save_switch(switch)
+        self._touch("after the history")
+
+
+class World:
+    """One run."""
+
+    def __init__(self, profile: Profile, plan: Plan, rng: Random) -> None:
+        self.plan = plan
+        self.record = r.Record()
+        self.scheduler = Scheduler(Random(rng.getrandbits(64)), start_s=START_S)
+        self.exchanges: dict[str, SimExchange] = {}
+        self.supervisor: Any = None
+        self._strategies = [_absolute(each) for each in plan.strategies]
+        self.calm_s = START_S + CALM_S
+        self.routes: list[Route] = []
+        self.switch_replies: list[Reply] = []
+        self.tree: TreeState | None = None
+        self._runners: dict[str, SimRunner] = {}
+        self._names: dict[str, str] = {}
+        self._trap: tuple[str, int] | None = None
+        self._chance = Random(rng.getrandbits(64))
+        self._profile = profile
+        self._weather = Weather(
+            [_shifted(window) for window in plan.windows], profile.chance, self.calm_s, Random(rng.getrandbits(64))
+        )
+        for traits in plan.traits:
+            self.exchanges[traits.name] = SimExchange(
+                traits, Random(rng.getrandbits(64)), self._now, self._later, self._note, profile.refusals
+            )
+        self.journal = WatchedJournal(self._touch, self._locked, self._routed)
+        self.scheduler.on_external = self._external
+        self.scheduler.on_killed = self._killed
+
+    # ------------------------------------------------------------------------------------------------ the run
+
+    def run(self) -> None:
+        """From the first actor's start to the end, when everything should have settled."""
+        before = structlog.get_config()
+        structlog.configure(
+            processors=[self._logged],
+            wrapper_class=structlog.make_filtering_bound_logger(20),
+            logger_factory=structlog.ReturnLoggerFactory(),
+            cache_logger_on_first_use=False,
+        )
+        e.install(self._environment())
+        try:
+            self._start_tree()
+            self._schedule()
+            self.scheduler.run_until(START_S + END_S)
+            self.scheduler.tell(self.supervisor, GetTree(correlation_id="end", deadline_s=0.0))
+            self.scheduler.run_until(START_S + END_S + 2.0)
+        finally:
+            structlog.configure(**before)
+
+    def close(self) -> None:
+        """Ends everything."""
+        self.journal.end()
+        self.scheduler.close()
+
+    def actor(self, name: str) -> Any:
+        """A living actor's object by its child's name; None while it is dead."""
+        root = self.scheduler.instance(self.supervisor)
+        if root is None:
+            return None
+        for child in root._children:
+            if child.spec.name == name and child.address is not None:
+                return self.scheduler.instance(child.address)
+        return None
+
+    def _start_tree(self) -> None:
+        self.supervisor = self.scheduler.create(RootSupervisor)
+        self.scheduler.tell(self.supervisor, StartTree())
+
+    def _schedule(self) -> None:
+        def at(at_s: float, function: Callable[..., None], *arguments: object) -> None:
+            self.scheduler.call_at(START_S + at_s, partial(function, *arguments))
+
+        for death in self.plan.deaths:
+            at(death.at_s, self._kill, death.actor, death.inside)
+        for stall in self.plan.stalls:
+            at(stall.at_s, self._stall, stall.actor, stall.for_s)
+        for number, (at_s, exchange) in enumerate(self.plan.switches):
+            at(at_s, self._switch, number, exchange)
+        for at_s in self.plan.price_moves:
+            at(at_s, self._price_moves)
+        at(CALM_S, self._calm)
+
+    def _environment(self) -> e.Environment:
+        names = tuple(self.exchanges)
+        settings = ConnectorSettings(request_timeout_s=4.0, poll_s=2.0)
+        return e.Environment(
+            clock=self._now,
+            open_journal=lambda: self.journal,
+            open_runner=self._open_runner,
+            adopt=lambda name: None,
+            connectors=dict.fromkeys(names, settings),
+            health=HEALTH,
+            failover=FailoverSettings(exchanges=names, settle_timeout_s=5.0, preflight_timeout_s=3.0),
+            restarts=RestartPolicy.within(intensity=10, period_s=60.0),
+            sync_interval_s=20.0,
+            max_retry_attempts=3,
+            retry_delay_s=1.0,
+            order_timeout_s=10.0,
+            market_type="swap",
+            strategies=tuple(
+                e.StrategySpec(
+                    name=plan.name,
+                    target="app.fuzz.strategy:FuzzStrategy",
+                    arguments={"plan": plan, "record": self.record},
+                )
+                for plan in self._strategies
+            ),
+        )
+
+    # ------------------------------------------------------------------------------------------------ what befalls it
+
+    def _address(self, name: str) -> Any:
+        root = self.scheduler.instance(self.supervisor)
+        child = next((c for c in root._children if c.spec.name == name), None) if root is not None else None
+        if child is None or child.address is None or not self.scheduler.alive(child.address):
+            return None
+        self._names[child.address.actorAddressString] = name
+        return child.address
+
+    def _kill(self, name: str, inside: int) -> None:
+        if name == "everything":
+            self.record.add(r.Died(self._now(), name, "killed"))
+            for each in [c.spec.name for c in self.scheduler.instance(self.supervisor)._children]:
+                address = self._address(each)
+                if address is not None:
+                    self.scheduler.kill(address)
+            self.scheduler.kill(self.supervisor)
+            self._later(1.0, self._start_tree)
+            return
+        address = self._address(name)
+        if address is None:
+            return
+        if inside:
+            self._trap = address.actorAddressString, inside
+        else:
+            self.scheduler.kill(address)
+
+    def _killed(self, address: Any, where: str) -> None:
+        where_to = address.actorAddressString
+        name = self._names.get(where_to, where_to)
+        self.record.add(r.Died(self._now(), name, f"killed {where}".strip()))
+        runner = self._runners.pop(where_to, None)
+        if runner is not None:
+            runner.close()
+
+    def _touch(self, where: str) -> None:
+        current = self.scheduler.current
+        if self._trap is None or current is None or current.actorAddressString != self._trap[0]:
+            return
+        if self._now() >= self.calm_s:
+            self._trap = None
+        elif self._trap[1] > 1:
+            self._trap = self._trap[0], self._trap[1] - 1
+        else:
+            self._trap = None
+            raise Killed(where)
+
+    def _stall(self, name: str, for_s: float) -> None:
+        address = self._address(name)
+        if address is not None:
+            self._note(name, f"is stopped for {for_s:.1f} s")
+            self.scheduler.stall(address, self._now() + for_s)
+
+    def _switch(self, number: int, exchange: str) -> None:
+        coordinator = self._address(Role.FAILOVER_COORDINATOR.value)
+        if coordinator is not None:
+            self._note("operator", f"asks for a failover to {exchange}")
+            deadline_s = self._now() + SWITCH_TIMEOUT_S
+            request = ManualFailover(correlation_id=f"manual-{number}", deadline_s=deadline_s, exchange=exchange)
+            self.scheduler.tell(coordinator, request)
+
+    def _price_moves(self) -> None:
+        self._note("market", "moves")
+        for exchange in self.exchanges.values():
+            exchange.price_moves()
+
+    def _calm(self) -> None:
+        self._note("world", "is calm from here on")
+        for exchange in self.exchanges.values():
+            exchange.refusals = 0.0
+
+    # ------------------------------------------------------------------------------------------------ pieces
+
+    def _now(self) -> float:
+        return self.scheduler.now_s
+
+    def _later(self, after_s: float, function: Callable[[], None]) -> None:
+        self.scheduler.call_at(self.scheduler.now_s + after_s, function)
+
+    def _note(self, who: str, words: str) -> None:
+        self.record.add(r.Note(self._now(), who, words))
+
+    def _locked(self) -> bool:
+        chance = self._profile.journal_chance
+        return bool(chance) and self._now() < self.calm_s and self._chance.random() < chance
+
+    def _routed(self, route: Route) -> None:
+        self.routes.append(route)
+        self.record.add(r.Routed(self._now(), route.epoch, route.exchange))
+
+    def _open_runner(self, name: str, owner: Any) -> SimRunner:
+        runner = SimRunner(
+            self.exchanges[name],
+            weather=self._weather,
+            rng=Random(self._chance.getrandbits(64)),
+            record=self.record,
+            now=self._now,
+            later=self._later,
+            announce=lambda waits: self.scheduler.send_from(owner, owner, waits),
+            touch=self._touch,
+        )
+        self._runners[owner.actorAddressString] = runner
+        return runner
+
+    def _external(self, message: Any) -> None:
+        if isinstance(message, TreeState):
+            self.tree = message
+        elif isinstance(message, Reply):
+            self.switch_replies.append(message)
+            self._note("operator", f"is answered by {type(message).__name__}")
+
+    def _logged(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        name = event.pop("event")
+        if event.pop("exc_info", None):
+            words = "".join(traceback.format_exception(*sys.exc_info(), limit=-8))
+            self.record.add(r.Trouble(self._now(), "actors do not raise", f"{event}\n{words}"))
+        elif name in ("order.contradiction", "supervisor.gave_up", "connector.unexpected_message", "route.stale"):
+            self.record.add(r.Trouble(self._now(), name, str(dict(event))))
+        elif method != "debug":
+            self._note("log", f"{name} {dict(event)}")
+        raise structlog.DropEvent
+
+
+def _shifted(window: Window) -> Window:
+    return evolve(window, begin_s=START_S + window.begin_s, end_s=START_S + window.end_s)
+
+
+def _absolute(plan: StrategyPlan) -> StrategyPlan:
+    for order in plan.orders.values():
+        order.at_s += START_S
+    plan.final_get_s += START_S
+    return plan
