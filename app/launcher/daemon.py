@@ -23,6 +23,7 @@ import structlog
 from actors.environment import install
 from app.bootstrap import JOURNAL_NAME, build_environment
 from app.config import Config
+from app.exchanges.preload import preload
 from app.journal.store import Journal
 from app.launcher.presence import Presence, remove_presence, write_presence
 from app.process.clock import AnchoredClock
@@ -96,6 +97,7 @@ class Daemon:
             level = self._config.logging.level.upper()
             configure_logs(level=level, path=self._log_file)
             install(build_environment(self._config, self._clock))
+            preload()
             key = secrets.token_bytes(32)
             port = free_port()
             system = start_system(port, key, log_defs=log_config(level=level, path=self._log_file))
