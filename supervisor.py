@@ -85,6 +85,8 @@ class _Child:
 class RootSupervisor(Shell):
     """Creates the children, restarts them, and keeps the directory of who lives where."""
 
+    needs_start = False
+
     def __init__(self) -> None:
         super().__init__()
         self.name = "supervisor"

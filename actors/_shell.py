@@ -33,15 +33,22 @@ log = structlog.get_logger()
 
 SHORTEST_WAKE_S = 0.001
 
+MAX_EARLY = 1000
+"""Messages kept for an actor that has not been started yet; the rest is dropped, and sent again by who needs it."""
+
 
 class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
     """An actor with a name, a directory, wake-ups that can be moved, and a clean death."""
+
+    needs_start = True
+    """Whether it can do nothing before the supervisor said who it is."""
 
     def __init__(self) -> None:
         super().__init__()
         self.name = type(self).__name__
         self.supervisor: Address = None
         self.directory: Directory | None = None
+        self._early: list[tuple[Any, Any]] = []
         self._dying = False
         self._wake_s: float | None = None
         self._watched: list[int] = []
@@ -68,6 +75,11 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
         return ThespianWatch(self._watched) if self._watched else None
 
     def _dispatch(self, message: Any, sender: Any) -> None:
+        if self.needs_start and self.directory is None and not isinstance(message, Start | ActorSystemMessage):
+            # Its address is in the directory before `Start` is in its mailbox: who learned of it there may be quicker.
+            if len(self._early) < MAX_EARLY:
+                self._early.append((message, sender))
+            return
         match message:
             case WakeupMessage():
                 self._wake_s = None
@@ -81,6 +93,9 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
                 self.environment.adopt(message.name)
                 self.on_start(message, self.now_s())
                 self.send(sender, Started(name=message.name, pid=os.getpid()))
+                early_messages, self._early = self._early, []
+                for earlier, earlier_sender in early_messages:
+                    self._dispatch(earlier, earlier_sender)
             case Directory():
                 if self.directory is None or message.generation > self.directory.generation:
                     self.directory = message
