@@ -254,13 +254,14 @@ class Supervision:
     def _restart(self, child: Child, jitter: float, now_s: float) -> list[Effect]:
         answer = on_exit(child.restarts, now_s)
         if isinstance(answer, GiveUp):
-            if child.spec.escalates:
-                return self._give_up(answer.words, now_s)
             self._enter(child, Life.ENDED, now_s)
             child.words = answer.words
+            if child.spec.escalates:
+                return self._give_up(answer.words, now_s)
             return [Contained(child.spec.key, answer.words), Published()]
         together = on_exit(self._all, now_s)
         if isinstance(together, GiveUp):
+            self._enter(child, Life.ENDED, now_s)
             return self._give_up(together.words, now_s)
         self._all, child.restarts = together.state, answer.state
         self._enter(child, Life.WAITING, now_s)
