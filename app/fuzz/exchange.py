@@ -113,6 +113,7 @@ class SimExchange:
         later: Calls a function after some seconds.
         now: The host's clock.
         refusals: Share of placements refused by a code.
+        dawdles: Share of placements that wait as long as they may between gateway and engine.
     """
 
     traits: Traits
@@ -121,6 +122,7 @@ class SimExchange:
     later: Callable[[float, Callable[[], None]], None]
     note: Callable[[str, str], None]
     refusals: float = 0.0
+    dawdles: float = 0.08
     orders: list[SimOrder] = field(init=False, factory=list)
     _by_wire: dict[str, list[SimOrder]] = field(init=False, factory=dict)
 
@@ -143,7 +145,7 @@ class SimExchange:
             answer(c.Ambiguous(code="duplicate", words="That id is in use.", native_code="110072", duplicate=True))
             return
         room_s = max(0.0, call.expiry_s + proof.lateness_s - now_s)
-        dawdle_s = room_s * self.rng.random() if self.rng.random() < 0.08 else 0.02 * self.rng.random()
+        dawdle_s = room_s * self.rng.random() if self.rng.random() < self.dawdles else 0.02 * self.rng.random()
         if self.traits.acknowledges:
             answer(c.Placed(report=self._report_as(call, f"{self.traits.name}-{call.wire_id[-6:]}", LegState.OPEN)))
             self.later(dawdle_s, lambda: self._engine(call, lambda result: None))

@@ -111,14 +111,14 @@ class FuzzStrategy(Strategy):
     def _asked(self, order: OrderPlan, kind: str) -> None:
         request = next(reversed(self._actor._asked))  # the actor's own list tells which answer belongs to which request
         self._waiting[request] = kind, order
-        deadline_s = self.now_s() + order.timeout_s
-        self._record.add(Asked(self.now_s(), self.name, self._plan.lives, request, kind, order.serial, deadline_s))
+        deadline_s, life = self.now_s() + order.timeout_s, self._plan.lives
+        self._record.add(Asked(self.now_s(), self.name, life, f"{life}/{request}", kind, order.serial, deadline_s))
 
     def _answered(self) -> tuple[str, str, OrderPlan] | None:
         for request, (kind, order) in self._waiting.items():
             if request not in self._actor._asked:
                 del self._waiting[request]
-                return request, kind, order
+                return f"{self._plan.lives}/{request}", kind, order
         return None
 
     def _place(self, order: OrderPlan) -> None:

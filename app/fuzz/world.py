@@ -282,7 +282,7 @@ class World:
     def _calm(self) -> None:
         self._note("world", "is calm from here on")
         for exchange in self.exchanges.values():
-            exchange.refusals = 0.0
+            exchange.refusals = exchange.dawdles = 0.0
 
     # ------------------------------------------------------------------------------------------------ pieces
 
