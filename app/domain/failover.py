@@ -173,6 +173,11 @@ class Coordinator:
                 return [Fence()]
             if route.exchange is None:
                 return self._preflight(now_s)
+            if switch.result is SwitchResult.RUNNING:
+                # It died between the route's commit and its entry in the history: the route says how the switch ended.
+                return self.committed(route, now_s)
+            if switch.result is SwitchResult.FAILED:
+                return self._finish(now_s)  # nothing was left, so nothing there is to be settled, or cancelled
             return self._leave(now_s)
         if route.exchange in self.settings.exchanges:
             return [Announce(route=route, state=self.state)]
@@ -217,6 +222,10 @@ class Coordinator:
 
     def manual(self, asker: Asker, request: ManualFailover, now_s: float) -> list[CoordinatorEffect]:
         """A person, or a program, wants trading moved to an exchange."""
+        if self._runs_as_asked(request.exchange):
+            # Sent again, since the answer takes a while or a coordinator died: it is the switch that is running.
+            self._asker = (asker, request.correlation_id)
+            return []
         refusal = ""
         known = ", ".join(self.settings.exchanges)
         if request.exchange not in self.settings.exchanges:
@@ -230,6 +239,12 @@ class Coordinator:
             return [Answer(asker=asker, message=failed)]
         self._asker = (asker, request.correlation_id)
         return self._begin([request.exchange], MANUAL, now_s)
+
+    def _runs_as_asked(self, exchange: str) -> bool:
+        switch = self._switch
+        if switch is None or switch.result is not SwitchResult.RUNNING:
+            return False
+        return switch.reason == MANUAL and switch.to_exchange == exchange
 
     # ------------------------------------------------------------------------------------------------ the steps
 
