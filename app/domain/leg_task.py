@@ -167,7 +167,10 @@ def place_reply(order: OrderView, correlation_id: str) -> OrderAccepted | OrderR
     assert leg is not None
     assert leg.state not in UNPROVEN
     code, words = leg.reason_code or leg.state.value, leg.reason_words or f"The order is {leg.state.value}."
-    if leg.state is LegState.REFUSED:
+    withdrawn = leg.state is LegState.CANCELLED and not any(each.exchange_order_id for each in order.legs)
+    if withdrawn:  # no exchange ever had it: its owner cancelled it once it was proven absent
+        code, words = "withdrawn", "The order never reached an exchange's book, and was then cancelled by its owner."
+    if leg.state is LegState.REFUSED or withdrawn:
         return OrderRefused(
             correlation_id=correlation_id, code=code, words=words, native_code=leg.native_code, order=order
         )
