@@ -14,12 +14,28 @@ from actors.position_synchronizer import PositionSynchronizerActor
 from actors.strategy import StrategyActor
 from app.domain.failover import Step
 from app.fuzz.checker import Violation
+from app.fuzz.record import Died
 from app.fuzz.world import World
+from messages.base import Failed
 from messages.failover import SwitchResult
 from messages.health import HealthState
 
+COORDINATOR = "failover_coordinator"
 MAX_FLIGHTS = 8
 """Probes, a poll and a reading of positions may just be under way."""
+
+
+def _switches(world: World) -> Iterator[Violation]:
+    died = [f.at_s for f in world.record.facts if isinstance(f, Died) and f.actor in (COORDINATOR, "everything")]
+    for switch in world.switches.values():
+        due_s = switch.request.deadline_s
+        if due_s > world.scheduler.now_s or any(switch.at_s <= at_s <= due_s for at_s in died):
+            continue
+        where = f"the failover to {switch.request.exchange}"
+        if switch.reply is None:
+            yield Violation("I2 not answered in time", due_s, 0, where)
+        elif isinstance(switch.reply, Failed) and "is running" in switch.reply.words and not switch.moving:
+            yield Violation("failover in its own way", switch.at_s, 0, f"{where}: {switch.reply.words}")
 
 
 def leaks(world: World) -> Iterator[Violation]:
@@ -66,6 +82,7 @@ def leaks(world: World) -> Iterator[Violation]:
                     yield left(f"{name}: {len(actor._askers)} still wait for the book")
             case _:
                 yield left(f"{name} is dead")
+    yield from _switches(world)
     for plan in world.plan.strategies:
         strategy = world.actor(plan.name)
         if not isinstance(strategy, StrategyActor):

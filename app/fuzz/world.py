@@ -15,14 +15,15 @@ from random import Random
 from typing import Any
 
 import structlog
-from attrs import evolve
+from attrs import define, evolve
 
 from actors import environment as e
 from app.domain.commit import Decision
 from app.domain.connector import ConnectorSettings
-from app.domain.failover import FailoverSettings
+from app.domain.failover import FailoverSettings, Step
 from app.domain.health import HealthSettings
 from app.domain.restart import RestartPolicy
+from app.domain.session import RESEND_S
 from app.fuzz import record as r
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Weather, Window
@@ -31,7 +32,7 @@ from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
 from app.fuzz.strategy import StrategyPlan
 from app.journal.store import Committed, Journal, JournalError
-from messages.base import Reply
+from messages.base import Failed, Reply
 from messages.failover import ManualFailover, Route
 from messages.supervision import GetTree, Role, StartTree, TreeState
 from supervisor import RootSupervisor
@@ -40,6 +41,16 @@ START_S = 1_700_000_000.0
 SWITCH_TIMEOUT_S = 20.0
 
 HEALTH = HealthSettings(health_check_interval_s=10.0, max_retry_attempts=3, retry_delay_s=1.0, probe_timeout_s=2.0)
+
+
+@define
+class Switching:
+    """A manual failover asked for; `moving` where another was running then."""
+
+    at_s: float
+    request: ManualFailover
+    moving: bool
+    reply: Reply | None = None
 
 
 class WatchedJournal(Journal):
@@ -113,7 +124,7 @@ class World:
         self._strategies = [_absolute(each) for each in plan.strategies]
         self.calm_s = START_S + CALM_S
         self.routes: list[Route] = []
-        self.switch_replies: list[Reply] = []
+        self.switches: dict[str, Switching] = {}
         self.tree: TreeState | None = None
         self._runners: dict[str, SimRunner] = {}
         self._names: dict[str, str] = {}
@@ -267,12 +278,23 @@ class World:
             self.scheduler.stall(address, self._now() + for_s)
 
     def _switch(self, number: int, exchange: str) -> None:
+        deadline_s = self._now() + SWITCH_TIMEOUT_S
+        request = ManualFailover(correlation_id=f"manual-{number}", deadline_s=deadline_s, exchange=exchange)
+        switch = self.switches[request.correlation_id] = Switching(self._now(), request, self._moving())
+        self._note("operator", f"asks for a failover to {exchange}")
+        self._ask_for(switch)
+
+    def _ask_for(self, switch: Switching) -> None:
         coordinator = self._address(Role.FAILOVER_COORDINATOR.value)
-        if coordinator is not None:
-            self._note("operator", f"asks for a failover to {exchange}")
-            deadline_s = self._now() + SWITCH_TIMEOUT_S
-            request = ManualFailover(correlation_id=f"manual-{number}", deadline_s=deadline_s, exchange=exchange)
-            self.scheduler.tell(coordinator, request)
+        if switch.reply is None and self._now() < switch.request.deadline_s:
+            if coordinator is not None:
+                self.scheduler.tell(coordinator, switch.request)
+            self._later(RESEND_S, partial(self._ask_for, switch))
+
+    def _moving(self) -> bool:
+        coordinator = self.actor(Role.FAILOVER_COORDINATOR.value)
+        machine = getattr(coordinator, "machine", None)
+        return machine is None or machine.step is not Step.IDLE or not self.routes or self.routes[-1].exchange is None
 
     def _price_moves(self) -> None:
         self._note("market", "moves")
@@ -320,9 +342,11 @@ class World:
     def _external(self, message: Any) -> None:
         if isinstance(message, TreeState):
             self.tree = message
-        elif isinstance(message, Reply):
-            self.switch_replies.append(message)
-            self._note("operator", f"is answered by {type(message).__name__}")
+        elif isinstance(message, Reply) and message.correlation_id in self.switches:
+            switch = self.switches[message.correlation_id]
+            switch.reply = switch.reply or message
+            words = f": {message.words}" if isinstance(message, Failed) else ""
+            self._note("operator", f"is answered by {type(message).__name__}{words}")
 
     def _logged(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         name = event.pop("event")
