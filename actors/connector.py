@@ -32,7 +32,6 @@ from messages.orders import (
     GetOrder,
     OrderChanged,
     OrderKey,
-    OrderNotExecuted,
     OrderReply,
     OrdersReply,
     OrderView,
@@ -139,10 +138,9 @@ class ConnectorActor(Shell):
                 log.warning("connector.unexpected_message", exchange=self.name, message_type=type(message).__name__)
 
     def _place(self, sender: Address, request: PlaceOrder, now_s: float) -> Iterable[Effect]:
-        if not self.runner.port.ready and self.journal.order(order_id(self.journal.journal_id, request.key)) is None:
+        if not self.runner.port.ready:
             words = f"{self.name} has not answered yet, so its markets are not known and nothing can be sent there."
-            message = OrderNotExecuted(correlation_id=request.correlation_id, code="exchange_not_ready", words=words)
-            return [e.Answer(asker=sender, message=message)]
+            return [e.TurnAway(asker=sender, request=request, code="exchange_not_ready", words=words)]
         return self.machine.place(sender, request, now_s)
 
     def _by_id(self, request: GetOrder) -> GetOrder:
@@ -203,6 +201,8 @@ class ConnectorActor(Shell):
             match effect:
                 case e.Commit():
                     queue.extendleft(reversed(list(self._commit(effect, now_s))))
+                case e.TurnAway():
+                    queue.extendleft(reversed(list(self._turn_away(effect, now_s))))
                 case e.Record():
                     queue.extend(self._record(effect, now_s))
                 case e.Send():
@@ -234,6 +234,15 @@ class ConnectorActor(Shell):
             return self.machine.commit_failed(effect.asker, request, str(error))
         known = result.order if isinstance(result, Committed) else result
         return self.machine.committed(effect.asker, request, known, now_s)
+
+    def _turn_away(self, effect: e.TurnAway, now_s: float) -> Iterable[Effect]:
+        try:
+            known = self.journal.order(order_id(self.journal.journal_id, effect.request.key))
+        except JournalError as error:
+            # Nobody can say whether it is known: no answer is the honest one, and the session asks again.
+            log.error("journal.unavailable", exchange=self.name, words=str(error))
+            return []
+        return self.machine.turned_away(effect, known, now_s)
 
     def _record(self, effect: e.Record, now_s: float) -> Iterable[Effect]:
         try:

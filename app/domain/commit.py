@@ -78,6 +78,18 @@ def _difference(known: OrderSpec, asked: OrderSpec) -> BodyDiffers | None:
     return None
 
 
+def already(known: OrderView | None, spec: OrderSpec) -> AlreadyKnown | BodyDiffers | None:
+    """What is to be answered of a known order, whatever the route is; None where it is still to be committed."""
+    if known is None:
+        return None
+    differs = _difference(known.spec, spec)
+    if differs is not None:
+        return differs
+    if known.leg is not None and known.leg.state is not LegState.ABSENT:
+        return AlreadyKnown(order=known)
+    return None
+
+
 def decide(
     *, route: Route, known: OrderView | None, exchange: str, epoch: int, spec: OrderSpec, problem: str = ""
 ) -> Decision:
@@ -92,12 +104,9 @@ def decide(
         epoch: Of the route the requester holds.
         problem: Why the exchange's rules do not admit the order; empty when they do.
     """
-    if known is not None:
-        differs = _difference(known.spec, spec)
-        if differs is not None:
-            return differs
-        if known.leg is not None and known.leg.state is not LegState.ABSENT:
-            return AlreadyKnown(order=known)
+    answer = already(known, spec)
+    if answer is not None:
+        return answer
     if route.exchange != exchange or route.epoch != epoch:
         return Fenced(route=route)
     if problem:

@@ -21,8 +21,8 @@ from heapq import heappop, heappush
 from attrs import define, field, frozen
 
 from app.domain import calls as c
-from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible
-from app.domain.effects import Answer, Asker, Commit, Deliver, Effect, Observe, Record, Send
+from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, already
+from app.domain.effects import Answer, Asker, Commit, Deliver, Effect, Observe, Record, Send, TurnAway
 from app.domain.evidence import evidence_of
 from app.domain.leg_life import LIVE, UNPROVEN, LegEvent, event_of_report
 from app.domain.leg_task import CANCEL_AGAIN_AFTER, LegTask, Waiting, place_reply
@@ -44,6 +44,9 @@ from messages.orders import (
     PlaceOrder,
     TimeInForce,
 )
+
+LEAST_TO_GO_S = 0.25
+"""Left of a placement's time when it is sent; with less, nobody would hear what became of it."""
 
 
 @frozen(kw_only=True)
@@ -147,10 +150,11 @@ class Connector:
                 "too_many_unresolved",
                 f"{unresolved} orders on {self.exchange} have an unknown outcome, the limit: no more are placed.",
             )
-        elif not self._limiter.ask(_Place(asker, request), Priority.PLACE, request.deadline_s, now_s):
+        elif not self._limiter.ask(_Place(asker, request), Priority.PLACE, _latest_s(request, now_s), now_s):
             turned_away = "rate_limited", f"The rate limit of {self.exchange} leaves no room before the deadline."
         if turned_away is not None:
-            return [_turned_away(asker, request, *turned_away)]
+            code, words = turned_away
+            return [TurnAway(asker=asker, request=request, code=code, words=words)]
         self._placing += 1
         return self._grant(now_s)
 
@@ -164,6 +168,9 @@ class Connector:
             self._take_up(task)
             return [self._send(_ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)]
         self._placing -= 1
+        return self._not_committed(asker, request, known, now_s)
+
+    def _not_committed(self, asker: Asker, request: PlaceOrder, known: Decision, now_s: float) -> list[Effect]:
         correlation_id = request.correlation_id
         match known:
             case Fenced(route=route):
@@ -199,7 +206,15 @@ class Connector:
     def commit_failed(self, asker: Asker, request: PlaceOrder, words: str) -> list[Effect]:
         """The journal could not commit the intent, so nothing is sent."""
         self._placing -= 1
-        return [_turned_away(asker, request, "journal_unavailable", words)]
+        return [TurnAway(asker=asker, request=request, code="journal_unavailable", words=words)]
+
+    def turned_away(self, turned: TurnAway, order: OrderView | None, now_s: float) -> list[Effect]:
+        """A placement was not begun; `order` is what the journal knows under its id, so that the answer is true."""
+        known = already(order, turned.request.spec)
+        if known is not None:
+            return self._not_committed(turned.asker, turned.request, known, now_s)
+        message = OrderNotExecuted(correlation_id=turned.request.correlation_id, code=turned.code, words=turned.words)
+        return [Answer(asker=turned.asker, message=message)]
 
     def cancel(self, asker: Asker, request: CancelOrder, order: OrderView | None, now_s: float) -> list[Effect]:
         """Somebody wants an order cancelled; `order` is what the journal knows under the id."""
@@ -428,7 +443,7 @@ class Connector:
             if isinstance(item, _Place):
                 self._placing -= 1
                 words = f"The rate limit of {self.exchange} left no room before the deadline."
-                out.append(_turned_away(item.asker, item.request, "rate_limited", words))
+                out.append(TurnAway(asker=item.asker, request=item.request, code="rate_limited", words=words))
             elif isinstance(item, _ForLeg):
                 task = self.tasks.get(item.order_id)
                 if task is not None:
@@ -550,9 +565,9 @@ def _waiting(asker: Asker, request: Request) -> Waiting:
     return Waiting(asker=asker, correlation_id=request.correlation_id, deadline_s=request.deadline_s)
 
 
-def _turned_away(asker: Asker, request: PlaceOrder, code: str, words: str) -> Answer:
-    message = OrderNotExecuted(correlation_id=request.correlation_id, code=code, words=words)
-    return Answer(asker=asker, message=message)
+def _latest_s(request: PlaceOrder, now_s: float) -> float:
+    """Until when a placement may wait for its turn: not to its deadline, so that who waits is told and not left."""
+    return request.deadline_s - min(LEAST_TO_GO_S, (request.deadline_s - now_s) / 4)
 
 
 def _refused(asker: Asker, request: PlaceOrder, code: str, words: str) -> Answer:

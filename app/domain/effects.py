@@ -27,6 +27,19 @@ class Commit:
 
 
 @frozen(kw_only=True)
+class TurnAway:
+    """Answer a placement that is not begun, by what the journal knows under its id: `Connector.turned_away`.
+
+    An earlier copy, or an earlier life, may have placed it: "not executed" must not be said of an order in doubt.
+    """
+
+    asker: Asker
+    request: PlaceOrder
+    code: str
+    words: str
+
+
+@frozen(kw_only=True)
 class Record:
     """Record in the journal what was learned of a leg; answer with `Connector.recorded`."""
 
@@ -73,4 +86,4 @@ class Observe:
     evidence: Evidence
 
 
-Effect = Commit | Record | Send | Answer | Deliver | Observe
+Effect = Commit | TurnAway | Record | Send | Answer | Deliver | Observe

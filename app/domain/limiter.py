@@ -77,15 +77,14 @@ class Limiter(Generic[T]):
         self._refill(now_s)
         go: list[T] = []
         late: list[T] = []
-        if now_s < self._closed_until_s:
-            return go, late
+        closed = now_s < self._closed_until_s
         for priority, queue in self._queues.items():
             reserve = 1.0 if priority is Priority.PLACE and self.limit.burst > 1 else 0.0
             while queue:
                 item, deadline_s = queue[0]
-                if deadline_s < now_s:
+                if deadline_s <= now_s:
                     late.append(item)
-                elif self._tokens >= 1.0 + reserve:
+                elif not closed and self._tokens >= 1.0 + reserve:
                     self._tokens -= 1.0
                     go.append(item)
                 else:
@@ -98,10 +97,11 @@ class Limiter(Generic[T]):
         self._closed_until_s = max(self._closed_until_s, at_s)
 
     def next_s(self, now_s: float) -> float | None:
-        """When something may be granted next; None when nothing waits."""
+        """When something may be granted, or is to be turned away, next; None when nothing waits."""
         if not self.queued():
             return None
         self._refill(now_s)
         need = 2.0 if not any(self._queues[level] for level in Priority if level is not Priority.PLACE) else 1.0
         need = min(need, float(self.limit.burst))
-        return max(now_s + max(0.0, need - self._tokens) / self.limit.per_s, self._closed_until_s)
+        granted_s = max(now_s + max(0.0, need - self._tokens) / self.limit.per_s, self._closed_until_s)
+        return min([granted_s, *(queue[0][1] for queue in self._queues.values() if queue)])

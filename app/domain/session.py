@@ -8,8 +8,11 @@ said to be unknown, never guessed:
 
     last word on an order at its deadline        told
     never handed to a connector                  not executed
-    proven not executed, nothing sent since      not executed
+    proven not executed, no copy under way       not executed
     anything else                                unknown, with the id to ask by
+
+Each copy of a placement carries a correlation id of its own, so that an answer says which copy it answers: "not
+executed" about one proves nothing while another waits in a connector that may commit it yet.
 
 The same machine serves the facade from outside and strategy actors from inside. Requests about orders go straight to
 the connector of the committed route (two hops); the coordinator is asked only about routes.
@@ -19,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from app.domain import ids
 from messages.base import Failed, Reply, Request
@@ -50,6 +53,9 @@ from messages.supervision import Address, Directory, DirectoryEntry, Listen, Rol
 
 RESEND_S = 3.0
 """Silence after which a request is sent again: the notice of a death may itself have been lost."""
+
+LAST_SEND_S = 0.1
+"""Before the deadline nothing proven not executed is sent again: its answer would come too late to be told."""
 
 PENDING_AGAIN_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Between askings after an order nobody can know of yet."""
@@ -139,17 +145,36 @@ class TooManyPending(Exception):
     """The session holds `MAX_PENDING` unanswered requests."""
 
 
+@frozen
+class _Copy:
+    number: int
+    target: DirectoryEntry
+
+
 @define
 class _Pending:
     request: Request
     target: DirectoryEntry | None = None
-    sent_s: float | None = None
     next_s: float | None = None
-    in_doubt: bool = False
+    unproven: bool = False
+    buried: int = 0
+    sends: int = 0
+    copies: dict[str, _Copy] = field(factory=dict)
     failures: int = 0
     pendings: int = 0
     elsewhere: str | None = None
     last: Reply | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """It may have been carried out, or may yet be."""
+        return self.unproven or self.buried > 0 or bool(self.copies)
+
+    def clear(self, number: int) -> None:
+        """A copy was answered: the order is proven not to have executed; by a copy sent after a death, also there."""
+        self.unproven = False
+        if number >= self.buried:
+            self.buried = 0
 
 
 @define
@@ -161,6 +186,7 @@ class Session:
     route: Route | None = field(init=False, default=None)
     state: RouterState = field(init=False, default=RouterState.INITIALIZING)
     _pending: dict[str, _Pending] = field(init=False, factory=dict)
+    _copies: dict[str, str] = field(init=False, factory=dict)
     _seen: dict[str, int] = field(init=False, factory=dict)
     _subscribed: dict[tuple[Role, str], int] = field(init=False, factory=dict)
     _renew_s: float = field(init=False, default=0.0)
@@ -201,7 +227,12 @@ class Session:
 
     def forget(self, correlation_id: str) -> None:
         """The owner stopped waiting. That ends the wait, not the order."""
-        self._pending.pop(correlation_id, None)
+        self._drop(correlation_id)
+
+    def _drop(self, correlation_id: str) -> None:
+        pending = self._pending.pop(correlation_id, None)
+        for copy in pending.copies if pending is not None else ():
+            self._copies.pop(copy, None)
 
     def directory_told(self, directory: Directory, now_s: float) -> list[SessionEffect]:
         """The supervisor says who lives where; what went to somebody who does not is sent again."""
@@ -216,16 +247,28 @@ class Session:
                 self._subscribed[who] = entry.incarnation
                 out.append(Tell(to=entry.address, message=self._subscription()))
         for pending in list(self._pending.values()):
+            self._bury(pending)
             target = self._target(pending)
             if target is not None and (pending.target is None or not _same(target, pending.target)):
                 out += self._send(pending, now_s)
         return out
 
+    def _bury(self, pending: _Pending) -> None:
+        """Copies in a connector that died are never answered; what it did with them is in the journal, if anything."""
+        assert self.directory is not None
+        for copy_id, copy in list(pending.copies.items()):
+            now = self.directory.find(copy.target.role, copy.target.name)
+            if now is None or not _same(now, copy.target):
+                del pending.copies[copy_id]
+                self._copies.pop(copy_id, None)
+                pending.buried = pending.sends
+
     def route_told(self, told: RouteChanged, now_s: float) -> list[SessionEffect]:
-        """The coordinator says where orders go."""
+        """The coordinator says where orders go; it says so again whenever a subscription is renewed."""
         out: list[SessionEffect] = []
         if self.route is None or told.route.epoch >= self.route.epoch:
-            out.append(RouteTold(route=told.route, state=told.state))
+            if told.route != self.route or told.state is not self.state:
+                out.append(RouteTold(route=told.route, state=told.state))
             self.state = told.state
             out += self._adopt(told.route, now_s)
         return out
@@ -255,22 +298,26 @@ class Session:
 
     def reply(self, reply: Reply, now_s: float) -> list[SessionEffect]:
         """An answer came; answers to nothing we asked, or to what is answered already, are dropped."""
-        pending = self._pending.get(reply.correlation_id)
+        pending = self._pending.get(self._copies.pop(reply.correlation_id, reply.correlation_id))
         if pending is None:
             return []
+        copy = pending.copies.pop(reply.correlation_id, None)
+        number = copy.number if copy is not None else 0
         pending.last = reply
         match reply:
             case NotRouted(route=route):
-                pending.in_doubt = False
+                pending.clear(number)
                 out = self._adopt(route, now_s)
                 if pending.next_s is None or not out:
                     pending.next_s = now_s + PENDING_AGAIN_S[0]
                 return out
             case OrderPending():
+                pending.unproven = True
                 pending.next_s = now_s + PENDING_AGAIN_S[min(pending.pendings, len(PENDING_AGAIN_S) - 1)]
                 pending.pendings += 1
                 return []
             case OrderNotExecuted():
+                pending.clear(number)
                 return self._not_executed(pending, reply, now_s)
             case LivesElsewhere(exchange=exchange):
                 pending.elsewhere = exchange
@@ -283,9 +330,8 @@ class Session:
         return self._resolve(pending, reply)
 
     def _not_executed(self, pending: _Pending, reply: OrderNotExecuted, now_s: float) -> list[SessionEffect]:
-        pending.in_doubt = False
         if reply.code == "deadline_passed":
-            return self._resolve(pending, reply)
+            return [] if pending.in_doubt else self._resolve(pending, reply)
         if reply.order is None:
             # The router itself turned it away before anything was tried: no attempt, so no retry is used up.
             pending.next_s = now_s + min(self.settings.retry_delay_s, 0.25)
@@ -307,7 +353,10 @@ class Session:
             if now_s >= pending.request.deadline_s:
                 out += self._resolve(pending, self._at_deadline(pending))
             elif pending.next_s is not None and now_s >= pending.next_s:
-                out += self._send(pending, now_s)
+                if pending.in_doubt or pending.sends == 0 or now_s < pending.request.deadline_s - LAST_SEND_S:
+                    out += self._send(pending, now_s)
+                else:
+                    pending.next_s = None
         return out
 
     def next_s(self) -> float:
@@ -383,24 +432,20 @@ class Session:
         if isinstance(request, PlaceOrder):
             assert self.route is not None
             if request.epoch != self.route.epoch:
-                request = pending.request = _at_epoch(request, self.route.epoch)
-        pending.target, pending.sent_s, pending.next_s = target, now_s, now_s + RESEND_S
-        pending.in_doubt = True
+                request = pending.request = evolve(request, epoch=self.route.epoch)
+            if pending.sends > 0:
+                request = evolve(request, correlation_id=f"{request.correlation_id}.{pending.sends}")
+            self._copies[request.correlation_id] = pending.request.correlation_id
+            pending.copies[request.correlation_id] = _Copy(pending.sends, target)
+        else:
+            pending.unproven = True
+        pending.target, pending.next_s = target, now_s + RESEND_S
+        pending.sends += 1
         return [Tell(to=target.address, message=request)]
 
     def _resolve(self, pending: _Pending, outcome: Outcome) -> list[SessionEffect]:
-        del self._pending[pending.request.correlation_id]
+        self._drop(pending.request.correlation_id)
         return [Resolved(correlation_id=pending.request.correlation_id, outcome=outcome)]
-
-
-def _at_epoch(request: PlaceOrder, epoch: int) -> PlaceOrder:
-    return PlaceOrder(
-        correlation_id=request.correlation_id,
-        deadline_s=request.deadline_s,
-        epoch=epoch,
-        key=request.key,
-        spec=request.spec,
-    )
 
 
 def _same(left: DirectoryEntry, right: DirectoryEntry) -> bool:

@@ -1,0 +1,111 @@
+"""A placement's copies: what an answer about one of them proves of the order, and what it does not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from app.domain.session import OutcomeUnknown, Resolved, Session, SessionEffect, SessionSettings, Tell
+from messages.failover import NotRouted, Route, RouteChanged, RouterState
+from messages.market import MarketType, Symbol
+from messages.orders import OrderKey, OrderNotExecuted, OrderSpec, OrderType, PlaceOrder, Side
+from messages.supervision import Directory, DirectoryEntry, Role
+
+SPEC = OrderSpec(
+    symbol=Symbol(base="BTC", quote="USDT", settle="USDT", market_type=MarketType.SWAP),
+    side=Side.BUY,
+    order_type=OrderType.LIMIT,
+    quantity=Decimal("0.001"),
+    price=Decimal(20000),
+)
+ROUTE = Route(epoch=1, exchange="bybit", since_s=0.0)
+
+
+def directory(generation: int, incarnation: int = 1) -> Directory:
+    """One connector and a coordinator."""
+    entries = (
+        DirectoryEntry(role=Role.CONNECTOR, name="bybit", address=f"b{incarnation}", incarnation=incarnation, pid=1),
+        DirectoryEntry(role=Role.FAILOVER_COORDINATOR, name="c", address="c", incarnation=1, pid=2),
+    )
+    return Directory(generation=generation, journal_id="0" * 8, entries=entries)
+
+
+def session() -> Session:
+    """One that knows where orders go."""
+    made = Session(SessionSettings(session_id="s", strategy="t", retry_delay_s=0.1))
+    made.directory_told(directory(1), 0.0)
+    made.route_told(RouteChanged(route=ROUTE, state=RouterState.READY), 0.0)
+    return made
+
+
+def request(deadline_s: float = 6.0) -> PlaceOrder:
+    """A placement."""
+    key = OrderKey(strategy="t", client_order_id="o")
+    return PlaceOrder(correlation_id="p", deadline_s=deadline_s, epoch=1, key=key, spec=SPEC)
+
+
+def copies(effects: list[SessionEffect]) -> list[str]:
+    """The placements among what is told."""
+    return [e.message.correlation_id for e in effects if isinstance(e, Tell) and isinstance(e.message, PlaceOrder)]
+
+
+def outcome(effects: list[SessionEffect]) -> object:
+    """How the one request ended."""
+    (resolved,) = [e for e in effects if isinstance(e, Resolved)]
+    assert resolved.correlation_id == "p"
+    return resolved.outcome
+
+
+def turned_away(copy: str) -> OrderNotExecuted:
+    """The connector did not begin this copy."""
+    return OrderNotExecuted(correlation_id=copy, code="busy", words="Busy.")
+
+
+def test_an_order_whose_only_copy_was_turned_away_is_told_as_not_executed() -> None:
+    made = session()
+    (copy,) = copies(made.ask(request(), 0.0))
+    made.reply(turned_away(copy), 5.95)
+    assert copies(made.tick(5.97)) == [], "too late to hear of another copy"
+    assert isinstance(outcome(made.tick(6.0)), OrderNotExecuted)
+
+
+def test_an_answer_about_one_copy_says_nothing_about_another_that_is_under_way() -> None:
+    made = session()
+    (first,) = copies(made.ask(request(), 0.0))
+    (second,) = copies(made.tick(3.0))
+    assert first != second
+    made.reply(turned_away(first), 5.95)
+    assert isinstance(outcome(made.tick(6.0)), OutcomeUnknown), "the second copy may be committed yet"
+
+
+def test_a_copy_past_its_deadline_ends_nothing_while_another_is_under_way() -> None:
+    made = session()
+    copies(made.ask(request(), 0.0))
+    (second,) = copies(made.tick(3.0))
+    late = OrderNotExecuted(correlation_id=second, code="deadline_passed", words="Late.")
+    assert made.reply(late, 5.99) == []
+    assert isinstance(outcome(made.tick(6.0)), OutcomeUnknown)
+
+
+def test_every_copy_answered_in_any_order_ends_the_doubt() -> None:
+    made = session()
+    (first,) = copies(made.ask(request(), 0.0))
+    (second,) = copies(made.tick(3.0))
+    made.reply(turned_away(second), 5.94)
+    made.reply(NotRouted(correlation_id=first, route=ROUTE), 5.95)
+    assert isinstance(outcome(made.tick(6.0)), OrderNotExecuted)
+
+
+def test_a_copy_that_died_with_its_connector_is_in_doubt_until_one_sent_after_is_answered() -> None:
+    made = session()
+    (first,) = copies(made.ask(request(), 0.0))
+    (second,) = copies(made.directory_told(directory(2, incarnation=2), 1.0))
+    made.reply(turned_away(first), 1.1)  # sent before the death, come late
+    assert made.in_doubt("p") is not None
+    made.reply(turned_away(second), 1.2)
+    assert made.in_doubt("p") is None
+
+
+def test_a_renewed_subscription_is_no_news() -> None:
+    made = session()
+    assert made.route_told(RouteChanged(route=ROUTE, state=RouterState.READY), 10.0) == []
+    assert made.route_told(RouteChanged(route=ROUTE, state=RouterState.ERROR), 20.0) != []
