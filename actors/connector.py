@@ -46,6 +46,10 @@ SUBSCRIPTION_S = 35.0
 """How long a session is told of its orders without renewing; sessions renew every ten seconds."""
 
 MAX_SUBSCRIBERS = 1000
+EVIDENCE_S = 0.25
+"""Good evidence waits so long for more, so that an order does not cost the monitor and the coordinator a message each;
+bad evidence takes what waits along at once."""
+
 REOPEN_S = 2.0
 """Between attempts to load the markets of an exchange that does not answer."""
 OPENING_S = 10.0
@@ -70,6 +74,9 @@ class ConnectorActor(Shell):
         """Opens journal and exchange, and takes up what an earlier life left in doubt."""
         self._subscribers: dict[str, _Subscriber] = {}
         self._reopen_s: float | None = now_s + REOPEN_S
+        self._changes: list[OrderChanged] = []
+        self._evidence: list[Evidence] = []
+        self._evidence_due_s = now_s
         # Until then markets that are not loaded speak of our start, not of the exchange: a probe is asked all the same.
         self._opening_until_s = now_s + OPENING_S
         self._probe_sent_s: dict[str, float] = {}
@@ -105,11 +112,14 @@ class ConnectorActor(Shell):
             self._reopen_s = None if self.runner.port.ready else now_s + REOPEN_S
             if not self.runner.port.ready:
                 self.runner.start()
+        if self._evidence and now_s >= self._evidence_due_s:
+            self._tell_evidence(now_s)
         self._perform(self.machine.tick(now_s), now_s)
 
     def next_s(self, now_s: float) -> float | None:
-        """The machine's next moment, or the next attempt to load markets."""
-        due = [at_s for at_s in (self.machine.next_s(now_s), self._reopen_s) if at_s is not None]
+        """The machine's next moment, the next attempt to load markets, or the time to tell evidence."""
+        evidence_s = self._evidence_due_s if self._evidence else None
+        due = [at_s for at_s in (self.machine.next_s(now_s), self._reopen_s, evidence_s) if at_s is not None]
         return min(due, default=None)
 
     # ------------------------------------------------------------------------------------------------ messages
@@ -196,6 +206,7 @@ class ConnectorActor(Shell):
 
     def _perform(self, effects: Iterable[Effect], now_s: float) -> None:
         queue = deque(effects)
+        observed: list[Evidence] = []
         while queue:
             effect = queue.popleft()
             match effect:
@@ -212,8 +223,26 @@ class ConnectorActor(Shell):
                 case e.Deliver():
                     self.send(effect.asker, self._reply(effect.request, effect.result, now_s))
                 case e.Observe():
-                    if self._monitor is not None:
-                        self.send(self._monitor, EvidenceSeen(evidence=effect.evidence))
+                    observed.append(effect.evidence)
+        # Whoever waits has been answered: only now those who listen are told.
+        changes, self._changes = self._changes, []
+        for changed in changes:
+            self._tell_change(changed, now_s)
+        if observed:
+            self._evidence += observed
+            if now_s >= self._evidence_due_s or not all(evidence.ok for evidence in observed):
+                self._tell_evidence(now_s)
+
+    def _tell_change(self, changed: OrderChanged, now_s: float) -> None:
+        for subscriber in self._subscribers.values():
+            if subscriber.strategy == changed.order.key.strategy and subscriber.until_s >= now_s:
+                self.send(subscriber.address, changed)
+
+    def _tell_evidence(self, now_s: float) -> None:
+        if self._monitor is not None:
+            self.send(self._monitor, EvidenceSeen(evidence=tuple(self._evidence)))
+        self._evidence.clear()
+        self._evidence_due_s = now_s + EVIDENCE_S
 
     def _commit(self, effect: e.Commit, now_s: float) -> Iterable[Effect]:
         request = effect.request
@@ -264,10 +293,7 @@ class ConnectorActor(Shell):
         if recorded.contradiction:
             log.error("order.contradiction", exchange=self.name, order_id=effect.order_id, event=effect.event.value)
         if recorded.changed:
-            changed = OrderChanged(sequence=recorded.sequence, order=recorded.order)
-            for subscriber in self._subscribers.values():
-                if subscriber.strategy == recorded.order.key.strategy and subscriber.until_s >= now_s:
-                    self.send(subscriber.address, changed)
+            self._changes.append(OrderChanged(sequence=recorded.sequence, order=recorded.order))
         return self.machine.recorded(recorded.order, now_s)
 
     def _reply(self, request: Request, result: c.Result, now_s: float) -> Any:

@@ -57,7 +57,7 @@ class HealthMonitorActor(Shell):
                 if self._sent.pop(message.correlation_id, None) is not None:
                     self._observe(message.evidence)
             case EvidenceSeen():
-                self._observe(message.evidence)
+                self._observe(*message.evidence)
             case GetHealth():
                 views = tuple(health.view(detector) for detector in self._detectors.values())
                 self.send(sender, HealthReply(correlation_id=message.correlation_id, views=views))
@@ -96,10 +96,17 @@ class HealthMonitorActor(Shell):
             deadline_s = now_s + self._settings.probe_timeout_s
             self.send(connector.address, Probe(correlation_id=correlation_id, deadline_s=deadline_s, kind=kind))
 
-    def _observe(self, evidence: Evidence) -> None:
-        before = self._detectors.get(evidence.exchange)
-        if before is None:
-            return
+    def _observe(self, *seen: Evidence) -> None:
+        """Judges each piece, and tells of each exchange once, as it looks after all of them."""
+        for evidence in seen:
+            if evidence.exchange in self._detectors:
+                self._judge(evidence)
+        for exchange in dict.fromkeys(evidence.exchange for evidence in seen):
+            if exchange in self._detectors:
+                self._tell(exchange)
+
+    def _judge(self, evidence: Evidence) -> None:
+        before = self._detectors[evidence.exchange]
         after = self._detectors[evidence.exchange] = health.observe(before, evidence, self._settings)
         if after.state is not before.state:
             view = health.view(after)
@@ -115,7 +122,6 @@ class HealthMonitorActor(Shell):
                 for other, detector in self._detectors.items():
                     if other != evidence.exchange:
                         self._detectors[other] = health.hurried(detector)
-        self._tell(evidence.exchange)
 
     def _tell(self, exchange: str) -> None:
         coordinator = self.directory.find(Role.FAILOVER_COORDINATOR) if self.directory is not None else None

@@ -100,9 +100,9 @@ class ProbeReply(Reply):
 
 @frozen(kw_only=True)
 class EvidenceSeen:
-    """Connector to health monitor: how a real call went."""
+    """Connector to health monitor: how real calls went, oldest first."""
 
-    evidence: Evidence
+    evidence: tuple[Evidence, ...]
 
 
 @frozen(kw_only=True)
