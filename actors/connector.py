@@ -17,7 +17,7 @@ from actors._shell import Shell
 from actors.environment import PortRunner, ResultsWait
 from app.domain import calls as c
 from app.domain import effects as e
-from app.domain.connector import Connector
+from app.domain.connector import NO_ROOM, Connector
 from app.domain.effects import Effect
 from app.domain.ids import order_id
 from app.domain.limiter import Priority
@@ -191,7 +191,8 @@ class ConnectorActor(Shell):
                 call = c.ProbeCall(kind=request.kind, deadline_s=deadline_s)
             case _:
                 raise AssertionError(f"{type(request).__name__} is no read")
-        return self.machine.read(sender, request, call, now_s, Priority.READ)
+        priority = Priority.PROBE if isinstance(request, Probe) else Priority.READ
+        return self.machine.read(sender, request, call, now_s, priority)
 
     def _subscribe(self, message: Subscribe, sender: Address, now_s: float) -> None:
         late = [session for session, subscriber in self._subscribers.items() if subscriber.until_s < now_s]
@@ -329,8 +330,10 @@ class ConnectorActor(Shell):
             retryable=failed.retryable if failed is not None else False,
         )
 
-    def _probe_evidence(self, request: Probe, result: c.Result, now_s: float) -> Evidence:
+    def _probe_evidence(self, request: Probe, result: c.Result, now_s: float) -> Evidence | None:
         sent_s = self._probe_sent_s.pop(request.correlation_id, now_s)
+        if isinstance(result, c.CallFailed) and result.code == NO_ROOM:
+            return None
         kind = EvidenceKind.PUBLIC_PROBE if request.kind is ProbeKind.PUBLIC else EvidenceKind.SIGNED_PROBE
         failed = isinstance(result, c.CallFailed) and result.ill
         return Evidence(

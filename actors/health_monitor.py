@@ -54,7 +54,7 @@ class HealthMonitorActor(Shell):
         """Evidence, or a question."""
         match message:
             case ProbeReply():
-                if self._sent.pop(message.correlation_id, None) is not None:
+                if self._sent.pop(message.correlation_id, None) is not None and message.evidence is not None:
                     self._observe(message.evidence)
             case EvidenceSeen():
                 self._observe(*message.evidence)

@@ -93,9 +93,13 @@ class Probe(Request):
 
 @frozen(kw_only=True)
 class ProbeReply(Reply):
-    """Answers `Probe`."""
+    """Answers `Probe`.
 
-    evidence: Evidence
+    Attributes:
+        evidence: None where the probe was not sent for want of room in our own rate limit: that says nothing.
+    """
+
+    evidence: Evidence | None
 
 
 @frozen(kw_only=True)

@@ -45,6 +45,12 @@ from messages.orders import (
     TimeInForce,
 )
 
+NO_ROOM = "no_room"
+"""Code of a call that our own rate limiter did not let go before its deadline: nothing was sent."""
+
+LOOK_UP_SHARE = 0.5
+"""Of the rate limit, for look-ups of orders in doubt: resolving a storm of them must leave room to trade."""
+
 LEAST_TO_GO_S = 0.25
 """Left of a placement's time when it is sent; with less, nobody would hear what became of it."""
 
@@ -267,7 +273,7 @@ class Connector:
         """A call whose result goes back to the asker as it comes; `Returned` by `returned`."""
         if not self._limiter.ask(_Read(asker, request, call), priority, call.deadline_s, now_s):
             words = f"The rate limit of {self.exchange} leaves no room before the deadline."
-            return self._read_back(_Read(asker, request, call), c.CallFailed(code="rate_limited", words=words), now_s)
+            return self._read_back(_Read(asker, request, call), c.CallFailed(code=NO_ROOM, words=words), now_s)
         return self._grant(now_s)
 
     # ------------------------------------------------------------------------------------------------ back
@@ -450,7 +456,8 @@ class Connector:
                     task.queued = False
                     self._look_at(task, now_s + 0.5, anew=False)
             else:
-                out += self._read_back(item, c.CallFailed(code="rate_limited", words="No room in time."), now_s)
+                words = f"The rate limit of {self.exchange} left no room before the deadline."
+                out += self._read_back(item, c.CallFailed(code=NO_ROOM, words=words), now_s)
         for item in go:
             if isinstance(item, _Place):
                 expiry_s = now_s + self.proof.validity_s
@@ -527,7 +534,7 @@ class Connector:
         heappush(self._due, (at_s, task.order.order_id))
 
     def _look_again(self, task: LegTask, now_s: float) -> None:
-        task.look_again(now_s, self.proof)
+        task.look_again(now_s, self.proof, least_s=len(self._unknown) / (LOOK_UP_SHARE * self.limit.per_s))
         if task.next_s is not None:
             heappush(self._due, (task.next_s, task.order.order_id))
 

@@ -118,9 +118,9 @@ class LegTask:
         """From when on a look-up that finds nothing proves absence."""
         return self.leg.expiry_s + proof.margin_s
 
-    def look_again(self, now_s: float, proof: Proof) -> None:
-        """Schedules the next look-up, no later than the moment absence becomes provable."""
-        delay_s = LOOK_UP_DELAYS_S[min(self.look_ups, len(LOOK_UP_DELAYS_S) - 1)]
+    def look_again(self, now_s: float, proof: Proof, *, least_s: float = 0.0) -> None:
+        """Schedules the next look-up, not sooner than in `least_s` unless absence becomes provable by then."""
+        delay_s = max(least_s, LOOK_UP_DELAYS_S[min(self.look_ups, len(LOOK_UP_DELAYS_S) - 1)])
         self.look_ups += 1
         at_s = now_s + delay_s
         provable_s = self.provable_s(proof)

@@ -1,7 +1,7 @@
 """A rate limiter with priorities, as a pure machine.
 
 ccxt's own is one queue: a cancel behind 40 orders waits two seconds. Here what protects goes before what trades:
-cancels first, then look-ups, then probes and reads, then placements. The bucket is the usual one (`burst` tokens,
+cancels first, then probes, then look-ups, then reads, then placements. The bucket is the usual one (`burst` tokens,
 refilled at `per_s`); the last token is never given to a placement, so that a cancel never waits for a refill behind
 one. When an exchange says "wait", nothing is granted until then.
 
@@ -23,9 +23,10 @@ class Priority(IntEnum):
     """Which goes first; the smaller number."""
 
     CANCEL = 0
-    LOOK_UP = 1
-    READ = 2
-    PLACE = 3
+    PROBE = 1
+    LOOK_UP = 2
+    READ = 3
+    PLACE = 4
 
 
 @frozen(kw_only=True)

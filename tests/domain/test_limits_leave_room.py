@@ -1,0 +1,91 @@
+"""Our own limits are no evidence against an exchange, and what resolves doubt leaves room to trade."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from app.domain import calls as c
+from app.domain.connector import LOOK_UP_SHARE, NO_ROOM, Connector, ConnectorSettings
+from app.domain.effects import Commit, Deliver, Record, Send
+from app.domain.leg_life import LegEvent
+from app.domain.limiter import Limiter, Priority, RateLimit
+from messages.health import Probe, ProbeKind
+from messages.market import MarketType, Symbol
+from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderType, OrderView, PlaceOrder, Side
+
+PER_S = 10.0
+SPEC = OrderSpec(
+    symbol=Symbol(base="BTC", quote="USDT", settle="USDT", market_type=MarketType.SWAP),
+    side=Side.BUY,
+    order_type=OrderType.LIMIT,
+    quantity=Decimal("0.001"),
+    price=Decimal(20000),
+)
+PROOF = c.Proof(enforcement=c.ExpiryEnforcement.ENGINE, validity_s=60.0, lateness_s=0.0, visibility_s=1.0)
+
+
+def intent(number: int, state: LegState = LegState.INTENT) -> OrderView:
+    """An order on its way."""
+    leg = LegView(
+        number=1,
+        exchange="bybit",
+        epoch=1,
+        wire_id=f"w{number}",
+        quantity=SPEC.quantity,
+        state=state,
+        committed_s=0.0,
+        expiry_s=60.0,
+        attempts=1,
+        exchange_order_id=None,
+        filled=Decimal(0),
+        average_price=None,
+        reason_code=None,
+        reason_words=None,
+        native_code=None,
+        created_s=0.0,
+        updated_s=0.0,
+    )
+    key = OrderKey(strategy="t", client_order_id=f"o{number}")
+    return OrderView(order_id=f"id{number}", key=key, spec=SPEC, legs=(leg,), created_s=0.0)
+
+
+def test_look_ups_of_many_orders_in_doubt_take_their_share_of_the_rate_and_no_more() -> None:
+    machine = Connector("bybit", PROOF, ConnectorSettings(), RateLimit(per_s=PER_S, burst=10))
+    now_s, effects, looked = 0.0, machine.recover(tuple(intent(n) for n in range(40)), 0.0), list[float]()
+    while now_s < 30.0:
+        while effects:
+            match effects.pop(0):
+                case Record(order_id=order_id, event=LegEvent.SENT_AMBIGUOUS):
+                    effects += machine.recorded(intent(int(order_id[2:]), LegState.UNKNOWN), now_s)
+                case Send(call_id=call_id, call=c.LookUpCall()):
+                    looked.append(now_s)
+                    effects += machine.returned(call_id, c.NotFound(asked_s=now_s), now_s)
+                case Send(call_id=call_id):
+                    effects += machine.returned(call_id, c.CallFailed(code="x", words="x"), now_s)
+        now_s += 0.05
+        effects = machine.tick(now_s)
+    rate = len([at_s for at_s in looked if at_s >= 10.0]) / 20.0
+    assert 1.0 < rate <= PER_S * LOOK_UP_SHARE * 1.1
+    key = OrderKey(strategy="t", client_order_id="new")
+    request = PlaceOrder(correlation_id="p", deadline_s=now_s + 6.0, epoch=1, key=key, spec=SPEC)
+    assert any(isinstance(effect, Commit) for effect in machine.place("a", request, now_s)), "there is room at once"
+
+
+def test_probes_go_before_look_ups() -> None:
+    limiter = Limiter[str](RateLimit(per_s=1.0, burst=1))
+    assert limiter.granted(0.0) == ([], [])
+    for item, priority in (("place", Priority.PLACE), ("look-up", Priority.LOOK_UP), ("probe", Priority.PROBE)):
+        assert limiter.ask(item, priority, 60.0, 0.0)
+    assert limiter.granted(0.0)[0] == ["probe"]
+
+
+def test_a_probe_without_room_is_given_back_as_unsent() -> None:
+    machine = Connector("bybit", PROOF, ConnectorSettings(), RateLimit(per_s=PER_S, burst=10))
+    machine._limiter.close_until(100.0)
+    probe = Probe(correlation_id="p", deadline_s=1.0, kind=ProbeKind.PUBLIC)
+    call = c.ProbeCall(kind=ProbeKind.PUBLIC, deadline_s=1.0)
+    (effect,) = machine.read("monitor", probe, call, 0.0, Priority.PROBE)
+    assert isinstance(effect, Deliver)
+    assert isinstance(effect.result, c.CallFailed)
+    assert effect.result.code == NO_ROOM
+    assert not effect.result.ill
