@@ -127,7 +127,8 @@ def _answered(seen: Seen) -> Iterator[Violation]:
 
 
 def _stopped_s(seen: Seen, actor: str) -> float:
-    return sum(stall.for_s for stall in seen.plan.stalls if stall.actor == actor)
+    stopped_s = sum(stall.for_s for stall in seen.plan.stalls if stall.actor == actor)
+    return stopped_s + max((lag.delay_s for lag in seen.plan.lags if lag.actor == actor), default=0.0)
 
 
 def _never_guessed(seen: Seen) -> Iterator[Violation]:

@@ -31,6 +31,22 @@ FINAL_GET_S = 138.0
 END_S = 150.0
 
 EXCHANGES = ("bybit", "okx", "binance")
+CONNECTOR_POINTS = (
+    "before the intent",
+    "after the intent",
+    "after sending a placement",
+    "after sending a cancel",
+    "before recording",
+    "after recording",
+)
+COORDINATOR_POINTS = (
+    "before the fence",
+    "after the fence",
+    "before the route",
+    "after the route",
+    "before the history",
+    "after the history",
+)
 CONTROL = ("health_monitor", "failover_coordinator", "position_synchronizer")
 
 
@@ -45,6 +61,7 @@ class Profile:
         chance: Of a fault, for each call outside outages; three times that for placements.
         deaths: Actors killed.
         stalls: Actors stopped for a while.
+        lags: Actors that are busy for a while.
         switches: Manual failovers.
         refusals: Share of placements refused by a code.
         journal_chance: Of a locked journal, for each commit and each record.
@@ -56,6 +73,7 @@ class Profile:
     chance: float = 0.0
     deaths: tuple[int, int] = (0, 0)
     stalls: tuple[int, int] = (0, 0)
+    lags: tuple[int, int] = (0, 1)
     switches: tuple[int, int] = (0, 1)
     refusals: float = 0.03
     journal_chance: float = 0.0
@@ -65,7 +83,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "calm": Profile(),
         "storm": Profile(outages=(1, 3), chance=0.03, journal_chance=0.003),
-        "crashes": Profile(outages=(0, 1), chance=0.01, deaths=(1, 3), stalls=(0, 2)),
+        "crashes": Profile(outages=(0, 1), chance=0.01, deaths=(1, 3), stalls=(0, 2), lags=(0, 2)),
         "flapping": Profile(
             outages=(5, 10),
             outage_s=(0.5, 6.0),
@@ -79,11 +97,21 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 
 @frozen
 class Death:
-    """An actor is killed: between two messages, or in its handler at the `inside`-th thing it does from then on."""
+    """An actor is killed: between two messages, or within its handler the next time it gets to a point."""
 
     at_s: float
     actor: str
-    inside: int = 0
+    point: str = ""
+
+
+@frozen
+class Lag:
+    """An actor is busy for a while: whatever is sent to it takes up to so long."""
+
+    at_s: float
+    actor: str
+    for_s: float
+    delay_s: float
 
 
 @frozen
@@ -104,6 +132,7 @@ class Plan:
     windows: tuple[Window, ...]
     deaths: tuple[Death, ...]
     stalls: tuple[Stall, ...]
+    lags: tuple[Lag, ...]
     switches: tuple[tuple[float, str], ...]
     price_moves: tuple[float, ...]
 
@@ -111,18 +140,23 @@ class Plan:
 def draw_plan(profile: Profile, rng: Random) -> Plan:
     """The plan of a seed."""
     names = EXCHANGES[: rng.choice((2, 3, 3))]
-    strategies = _strategies(rng)
+    switches = tuple((rng.uniform(5, CALM_S), rng.choice(names)) for _ in range(rng.randint(*profile.switches)))
+    strategies = _strategies(rng, [at_s for at_s, _ in switches])
     actors = [*names, *names, *CONTROL, *(s.name for s in strategies)]  # connectors twice: they matter most
     return Plan(
         traits=tuple(_traits(name, rng) for name in names),
         strategies=strategies,
         windows=_windows(profile, names, rng),
-        deaths=_deaths(profile, actors, rng),
+        deaths=tuple(_death(names, actors, rng) for _ in range(rng.randint(*profile.deaths))),
         stalls=tuple(
             Stall(rng.uniform(3, CALM_S - 12), rng.choice(actors), rng.choice((0.3, 2.0, 8.0)) * rng.random())
             for _ in range(rng.randint(*profile.stalls))
         ),
-        switches=tuple((rng.uniform(5, CALM_S), rng.choice(names)) for _ in range(rng.randint(*profile.switches))),
+        lags=tuple(
+            Lag(rng.uniform(0, CALM_S - 20), rng.choice(actors), rng.uniform(2, 20), rng.choice((0.05, 0.5, 2.0)))
+            for _ in range(rng.randint(*profile.lags))
+        ),
+        switches=switches,
         price_moves=tuple(sorted(rng.uniform(5, FINAL_GET_S - 8) for _ in range(rng.randint(2, 6)))),
     )
 
@@ -148,7 +182,7 @@ def _traits(name: str, rng: Random) -> Traits:
     )
 
 
-def _strategies(rng: Random) -> tuple[StrategyPlan, ...]:
+def _strategies(rng: Random, moments: list[float]) -> tuple[StrategyPlan, ...]:
     n = rng.choice((1, 2))
     plans: list[StrategyPlan] = []
     serial = 0
@@ -156,7 +190,12 @@ def _strategies(rng: Random) -> tuple[StrategyPlan, ...]:
         orders: dict[int, OrderPlan] = {}
         for _ in range(rng.randint(8, 10) // n):
             serial += 1
-            orders[serial] = _order(serial, rng.uniform(1.5, CALM_S), rng)
+            at_s = rng.uniform(1.5, CALM_S)
+            if moments and rng.random() < 0.4:  # just when trading moves is when it is hardest
+                at_s = rng.choice(moments) + rng.choice((0.002, 0.5, 6.0)) * rng.random()
+            elif orders and rng.random() < 0.3:  # in a burst with the one before
+                at_s = orders[serial - 1].at_s + 0.05 * rng.random()
+            orders[serial] = _order(serial, at_s, rng)
         serial += 1
         final = _order(serial, FINAL_ORDERS_S, rng)
         orders[serial] = evolve(
@@ -196,11 +235,12 @@ def _windows(profile: Profile, names: tuple[str, ...], rng: Random) -> tuple[Win
     return tuple(windows)
 
 
-def _deaths(profile: Profile, actors: list[str], rng: Random) -> tuple[Death, ...]:
-    deaths = []
-    for _ in range(rng.randint(*profile.deaths)):
-        at_s = rng.uniform(1, CALM_S - 2)
-        actor = "everything" if rng.random() < 0.1 else rng.choice(actors)
-        inside = rng.randint(1, 6) if rng.random() < 0.6 and actor != "everything" else 0
-        deaths.append(Death(at_s, actor, inside))
-    return tuple(deaths)
+def _death(names: tuple[str, ...], actors: list[str], rng: Random) -> Death:
+    at_s, draw = rng.uniform(1, CALM_S - 2), rng.random()
+    if draw < 0.1:
+        return Death(at_s, "everything")
+    if draw < 0.4:
+        return Death(at_s, rng.choice(actors))
+    if draw < 0.8:
+        return Death(at_s, rng.choice((names[0], *names)), rng.choice(CONNECTOR_POINTS))
+    return Death(at_s, "failover_coordinator", rng.choice(COORDINATOR_POINTS))

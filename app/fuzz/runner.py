@@ -121,7 +121,6 @@ class SimRunner:
     def submit(self, call_id: int, call: c.Call) -> None:
         """Sends a call on its way."""
         now_s = self._now()
-        self._touch("before sending")
         if isinstance(call, c.PlaceCall):
             self._record.add(
                 Sent(
@@ -144,7 +143,10 @@ class SimRunner:
                 self._announce(ResultsWait())
 
         self._travel(call, answer)
-        self._touch("after sending")
+        if isinstance(call, c.PlaceCall):
+            self._touch("after sending a placement")
+        elif isinstance(call, c.CancelCall):
+            self._touch("after sending a cancel")
 
     def _travel(self, call: c.Call, answer: Callable[[c.Result], None]) -> None:
         now_s, draw = self._now(), self._rng.random

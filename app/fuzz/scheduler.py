@@ -39,6 +39,7 @@ class Scheduler:
         self.on_external: Callable[[Any], None] = lambda message: None
         self.on_killed: Callable[[Address, str], None] = lambda address, where: None
         self.on_deliver: Callable[[Address, Address, Any], None] | None = None
+        self.lags: dict[str, float] = {}
         self._random = rng.random
         self._events: list[tuple[float, int, Address, Address, Any]] = []
         self._serial = 0
@@ -167,6 +168,8 @@ class Scheduler:
         draw = self._random()
         # Mostly under a millisecond; a busy machine takes longer now and then, and seldom very long.
         delay_s = 0.0002 + 0.001 * draw if draw < 0.97 else 0.02 * (1 + 20 * self._random())
+        if self.lags:
+            delay_s += self.lags.get(to.actorAddressString, 0.0) * self._random()
         pair = (sender.actorAddressString, to.actorAddressString)
         at_s = max(self.now_s + delay_s, self._last_s.get(pair, 0.0))
         self._last_s[pair] = at_s

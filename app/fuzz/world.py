@@ -128,7 +128,7 @@ class World:
         self.tree: TreeState | None = None
         self._runners: dict[str, SimRunner] = {}
         self._names: dict[str, str] = {}
-        self._trap: tuple[str, int] | None = None
+        self._traps: list[tuple[str, str]] = []
         self._chance = Random(rng.getrandbits(64))
         self._profile = profile
         self._weather = Weather(
@@ -187,9 +187,12 @@ class World:
             self.scheduler.call_at(START_S + at_s, partial(function, *arguments))
 
         for death in self.plan.deaths:
-            at(death.at_s, self._kill, death.actor, death.inside)
+            at(death.at_s, self._kill, death.actor, death.point)
         for stall in self.plan.stalls:
             at(stall.at_s, self._stall, stall.actor, stall.for_s)
+        for lag in self.plan.lags:
+            at(lag.at_s, self._lag, lag.actor, lag.delay_s)
+            at(lag.at_s + lag.for_s, self.scheduler.lags.clear)
         for number, (at_s, exchange) in enumerate(self.plan.switches):
             at(at_s, self._switch, number, exchange)
         for at_s in self.plan.price_moves:
@@ -233,7 +236,7 @@ class World:
         self._names[child.address.actorAddressString] = name
         return child.address
 
-    def _kill(self, name: str, inside: int) -> None:
+    def _kill(self, name: str, point: str) -> None:
         if name == "everything":
             self.record.add(r.Died(self._now(), name, "killed"))
             for each in [c.spec.name for c in self.scheduler.instance(self.supervisor)._children]:
@@ -244,11 +247,9 @@ class World:
             self._later(1.0, self._start_tree)
             return
         address = self._address(name)
-        if address is None:
-            return
-        if inside:
-            self._trap = address.actorAddressString, inside
-        else:
+        if point:
+            self._traps.append((name, point))
+        elif address is not None:
             self.scheduler.kill(address)
 
     def _killed(self, address: Any, where: str) -> None:
@@ -259,23 +260,26 @@ class World:
         if runner is not None:
             runner.close()
 
-    def _touch(self, where: str) -> None:
+    def _touch(self, point: str) -> None:
         current = self.scheduler.current
-        if self._trap is None or current is None or current.actorAddressString != self._trap[0]:
+        if not self._traps or current is None or self._now() >= self.calm_s:
             return
-        if self._now() >= self.calm_s:
-            self._trap = None
-        elif self._trap[1] > 1:
-            self._trap = self._trap[0], self._trap[1] - 1
-        else:
-            self._trap = None
-            raise Killed(where)
+        trap = next((trap for trap in self._traps if trap[1] == point and self._address(trap[0]) == current), None)
+        if trap is not None:
+            self._traps.remove(trap)
+            raise Killed(point)
 
     def _stall(self, name: str, for_s: float) -> None:
         address = self._address(name)
         if address is not None:
             self._note(name, f"is stopped for {for_s:.1f} s")
             self.scheduler.stall(address, self._now() + for_s)
+
+    def _lag(self, name: str, delay_s: float) -> None:
+        address = self._address(name)
+        if address is not None:
+            self._note(name, f"is busy: messages take up to {delay_s:g} s")
+            self.scheduler.lags[address.actorAddressString] = delay_s
 
     def _switch(self, number: int, exchange: str) -> None:
         deadline_s = self._now() + SWITCH_TIMEOUT_S
