@@ -330,9 +330,11 @@ class OrderRouter:
         """One order by the router's id, as its exchange reports it where that answers, else as last known."""
         return self._wait(self._get_order(order_id, timeout_s=timeout_s))
 
-    def get_open_orders(self, symbol: str | None = None, *, timeout_s: float | None = None) -> list[shapes.Order]:
-        """This strategy's orders that are, or may be, live, on any exchange."""
-        return self._wait(self._open_orders(symbol, timeout_s=timeout_s))
+    def get_open_orders(
+        self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
+    ) -> list[shapes.Order]:
+        """This strategy's orders, or every strategy's, that are, or may be, live on any exchange."""
+        return self._wait(self._open_orders(symbol, all_strategies=all_strategies, timeout_s=timeout_s))
 
     # ------------------------------------------------------------------------------------------------ reading
 

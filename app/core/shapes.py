@@ -13,8 +13,9 @@ class Order(TypedDict):
     """An order.
 
     `orderId` is the router's, valid for life; `orderLinkId` the caller's `client_order_id`, unique within `strategy`;
-    `exchangeOrderId` the exchange's own, empty until known. `orderStatus` is one of New, PartiallyFilled, Filled, Cancelled, Rejected,
-    Expired, Created (on its way), Unknown (nobody can know yet) and NotExecuted (proven never to have executed).
+    `exchangeOrderId` the exchange's own, empty until known. `orderStatus` is one of New, PartiallyFilled, Filled,
+    Cancelled, Rejected, Expired, Created (on its way), Unknown (nobody can know yet) and NotExecuted (proven never to
+    have executed).
     """
 
     orderId: str

@@ -116,6 +116,11 @@ class Daemon:
         if self._mailbox is not None:
             self._mailbox.wake()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop, so that `StartFailed` is no failure."""
+        return self._stop is not None
+
     # ------------------------------------------------------------------------------------------------ the run
 
     def _serve(self, system: Any, port: int, key: bytes, state_dir: Path) -> int:
