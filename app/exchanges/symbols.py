@@ -104,7 +104,7 @@ class MarketTable:
                     return other
                 raise NotTradable(
                     f"{self._exchange} has no {symbol}; its {other.symbol} settles in {instead}, which has to be"
-                    " allowed by positions.allow_settlement_change."
+                    f" allowed by exchanges.{self._exchange}.allow_settlement_change."
                 )
         raise NotTradable(f"{self._exchange} has no linear swap {symbol}.")
 
