@@ -5,14 +5,14 @@ that died anywhere resumes where it was (`recover`). The order is what keeps inv
 
     begin      the switch is written into the history as running
     fence      a new epoch without an exchange: nothing older is committed from here on
-    settle     the old connector resolves what is in doubt and cancels what rests; bounded; skipped when it is down
     preflight  the candidates in order: is it well, can it trade our symbols; who fails yields to the next, and why
+    settle     the old connector resolves what is in doubt and cancels what rests; bounded; skipped when it is down
     commit     the new epoch gets its exchange; sessions are told
     leave      what the old exchange still holds is asked once more, and told in the history: orders, then positions
 
 Only fence and commit decide anything, and both are single transactions of the journal. When no candidate passes, the
 new epoch is given back to the exchange it was taken from: the fence has done no harm, and orders flow again if it
-recovers.
+recovers. Settling comes after the pre-flight, since it cancels: orders must not be lost for a switch that is given up.
 
 If every exchange fails at once it is our own network: nothing is switched (Envoy's panic rule).
 One saga runs at a time; a verb that arrives during one is refused.
@@ -145,6 +145,7 @@ class Coordinator:
     _switch: Switch | None = field(init=False, default=None)
     _started_s: float = field(init=False, default=0.0)
     _candidates: list[str] = field(init=False, factory=list)
+    _chosen: str = field(init=False, default="")
     _asker: tuple[Asker, str] | None = field(init=False, default=None)
     _due_s: float | None = field(init=False, default=None)
     _hold_until_s: float = field(init=False, default=0.0)
@@ -270,16 +271,28 @@ class Coordinator:
             self.step = Step.COMMIT
             return [CommitRoute(epoch=route.epoch, exchange=self.settings.exchanges[0])]
         self._switch = evolve(self._switch, epoch=route.epoch)
+        self._settled_before = False
         out: list[CoordinatorEffect] = [Announce(route=route, state=self.state), *self._mark(Step.FENCE, now_s)]
+        return out + self._preflight(now_s)
+
+    def _settle(self, now_s: float) -> list[CoordinatorEffect]:
+        assert self._switch is not None
         old = self._switch.from_exchange
         view = self.health.get(old) if old is not None else None
-        self._settled_before = old is not None and (view is None or view.state is not HealthState.DOWN)
-        if not self._settled_before or old is None:
-            return out + self._preflight(now_s)
+        if old is None or (view is not None and view.state is HealthState.DOWN):
+            return self._commit(now_s)
         self.step, self._due_s = Step.SETTLE, now_s + self.settings.settle_timeout_s
         # The connector answers at its deadline with what is true by then; the machine waits a little longer for that.
-        ask = AskSettle(exchange=old, deadline_s=now_s + 0.8 * self.settings.settle_timeout_s)
-        return [*out, ask]
+        return [AskSettle(exchange=old, deadline_s=now_s + 0.8 * self.settings.settle_timeout_s)]
+
+    def _commit(self, now_s: float) -> list[CoordinatorEffect]:
+        assert self._switch is not None
+        view = self.health.get(self._chosen)
+        if view is not None and view.state is HealthState.DOWN:  # since its pre-flight
+            self._reject(self._chosen, f"{self._chosen} is down: {view.reason}")
+            return self._preflight(now_s)
+        self.step, self._due_s = Step.COMMIT, None
+        return [CommitRoute(epoch=self._switch.epoch, exchange=self._chosen)]
 
     def settled(self, reply: SettleReply, now_s: float) -> list[CoordinatorEffect]:
         """The old connector says what it cancelled and what is left."""
@@ -290,7 +303,8 @@ class Coordinator:
         cancelled = tuple(dict.fromkeys(self._switch.orders_cancelled + reply.cancelled))
         self._switch = evolve(self._switch, orders_cancelled=cancelled, orders_left=reply.left)
         if self.step is Step.SETTLE:
-            return self._mark(Step.SETTLE, now_s) + self._preflight(now_s)
+            self._settled_before = True
+            return self._mark(Step.SETTLE, now_s) + self._commit(now_s)
         return self._mark(Step.LEAVE, now_s) + self._positions(now_s)
 
     def _preflight(self, now_s: float) -> list[CoordinatorEffect]:
@@ -321,10 +335,8 @@ class Coordinator:
         if reply.problems:
             self._reject(reply.exchange, " ".join(reply.problems))
             return self._preflight(now_s)
-        assert self._switch is not None
-        self.step, self._due_s = Step.COMMIT, None
-        commit = CommitRoute(epoch=self._switch.epoch, exchange=reply.exchange)
-        return [*self._mark(Step.PREFLIGHT, now_s), commit]
+        self._chosen = reply.exchange
+        return self._mark(Step.PREFLIGHT, now_s) + self._settle(now_s)
 
     def committed(self, route: Route, now_s: float) -> list[CoordinatorEffect]:
         """The new route stands."""
@@ -390,7 +402,7 @@ class Coordinator:
         return [SaveSwitch(switch=switch), *self._consider_later(switch, now_s)]
 
     def _consider_later(self, switch: Switch, now_s: float) -> list[CoordinatorEffect]:
-        if switch.result is SwitchResult.FAILED:
+        if switch.result is SwitchResult.FAILED and switch.reason != MANUAL:
             self._hold_until_s = now_s + self.settings.retry_failed_s  # else a saga would chase its own tail
         return self._consider(now_s)
 
@@ -408,7 +420,7 @@ class Coordinator:
             return []
         self._due_s = None
         if self.step is Step.SETTLE:
-            return self._preflight(now_s)
+            return self._commit(now_s)  # without an answer; it is asked once more after the commit
         if self.step is Step.PREFLIGHT:
             self._reject(self._candidates[0], f"{self._candidates[0]} did not answer the pre-flight in time.")
             return self._preflight(now_s)

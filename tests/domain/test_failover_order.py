@@ -1,0 +1,151 @@
+"""The order of a switch's steps: what cannot be undone comes after what may fail."""
+
+from __future__ import annotations
+
+from app.domain.effects import Answer
+from app.domain.failover import (
+    MANUAL,
+    Announce,
+    AskBook,
+    AskPreflight,
+    AskSettle,
+    CommitRoute,
+    Coordinator,
+    CoordinatorEffect,
+    FailoverSettings,
+    Fence,
+    SaveSwitch,
+)
+from messages.base import Failed
+from messages.failover import ManualFailover, PreflightReply, Route, SettleReply, SwitchReply, SwitchResult
+from messages.health import HealthState, HealthView
+
+
+class World:
+    """A coordinator, and answers for what it asks."""
+
+    def __init__(self, *exchanges: str) -> None:
+        self.machine = Coordinator(FailoverSettings(exchanges=exchanges), lambda _views, _now_s: False)
+        self.problems: dict[str, str] = {}
+        self.settles = True
+        self.now_s = 0.0
+        self.done: list[str] = []
+        self.history: dict[int, SaveSwitch] = {}
+        self.answers: list[object] = []
+        self.run(self.machine.recover(Route(epoch=0, exchange=None, since_s=0.0), (), 0.0))
+        for name in exchanges:
+            self.health(name, HealthState.WELL)
+
+    def health(self, exchange: str, state: HealthState) -> None:
+        """The monitor says."""
+        view = HealthView(
+            exchange=exchange,
+            state=state,
+            since_s=self.now_s,
+            reason="told so",
+            consecutive_failures=0,
+            last_ok_s=None,
+            latency_s=None,
+            clock_offset_s=None,
+        )
+        self.run(self.machine.health_told(view, self.now_s))
+
+    def manual(self, exchange: str) -> None:
+        """A person asks."""
+        request = ManualFailover(correlation_id="m", deadline_s=60.0, exchange=exchange)
+        self.run(self.machine.manual("person", request, self.now_s))
+
+    def run(self, effects: list[CoordinatorEffect]) -> None:
+        """Performs effects, those they cause included."""
+        for effect in effects:
+            match effect:
+                case Fence():
+                    self.done.append("fence")
+                    route = Route(epoch=self.machine.route.epoch + 1, exchange=None, since_s=self.now_s)
+                    self.run(self.machine.fenced(route, self.now_s))
+                case CommitRoute(epoch=epoch, exchange=exchange):
+                    self.done.append(f"commit {exchange}")
+                    route = Route(epoch=epoch, exchange=exchange, since_s=self.now_s)
+                    self.run(self.machine.committed(route, self.now_s))
+                case AskPreflight(exchange=exchange):
+                    self.done.append(f"preflight {exchange}")
+                    problems = (self.problems[exchange],) if exchange in self.problems else ()
+                    reply = PreflightReply(correlation_id="", exchange=exchange, problems=problems)
+                    self.run(self.machine.preflight_done(reply, self.now_s))
+                case AskSettle(exchange=exchange):
+                    self.done.append(f"settle {exchange}")
+                    if self.settles:
+                        told = SettleReply(correlation_id="", exchange=exchange, cancelled=("o",), left=())
+                        self.run(self.machine.settled(told, self.now_s))
+                case SaveSwitch(switch=switch):
+                    self.history[switch.epoch] = effect
+                case Answer(message=message):
+                    self.answers.append(message)
+                case Announce() | AskBook():
+                    pass
+
+    def pass_s(self, seconds: float) -> None:
+        """Time goes by."""
+        self.now_s += seconds
+        self.run(self.machine.tick(self.now_s))
+
+
+def test_nothing_is_cancelled_for_a_switch_that_is_given_up() -> None:
+    world = World("bybit", "kraken")
+    world.problems["kraken"] = "kraken has no BTC/USDT:USDT."
+    world.done.clear()
+    world.manual("kraken")
+    assert world.done == ["fence", "preflight kraken", "commit bybit"]
+    (refused,) = world.answers
+    assert isinstance(refused, Failed)
+    assert "kraken has no BTC/USDT:USDT." in refused.words
+    assert world.machine.route.exchange == "bybit"
+
+
+def test_a_dead_candidate_costs_no_order_either() -> None:
+    world = World("bybit", "okx")
+    world.health("okx", HealthState.DOWN)
+    world.done.clear()
+    world.manual("okx")
+    assert world.done == ["fence", "commit bybit"]
+
+
+def test_orders_are_settled_once_a_candidate_has_passed_and_before_trading_moves() -> None:
+    world = World("bybit", "okx")
+    world.done.clear()
+    world.manual("okx")
+    assert world.done == ["fence", "preflight okx", "settle bybit", "commit okx"]
+    (told,) = world.answers
+    assert isinstance(told, SwitchReply)
+    assert told.switch.orders_cancelled == ("o",)
+
+
+def test_an_exchange_that_does_not_settle_in_time_is_asked_again_after_the_commit() -> None:
+    world = World("bybit", "okx")
+    world.settles = False
+    world.done.clear()
+    world.manual("okx")
+    world.pass_s(5.0)
+    assert world.done == ["fence", "preflight okx", "settle bybit", "commit okx", "settle bybit"]
+
+
+def test_a_candidate_that_goes_down_while_the_old_exchange_settles_is_not_chosen() -> None:
+    world = World("bybit", "okx", "binance")
+    world.settles = False
+    world.manual("okx")
+    world.done.clear()
+    world.health("okx", HealthState.DOWN)
+    world.pass_s(5.0)
+    assert world.done == ["commit bybit"], "asked for by name: no other takes its place"
+
+
+def test_a_manual_switch_that_was_given_up_does_not_hold_up_the_automatic_one() -> None:
+    world = World("bybit", "okx", "binance")
+    world.health("okx", HealthState.DOWN)
+    world.manual("okx")
+    world.done.clear()
+    world.pass_s(1.0)
+    world.health("bybit", HealthState.DOWN)
+    assert world.done == ["fence", "preflight binance", "commit binance", "settle bybit"]
+    results = [entry.switch.result for entry in world.history.values() if entry.switch.reason == MANUAL]
+    assert results == [SwitchResult.FAILED]
