@@ -1,0 +1,213 @@
+"""`status`, `history`, `orders`, `positions`: what a running daemon knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.attach import ConfigOption, JsonOption, StateDirOption, attached
+from app.cli.exits import EX_USAGE, Ended
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from app.core.shapes import HistoryEntry, Order, Status
+
+LEAST_INTERVAL_S = 0.1
+
+
+def status(
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until Ctrl-C.")] = False,
+    interval_s: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", help="Between two looks with --watch.")
+    ] = 1.0,
+    json: JsonOption = False,
+) -> int:
+    """Show where trading is, how the exchanges are, and what is unresolved."""
+    from app.cli.output import console, print_json
+    from app.cli.watch import keep_showing
+
+    if not LEAST_INTERVAL_S <= interval_s <= 3600:
+        raise Ended(EX_USAGE, f"--interval is {interval_s:g}, and must be from {LEAST_INTERVAL_S:g} to 3600 seconds")
+    with attached(config, state_dir) as router:
+        if watch:
+            return keep_showing(router, interval_s, as_json=json)
+        found = router.get_status()
+        if json:
+            print_json(found)
+        else:
+            console().print(status_view(found))
+    return 0
+
+
+def history(config: ConfigOption = None, state_dir: StateDirOption = None, json: JsonOption = False) -> int:
+    """Show every move of trading from one exchange to another, oldest first."""
+    from app.cli.output import console, print_json, styled, table, when
+
+    with attached(config, state_dir) as router:
+        entries = router.get_failover_history()
+    if json:
+        print_json(entries)
+        return 0
+    if not entries:
+        console().print("Trading has not moved yet.")
+        return 0
+    columns = ("when", "epoch", "from", "to", "result", "took", "left behind", "reason")
+    rows = [
+        (
+            when(entry["timestamp"]),
+            entry["epoch"],
+            entry["from_exchange"],
+            entry["to_exchange"] or "-",
+            styled(entry["result"]),
+            f"{entry['duration_s'] * 1000:.0f} ms",
+            _left_behind(entry),
+            _reason(entry),
+        )
+        for entry in entries
+    ]
+    console().print(table(columns, rows, right=("epoch", "took")))
+    return 0
+
+
+def _left_behind(entry: HistoryEntry) -> str:
+    if not entry["finished"]:
+        return "being settled"
+    orders = f"{len(entry['orders_left'])} orders"
+    if not entry["positions_read"]:
+        return f"{orders}, positions unread"
+    return f"{orders}, {len(entry['positions_left'])} positions"
+
+
+def _reason(entry: HistoryEntry) -> str:
+    rejected = "; ".join(f"{name} passed over: {why}" for name, why in entry["candidates_rejected"].items())
+    return f"{entry['reason']} ({rejected})" if rejected else entry["reason"]
+
+
+def orders(config: ConfigOption = None, state_dir: StateDirOption = None, json: JsonOption = False) -> int:
+    """Show the orders of every strategy that are, or may be, live on any exchange."""
+    from app.cli.output import console, print_json, styled, table, when
+
+    with attached(config, state_dir) as router:
+        found = router.get_open_orders(all_strategies=True)
+    if json:
+        print_json(found)
+        return 0
+    if not found:
+        console().print("No order is live.")
+        return 0
+    columns = ("order", "strategy", "exchange", "symbol", "side", "type", "qty", "price", "filled", "status", "created")
+    rows = [
+        (
+            *(order["orderId"], order["strategy"], order["exchange"], order["symbol"], order["side"]),
+            *(order["orderType"], order["qty"], _price(order), order["cumExecQty"]),
+            *(styled(order["orderStatus"]), when(order["createdTime"])),
+        )
+        for order in found
+    ]
+    console().print(table(columns, rows, right=("qty", "price", "filled")))
+    return 0
+
+
+def _price(order: Order) -> str:
+    return order["price"] or "market"
+
+
+def positions(config: ConfigOption = None, state_dir: StateDirOption = None, json: JsonOption = False) -> int:
+    """Show the positions on the exchange in use, and the router's book of all exchanges."""
+    from app.cli.output import console, print_json, table
+
+    with attached(config, state_dir) as router:
+        found = router.get_positions()
+        state = router.get_status()
+    book = state["book"]
+    if json:
+        print_json({"exchange": state["current_exchange"], "positions": found, "book": book})
+        return 0
+    out = console()
+    if found:
+        columns = ("exchange", "symbol", "side", "size", "entry", "mark", "leverage", "unrealised")
+        rows = [
+            (
+                *(p["exchange"], p["symbol"], p["side"], p["size"], p["avgPrice"], p["markPrice"]),
+                *(p["leverage"], p["unrealisedPnl"]),
+            )
+            for p in found
+        ]
+        out.print(table(columns, rows, right=columns[3:]))
+    else:
+        out.print(f"No position on {state['current_exchange'] or 'any exchange: trading is between two'}.")
+    if book:
+        out.print()
+        out.print(book_view(book))
+    return 0
+
+
+# ---- views ----------------------------------------------------------------------------------------------------------
+
+
+def book_view(book: Any) -> RenderableType:
+    """The book: per exchange and symbol what is there, what is ours, and how far it may still move."""
+    from app.cli.output import table
+
+    columns = ("book", "symbol", "actual", "ours", "at least", "at most")
+    rows = [
+        (e["exchange"], e["symbol"], e["actual"] or "-", e["attributed"], e["possible_min"], e["possible_max"])
+        for e in book
+    ]
+    return table(columns, rows, right=columns[2:])
+
+
+def status_view(found: Status) -> RenderableType:
+    """The whole status, for people."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from app.cli.output import milliseconds, plain, styled, table, when
+
+    where = found["current_exchange"]
+    head = Text.assemble(
+        styled(found["status"]),
+        f": trading on {where}" if where else ": trading on no exchange",
+        f" (epoch {found['epoch']}, automatic failover {'on' if found['auto_failover'] else 'off'})",
+    )
+    parts: list[RenderableType] = [head]
+    if found["words"]:
+        parts.append(Text(plain(found["words"]), style="yellow"))
+    rows = [
+        (
+            f"{name}{' *' if name == where else ''}",
+            styled(health["state"]),
+            milliseconds(health["latency_ms"]),
+            milliseconds(health["clock_offset_ms"]),
+            when(health["last_ok"]) or "never",
+            health["reason"],
+        )
+        for name, health in _in_order(found).items()
+    ]
+    columns = ("exchange", "health", "latency", "clock", "last answer", "why")
+    parts += [Text(""), table(columns, rows, right=("latency", "clock"))]
+    parts += [Text(""), Text(f"orders: {_counts(found['orders'])}")]
+    oldest_s = found["unknown_oldest_s"]
+    if oldest_s is not None:
+        parts.append(Text(f"unresolved: the oldest for {oldest_s:.1f} s", style="yellow"))
+    if found["book"]:
+        parts += [Text(""), book_view(found["book"])]
+    actors = [(actor["name"], actor["pid"] or "-", actor["restarts"]) for actor in found["actors"]]
+    parts += [Text(""), table(("actor", "pid", "restarts"), actors, right=("pid", "restarts"))]
+    return Group(*parts)
+
+
+def _in_order(found: Status) -> Mapping[str, Any]:
+    """Health by exchange: the primary first, then in the order trading would move."""
+    names = [found["primary_exchange"], *found["failover_exchanges"]]
+    health = found["exchange_health"]
+    return {name: health[name] for name in names if name in health}
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none yet"
