@@ -9,8 +9,22 @@ from __future__ import annotations
 from attrs import frozen
 
 
+class Message:
+    """What is sent between actors.
+
+    Its text is its kind alone: Thespian makes a text of each message it sends, three times, for a log that is off, and
+    what an order says belongs into no such log anyway. `repr` still tells all.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """The kind."""
+        return type(self).__name__
+
+
 @frozen(kw_only=True)
-class Request:
+class Request(Message):
     """Something asked of an actor, answered at most once by a `Reply` with the same correlation id.
 
     Attributes:
@@ -23,7 +37,7 @@ class Request:
 
 
 @frozen(kw_only=True)
-class Reply:
+class Reply(Message):
     """An answer to a `Request`.
 
     Attributes:

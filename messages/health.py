@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from messages.base import Reply, Request
+from messages.base import Message, Reply, Request
 
 
 class HealthState(StrEnum):
@@ -103,14 +103,14 @@ class ProbeReply(Reply):
 
 
 @frozen(kw_only=True)
-class EvidenceSeen:
+class EvidenceSeen(Message):
     """Connector to health monitor: how real calls went, oldest first."""
 
     evidence: tuple[Evidence, ...]
 
 
 @frozen(kw_only=True)
-class HealthChanged:
+class HealthChanged(Message):
     """Health monitor to coordinator, at every change and at every probe."""
 
     view: HealthView

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from messages.base import Reply, Request
+from messages.base import Message, Reply, Request
 from messages.market import Symbol
 
 
@@ -269,7 +269,7 @@ class LivesElsewhere(Reply):
 
 
 @frozen(kw_only=True)
-class OrderChanged:
+class OrderChanged(Message):
     """Told to the sessions of the order's strategy whenever the state or the filled quantity of a leg changes.
 
     Attributes:
