@@ -137,7 +137,10 @@ class Strategy:
         self._actor.ask_cancel(order_id, timeout_s)
 
     def get(self, client_order_id: str, *, timeout_s: float | None = None) -> None:
-        """Asks what is known of an order; `on_order` tells `CHANGED`, or `REFUSED` where there is no such order."""
+        """Asks what is known of an order.
+
+        `on_order` tells `CHANGED`, `REFUSED` where there is no such order, or `UNKNOWN` where nobody answered in time.
+        """
         self._actor.ask_get(client_order_id, timeout_s)
 
     def call_at(self, at_s: float) -> None:
@@ -276,6 +279,14 @@ class StrategyActor(Shell):
                     self._tell_fill(order)
                     update = OrderUpdate(told=Told.CHANGED, client_order_id=key, order_id=order.order_id, order=order)
                     self.strategy.on_order(update)
+                case s.NeverCommitted(order_id=order_id, key=order_key, words=words):
+                    never = OrderUpdate(
+                        told=Told.NOT_EXECUTED,
+                        client_order_id=order_key.client_order_id,
+                        order_id=order_id,
+                        words=words,
+                    )
+                    self.strategy.on_order(never)
                 case s.Resolved(correlation_id=correlation_id, outcome=outcome):
                     asked = self._asked.pop(correlation_id, None)
                     if asked is not None:
@@ -296,8 +307,13 @@ class StrategyActor(Shell):
                 told = Told.NOT_EXECUTED
             case s.OutcomeUnknown(order_id=order_id, words=words):
                 told = Told.UNKNOWN
+            case Failed(code=code, words=words) if not cancelling and (
+                asked.kind == "place" or code == "unknown_order"
+            ):
+                told = Told.REFUSED
             case Failed(words=words) | s.Unanswered(words=words):
-                told = Told.CANCEL_FAILED if cancelling else Told.REFUSED
+                # That nobody answered a question says nothing of the order, least of all that it was refused.
+                told = Told.CANCEL_FAILED if cancelling else Told.UNKNOWN
             case _:
                 raise AssertionError(f"a session cannot resolve a strategy's request by {outcome!r}")
         if order is not None:

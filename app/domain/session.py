@@ -12,7 +12,9 @@ said to be unknown, never guessed:
     anything else                                unknown, with the id to ask by
 
 Each copy of a placement carries a correlation id of its own, so that an answer says which copy it answers: "not
-executed" about one proves nothing while another waits in a connector that may commit it yet.
+executed" about one proves nothing while another waits in a connector that may commit it yet. Several requests may ask
+for the same order: what is proven of it answers them all. And an order that was told to be unknown is asked for until
+it is known (`app.domain.doubts`), since the news of it can be lost.
 
 The same machine serves the facade from outside and strategy actors from inside. Requests about orders go straight to
 the connector of the committed route (two hops); the coordinator is asked only about routes.
@@ -20,11 +22,23 @@ the connector of the committed route (two hops); the coordinator is asked only a
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import define, evolve, field, frozen
 
 from app.domain import ids
+from app.domain.doubts import Doubts
+from app.domain.leg_life import UNPROVEN
+from app.domain.leg_task import place_reply
+from app.domain.session_effects import (
+    NeverCommitted,
+    OrderTold,
+    Outcome,
+    OutcomeUnknown,
+    Resolved,
+    RouteTold,
+    SessionEffect,
+    Tell,
+    Unanswered,
+)
 from messages.base import Failed, Reply, Request
 from messages.failover import (
     GetHistory,
@@ -42,14 +56,31 @@ from messages.orders import (
     CancelOrder,
     GetOrder,
     LivesElsewhere,
+    OrderAccepted,
     OrderChanged,
+    OrderKey,
     OrderNotExecuted,
     OrderPending,
     OrderView,
     PlaceOrder,
 )
 from messages.positions import GetBook
-from messages.supervision import Address, Directory, DirectoryEntry, Listen, Role, Unlisten
+from messages.supervision import Directory, DirectoryEntry, Listen, Role, Unlisten
+
+__all__ = [
+    "NeverCommitted",
+    "OrderTold",
+    "Outcome",
+    "OutcomeUnknown",
+    "Resolved",
+    "RouteTold",
+    "Session",
+    "SessionEffect",
+    "SessionSettings",
+    "Tell",
+    "TooManyPending",
+    "Unanswered",
+]
 
 RESEND_S = 3.0
 """Silence after which a request is sent again: the notice of a death may itself have been lost."""
@@ -87,56 +118,6 @@ class SessionSettings:
     max_retry_attempts: int = 3
     retry_delay_s: float = 5.0
 
-
-@frozen(kw_only=True)
-class Tell:
-    """Send a message to an actor; None is the root supervisor."""
-
-    to: Address | None
-    message: Any
-
-
-@frozen(kw_only=True)
-class Resolved:
-    """A request is answered, once."""
-
-    correlation_id: str
-    outcome: Outcome
-
-
-@frozen(kw_only=True)
-class Unanswered:
-    """Nobody answered by the deadline, and nothing was changed by asking."""
-
-    words: str
-
-
-@frozen(kw_only=True)
-class OutcomeUnknown:
-    """Nobody can know yet what became of the order; ask later under `order_id`."""
-
-    order_id: str
-    words: str
-
-
-@frozen(kw_only=True)
-class RouteTold:
-    """The route, or the router's state, changed."""
-
-    route: Route
-    state: RouterState
-
-
-@frozen(kw_only=True)
-class OrderTold:
-    """An order of this session's strategy changed."""
-
-    order: OrderView
-    sequence: int
-
-
-Outcome = Reply | Unanswered | OutcomeUnknown
-SessionEffect = Tell | Resolved | RouteTold | OrderTold
 
 _AT_COORDINATOR = (GetStatus, GetHistory, ManualFailover)
 
@@ -190,6 +171,7 @@ class Session:
     _seen: dict[str, int] = field(init=False, factory=dict)
     _subscribed: dict[tuple[Role, str], int] = field(init=False, factory=dict)
     _renew_s: float = field(init=False, default=0.0)
+    _doubts: Doubts = field(init=False, factory=Doubts)
 
     def start(self, now_s: float) -> list[SessionEffect]:
         """Asks for the directory, which everything else follows from."""
@@ -288,13 +270,28 @@ class Session:
     def order_told(self, told: OrderChanged) -> list[SessionEffect]:
         """A connector says that an order changed."""
         order_id = told.order.order_id
+        self._doubts.told(told.order)
+        out = self._settle(told.order)
         if self._seen.get(order_id, 0) >= told.sequence:
-            return []
+            return out
         self._seen.pop(order_id, None)
         self._seen[order_id] = told.sequence
         if len(self._seen) > MAX_SEEN:
             del self._seen[next(iter(self._seen))]
-        return [OrderTold(order=told.order, sequence=told.sequence)]
+        return [*out, OrderTold(order=told.order, sequence=told.sequence)]
+
+    def _settle(self, order: OrderView) -> list[SessionEffect]:
+        """An exchange has, or had, the order: that answers every request to place it."""
+        if order.leg is None or order.leg.state in UNPROVEN:
+            return []
+        out: list[SessionEffect] = []
+        for pending in list(self._pending.values()):
+            request = pending.request
+            if isinstance(request, PlaceOrder) and request.key == order.key and request.spec == order.spec:
+                reply = place_reply(order, request.correlation_id)
+                if isinstance(reply, OrderAccepted):
+                    out += self._resolve(pending, reply)
+        return out
 
     def reply(self, reply: Reply, now_s: float) -> list[SessionEffect]:
         """An answer came; answers to nothing we asked, or to what is answered already, are dropped."""
@@ -304,6 +301,10 @@ class Session:
         copy = pending.copies.pop(reply.correlation_id, None)
         number = copy.number if copy is not None else 0
         pending.last = reply
+        doubted = self._doubts.about(reply.correlation_id)
+        if doubted is not None:
+            self._drop(reply.correlation_id)
+            return self._doubt_answered(doubted, reply, now_s)
         match reply:
             case NotRouted(route=route):
                 pending.clear(number)
@@ -327,6 +328,8 @@ class Session:
                 if pending.failures < self.settings.max_retry_attempts:
                     pending.next_s = now_s + min(self.settings.retry_delay_s, RESEND_S)
                     return []
+            case OrderAccepted(order=order):
+                return [*self._resolve(pending, reply), *self._settle(order)]
         return self._resolve(pending, reply)
 
     def _not_executed(self, pending: _Pending, reply: OrderNotExecuted, now_s: float) -> list[SessionEffect]:
@@ -351,18 +354,21 @@ class Session:
         out: list[SessionEffect] = self._renew(now_s) if now_s >= self._renew_s else []
         for pending in list(self._pending.values()):
             if now_s >= pending.request.deadline_s:
-                out += self._resolve(pending, self._at_deadline(pending))
+                out += self._end_late(pending, now_s)
             elif pending.next_s is not None and now_s >= pending.next_s:
                 if pending.in_doubt or pending.sends == 0 or now_s < pending.request.deadline_s - LAST_SEND_S:
                     out += self._send(pending, now_s)
                 else:
                     pending.next_s = None
+        for question in self._doubts.due(self.settings.session_id, self.settings.strategy, now_s):
+            if len(self._pending) < MAX_PENDING:
+                out += self.ask(question, now_s)
         return out
 
     def next_s(self) -> float:
         """When `tick` has something to do next."""
         due = [min(p.request.deadline_s, p.next_s or p.request.deadline_s) for p in self._pending.values()]
-        return min([self._renew_s, *due])
+        return min([self._renew_s, self._doubts.next_s(), *due])
 
     def in_doubt(self, correlation_id: str) -> OutcomeUnknown | None:
         """What to tell whoever waits when the session ends early: unknown where it was sent and not answered."""
@@ -446,6 +452,27 @@ class Session:
     def _resolve(self, pending: _Pending, outcome: Outcome) -> list[SessionEffect]:
         self._drop(pending.request.correlation_id)
         return [Resolved(correlation_id=pending.request.correlation_id, outcome=outcome)]
+
+    def _end_late(self, pending: _Pending, now_s: float) -> list[SessionEffect]:
+        request, outcome = pending.request, self._at_deadline(pending)
+        doubted = self._doubts.about(request.correlation_id)
+        if doubted is not None:
+            self._drop(request.correlation_id)
+            return self._doubt_answered(doubted, outcome, now_s)
+        if isinstance(outcome, OutcomeUnknown) and isinstance(request, PlaceOrder):
+            self._doubts.add(outcome.order_id, request.key, now_s)
+        return self._resolve(pending, outcome)
+
+    def _doubt_answered(self, order_id: str, outcome: Outcome, now_s: float) -> list[SessionEffect]:
+        placing = [p.request.key for p in self._pending.values() if isinstance(p.request, PlaceOrder)]
+        settled = self._doubts.answered(order_id, outcome, placing, now_s)
+        match settled:
+            case OrderView():
+                return [OrderTold(order=settled, sequence=self._seen.get(order_id, 0))]
+            case OrderKey():
+                words = f"Order {order_id} was never committed, and is on no exchange."
+                return [NeverCommitted(order_id=order_id, key=settled, words=words)]
+        return []
 
 
 def _same(left: DirectoryEntry, right: DirectoryEntry) -> bool:

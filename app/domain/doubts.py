@@ -1,0 +1,99 @@
+"""Orders whose owner was told that nobody can know yet: asked for again and again, until somebody does.
+
+A connector tells the sessions of a strategy whatever it learns, but a message can be lost, and a connector that died
+before it told has nobody who tells in its place. So a session does not rely on being told what it owes an answer for.
+
+That the journal does not know an order is an answer too. A placement is begun before its deadline or not at all, and
+the order is asked for only after it; so it never was committed, and never will be, unless it is being placed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from attrs import define, field
+
+from app.domain.leg_life import UNPROVEN
+from messages.base import Failed
+from messages.orders import GetOrder, OrderKey, OrderReply, OrderView
+
+ASK_AFTER_S = (2.0, 4.0, 8.0)
+"""Between questions after one order; the last one repeats."""
+
+ANSWER_S = 5.0
+"""How long an answer may take."""
+
+MAX_DOUBTS = 10_000
+"""Orders asked for; one more is left to its owner."""
+
+MARK = "/doubt/"
+
+
+@define
+class _Doubt:
+    key: OrderKey
+    next_s: float
+    asked: int = 0
+
+
+@define
+class Doubts:
+    """The orders in doubt of one session."""
+
+    _doubts: dict[str, _Doubt] = field(init=False, factory=dict)
+
+    def add(self, order_id: str, key: OrderKey, now_s: float) -> None:
+        """Its owner was told that nobody can know yet."""
+        if len(self._doubts) < MAX_DOUBTS:
+            self._doubts[order_id] = _Doubt(key, now_s + ASK_AFTER_S[0])
+
+    def told(self, order: OrderView) -> None:
+        """News of an order reached its owner."""
+        if order.leg is not None and order.leg.state not in UNPROVEN:
+            self._doubts.pop(order.order_id, None)
+
+    def due(self, session_id: str, strategy: str, now_s: float) -> list[GetOrder]:
+        """The questions it is time for."""
+        questions = []
+        for order_id, doubt in self._doubts.items():
+            if now_s >= doubt.next_s:
+                doubt.next_s = now_s + ANSWER_S + ASK_AFTER_S[min(doubt.asked, len(ASK_AFTER_S) - 1)]
+                doubt.asked += 1
+                correlation_id = f"{session_id}{MARK}{order_id}"
+                deadline_s = now_s + ANSWER_S
+                questions.append(
+                    GetOrder(correlation_id=correlation_id, deadline_s=deadline_s, strategy=strategy, order_id=order_id)
+                )
+        return questions
+
+    def next_s(self) -> float:
+        """When a question is due next."""
+        return min((doubt.next_s for doubt in self._doubts.values()), default=float("inf"))
+
+    @staticmethod
+    def about(correlation_id: str) -> str | None:
+        """The order a question of ours was about; None where it is none of ours."""
+        _, mark, order_id = correlation_id.rpartition(MARK)
+        return order_id if mark else None
+
+    def answered(
+        self, order_id: str, outcome: Any, placing: Collection[OrderKey], now_s: float
+    ) -> OrderView | OrderKey | None:
+        """What an answer settles: the order to tell of, the key of one that was never committed, or nothing yet.
+
+        Args:
+            placing: Keys of orders that are being placed again: these may still be committed.
+        """
+        doubt = self._doubts.get(order_id)
+        if doubt is None:
+            return None
+        match outcome:
+            case OrderReply(order=order) if order.leg is not None and order.leg.state not in UNPROVEN:
+                del self._doubts[order_id]
+                return order
+            case Failed(code="unknown_order") if doubt.key not in placing:
+                del self._doubts[order_id]
+                return doubt.key
+        doubt.next_s = now_s + ASK_AFTER_S[min(doubt.asked, len(ASK_AFTER_S) - 1)]
+        return None
