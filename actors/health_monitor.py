@@ -119,11 +119,23 @@ class HealthMonitorActor(Shell):
             )
             if after.state is HealthState.SUSPECT:
                 # Soon known, then, whether all fail together, which would be our own network.
-                for other, detector in self._detectors.items():
-                    if other != evidence.exchange:
-                        self._detectors[other] = health.hurried(detector)
+                self._hurry(evidence.exchange)
+        elif evidence.ok and before.state is HealthState.DOWN and _silent(before):
+            # When one is heard of again, the others may be as well: if our own network is back, all come back together.
+            self._hurry(evidence.exchange)
+
+    def _hurry(self, but: str) -> None:
+        for other, detector in self._detectors.items():
+            if other != but:
+                self._detectors[other] = health.hurried(detector)
 
     def _tell(self, exchange: str) -> None:
         coordinator = self.directory.find(Role.FAILOVER_COORDINATOR) if self.directory is not None else None
         if coordinator is not None:
             self.send(coordinator.address, HealthChanged(view=health.view(self._detectors[exchange])))
+
+
+def _silent(detector: health.Detector) -> bool:
+    """Whether an exchange that is DOWN has answered nothing since it became so."""
+    last_ok_s = detector.now.last_ok_s
+    return last_ok_s is None or last_ok_s <= detector.now.since_s

@@ -54,6 +54,8 @@ def build_environment(config: Config, clock: Callable[[], float]) -> Environment
             auto_failover=router.auto_failover,
             settle_timeout_s=config.failover.settle_timeout_s,
             preflight_timeout_s=config.failover.preflight_timeout_s,
+            # What the exchange in use needs to be found well again, once it is asked.
+            own_network_hold_s=(config.health.rise + 1) * config.health.retry_delay + 2 * config.health.probe_timeout_s,
         ),
         restarts=config.supervision.restart_policy,
         sync_interval_s=config.positions.sync_interval_s,

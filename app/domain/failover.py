@@ -14,7 +14,8 @@ Only fence and commit decide anything, and both are single transactions of the j
 new epoch is given back to the exchange it was taken from: the fence has done no harm, and orders flow again if it
 recovers. Settling comes after the pre-flight, since it cancels: orders must not be lost for a switch that is given up.
 
-If every exchange fails at once it is our own network: nothing is switched (Envoy's panic rule).
+If every exchange fails at once it is our own network: nothing is switched (Envoy's panic rule). When it is back, the
+exchange in use has its time to answer too before another one that answered first takes its place.
 One saga runs at a time; a verb that arrives during one is refused.
 """
 
@@ -119,6 +120,7 @@ class FailoverSettings:
     Attributes:
         exchanges: The primary first, then the failover exchanges in their order.
         retry_failed_s: After a switch for which no candidate passed, before the next is begun by itself.
+        own_network_hold_s: After our own network was down, before a switch is begun by itself.
     """
 
     exchanges: tuple[str, ...]
@@ -126,6 +128,7 @@ class FailoverSettings:
     settle_timeout_s: float = 5.0
     preflight_timeout_s: float = 5.0
     retry_failed_s: float = 10.0
+    own_network_hold_s: float = 15.0
 
 
 OwnNetwork = Callable[[tuple[HealthView, ...], float], bool]
@@ -149,6 +152,7 @@ class Coordinator:
     _asker: tuple[Asker, str] | None = field(init=False, default=None)
     _due_s: float | None = field(init=False, default=None)
     _hold_until_s: float = field(init=False, default=0.0)
+    _held: bool = field(init=False, default=False)
     _settled_before: bool = field(init=False, default=False)
 
     @property
@@ -196,6 +200,7 @@ class Coordinator:
     def _consider(self, now_s: float) -> list[CoordinatorEffect]:
         active = self.route.exchange
         before = self.state
+        self._held = False
         if self.step is not Step.IDLE or active is None:
             return []
         view = self.health.get(active)
@@ -203,13 +208,18 @@ class Coordinator:
             self.words = ""
         elif self.own_network(tuple(self.health.values()), now_s):
             self.words = "Every exchange is unreachable: this looks like our own network, so trading is not moved."
+            self._hold_until_s = max(self._hold_until_s, now_s + self.settings.own_network_hold_s)
         elif not self.settings.auto_failover:
             self.words = f"{active} is down and auto_failover is off: move trading with a manual failover."
         else:
             candidates = [name for name in self._order_of_candidates(active, None) if self._usable(name)]
             if candidates and now_s >= self._hold_until_s:
                 return self._begin(candidates, f"{active} is down: {view.reason}", now_s)
+            self._held = bool(candidates)
             self.words = f"{active} is down and no other exchange is ready: trading waits for one."
+            if candidates:
+                wait_s = self._hold_until_s - now_s
+                self.words = f"{active} is down; if it does not come back within {wait_s:.3g} s, trading moves on."
         return [] if self.state is before else [Announce(route=self.route, state=self.state)]
 
     def _usable(self, exchange: str) -> bool:
@@ -416,7 +426,9 @@ class Coordinator:
 
     def tick(self, now_s: float) -> list[CoordinatorEffect]:
         """A step that was not answered in time ends without its answer."""
-        if self._due_s is None or now_s < self._due_s:
+        if self._due_s is None:
+            return self._consider(now_s)
+        if now_s < self._due_s:
             return []
         self._due_s = None
         if self.step is Step.SETTLE:
@@ -432,4 +444,6 @@ class Coordinator:
 
     def next_s(self) -> float | None:
         """When `tick` has something to do next; None when nothing is awaited."""
+        if self._due_s is None and self._held:
+            return self._hold_until_s
         return self._due_s

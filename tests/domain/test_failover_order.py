@@ -25,7 +25,9 @@ class World:
     """A coordinator, and answers for what it asks."""
 
     def __init__(self, *exchanges: str) -> None:
-        self.machine = Coordinator(FailoverSettings(exchanges=exchanges), lambda _views, _now_s: False)
+        self.network_down = False
+        settings = FailoverSettings(exchanges=exchanges, own_network_hold_s=15.0)
+        self.machine = Coordinator(settings, lambda _views, _now_s: self.network_down)
         self.problems: dict[str, str] = {}
         self.settles = True
         self.now_s = 0.0
@@ -149,3 +151,35 @@ def test_a_manual_switch_that_was_given_up_does_not_hold_up_the_automatic_one() 
     assert world.done == ["fence", "preflight binance", "commit binance", "settle bybit"]
     results = [entry.switch.result for entry in world.history.values() if entry.switch.reason == MANUAL]
     assert results == [SwitchResult.FAILED]
+
+
+def test_when_our_own_network_is_back_the_exchange_in_use_may_answer_second() -> None:
+    world = World("bybit", "okx")
+    world.done.clear()
+    world.network_down = True
+    world.health("okx", HealthState.DOWN)
+    world.health("bybit", HealthState.DOWN)
+    assert "our own network" in world.machine.words
+    world.network_down = False
+    world.health("okx", HealthState.WELL)
+    assert world.done == [], "okx was heard first, which says nothing against bybit"
+    assert world.machine.next_s() == 15.0
+    world.now_s = 2.0
+    world.health("bybit", HealthState.WELL)
+    world.pass_s(20.0)
+    assert world.done == []
+    assert world.machine.next_s() is None
+    assert world.machine.words == ""
+
+
+def test_when_our_own_network_is_back_and_the_exchange_in_use_is_not_trading_moves_on() -> None:
+    world = World("bybit", "okx")
+    world.done.clear()
+    world.network_down = True
+    world.health("bybit", HealthState.DOWN)
+    world.network_down = False
+    world.health("okx", HealthState.WELL)
+    due_s = world.machine.next_s()
+    assert due_s is not None
+    world.pass_s(due_s - world.now_s)
+    assert world.done == ["fence", "preflight okx", "commit okx", "settle bybit"]

@@ -6,13 +6,13 @@ deadlines and for what proves absence, so a few plays run beside each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 
 from app.core.order_router import NoExchangeAvailable, OrderOutcomeUnknown
 from tests.e2e.world import (
@@ -47,7 +47,7 @@ class Play:
     call: str
     primary: str = "bybit"
     backup: str = "okx"
-    params: dict[str, Any] = {}  # noqa: RUF012
+    params: Mapping[str, Any] = field(factory=dict)
     whole: bool = False
     executes: bool = True
 
@@ -164,7 +164,9 @@ def _honest(answered: Answered, held: list[tuple[str, dict[str, Any]]], now: Any
 
 
 @pytest.fixture(scope="module")
-def plays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+def plays(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[None]]]:
     """Every play that is asked for, begun a few at a time."""
     wanted = {
         item.callspec.params["what"].name: item.callspec.params["what"]

@@ -192,9 +192,7 @@ def actor_pid(router: OrderRouter, name: str) -> int:
 
 def restarted(router: OrderRouter, name: str, old_pid: int) -> bool:
     """Whether an actor runs in another process than before."""
-    return any(
-        actor["name"] == name and actor["pid"] not in (None, old_pid) for actor in router.get_status()["actors"]
-    )
+    return any(actor["name"] == name and actor["pid"] not in (None, old_pid) for actor in router.get_status()["actors"])
 
 
 class Heard:
@@ -242,7 +240,14 @@ class Answered:
 def place(router: OrderRouter, client_order_id: str, **asked: Any) -> Answered:
     """Places an order and notes what came of it. Whatever is not a router's error is not caught."""
     answered = Answered(client_order_id)
-    answered.asked = {"symbol": "BTCUSDT", "side": "Buy", "order_type": "Limit", "qty": "0.001", "price": "20000", **asked}
+    answered.asked = {
+        "symbol": "BTCUSDT",
+        "side": "Buy",
+        "order_type": "Limit",
+        "qty": "0.001",
+        "price": "20000",
+        **asked,
+    }
     began_s = time.monotonic()
     try:
         answered.order = router.place_order(client_order_id=client_order_id, **answered.asked)

@@ -1,0 +1,170 @@
+"""Trading moves, or stays and says why: automatic and manual failover over real processes."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from app.core.order_router import InvalidRequest, OrderRouterError, OrderRouterStatus
+from tests.e2e.conftest import Build
+from tests.e2e.world import BTC, BUDGET_S, Heard, all_well, place, until
+
+NOISE_S = 1.0
+"""Between processes, on a busy machine; the budget itself is the detector's."""
+
+
+def test_a_dead_primary_is_left_within_the_detection_budget(world: Build) -> None:
+    here = world("bybit", "okx", "binance")
+    with here.running() as router:
+        heard = Heard(router)
+        began_s = time.monotonic()
+        here["bybit"].control.fault("refused")
+        until(lambda: router.status is OrderRouterStatus.READY and router.current_connector_name == "okx")
+        took_s = time.monotonic() - began_s
+        assert took_s <= BUDGET_S + NOISE_S
+        placed = place(router, "after")
+        assert placed.order is not None
+        assert placed.order["exchange"] == "okx"
+
+        (switch,) = router.get_failover_history()
+        assert (switch["from_exchange"], switch["to_exchange"]) == ("bybit", "okx")
+        assert switch["reason"].startswith("bybit is down: ")
+        assert switch["result"] == "completed"
+        until(lambda: router.get_failover_history()[0]["finished"], means="the old exchange being told of")
+        route = [(e["exchange"], e["status"]) for e in heard.kinds("route_changed")]
+        assert (None, "switching") in route
+        assert route[-1] == ("okx", "ready")
+        heard.close()
+
+        here["bybit"].control.clear_faults()
+        until(lambda: all_well(router, here.names), means="bybit being well again")
+        assert router.get_status()["current_exchange"] == "okx", "failback is manual"
+        back = router.manual_failover("bybit")
+        assert back["reason"] == "Manual failover"
+        assert place(router, "back").order["exchange"] == "bybit"  # type: ignore[index]
+
+
+def test_a_manual_failover_cancels_what_rests_and_tells_it(world: Build) -> None:
+    here = world("bybit", "okx")
+    with here.running() as router:
+        resting = [place(router, f"resting-{n}").order for n in range(3)]
+        filled = place(router, "filled", order_type="Market", price=None, qty="0.002").order
+        assert filled is not None
+        until(lambda: router.get_order(filled["orderId"])["orderStatus"] == "Filled")
+        switch = router.manual_failover("okx")
+        assert switch["result"] == "completed"
+        assert sorted(switch["orders_cancelled"]) == sorted(order["orderId"] for order in resting if order is not None)
+        assert switch["orders_left"] == []
+        for order in resting:
+            assert order is not None
+            assert router.get_order(order["orderId"])["orderStatus"] == "Cancelled"
+        assert router.get_open_orders() == []
+        finished = until(lambda: next((s for s in router.get_failover_history() if s["finished"]), None))
+        assert finished["positions_read"]
+        assert finished["positions_left"] == [{"symbol": BTC, "size": "0.002"}]
+        assert router.get_positions() == [], "there is none on okx"
+        open_there = [o for o in here["bybit"].control.truth()["orders"] if o["status"] == "open"]
+        assert open_there == []
+
+
+def test_a_cancel_finds_its_order_on_an_exchange_that_came_back(world: Build) -> None:
+    here = world("bybit", "okx")
+    with here.running() as router:
+        order = place(router, "left behind").order
+        assert order is not None
+        here["bybit"].control.fault("refused")
+        until(lambda: router.get_status()["current_exchange"] == "okx")
+        assert [each["orderId"] for each in router.get_open_orders()] == [order["orderId"]]
+        switch = until(lambda: next((s for s in router.get_failover_history() if s["finished"]), None))
+        assert [left["orderId"] for left in switch["orders_left"]] == [order["orderId"]], "it may still fill there"
+        assert not switch["positions_read"]
+        here["bybit"].control.clear_faults()
+        cancelled = router.cancel_order("BTCUSDT", order["orderId"])
+        assert cancelled["orderStatus"] == "Cancelled"
+        assert cancelled["exchange"] == "bybit"
+
+
+def test_a_manual_failover_that_cannot_be_is_refused_and_trading_stays(world: Build) -> None:
+    here = world("bybit", "okx", "kraken")
+    with here.running() as router:
+        resting = place(router, "resting").order
+        assert resting is not None
+        for name, words in (("nowhere", "nowhere"), ("binance", "bybit, okx, kraken"), ("bybit", "already")):
+            with pytest.raises(InvalidRequest, match=words):
+                router.manual_failover(name)
+        assert router.get_failover_history() == []
+
+        with pytest.raises(OrderRouterError, match=r"exchanges\.kraken\.allow_settlement_change"):
+            router.manual_failover("kraken")  # BTC/USDT:USDT was traded, kraken settles in USD
+
+        here["okx"].control.fault("refused")
+        until(lambda: router.get_status()["exchange_health"]["okx"]["state"] == "down")
+        with pytest.raises(OrderRouterError, match="okx is down"):
+            router.manual_failover("okx")
+        assert [switch["result"] for switch in router.get_failover_history()] == ["failed", "failed"]
+        assert [switch["to_exchange"] for switch in router.get_failover_history()] == [None, None]
+        status = router.get_status()
+        assert status["current_exchange"] == "bybit"
+        assert router.get_order(resting["orderId"])["orderStatus"] == "New", "nothing was cancelled for it"
+        still = place(router, "still").order
+        assert still is not None
+        assert still["exchange"] == "bybit"
+
+
+def test_a_settlement_change_that_is_allowed_carries_trading_to_kraken(world: Build) -> None:
+    here = world("bybit", "kraken")
+    tables = here.tables()
+    tables["exchanges"]["kraken"].update(allow_settlement_change=True, rate_limit_per_s=20)
+    with here.running(config=tables) as router:
+        assert place(router, "before").order is not None
+        assert router.manual_failover("kraken")["to_exchange"] == "kraken"
+        order = place(router, "after").order
+        assert order is not None
+        assert order["exchange"] == "kraken"
+        assert order["symbol"] == "BTCUSDT"
+        (held,) = here["kraken"].control.truth()["orders"]
+        assert held["symbol"] == "BTC/USD:USD"
+
+
+def test_when_every_exchange_is_gone_it_is_our_own_network_and_nothing_moves(world: Build) -> None:
+    here = world("bybit", "okx", "binance")
+    with here.running() as router:
+        for name in here.names:
+            here[name].control.fault("refused")
+        status = until(lambda: status if (status := router.get_status())["status"] == "error" else None)
+        assert "our own network" in status["words"]
+        refused = place(router, "nowhere to go", timeout_s=1.5)
+        assert refused.order is None
+        assert type(refused.error).__name__ == "NoExchangeAvailable"
+        assert router.get_failover_history() == []
+        for name in here.names:
+            here[name].control.clear_faults()
+        until(lambda: all_well(router, here.names), means="recovering by itself")
+        order = place(router, "nowhere to go").order
+        assert order is not None, "the same id, once there is somewhere to go"
+        assert order["exchange"] == "bybit"
+        assert router.get_status()["words"] == ""
+        assert len(here.truth(here.presence().journal_id, router.strategy, "nowhere to go")) == 1
+
+
+def test_without_auto_failover_it_says_what_to_do(world: Build) -> None:
+    here = world("bybit", "okx")
+    with here.running(auto_failover=False) as router:
+        here["bybit"].control.fault("refused")
+        status = until(lambda: status if (status := router.get_status())["status"] == "error" else None)
+        assert status["current_exchange"] == "bybit"
+        assert "auto_failover is off" in status["words"]
+        assert router.status is OrderRouterStatus.ERROR
+        router.manual_failover("okx")
+        assert place(router, "moved by hand").order["exchange"] == "okx"  # type: ignore[index]
+        assert router.get_status()["status"] == "ready"
+
+
+def test_exits_attached_to_an_order_are_refused_on_binance_in_words(world: Build) -> None:
+    here = world("binance", "bybit")
+    with here.running() as router:
+        refused = place(router, "with exits", take_profit="30000", stop_loss="15000")
+        assert isinstance(refused.error, InvalidRequest)
+        assert "not supported yet on binance" in str(refused.error)
+        assert here.placements() == 0
