@@ -33,7 +33,7 @@ BUDGET_S, QUICK_BUDGET_S = 120.0, 12.0
 
 def main(arguments: Sequence[str]) -> int:
     """Runs, prints, writes. Returns 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="below 30 s, for a look; the default takes below 3 min")
     parser.add_argument("--exchange", choices=sorted(contest.CCXT_IDS), default="bybit")
     parser.add_argument("--rounds", type=int, help="how many turns everybody gets")

@@ -19,6 +19,9 @@ from thespian.actors import ActorSystemMessage
 from benchmarks import stages
 from benchmarks.stages import Mark
 
+VARIABLE = "BENCHMARK_MARKS"
+"""Environment variable that tells the traced daemon the folder for its marks."""
+
 _files: dict[int, int] = {}
 
 

@@ -17,8 +17,7 @@ from app.launcher.spawn import OwnDaemon
 from benchmarks import stages
 from benchmarks.contest import router_contender, router_tables
 from benchmarks.figures import percentile
-from benchmarks.marks import mark, mark_client, read_marks
-from benchmarks.traced_daemon import VARIABLE
+from benchmarks.marks import VARIABLE, mark, mark_client, read_marks
 
 SETTLE_S = 0.5
 """After the last order, until the messages it sent aside have arrived."""

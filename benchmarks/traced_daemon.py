@@ -10,9 +10,7 @@ import sys
 from pathlib import Path
 
 from app.launcher.__main__ import main
-from benchmarks.marks import mark_daemon
-
-VARIABLE = "BENCHMARK_MARKS"
+from benchmarks.marks import VARIABLE, mark_daemon
 
 if __name__ == "__main__":
     mark_daemon(Path(os.environ[VARIABLE]))
