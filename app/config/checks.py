@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from app.config.errors import ConfigError
 from app.config.files import is_descriptor
-from app.config.secrets import CREDENTIALS, NEEDS_PASSWORD, SecretRef, SecretSource
+from app.config.secrets import CREDENTIALS, NEEDS_PASSWORD, SecretRef, SecretSource, credentials_directory
 from app.config.shape import Config, Exchange
 from app.domain.health import detection_budget_s
 from app.domain.names import canonical_name
@@ -116,6 +116,8 @@ def _readable_secrets(config: Config) -> Iterator[str]:
             if ref is None or ref.source is SecretSource.ENV or ref.place in told or is_descriptor(Path(ref.place)):
                 continue
             told.add(ref.place)
+            if Path(ref.place).parent == credentials_directory():
+                continue  # whoever made that directory closed it; access lists let the modes in it look open
             try:
                 mode = os.stat(ref.place).st_mode
             except OSError:

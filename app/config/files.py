@@ -16,6 +16,12 @@ def is_descriptor(path: Path) -> bool:
     return path.parts[:2] == ("/", "proc") or path.parts[:3] == ("/", "dev", "fd")
 
 
+def descriptor_of(path: Path) -> int | None:
+    """The number of this process's descriptor that a path names, such as 7 for ``/dev/fd/7``; None for any other."""
+    of_ours = path.parts[:-1] in (("/", "dev", "fd"), ("/", "proc", "self", "fd"))
+    return int(path.name) if of_ours and path.name.isascii() and path.name.isdecimal() else None
+
+
 def read_bounded(path: str, limit_bytes: int = MAX_CONFIG_BYTES) -> bytes:
     """The content of a file.
 

@@ -2,6 +2,9 @@
 
 So a `Config` can be logged, shown by `check-config` and handed to any process. A key stands in the file itself
 (`api_key = …`), in an environment variable (`api_key_env`) or in a file of its own (`api_key_file`).
+
+Under systemd, `LoadCredential=okx-key:/etc/…` puts a file into `$CREDENTIALS_DIRECTORY`, closed to everything else. So
+a bare name, such as `api_key_file = "okx-key"`, is looked for there first, and beside the configuration second.
 """
 
 from __future__ import annotations
@@ -16,11 +19,13 @@ from attrs import frozen
 
 from app.config.errors import ConfigError
 from app.config.files import is_descriptor, parse_toml, read_bounded
+from app.process.secrets_env import env_secret, has_env_secret
 
 CREDENTIALS = ("api_key", "secret", "password")
 SPELLINGS = tuple(f"{key}{suffix}" for key in CREDENTIALS for suffix in ("", "_env", "_file"))
 NEEDS_PASSWORD = frozenset({"okx"})
 MAX_SECRET_BYTES = 64 * 1024
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 
 
 class SecretSource(StrEnum):
@@ -60,7 +65,7 @@ class SecretRef:
 
     def problem(self) -> str:
         """Why it cannot be there, in one sentence; empty when it seems it can. Does not look at the secret itself."""
-        if self.source is SecretSource.ENV and not os.environ.get(self.place, "").strip():
+        if self.source is SecretSource.ENV and not has_env_secret(self.place):
             return f"{self.dotted} names the environment variable {self.place}, which is not set or empty"
         if self.source is SecretSource.FILE:
             try:
@@ -83,7 +88,7 @@ class SecretRef:
         if problem:
             raise ConfigError(problem)
         if self.source is SecretSource.ENV:
-            value = os.environ[self.place]
+            value = env_secret(self.place) or ""
         elif self.source is SecretSource.FILE:
             try:
                 value = read_bounded(self.place, MAX_SECRET_BYTES).decode()
@@ -146,6 +151,21 @@ def take_secrets(table: Mapping[str, Any], name: str, where: str, folder: Path) 
             rest[key] = SecretRef(source=SecretSource.ENV, place=value, table=name, key=key)
         else:
             path = Path(value).expanduser()
-            place = str(path) if is_descriptor(path) else str(folder / path)
+            place = str(path) if is_descriptor(path) else str(_credential(path) or folder / path)
             rest[key] = SecretRef(source=SecretSource.FILE, place=place, table=name, key=key)
     return rest
+
+
+def credentials_directory() -> Path | None:
+    """Where systemd put this service's credentials; None where it gave none. See systemd.exec(5), LoadCredential."""
+    named = os.environ.get(CREDENTIALS_VARIABLE, "")
+    return Path(named) if named.startswith("/") else None
+
+
+def _credential(path: Path) -> Path | None:
+    """The credential of that name, where there is one. A path with folders, or an absolute one, names none."""
+    directory = credentials_directory()
+    if directory is None or path.is_absolute() or len(path.parts) != 1 or path.name in ("", ".."):
+        return None
+    found = directory / path
+    return found if found.is_file() else None
