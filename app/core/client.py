@@ -48,10 +48,12 @@ class Client:
         settings: s.SessionSettings,
         *,
         on_news: Callable[[s.RouteTold | s.OrderTold], None],
+        on_end: Callable[[], None],
     ) -> None:
         """
         Args:
             on_news: Called on this client's thread; must not block.
+            on_end: The same, once, when nothing more will come: after `close`, or when the daemon has ended.
 
         Raises:
             NotRunning: The daemon does not answer.
@@ -60,6 +62,7 @@ class Client:
         self.session = s.Session(settings)
         self._presence = presence
         self._on_news = on_news
+        self._on_end = on_end
         self._asked: deque[tuple[Request, Future[s.Outcome]]] = deque()
         self._forgotten: deque[str] = deque()
         self._futures: dict[str, Future[s.Outcome]] = {}
@@ -76,6 +79,11 @@ class Client:
 
     # ------------------------------------------------------------------------------------------------ any thread
 
+    @property
+    def ended(self) -> str:
+        """Why nothing can be asked any more, in one sentence; empty while it can."""
+        return self._ended
+
     def ask(self, request: Request) -> Future[s.Outcome]:
         """Asks the router. The future ends at the request's deadline at the latest.
 
@@ -83,6 +91,8 @@ class Client:
             NotRunning: Closed, or the daemon has ended.
         """
         future: Future[s.Outcome] = Future()
+        # Whoever waits may stop waiting; the future itself cannot be cancelled, since the order is not.
+        future.set_running_or_notify_cancel()
         with self._lock:
             if self._ended or self._mailbox is None:
                 raise NotRunning(self._ended or "The router is not connected.")
@@ -95,6 +105,7 @@ class Client:
         with self._lock:
             if not self._ended and self._mailbox is not None:
                 self._forgotten.append(correlation_id)
+                self._mailbox.wake()
 
     def close(self) -> None:
         """Ends the session; the daemon goes on. Safe to call again."""
@@ -204,3 +215,4 @@ class Client:
                 future.set_exception(NotRunning(why))
         self._futures.clear()
         self.routed.set()
+        self._on_end()

@@ -150,8 +150,9 @@ class OrderRouter:
 
     def _start(self, find: Callable[[], Presence]) -> None:
         with self._lock:
-            if self._client is not None:
+            if self._client is not None and not self._client.ended:
                 return
+            self._leave()  # of a daemon that has ended
             self._closed = False
             presence = find()
             try:
@@ -229,6 +230,7 @@ class OrderRouter:
                 retry_delay_s=presence.settings["retry_delay"],
             ),
             on_news=self._news,
+            on_end=self._no_more_news,
         )
         if not client.routed.wait(ROUTE_TIMEOUT_S):
             client.close()
@@ -242,12 +244,16 @@ class OrderRouter:
     def close(self) -> None:
         """Leaves the router; a daemon of our own ends with it. Open orders stay as `orders.on_shutdown` says."""
         with self._lock:
-            client, self._client, self._closed = self._client, None, True
-            if client is not None:
-                client.close()
-            self._stop_daemon()
+            self._closed = True
+            self._leave()
             for stream in list(self._streams):
                 stream.close()
+
+    def _leave(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+        self._stop_daemon()
 
     def _stop_daemon(self) -> None:
         daemon, self._daemon = self._daemon, None
@@ -357,10 +363,14 @@ class OrderRouter:
     # ------------------------------------------------------------------------------------------------ failover
 
     def get_status(self, *, timeout_s: float | None = None) -> shapes.Status:
-        """The state of the router; answered also when it is not initialized or was closed."""
-        if self._client is None:
-            return self._status_at_rest()
-        return self._wait(self._status(timeout_s=timeout_s))
+        """The state of the router; answered also when it is not initialized, was closed, or its daemon has ended."""
+        if not self._at_rest():
+            try:
+                return self._wait(self._status(timeout_s=timeout_s))
+            except NotRunning:
+                if not self._at_rest():
+                    raise
+        return self._status_at_rest()
 
     def manual_failover(self, exchange: str, *, timeout_s: float | None = None) -> shapes.HistoryEntry:
         """Moves trading to an exchange. Returns when the new route is committed.
@@ -390,7 +400,7 @@ class OrderRouter:
         """The state, as last told; `get_status()` asks anew."""
         if self._client is None:
             return OrderRouterStatus.STOPPED if self._closed else OrderRouterStatus.INITIALIZING
-        return self._client.session.state
+        return OrderRouterStatus.ERROR if self._client.ended else self._client.session.state
 
     @property
     def current_connector_name(self) -> str | None:
@@ -418,6 +428,14 @@ class OrderRouter:
         else:
             order = render.order(news.order, self._settings.spell)
             event = {"kind": "order_changed", "order": order, "sequence": news.sequence}
+        for stream in list(self._streams):
+            stream.put(event)
+
+    def _no_more_news(self) -> None:
+        if self._closed:
+            return
+        epoch = self._client.session.route.epoch if self._client is not None and self._client.session.route else 0
+        event = shapes.Event(kind="route_changed", exchange=None, epoch=epoch, status=OrderRouterStatus.ERROR.value)
         for stream in list(self._streams):
             stream.put(event)
 
@@ -530,11 +548,19 @@ class OrderRouter:
     def _history(self, *, timeout_s: float | None = None) -> Call[list[shapes.HistoryEntry]]:
         return Call(GetHistory(**self._frame(timeout_s)), self._reading().history)
 
+    def _at_rest(self) -> bool:
+        return self._client is None or bool(self._client.ended)
+
+    def _words_at_rest(self) -> str:
+        if self._client is not None:
+            return f"{self._client.ended} Call initialize() to start it again."
+        return "The router was closed." if self._closed else "The router is not initialized: call initialize()."
+
     def _status_at_rest(self) -> shapes.Status:
         routed = [self._settings.spell(name) for name in self._settings.config.routed]
         return shapes.Status(
             status=self.status.value,
-            words="The router was closed." if self._closed else "The router is not initialized: call initialize().",
+            words=self._words_at_rest(),
             current_exchange=None,
             primary_exchange=routed[0],
             failover_exchanges=routed[1:],
@@ -614,9 +640,13 @@ class AsyncCalls:
 
     async def get_status(self, *, timeout_s: float | None = None) -> shapes.Status:
         """See `OrderRouter.get_status`."""
-        if self._router._client is None:
-            return self._router._status_at_rest()
-        return await self._wait(self._router._status(timeout_s=timeout_s))
+        if not self._router._at_rest():
+            try:
+                return await self._wait(self._router._status(timeout_s=timeout_s))
+            except NotRunning:
+                if not self._router._at_rest():
+                    raise
+        return self._router._status_at_rest()
 
     async def manual_failover(self, exchange: str, *, timeout_s: float | None = None) -> shapes.HistoryEntry:
         """See `OrderRouter.manual_failover`."""

@@ -33,7 +33,7 @@ from app.process.logs import configure_logs, log_config
 from app.process.parent_pipe import wait_for_eof
 from app.transport.address import address_to_str
 from app.transport.base import admin_pid, free_port, start_system, stop_system
-from app.transport.mailbox import WAKE, Mailbox
+from app.transport.mailbox import WAKE, Mailbox, Undelivered
 from messages.base import Request
 from messages.failover import SettleReply, SettleRequest
 from messages.supervision import Address, Directory, GetTree, Listen, Role, StartTree, StopTree, TreeState
@@ -81,6 +81,7 @@ class Daemon:
         self._clock = AnchoredClock()
         self._stop: str | None = None
         self._mailbox: Mailbox | None = None
+        self._lost = False
         self._supervisor: Address = None
 
     def run(self) -> int:
@@ -184,6 +185,8 @@ class Daemon:
                 self._receive(mailbox, _Nothing, WATCH_S)
             if not _alive(admin):
                 return "The actor system's admin died, and with it every actor."
+            if self._lost:
+                return "The supervisor died, and with it every actor."
             if time.monotonic() - heard_s > SILENCE_S:
                 return f"The supervisor has not answered for {SILENCE_S:g} s."
         return ""
@@ -226,6 +229,9 @@ class Daemon:
             got = mailbox.receive(remaining_s)
             if isinstance(got, kind):
                 return got
+            if isinstance(got, Undelivered) and got.gone and got.address == self._supervisor:
+                self._lost = True
+                return None
             if got is WAKE and self._stop is not None:
                 return None
         return None

@@ -115,7 +115,7 @@ def test_a_manual_failover_that_cannot_be_is_refused_and_trading_stays(world: Bu
 def test_a_settlement_change_that_is_allowed_carries_trading_to_kraken(world: Build) -> None:
     here = world("bybit", "kraken")
     tables = here.tables()
-    tables["exchanges"]["kraken"].update(allow_settlement_change=True, rate_limit_per_s=20)
+    tables["exchanges"]["kraken"].update(allow_settlement_change=True)
     with here.running(config=tables) as router:
         assert place(router, "before").order is not None
         assert router.manual_failover("kraken")["to_exchange"] == "kraken"

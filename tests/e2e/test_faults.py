@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from attrs import field, frozen
 
 from app.core.order_router import NoExchangeAvailable, OrderOutcomeUnknown
+from app.core.shapes import Order
 from tests.e2e.world import (
     ORDER_TIMEOUT_S,
     Answered,
@@ -85,8 +87,7 @@ class Played:
 
 def play(what: Play, folder: Path) -> None:
     """The whole play; AssertionError where the router broke its word."""
-    # Kraken's own limit of 5 a second would go into the probes of these short intervals alone.
-    exchanges = {"kraken": {"allow_settlement_change": True, "rate_limit_per_s": 20}}
+    exchanges = {"kraken": {"allow_settlement_change": True}}
     with World([what.primary, what.backup], folder / "state") as world:
         tables = world.tables()
         for name, more in exchanges.items():
@@ -122,12 +123,7 @@ def play(what: Play, folder: Path) -> None:
                     continue
                 order = resolved(router, answered)
                 if isinstance(answered.error, OrderOutcomeUnknown):
-                    until(
-                        lambda order=order: any(
-                            each["orderStatus"] == order["orderStatus"] for each in heard.of(order["orderId"])
-                        ),
-                        means=f"an event of {answered}, which became {order}",
-                    )
+                    until(partial(_told, heard, order), means=f"an event of {answered}, which became {order}")
             # What was let in late has executed by now: everything unknown was resolved after its expiry.
             books = world.books()
             for answered in [before, *during]:
@@ -136,6 +132,10 @@ def play(what: Play, folder: Path) -> None:
             after = place(router, "after")
             assert after.order is not None, after
             heard.close()
+
+
+def _told(heard: Heard, order: Order) -> bool:
+    return any(each["orderStatus"] == order["orderStatus"] for each in heard.of(order["orderId"]))
 
 
 def _one(router: Any, n: int) -> Answered:

@@ -36,7 +36,7 @@ BTC = "BTC/USDT:USDT"
 PAUSE_S = 0.02
 
 
-def until(what: Callable[[], T], *, patience_s: float = PATIENCE_S, means: str = "it") -> T:
+def until(what: Callable[[], T | None], *, patience_s: float = PATIENCE_S, means: str = "it") -> T:
     """What `what` returns as soon as it is true; AssertionError when it does not become so in time."""
     end_s = time.monotonic() + patience_s
     while True:
@@ -97,7 +97,8 @@ class World:
         """Where an exchange is and who we are there."""
         sim = self.sims[name]
         facts = {"base_url": sim.base_url, "api_key": sim.api_key, "secret": sim.secret, "password": sim.password}
-        return {key: value for key, value in facts.items() if value}
+        # The exchanges' own limits would go into the probes of these short intervals alone.
+        return {"rate_limit_per_s": 60, **{key: value for key, value in facts.items() if value}}
 
     def router(self, **arguments: Any) -> OrderRouter:
         """A router on this world, not started."""
@@ -164,7 +165,7 @@ def all_well(router: OrderRouter, names: Sequence[str]) -> bool:
     """Whether the router believes every exchange well."""
     status = router.get_status()
     health = status["exchange_health"]
-    return status["status"] == "ready" and all(health.get(name, {}).get("healthy") for name in names)
+    return status["status"] == "ready" and all(name in health and health[name]["healthy"] for name in names)
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -269,7 +270,6 @@ def resolved(router: OrderRouter, answered: Answered, *, patience_s: float = PAT
         return order if order["orderStatus"] in SETTLED else None
 
     found = until(known, patience_s=patience_s, means=f"{answered.client_order_id} being resolved")
-    assert found is not None
     return found
 
 
