@@ -8,7 +8,7 @@ import typer
 from typer.main import get_command
 
 from app.cli import daemon, look, practice, settings, steer
-from app.cli.exits import EX_INTERRUPTED, EX_USAGE, Ended
+from app.cli.exits import EX_INTERRUPTED, EX_PIPE, EX_USAGE, Ended
 
 # Older typers use click, newer ones bring their own copy of it: either way this is its error about the command line.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -74,6 +74,9 @@ def run(name: str, arguments: list[str]) -> int:
         result = get_command(app).main(args=arguments, prog_name=name, standalone_mode=False)
     except typer.Abort:
         return EX_INTERRUPTED
+    except SystemExit as end:
+        # The libraries below leave so, with 1, when whoever read our output has enough. No verb of ours does.
+        return EX_PIPE if end.code == 1 else int(end.code or 0)
     except _UsageError as error:
         raise Ended(EX_USAGE, error.format_message()) from None  # type: ignore[attr-defined]
     return result if isinstance(result, int) else 0

@@ -76,7 +76,7 @@ def run_demo(*, seconds: float, as_json: bool, double: bool = False) -> int:
     if as_json:
         print(json.dumps(facts), flush=True)
     else:
-        print("\n".join(last_word(facts, _width())), flush=True)
+        print("\n".join(["", *last_word(facts, _width())]), flush=True)
     return 0 if facts["sound"] else 1
 
 

@@ -1,0 +1,109 @@
+"""The real command in real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from app.process.foreign import our_root
+
+ROOT = our_root()
+COMMAND = [sys.executable, "-P", str(ROOT / "app" / "cli" / "order-router")]
+DEADLINE_S = 90
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Ours, with no configuration to be found but what the test gives, and temporary files in the test's own folder."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("ORDER_ROUTER_CONFIG", "NO_COLOR")}
+    folders = {"HOME": home, "XDG_CONFIG_HOME": home / "config", "XDG_STATE_HOME": home / "state", "TMPDIR": home}
+    return {**kept, **{name: str(path) for name, path in folders.items()}, "PYTHONPATH": str(ROOT), **more}
+
+
+def order_router(
+    *arguments: str | Path, home: Path, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs `order-router ARGUMENTS` to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        env=environment(home, **(more or {})),
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence it ended with, which must be all it printed."""
+    assert done.stdout == "", done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("order-router: ")
+    assert lines[0].endswith((".", "?")), lines[0]
+    return lines[0]
+
+
+class Running:
+    """`order-router ARGUMENTS` while it runs; a context manager that kills it, should it still run."""
+
+    def __init__(self, *arguments: str | Path, home: Path) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            env=environment(home),
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=(home / "stderr.log").open("w"),
+            text=True,
+        )
+        self._log = home / "stderr.log"
+
+    def line(self) -> str:
+        """The next line of its stdout; empty at its end."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n")
+
+    def line_with(self, words: str) -> str:
+        """The next line that holds these words."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if words in line:
+                return line.rstrip("\n")
+        raise AssertionError(f"no line with {words!r}; stderr: {self.log()}")
+
+    def log(self) -> str:
+        """Its stderr so far."""
+        return self._log.read_text()
+
+    def tree(self) -> list[psutil.Process]:
+        """It and every process below it."""
+        top = psutil.Process(self.process.pid)
+        return [top, *top.children(recursive=True)]
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """Its exit code, after the signal if one is given."""
+        if number is not None:
+            self.process.send_signal(number)
+        return self.process.wait(DEADLINE_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(DEADLINE_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
