@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -282,7 +283,7 @@ def test_an_actor_that_is_killed_comes_back_and_no_order_is_lost_or_doubled(
             for _ in range(2):
                 pid = actor_pid(router, name)
                 os.kill(pid, signal.SIGKILL)
-                until(lambda pid=pid: restarted(router, name, pid), means=f"{name} coming back")
+                until(partial(restarted, router, name, pid), means=f"{name} coming back")
         finally:
             stop.set()
         answered = flowing.result()
