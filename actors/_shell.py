@@ -4,9 +4,9 @@ Thespian delivers a message whose handler raised once more, and keeps the actor.
 restart, so here a handler that raises ends its actor: the exception is logged, nothing more is handled, and the
 supervisor starts a fresh one, which takes its state from the journal.
 
-Thespian's wake-ups cannot be cancelled and come in any order, so a shell keeps only the earliest it still needs, and
-asks its machine what is due whenever one arrives. Its watch list is replaced after every message, so `receiveMessage`
-returns it from every path.
+Thespian's wake-ups cannot be cancelled and come in any order, so a shell keeps only the earliest it still needs, by its
+number, and asks its machine what is due when that one arrives. Its watch list is replaced after every message, so
+`receiveMessage` returns it from every path.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
         self._early: list[tuple[Any, Any]] = []
         self._dying = False
         self._wake_s: float | None = None
+        self._wakes = 0
         self._watched: list[int] = []
 
     @property
@@ -82,6 +83,8 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
             return
         match message:
             case WakeupMessage():
+                if message.payload != self._wakes:
+                    return  # one that was overtaken by an earlier one: answering it too would plan two from then on
                 self._wake_s = None
                 self.on_tick(self.now_s())
             case WatchMessage():
@@ -154,4 +157,5 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
         due_s = self.next_s(now_s)
         if due_s is not None and (self._wake_s is None or due_s < self._wake_s - SHORTEST_WAKE_S):
             self._wake_s = max(due_s, now_s + SHORTEST_WAKE_S)
-            self.wakeupAfter(timedelta(seconds=self._wake_s - now_s))
+            self._wakes += 1
+            self.wakeupAfter(timedelta(seconds=self._wake_s - now_s), payload=self._wakes)
