@@ -132,24 +132,24 @@ def _stopped_s(seen: Seen, actor: str) -> float:
 
 
 def _never_guessed(seen: Seen) -> Iterator[Violation]:
-    answers = {heard.request: heard.at_s for heard in seen.heard() if heard.request is not None}
     placed: dict[int, list[r.Asked]] = {}
-    for asked in seen.asked():
-        if asked.kind == "place":
-            placed.setdefault(asked.serial, []).append(asked)
-    for heard in seen.heard():
-        if heard.told not in (Told.NOT_EXECUTED, Told.REFUSED):
+    open_until_s: dict[int, dict[str, float]] = {}
+    told: list[tuple[r.Heard, bool]] = []
+    for fact in seen.facts:
+        if isinstance(fact, r.Asked) and fact.kind == "place":
+            placed.setdefault(fact.serial, []).append(fact)
+            open_until_s.setdefault(fact.serial, {})[fact.request] = fact.deadline_s
+        elif isinstance(fact, r.Heard):
+            others = open_until_s.get(fact.serial, {})
+            if fact.request is not None:
+                others.pop(fact.request, None)
+            if fact.told in (Told.NOT_EXECUTED, Told.REFUSED):
+                # Another request for the same order that may still be acted on makes no promise of this answer.
+                told.append((fact, any(until_s > fact.at_s for until_s in others.values())))
+    for heard, others_open in told:
+        if others_open:
             continue
-        # Other requests for the same order that may still be acted on make no promise of this answer.
-        until_s = seen.end_s
-        open_request = False
-        for asked in placed.get(heard.serial, ()):
-            if asked.at_s > heard.at_s:
-                until_s = min(until_s, asked.at_s)
-            elif asked.request != heard.request:
-                open_request = open_request or answers.get(asked.request, asked.deadline_s) > heard.at_s
-        if open_request:
-            continue
+        until_s = min((a.at_s for a in placed.get(heard.serial, ()) if a.at_s > heard.at_s), default=seen.end_s)
         for leg in seen.truth(heard.serial):
             if leg.accepted_s < until_s:
                 words = f"told {heard.told.value} ({heard.words}), and it executed on {leg.exchange}"

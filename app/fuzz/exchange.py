@@ -234,7 +234,10 @@ class SimExchange:
             answer(c.CancelConfirmed(final=self._report(order, order.history[-1])))
         else:
             target = order
-            self.later(1.5 * self.rng.random() ** 2, lambda: self._end(target))
+            after_s = 1.5 * self.rng.random() ** 2
+            if self.rng.random() < 0.2:  # the market does not wait for a cancel
+                self.later(0.9 * after_s, lambda: self.fill(target, self._part(target.quantity)))
+            self.later(after_s, lambda: self._end(target))
             answer(c.CancelConfirmed(final=None))
 
     def _end(self, order: SimOrder) -> None:

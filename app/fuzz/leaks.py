@@ -20,6 +20,9 @@ from messages.base import Failed
 from messages.failover import SwitchResult
 from messages.health import HealthState
 
+MAX_WAKE_UPS = 12
+"""Overtaken ones wait until they are due; what must not happen is that they become more and more."""
+
 COORDINATOR = "failover_coordinator"
 MAX_FLIGHTS = 8
 """Probes, a poll and a reading of positions may just be under way."""
@@ -82,6 +85,9 @@ def leaks(world: World) -> Iterator[Violation]:
                     yield left(f"{name}: {len(actor._askers)} still wait for the book")
             case _:
                 yield left(f"{name} is dead")
+    for address, n in world.scheduler.wake_ups().items():
+        if n > MAX_WAKE_UPS:
+            yield left(f"the actor at {address} has {n} wake-ups waiting")
     yield from _switches(world)
     for plan in world.plan.strategies:
         strategy = world.actor(plan.name)

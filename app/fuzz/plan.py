@@ -83,7 +83,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "calm": Profile(),
         "storm": Profile(outages=(1, 3), chance=0.03, journal_chance=0.003),
-        "crashes": Profile(outages=(0, 1), chance=0.01, deaths=(1, 3), stalls=(0, 2), lags=(0, 2)),
+        "crashes": Profile(outages=(0, 1), chance=0.02, deaths=(1, 3), stalls=(0, 2), lags=(0, 2)),
         "flapping": Profile(
             outages=(5, 10),
             outage_s=(0.5, 6.0),

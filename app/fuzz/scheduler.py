@@ -11,6 +11,7 @@ killed actor had not yet got out.
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from heapq import heappop, heappush
@@ -85,6 +86,10 @@ class Scheduler:
         """The actor object at an address; None when it is dead."""
         ref = self._base.actorRegistry.get(address.actorAddressString)
         return None if ref is None else ref.instance
+
+    def wake_ups(self) -> Counter[str]:
+        """Wake-ups that wait, by actor."""
+        return Counter(event[3].actorAddressString for event in self._events if isinstance(event[4], WakeupMessage))
 
     # ------------------------------------------------------------------------------------------------ death
 
