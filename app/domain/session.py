@@ -205,6 +205,8 @@ class Session:
         if len(self._pending) >= MAX_PENDING:
             raise TooManyPending(f"{MAX_PENDING} requests are unanswered: wait for some before asking more.")
         pending = self._pending[request.correlation_id] = _Pending(request)
+        if now_s >= request.deadline_s:  # its connector would turn it away, and nobody would hear that in time
+            return self._resolve(pending, self._at_deadline(pending))
         return self._send(pending, now_s)
 
     def forget(self, correlation_id: str) -> None:

@@ -109,3 +109,10 @@ def test_a_renewed_subscription_is_no_news() -> None:
     made = session()
     assert made.route_told(RouteChanged(route=ROUTE, state=RouterState.READY), 10.0) == []
     assert made.route_told(RouteChanged(route=ROUTE, state=RouterState.ERROR), 20.0) != []
+
+
+def test_what_is_asked_too_late_is_not_sent_at_all() -> None:
+    made = session()
+    effects = made.ask(request(deadline_s=1.0), 1.0)
+    assert copies(effects) == []
+    assert isinstance(outcome(effects), OrderNotExecuted)
