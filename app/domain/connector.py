@@ -16,19 +16,20 @@ dead.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-
 from attrs import define, field, frozen
 
 from app.domain import calls as c
 from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, already
-from app.domain.effects import Answer, Asker, Commit, Deliver, Effect, Observe, Record, Send, TurnAway
+from app.domain.effects import Answer, Asker, Commit, Deliver, Effect, Observe, Send, TurnAway
+from app.domain.errands import Errand, Flight, ForLeg, Place, Read
 from app.domain.evidence import evidence_of
-from app.domain.leg_life import LIVE, UNPROVEN, LegEvent, event_of_report
-from app.domain.leg_task import CANCEL_AGAIN_AFTER, LegTask, Waiting, place_reply
+from app.domain.leg_life import UNPROVEN, LegEvent
+from app.domain.leg_task import CANCEL_AGAIN_AFTER, InFlight, LegTask, Waiting, place_reply
+from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Limiter, Priority, RateLimit
+from app.domain.settling import Settlings
 from messages.base import Failed, Request
-from messages.failover import NotRouted, SettleReply, SettleRequest
+from messages.failover import NotRouted, SettleRequest
 from messages.orders import (
     CancelOrder,
     GetOrder,
@@ -47,9 +48,6 @@ from messages.orders import (
 
 NO_ROOM = "no_room"
 """Code of a call that our own rate limiter did not let go before its deadline: nothing was sent."""
-
-LOOK_UP_SHARE = 0.5
-"""Of the rate limit, for look-ups of orders in doubt: resolving a storm of them must leave room to trade."""
 
 LEAST_TO_GO_S = 0.25
 """Left of a placement's time when it is sent; with less, nobody would hear what became of it."""
@@ -72,40 +70,6 @@ class ConnectorSettings:
     poll_s: float = 2.0
 
 
-@frozen
-class _Place:
-    asker: Asker
-    request: PlaceOrder
-
-
-@frozen
-class _ForLeg:
-    order_id: str
-    kind: str
-
-
-@frozen
-class _Read:
-    asker: Asker
-    request: Request | None
-    call: c.Call
-
-
-@define
-class _Flight:
-    item: _Place | _ForLeg | _Read
-    call: c.Call
-    sent_s: float
-
-
-@define
-class _Settling:
-    asker: Asker
-    request: SettleRequest
-    waiting: set[str]
-    cancelled: list[str] = field(factory=list)
-
-
 @define
 class Connector:
     """The machine of one connector. Methods take an event and the time, and return effects to perform in order."""
@@ -114,19 +78,23 @@ class Connector:
     proof: c.Proof
     settings: ConnectorSettings
     limit: RateLimit
-    tasks: dict[str, LegTask] = field(init=False, factory=dict)
-    _limiter: Limiter[_Place | _ForLeg | _Read] = field(init=False)
-    _flights: dict[int, _Flight] = field(init=False, factory=dict)
+    _watch: LegWatch = field(init=False)
+    _limiter: Limiter[Errand] = field(init=False)
+    _flights: dict[int, Flight] = field(init=False, factory=dict)
     _last_call: int = field(init=False, default=0)
     _placing: int = field(init=False, default=0)
-    _unknown: set[str] = field(init=False, factory=set)
-    _live: set[str] = field(init=False, factory=set)
-    _due: list[tuple[float, str]] = field(init=False, factory=list)
     _poll_at_s: float | None = field(init=False, default=None)
-    _settling: list[_Settling] = field(init=False, factory=list)
+    _settlings: Settlings = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._limiter = Limiter(self.limit)
+        self._watch = LegWatch(self.proof, self.limit.per_s)
+        self._settlings = Settlings(self.exchange)
+
+    @property
+    def tasks(self) -> dict[str, LegTask]:
+        """The legs it follows, by the order's id."""
+        return self._watch.tasks
 
     # ------------------------------------------------------------------------------------------------ in
 
@@ -137,15 +105,15 @@ class Connector:
         """
         out: list[Effect] = []
         for order in orders:
-            task = self._take_up(LegTask(order=order))
+            task = self._watch.take_up(LegTask(order=order))
             if task.leg.state is LegState.INTENT:
-                out.append(Record(order_id=order.order_id, number=task.leg.number, event=LegEvent.SENT_AMBIGUOUS))
-            self._look_at(task, now_s)
+                out.append(task.record(LegEvent.SENT_AMBIGUOUS))
+            self._watch.look_at(task, now_s)
         return out + self.tick(now_s)
 
     def place(self, asker: Asker, request: PlaceOrder, now_s: float) -> list[Effect]:
         """Somebody wants an order placed."""
-        unresolved = len(self._unknown)
+        unresolved = len(self._watch.unknown)
         turned_away: tuple[str, str] | None = None
         if now_s >= request.deadline_s:
             turned_away = "deadline_passed", "The order's deadline had passed before it could be sent."
@@ -156,7 +124,7 @@ class Connector:
                 "too_many_unresolved",
                 f"{unresolved} orders on {self.exchange} have an unknown outcome, the limit: no more are placed.",
             )
-        elif not self._limiter.ask(_Place(asker, request), Priority.PLACE, _latest_s(request, now_s), now_s):
+        elif not self._limiter.ask(Place(asker, request), Priority.PLACE, _latest_s(request, now_s), now_s):
             turned_away = "rate_limited", f"The rate limit of {self.exchange} leaves no room before the deadline."
         if turned_away is not None:
             code, words = turned_away
@@ -167,12 +135,12 @@ class Connector:
     def committed(self, asker: Asker, request: PlaceOrder, known: OrderView | Decision, now_s: float) -> list[Effect]:
         """The journal's word on a placement: an `OrderView` is a fresh intent, to be sent now."""
         if isinstance(known, OrderView):
-            task = LegTask(order=known, placers=[_waiting(asker, request)])
+            task = LegTask(order=known, placers=[Waiting.of(asker, request)])
             earlier = self.tasks.get(known.order_id)
             if earlier is not None:
                 task.placers += earlier.placers
-            self._take_up(task)
-            return [self._send(_ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)]
+            self._watch.take_up(task)
+            return [self._send(ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)]
         self._placing -= 1
         return self._not_committed(asker, request, known, now_s)
 
@@ -203,10 +171,10 @@ class Connector:
         if leg.exchange != self.exchange:
             return [Answer(asker=asker, message=OrderPending(correlation_id=request.correlation_id, order=order))]
         if task is None:
-            task = self._take_up(LegTask(order=order))
-            self._look_at(task, now_s)
+            task = self._watch.take_up(LegTask(order=order))
+            self._watch.look_at(task, now_s)
         task.placers = [w for w in task.placers if w.correlation_id != request.correlation_id]
-        task.placers.append(_waiting(asker, request))
+        task.placers.append(Waiting.of(asker, request))
         return self._step(task, now_s)
 
     def commit_failed(self, asker: Asker, request: PlaceOrder, words: str) -> list[Effect]:
@@ -227,11 +195,11 @@ class Connector:
         if order is None or order.key.strategy != request.strategy or order.leg is None:
             return [_unknown_order(asker, request)]
         leg = order.leg
-        waiting = _waiting(asker, request)
+        waiting = Waiting.of(asker, request)
         if leg.state is LegState.ABSENT:
-            absent = self.tasks.get(order.order_id) or self._take_up(LegTask(order=order))
+            absent = self.tasks.get(order.order_id) or self._watch.take_up(LegTask(order=order))
             absent.cancellers.append(waiting)
-            return [Record(order_id=order.order_id, number=leg.number, event=LegEvent.WITHDRAWN)]
+            return [absent.record(LegEvent.WITHDRAWN)]
         task = self.tasks.get(order.order_id) or LegTask(order=order)
         if not task.live and not task.unproven:
             task.cancellers.append(waiting)
@@ -242,7 +210,7 @@ class Connector:
                     asker=asker, message=LivesElsewhere(correlation_id=request.correlation_id, exchange=leg.exchange)
                 )
             ]
-        self._take_up(task)
+        self._watch.take_up(task)
         task.cancellers.append(waiting)
         self._want_cancel(task, now_s)
         return self._step(task, now_s)
@@ -261,21 +229,21 @@ class Connector:
 
     def settle(self, asker: Asker, request: SettleRequest, now_s: float) -> list[Effect]:
         """The coordinator leaves this exchange: resolve what is in doubt, cancel what rests, say what is left."""
-        self._settling.append(_Settling(asker, request, set(self.tasks)))
+        self._settlings.add(asker, request, self.tasks)
         for task in self.tasks.values():
             if request.cancel:
                 self._want_cancel(task, now_s)
             elif task.unproven:
-                self._look_at(task, now_s)
+                self._watch.look_at(task, now_s)
         return self.tick(now_s)
 
     def read(
         self, asker: Asker, request: Request | None, call: c.Call, now_s: float, priority: Priority = Priority.READ
     ) -> list[Effect]:
         """A call whose result goes back to the asker as it comes; `Returned` by `returned`."""
-        if not self._limiter.ask(_Read(asker, request, call), priority, call.deadline_s, now_s):
+        if not self._limiter.ask(Read(asker, request, call), priority, call.deadline_s, now_s):
             words = f"The rate limit of {self.exchange} leaves no room before the deadline."
-            return self._read_back(_Read(asker, request, call), c.CallFailed(code=NO_ROOM, words=words), now_s)
+            return self._read_back(Read(asker, request, call), c.CallFailed(code=NO_ROOM, words=words), now_s)
         return self._grant(now_s)
 
     # ------------------------------------------------------------------------------------------------ back
@@ -292,10 +260,10 @@ class Connector:
         retry_after_s = getattr(result, "retry_after_s", None)
         if retry_after_s is not None:
             self._limiter.close_until(now_s + retry_after_s)
-        item = flight.item
-        if isinstance(item, _Read):
+        item = flight.errand
+        if isinstance(item, Read):
             out += self._read_back(item, result, now_s)
-        elif isinstance(item, _ForLeg):
+        elif isinstance(item, ForLeg):
             task = self.tasks.get(item.order_id)
             if item.kind == "place":
                 self._placing -= 1
@@ -313,29 +281,29 @@ class Connector:
                 if isinstance(result, c.Found):
                     self._after_found(task, now_s)
                 elif report.filled is None and _ends_at_once(task.order.spec):
-                    self._look_at(task, now_s)  # Bybit's answer, for one, does not say what filled
-                return [self._report(task, report)]
+                    self._watch.look_at(task, now_s)  # Bybit's answer, for one, does not say what filled
+                return [task.report(report)]
             case c.Refused():
-                return [self._record(task, LegEvent.REFUSED, result.code, result.words, result.native_code)]
+                return [task.record(LegEvent.REFUSED, result.code, result.words, result.native_code)]
             case c.NotExecuted():
-                return [self._record(task, LegEvent.PROVEN_ABSENT, result.code, result.words, result.native_code)]
+                return [task.record(LegEvent.PROVEN_ABSENT, result.code, result.words, result.native_code)]
             case c.Ambiguous():
                 task.look_ups = 0
-                self._look_again(task, now_s)
-                return [self._record(task, LegEvent.SENT_AMBIGUOUS, result.code, result.words, result.native_code)]
+                self._watch.look_again(task, now_s)
+                return [task.record(LegEvent.SENT_AMBIGUOUS, result.code, result.words, result.native_code)]
             case c.NotFound(asked_s=asked_s):
                 if task.unproven and asked_s >= task.provable_s(self.proof):
                     words = f"{self.exchange} does not have the order, asked after it had expired: it never executed."
-                    return [self._record(task, LegEvent.PROVEN_ABSENT, "absent", words, None)]
-                self._look_again(task, now_s)
+                    return [task.record(LegEvent.PROVEN_ABSENT, "absent", words, None)]
+                self._watch.look_again(task, now_s)
             case c.CancelConfirmed(final=None) | c.CancelTooLate():
                 task.look_ups_since_cancel = 0
-                self._look_at(task, now_s)
+                self._watch.look_at(task, now_s)
             case c.CancelConfirmed(final=final):
                 assert final is not None
-                return [self._report(task, final)]
+                return [task.report(final)]
             case c.CallFailed():
-                self._look_again(task, now_s)
+                self._watch.look_again(task, now_s)
             case _:
                 raise AssertionError(f"{type(result).__name__} is no answer to a call about a leg")
         return []
@@ -346,7 +314,7 @@ class Connector:
             if task.look_ups_since_cancel >= CANCEL_AGAIN_AFTER:
                 task.look_ups_since_cancel = None
         if task.cancel_wanted:
-            self._look_again(task, now_s)
+            self._watch.look_again(task, now_s)
 
     def recorded(self, order: OrderView, now_s: float) -> list[Effect]:
         """The journal took over what was learned: tell whoever waited for it."""
@@ -354,34 +322,45 @@ class Connector:
         if task is None:
             return []
         task.order = order
-        self._index(task)
+        if task.leg.exchange != self.exchange and (task.live or task.unproven):
+            return self._hand_over(task)
+        self._watch.learned(task)
         withdrawn = task.leg.state is LegState.ABSENT and bool(task.cancellers)
         out: list[Effect] = [] if withdrawn else list(task.answers())
         if withdrawn:
-            out.append(Record(order_id=order.order_id, number=task.leg.number, event=LegEvent.WITHDRAWN))
+            out.append(task.record(LegEvent.WITHDRAWN))
         elif not task.live and not task.unproven:
-            self._let_go(task)
-            for settling in self._settling:
-                if order.order_id in settling.waiting and task.leg.state in (LegState.CANCELLED, LegState.EXPIRED):
-                    settling.cancelled.append(order.order_id)
+            self._watch.let_go(task)
+            self._settlings.ended(task)
         return out + self._step(task, now_s)
+
+    def _hand_over(self, task: LegTask) -> list[Effect]:
+        """While its absent leg was being withdrawn here, another connector placed it: who waits is to ask that one."""
+        self._watch.let_go(task)
+        return [
+            Answer(
+                asker=waiting.asker,
+                message=LivesElsewhere(correlation_id=waiting.correlation_id, exchange=task.leg.exchange),
+            )
+            for waiting in task.cancellers
+        ]
 
     def not_recorded(self, order_id: str, now_s: float) -> list[Effect]:
         """The journal could not take it: learn it again from the exchange, a little later."""
         task = self.tasks.get(order_id)
         if task is not None:
-            self._look_again(task, now_s)
+            self._watch.look_again(task, now_s)
         return []
 
-    def _read_back(self, item: _Read, result: c.Result, now_s: float) -> list[Effect]:
+    def _read_back(self, item: Read, result: c.Result, now_s: float) -> list[Effect]:
         out: list[Effect] = []
         if isinstance(result, c.OpenOrders):
             out += self._polled(result, now_s)
         if isinstance(item.call, c.LookUpCall):
-            task = next((t for t in self.tasks.values() if t.leg.wire_id == item.call.wire_id), None)
+            task = self._watch.by_wire_id(item.call.wire_id)
             if task is not None and isinstance(result, c.Found) and item.request is not None:
-                task.readers.append(_waiting(item.asker, item.request))
-                return [self._report(task, result.report)]
+                task.readers.append(Waiting.of(item.asker, item.request))
+                return [task.report(result.report)]
         if item.request is not None:
             out.append(Deliver(asker=item.asker, request=item.request, result=result))
         return out
@@ -392,85 +371,81 @@ class Connector:
         for task in self.tasks.values():
             report = by_wire_id.get(task.leg.wire_id)
             if report is not None:
-                out.append(self._report(task, report))
+                out.append(task.report(report))
             elif task.live and task.next_s is None and task.leg.committed_s + self.proof.visibility_s < result.asked_s:
-                self._look_at(task, now_s)
+                self._watch.look_at(task, now_s)
         return out + self.tick(now_s)
 
     # ------------------------------------------------------------------------------------------------ time
 
     def tick(self, now_s: float) -> list[Effect]:
         """Does whatever is due."""
-        while self._due and self._due[0][0] <= now_s:
-            at_s, order_id = heappop(self._due)
-            task = self.tasks.get(order_id)
-            if task is not None and task.next_s == at_s:
-                self._pursue(task, now_s)
-        if self._live:
+        for task in self._watch.due(now_s):
+            self._pursue(task, now_s)
+        if self._watch.live:
             if self._poll_at_s is None:
                 self._poll_at_s = now_s + self.settings.poll_s
             elif now_s >= self._poll_at_s:
                 self._poll_at_s = now_s + self.settings.poll_s
                 call = c.OpenOrdersCall(symbol=None, deadline_s=now_s + self.settings.request_timeout_s)
-                self._limiter.ask(_Read(None, None, call), Priority.LOOK_UP, call.deadline_s, now_s)
+                self._limiter.ask(Read(None, None, call), Priority.LOOK_UP, call.deadline_s, now_s)
         else:
             self._poll_at_s = None
-        return self._grant(now_s) + self._settled(now_s)
+        return self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
 
     def _step(self, task: LegTask, now_s: float) -> list[Effect]:
         if task.order.order_id in self.tasks:
             self._pursue(task, now_s)
-        if self._live and self._poll_at_s is None:
+        if self._watch.live and self._poll_at_s is None:
             self._poll_at_s = now_s + self.settings.poll_s
-        return self._grant(now_s) + self._settled(now_s)
+        return self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
 
     def _pursue(self, task: LegTask, now_s: float) -> None:
         task.forget_late(now_s)
         if task.in_flight is not None or task.queued:
             return
-        settling = any(s.request.cancel and task.order.order_id in s.waiting for s in self._settling)
-        task.cancel_wanted = bool(task.cancellers) or settling
-        kind = ""
+        task.cancel_wanted = bool(task.cancellers) or self._settlings.wants_cancelled(task.order.order_id)
+        kind: InFlight | None = None
         if task.cancel_wanted and task.look_ups_since_cancel is None and (task.live or task.unproven):
-            kind = "cancel" if task.next_s is None or now_s >= task.next_s else ""
+            kind = "cancel" if task.next_s is None or now_s >= task.next_s else None
         elif task.next_s is not None and now_s >= task.next_s:
             kind = "look_up"
-        if not kind:
+        if kind is None:
             return
         priority = Priority.CANCEL if kind == "cancel" else Priority.LOOK_UP
         deadline_s = now_s + self.settings.request_timeout_s
-        if self._limiter.ask(_ForLeg(task.order.order_id, kind), priority, deadline_s, now_s):
+        if self._limiter.ask(ForLeg(task.order.order_id, kind), priority, deadline_s, now_s):
             task.queued = True
         else:
-            self._look_at(task, now_s + 0.5, anew=False)
+            self._watch.look_at(task, now_s + 0.5, anew=False)
 
     def _grant(self, now_s: float) -> list[Effect]:
         out: list[Effect] = []
         go, late = self._limiter.granted(now_s)
         for item in late:
-            if isinstance(item, _Place):
+            if isinstance(item, Place):
                 self._placing -= 1
                 words = f"The rate limit of {self.exchange} left no room before the deadline."
                 out.append(TurnAway(asker=item.asker, request=item.request, code="rate_limited", words=words))
-            elif isinstance(item, _ForLeg):
+            elif isinstance(item, ForLeg):
                 task = self.tasks.get(item.order_id)
                 if task is not None:
                     task.queued = False
-                    self._look_at(task, now_s + 0.5, anew=False)
+                    self._watch.look_at(task, now_s + 0.5, anew=False)
             else:
                 words = f"The rate limit of {self.exchange} left no room before the deadline."
                 out += self._read_back(item, c.CallFailed(code=NO_ROOM, words=words), now_s)
         for item in go:
-            if isinstance(item, _Place):
+            if isinstance(item, Place):
                 expiry_s = now_s + self.proof.validity_s
                 out.append(Commit(asker=item.asker, request=item.request, expiry_s=expiry_s))
-            elif isinstance(item, _ForLeg):
+            elif isinstance(item, ForLeg):
                 out += self._send_for_leg(item, now_s)
             else:
                 out.append(self._send(item, item.call, now_s))
         return out
 
-    def _send_for_leg(self, item: _ForLeg, now_s: float) -> list[Effect]:
+    def _send_for_leg(self, item: ForLeg, now_s: float) -> list[Effect]:
         task = self.tasks.get(item.order_id)
         if task is None:
             return []
@@ -479,99 +454,28 @@ class Connector:
         call = task.cancel_call(deadline_s) if item.kind == "cancel" else task.look_up_call(deadline_s)
         return [self._send(item, call, now_s)]
 
-    def _send(self, item: _Place | _ForLeg | _Read, call: c.Call, now_s: float) -> Send:
+    def _send(self, item: Errand, call: c.Call, now_s: float) -> Send:
         self._last_call += 1
-        self._flights[self._last_call] = _Flight(item, call, now_s)
-        if isinstance(item, _ForLeg):
-            self.tasks[item.order_id].in_flight = item.kind  # type: ignore[assignment]
+        self._flights[self._last_call] = Flight(item, call, now_s)
+        if isinstance(item, ForLeg):
+            self.tasks[item.order_id].in_flight = item.kind
         return Send(call_id=self._last_call, call=call)
-
-    def _settled(self, now_s: float) -> list[Effect]:
-        out: list[Effect] = []
-        for settling in list(self._settling):
-            left = [self.tasks[i] for i in sorted(settling.waiting & self.tasks.keys())]
-            if left and now_s < settling.request.deadline_s:
-                continue
-            self._settling.remove(settling)
-            reply = SettleReply(
-                correlation_id=settling.request.correlation_id,
-                exchange=self.exchange,
-                cancelled=tuple(settling.cancelled),
-                left=tuple(task.left() for task in left),
-            )
-            out.append(Answer(asker=settling.asker, message=reply))
-        return out
 
     def next_s(self, now_s: float) -> float | None:
         """When `tick` has something to do next; None when nothing is due."""
-        due = [at_s for at_s, _ in self._due[:1]]
-        due += [settling.request.deadline_s for settling in self._settling]
-        due += [at_s for at_s in (self._poll_at_s, self._limiter.next_s(now_s)) if at_s is not None]
-        return min(due, default=None)
+        due = self._watch.next_s(), self._settlings.next_s(), self._poll_at_s, self._limiter.next_s(now_s)
+        return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ pieces
-
-    def _take_up(self, task: LegTask) -> LegTask:
-        self.tasks[task.order.order_id] = task
-        self._index(task)
-        return task
-
-    def _let_go(self, task: LegTask) -> None:
-        order_id = task.order.order_id
-        del self.tasks[order_id]
-        self._unknown.discard(order_id)
-        self._live.discard(order_id)
-
-    def _index(self, task: LegTask) -> None:
-        for states, index in ((UNPROVEN - {LegState.INTENT}, self._unknown), (LIVE, self._live)):
-            if task.leg.state in states:
-                index.add(task.order.order_id)
-            else:
-                index.discard(task.order.order_id)
-
-    def _look_at(self, task: LegTask, at_s: float, *, anew: bool = True) -> None:
-        if anew:
-            task.look_ups = 0
-        task.next_s = at_s
-        heappush(self._due, (at_s, task.order.order_id))
-
-    def _look_again(self, task: LegTask, now_s: float) -> None:
-        task.look_again(now_s, self.proof, least_s=len(self._unknown) / (LOOK_UP_SHARE * self.limit.per_s))
-        if task.next_s is not None:
-            heappush(self._due, (task.next_s, task.order.order_id))
 
     def _want_cancel(self, task: LegTask, now_s: float) -> None:
         task.cancel_wanted = True
         if task.in_flight is None and not task.queued:
-            self._look_at(task, now_s)
-
-    def _record(self, task: LegTask, event: LegEvent, code: str, words: str, native_code: str | None) -> Record:
-        return Record(
-            order_id=task.order.order_id,
-            number=task.leg.number,
-            event=event,
-            code=code,
-            words=words,
-            native_code=native_code,
-        )
-
-    def _report(self, task: LegTask, report: c.OrderReport) -> Record:
-        return Record(
-            order_id=task.order.order_id,
-            number=task.leg.number,
-            event=event_of_report(report.state),
-            filled=report.filled,
-            average_price=report.average_price,
-            exchange_order_id=report.exchange_order_id,
-        )
+            self._watch.look_at(task, now_s)
 
 
 def _ends_at_once(spec: OrderSpec) -> bool:
     return spec.order_type is OrderType.MARKET or spec.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
-
-
-def _waiting(asker: Asker, request: Request) -> Waiting:
-    return Waiting(asker=asker, correlation_id=request.correlation_id, deadline_s=request.deadline_s)
 
 
 def _latest_s(request: PlaceOrder, now_s: float) -> float:

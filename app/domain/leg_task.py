@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
-from app.domain.calls import CancelCall, LookUpCall, PlaceCall, Proof
-from app.domain.effects import Answer, Asker
-from app.domain.leg_life import EXECUTED_NOTHING, LIVE, UNPROVEN
-from messages.base import Failed
+from app.domain.calls import CancelCall, LookUpCall, OrderReport, PlaceCall, Proof
+from app.domain.effects import Answer, Asker, Record
+from app.domain.leg_life import EXECUTED_NOTHING, LIVE, UNPROVEN, LegEvent, event_of_report
+from messages.base import Failed, Request
 from messages.failover import OrderLeft
 from messages.orders import (
     LegState,
@@ -37,6 +37,11 @@ class Waiting:
     asker: Asker
     correlation_id: str
     deadline_s: float
+
+    @classmethod
+    def of(cls, asker: Asker, request: Request) -> Waiting:
+        """Whoever asked for something."""
+        return cls(asker=asker, correlation_id=request.correlation_id, deadline_s=request.deadline_s)
 
 
 @define(kw_only=True)
@@ -112,6 +117,30 @@ class LegTask:
             wire_id=leg.wire_id,
             exchange_order_id=leg.exchange_order_id,
             deadline_s=deadline_s,
+        )
+
+    def record(
+        self, event: LegEvent, code: str | None = None, words: str | None = None, native_code: str | None = None
+    ) -> Record:
+        """Asks the journal to take over an event."""
+        return Record(
+            order_id=self.order.order_id,
+            number=self.leg.number,
+            event=event,
+            code=code,
+            words=words,
+            native_code=native_code,
+        )
+
+    def report(self, report: OrderReport) -> Record:
+        """Asks the journal to take over what the exchange says."""
+        return Record(
+            order_id=self.order.order_id,
+            number=self.leg.number,
+            event=event_of_report(report.state),
+            filled=report.filled,
+            average_price=report.average_price,
+            exchange_order_id=report.exchange_order_id,
         )
 
     def provable_s(self, proof: Proof) -> float:

@@ -55,14 +55,18 @@ def leaks(world: World) -> Iterator[Violation]:
         match actor:
             case ConnectorActor():
                 machine = actor.machine
-                counts = {"placing": machine._placing, "unknown": len(machine._unknown), "due": len(machine._due) // 50}
+                counts = {
+                    "placing": machine._placing,
+                    "unknown": len(machine._watch.unknown),
+                    "due": len(machine._watch._due) // 50,
+                }
                 yield from (left(f"{name}: {n} {what}") for what, n in counts.items() if n)
                 live = {o.wire_id for o in world.exchanges[name].orders if o.ended_s is None}
                 tasks = {task.leg.wire_id for task in machine.tasks.values()}
                 if tasks != live:
                     yield left(f"{name}: {len(tasks - live)} tasks too many, {len(live - tasks)} too few")
-                if len(machine._flights) > MAX_FLIGHTS or machine._settling:
-                    yield left(f"{name}: {len(machine._flights)} calls in flight, {len(machine._settling)} settling")
+                if len(machine._flights) > MAX_FLIGHTS or machine._settlings:
+                    yield left(f"{name}: {len(machine._flights)} calls in flight, {len(machine._settlings)} settling")
                 if machine._limiter.queued():
                     yield left(f"{name}: {machine._limiter.queued()} waiting for the rate limit")
                 waiting = sum(len(t.placers) + len(t.cancellers) + len(t.readers) for t in machine.tasks.values())

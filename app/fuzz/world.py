@@ -253,7 +253,7 @@ class World:
             self.scheduler.kill(address)
 
     def _killed(self, address: Any, where: str) -> None:
-        where_to = address.actorAddressString
+        where_to: str = address.actorAddressString
         name = self._names.get(where_to, where_to)
         self.record.add(r.Died(self._now(), name, f"killed {where}".strip()))
         runner = self._runners.pop(where_to, None)

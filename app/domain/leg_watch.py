@@ -1,0 +1,84 @@
+"""The legs one connector has to follow, and when each is to be looked at next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+from attrs import define, field
+
+from app.domain.calls import Proof
+from app.domain.leg_life import LIVE
+from app.domain.leg_task import LegTask
+from messages.orders import LegState
+
+LOOK_UP_SHARE = 0.5
+"""Of the exchange's rate, for look-ups of unknown orders: the rest is for cancels, probes and new orders."""
+
+
+@define
+class LegWatch:
+    """Tasks by order id, with indexes by what is known of them and a schedule.
+
+    Attributes:
+        tasks: Every leg that is live or unproven, by the order's id.
+        unknown: Orders whose outcome nobody knows.
+        live: Orders that rest on the exchange.
+    """
+
+    proof: Proof
+    per_s: float
+    tasks: dict[str, LegTask] = field(init=False, factory=dict)
+    unknown: set[str] = field(init=False, factory=set)
+    live: set[str] = field(init=False, factory=set)
+    _due: list[tuple[float, str]] = field(init=False, factory=list)
+
+    def take_up(self, task: LegTask) -> LegTask:
+        """Follows a leg from now on."""
+        self.tasks[task.order.order_id] = task
+        self.learned(task)
+        return task
+
+    def let_go(self, task: LegTask) -> None:
+        """Follows it no longer."""
+        order_id = task.order.order_id
+        self.tasks.pop(order_id, None)
+        self.unknown.discard(order_id)
+        self.live.discard(order_id)
+
+    def learned(self, task: LegTask) -> None:
+        """The state of its leg may have changed."""
+        for states, index in (({LegState.UNKNOWN}, self.unknown), (LIVE, self.live)):
+            if task.leg.state in states:
+                index.add(task.order.order_id)
+            else:
+                index.discard(task.order.order_id)
+
+    def by_wire_id(self, wire_id: str) -> LegTask | None:
+        """The task of a leg by what the exchange calls it."""
+        return next((task for task in self.tasks.values() if task.leg.wire_id == wire_id), None)
+
+    def look_at(self, task: LegTask, at_s: float, *, anew: bool = True) -> None:
+        """Looks at a leg at a time; `anew` begins with short distances again."""
+        if anew:
+            task.look_ups = 0
+        task.next_s = at_s
+        heappush(self._due, (at_s, task.order.order_id))
+
+    def look_again(self, task: LegTask, now_s: float) -> None:
+        """Looks at a leg after a distance that grows, and with the number of those nobody knows."""
+        task.look_again(now_s, self.proof, least_s=len(self.unknown) / (LOOK_UP_SHARE * self.per_s))
+        if task.next_s is not None:
+            heappush(self._due, (task.next_s, task.order.order_id))
+
+    def due(self, now_s: float) -> Iterator[LegTask]:
+        """The legs it is time to look at, each once."""
+        while self._due and self._due[0][0] <= now_s:
+            at_s, order_id = heappop(self._due)
+            task = self.tasks.get(order_id)
+            if task is not None and task.next_s == at_s:
+                yield task
+
+    def next_s(self) -> float | None:
+        """When a leg is to be looked at next; None when none is."""
+        return self._due[0][0] if self._due else None
