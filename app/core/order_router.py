@@ -12,6 +12,7 @@ deadlocks: the router's own work runs in a thread and in processes of its own.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import threading
 import time
@@ -60,6 +61,7 @@ T = TypeVar("T")
 
 ROUTE_TIMEOUT_S = 20.0
 ATTACH_TIMEOUT_S = 10.0
+DESCRIPTOR = re.compile(r"/proc/self/fd/\d+")
 ANSWER_SLACK_S = 2.0
 """The session answers by the deadline; a wait that lasts longer means that its thread is gone."""
 
@@ -114,7 +116,7 @@ class OrderRouter:
             state_dir=state_dir,
             market_type=market_type,
         )
-        self.strategy = parse.client_order_id(strategy)
+        self.strategy = parse.identifier(strategy, "strategy")
         self.aio = AsyncCalls(self)
         self._market_type = MarketType(self._settings.config.router.market_type)
         self._client: Client | None = None
@@ -194,7 +196,9 @@ class OrderRouter:
                 if "in use" in str(error) and time.monotonic() < until_s:
                     time.sleep(0.1)
                     continue
-                raise (InvalidRequest if error.code == 78 else NotRunning)(str(error)) from None
+                # The daemon reads the configuration from a descriptor; its caller knows it by another name.
+                words = DESCRIPTOR.sub(self._settings.config.where, str(error))
+                raise (InvalidRequest if error.code == 78 else NotRunning)(words) from None
             presence = read_presence(state_dir)
             if presence is None:
                 raise NotRunning(f"The daemon on {state_dir} ended as soon as it had started; its log is there.")
@@ -499,7 +503,7 @@ class OrderRouter:
             take_profit=take_profit,
             stop_loss=stop_loss,
         )
-        own = secrets.token_hex(16) if client_order_id is None else parse.client_order_id(client_order_id)
+        own = secrets.token_hex(16) if client_order_id is None else parse.identifier(client_order_id)
         route = self._connected().session.route
         key = OrderKey(strategy=self.strategy, client_order_id=own)
         request = PlaceOrder(epoch=route.epoch if route is not None else 0, key=key, spec=spec, **frame)

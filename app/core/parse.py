@@ -26,20 +26,34 @@ _TIMES_IN_FORCE = {
     "postonly": TimeInForce.POST_ONLY,
 }
 MAX_ID_LENGTH = 128
+MAX_MAGNITUDE = 18
+"""Powers of ten, either way: no market's quantity or price comes near, and arithmetic on more does not end well."""
+MAX_DIGITS = 36
 
 
 def number(value: object, what: str) -> Decimal:
     """A finite number above zero, exactly as written; raises InvalidRequest otherwise."""
-    example = f"{what} is {value!r}, and must be a number above zero, for example '0.001'."
+    example = f"{what} is {_short(value)}, and must be a number above zero, for example '0.001'."
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise InvalidRequest(example)
     try:
-        read = Decimal(repr(value) if isinstance(value, float) else value)
+        # float(): a subclass such as numpy's prints its own name around the number.
+        read = Decimal(repr(float(value)) if isinstance(value, float) else value)
     except InvalidOperation:
         raise InvalidRequest(example) from None
     if not read.is_finite() or read <= 0:
         raise InvalidRequest(example)
+    if abs(read.adjusted()) > MAX_MAGNITUDE or len(read.as_tuple().digits) > MAX_DIGITS:
+        raise InvalidRequest(
+            f"{what} is {_short(value)}, and must be a number from 1e-{MAX_MAGNITUDE} to 1e{MAX_MAGNITUDE}"
+            f" of at most {MAX_DIGITS} digits."
+        )
     return read
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
 def optional_number(value: object, what: str) -> Decimal | None:
@@ -116,8 +130,8 @@ def spec(
     )
 
 
-def client_order_id(value: object) -> str:
-    """A caller's id; raises InvalidRequest where it is none."""
+def identifier(value: object, what: str = "client_order_id") -> str:
+    """A caller's id or name; raises InvalidRequest where it is none."""
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID_LENGTH or not value.isprintable():
-        raise InvalidRequest(f"client_order_id is {value!r}, and must be 1 to {MAX_ID_LENGTH} printable characters.")
+        raise InvalidRequest(f"{what} is {_short(value)}, and must be 1 to {MAX_ID_LENGTH} printable characters.")
     return value

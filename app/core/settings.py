@@ -66,6 +66,10 @@ def settings(
     """
     given = {name: value for name, value in passed.items() if value is not None}
     tables, where = _base(config)
+    for section in tables:
+        if not isinstance(tables[section], Mapping):
+            # Not quoted: a secret may have slipped in here.
+            raise InvalidRequest(f"{where}: {section} is of type {type(tables[section]).__name__}, and must be a table.")
     for name, value in given.items():
         section, key = PLACES[name]
         tables.setdefault(section, {})[key] = _plain(value)
@@ -89,6 +93,8 @@ def settings(
 def _base(config: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
     if isinstance(config, Mapping):
         return copy.deepcopy(dict(config)), "the configuration given"
+    if config is not None and not isinstance(config, str | Path):
+        raise InvalidRequest(f"config is {config!r}, and must be the path of a file, or its tables.")
     path = find_config(str(config) if config is not None else None)
     if path is None:
         return {}, "the arguments"
@@ -114,6 +120,8 @@ def _less(left: object, right: object) -> bool:
 
 
 def _merged(tables: Mapping[str, Any], name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(table, Mapping):
+        raise InvalidRequest(f"exchanges[{name!r}] must be a mapping from settings to values.")
     out = dict(tables)
     try:
         own = canonical_name(name)

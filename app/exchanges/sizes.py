@@ -147,3 +147,6 @@ def _to_multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:
 def _require_positive(value: Decimal, what: str) -> None:
     if not value.is_finite() or value <= 0:
         raise InvalidSize(f"{what} {value} is not a number above zero.")
+    if abs(value.adjusted()) > _DIGITS // 3 or len(value.as_tuple().digits) > _DIGITS - _DIGITS // 3:
+        # Steps and contracts of it would not be exact any more, or could not be computed at all.
+        raise InvalidSize(f"{what} {value:.6E} has more digits or zeros than any market counts in.")

@@ -132,3 +132,13 @@ def test_plain_is_exact_and_has_no_exponent(value: Decimal) -> None:
 def test_plain(value: str, text: str) -> None:
     """Examples."""
     assert plain(Decimal(value)) == text
+
+
+@pytest.mark.parametrize("text", ["1e999999", "1e-999999", "1e30", "1." + "0" * 50 + "1"])
+def test_a_number_no_market_counts_in_is_refused_and_not_computed_with(text: str) -> None:
+    """Decimal's own exceptions would end the connector, and again after each restart."""
+    rules = SizeRules(step=Decimal("0.001"), tick=Decimal("0.1"))
+    with pytest.raises(InvalidSize, match="more digits or zeros"):
+        to_contracts(Decimal(text), rules)
+    with pytest.raises(InvalidSize, match="more digits or zeros"):
+        check_price(Decimal(text), rules)
