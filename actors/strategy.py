@@ -18,7 +18,8 @@ from __future__ import annotations
 import importlib
 import sys
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import structlog
 from attrs import define
@@ -54,6 +55,8 @@ from messages.supervision import Directory, Start
 log = structlog.get_logger()
 
 MAX_FILLS_SEEN = 10_000
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Strategy:
@@ -121,11 +124,11 @@ class Strategy:
         actor = self._actor
         spec = OrderSpec(
             symbol=parse_symbol(symbol, MarketType(actor.environment.market_type)),
-            side=Side(side.lower()),
+            side=_one_of(Side, side.lower() if isinstance(side, str) else side, "side"),
             order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
             quantity=_number(quantity, "quantity"),
             price=None if price is None else _number(price, "price"),
-            time_in_force=TimeInForce(time_in_force),
+            time_in_force=_one_of(TimeInForce, time_in_force, "time_in_force"),
             reduce_only=reduce_only,
             take_profit=None if take_profit is None else _number(take_profit, "take_profit"),
             stop_loss=None if stop_loss is None else _number(stop_loss, "stop_loss"),
@@ -338,6 +341,14 @@ class StrategyActor(Shell):
         price = order.leg.average_price if order.leg is not None else None
         fill = Fill(order=order, quantity=order.filled - before, total=order.filled, average_price=price)
         self.strategy.on_fill(fill)
+
+
+def _one_of(kind: type[Choice], value: object, what: str) -> Choice:
+    try:
+        return kind(str(value))
+    except ValueError:
+        known = ", ".join(repr(str(each)) for each in kind)
+        raise ValueError(f"{what} is {value!r}, and must be one of {known}.") from None
 
 
 def _number(value: str | Decimal, what: str) -> Decimal:

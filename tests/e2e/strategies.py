@@ -1,0 +1,64 @@
+"""Strategies for tests, imported by the daemon's own processes. Each keeps a diary: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from actors.strategy import Strategy
+from messages.failover import Route, RouterState
+from messages.orders import Fill, OrderUpdate, Told
+
+
+class Diarist(Strategy):
+    """Places, breaks down in its first life, and carries on in its second under the same ids."""
+
+    def __init__(self, diary: str) -> None:
+        self.diary = Path(diary)
+
+    def note(self, what: str, **facts: Any) -> None:
+        """One line."""
+        with self.diary.open("a") as file:
+            file.write(json.dumps({"what": what, **facts}) + "\n")
+
+    def lives(self) -> int:
+        """How often it was started."""
+        return sum(1 for line in self.diary.read_text().splitlines() if json.loads(line)["what"] == "start")
+
+    def on_start(self) -> None:
+        """Places the same two orders in each life."""
+        self.note("start", exchange=self.route.exchange if self.route is not None else None)
+        try:
+            self.place("BTCUSDT", "hold", "0.001", client_order_id="wrong")
+        except ValueError as error:
+            self.note("wrong", words=str(error))
+        self.place("BTCUSDT", "buy", "0.002", client_order_id="taking")
+        self.place("BTCUSDT", "sell", "0.001", price="35000", client_order_id="resting")
+
+    def on_order(self, update: OrderUpdate) -> None:
+        """Breaks down once the resting order is accepted; cancels it in the next life."""
+        state = update.order.leg.state.value if update.order is not None and update.order.leg is not None else None
+        self.note("order", told=update.told.value, id=update.client_order_id, state=state, words=update.words)
+        if (update.told, update.client_order_id) == (Told.ACCEPTED, "resting"):
+            if self.lives() == 1:
+                raise RuntimeError("a bug of the user's")
+            self.cancel(update.order_id)
+        if update.told is Told.CANCELLED:
+            self.get("taking")
+            self.get("never placed")
+
+    def on_fill(self, fill: Fill) -> None:
+        """What filled."""
+        self.note("fill", id=fill.order.key.client_order_id, quantity=str(fill.quantity), total=str(fill.total))
+
+    def on_route(self, route: Route, state: RouterState) -> None:
+        """Trades on where trading goes."""
+        self.note("route", exchange=route.exchange, state=state.value)
+        if route.exchange == "okx":
+            self.call_at(self.now_s() + 0.05)
+
+    def on_timer(self, now_s: float) -> None:
+        """The order after the move."""
+        self.note("timer")
+        self.place("BTCUSDT", "buy", "0.003", client_order_id="moved")
