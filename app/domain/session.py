@@ -427,8 +427,11 @@ class Session:
         if pending.elsewhere is not None:
             return self.directory.find(Role.CONNECTOR, pending.elsewhere)
         exchange = self.route.exchange if self.route is not None else None
-        if exchange is None and isinstance(request, GetOrder | CancelOrder):
-            return self.directory.find(Role.CONNECTOR)  # any connector can read the journal
+        anybody = isinstance(request, GetOrder | CancelOrder) or pending.sends == 0
+        if exchange is None and anybody:
+            # Any connector can read the journal; and an order that was placed before must not be said never to have
+            # been, only because nothing can be placed between fence and commit.
+            return self.directory.find(Role.CONNECTOR)
         return self.directory.find(Role.CONNECTOR, exchange) if exchange is not None else None
 
     def _send(self, pending: _Pending, now_s: float) -> list[SessionEffect]:
@@ -438,8 +441,7 @@ class Session:
             return []
         request = pending.request
         if isinstance(request, PlaceOrder):
-            assert self.route is not None
-            if request.epoch != self.route.epoch:
+            if self.route is not None and request.epoch != self.route.epoch:
                 request = pending.request = evolve(request, epoch=self.route.epoch)
             if pending.sends > 0:
                 request = evolve(request, correlation_id=f"{request.correlation_id}.{pending.sends}")
