@@ -57,9 +57,14 @@ class WatchedJournal(Journal):
     """The one journal of a run: it notes routes, can be killed in the middle of a handler, and is sometimes locked."""
 
     def __init__(
-        self, touch: Callable[[str], None], locked: Callable[[], bool], routed: Callable[[Route], None]
+        self,
+        journal_id: str,
+        touch: Callable[[str], None],
+        locked: Callable[[], bool],
+        routed: Callable[[Route], None],
     ) -> None:
         super().__init__(None)
+        self.journal_id = journal_id  # the one thing of a run that would else be drawn by nobody's seed
         self._touch = touch
         self._locked = locked
         self._routed = routed
@@ -138,7 +143,7 @@ class World:
             self.exchanges[traits.name] = SimExchange(
                 traits, Random(rng.getrandbits(64)), self._now, self._later, self._note, profile.refusals
             )
-        self.journal = WatchedJournal(self._touch, self._locked, self._routed)
+        self.journal = WatchedJournal(f"{rng.getrandbits(32):08x}", self._touch, self._locked, self._routed)
         self.scheduler.on_external = self._external
         self.scheduler.on_killed = self._killed
 
