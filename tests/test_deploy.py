@@ -32,8 +32,8 @@ RUN = ["run", "--config", "/etc/order-router/order-router.toml"]
 KNOWN = {
     "Unit": "Description Documentation Wants After StartLimitIntervalSec StartLimitBurst",
     "Service": "Type NotifyAccess ExecStart User Group Restart RestartSec RestartForceExitStatus"
-    " RestartPreventExitStatus WatchdogSec WatchdogSignal TimeoutStartSec TimeoutStopSec KillMode OOMPolicy TasksMax StateDirectory"
-    " StateDirectoryMode UMask LoadCredential LimitCORE NoNewPrivileges CapabilityBoundingSet ProtectSystem ProtectHome"
+    " RestartPreventExitStatus WatchdogSec WatchdogSignal TimeoutStartSec TimeoutStopSec KillMode OOMPolicy TasksMax"
+    " StateDirectory StateDirectoryMode UMask LoadCredential LimitCORE NoNewPrivileges CapabilityBoundingSet ProtectSystem ProtectHome"
     " PrivateTmp PrivateDevices ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs"
     " ProtectKernelModules ProtectKernelTunables LockPersonality RemoveIPC RestrictNamespaces RestrictRealtime"
     " RestrictSUIDSGID RestrictAddressFamilies MemoryDenyWriteExecute SystemCallArchitectures SystemCallFilter"
