@@ -1,0 +1,96 @@
+"""The book: what stands where, and how far it could move."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.book import Exposure, book_lines
+from app.domain.leg_life import LIVE, UNPROVEN
+from messages.market import MarketType, Symbol
+from messages.orders import LegState, Side
+from messages.positions import BookLine, Position
+from tests.domain.orders import BTC
+
+ETH = Symbol(base="ETH", quote="USDT", settle="USDT", market_type=MarketType.SWAP)
+amounts = st.integers(0, 20).map(lambda n: Decimal(n) / 10)
+exposures = st.lists(
+    st.tuples(
+        st.sampled_from(["bybit", "okx"]),
+        st.sampled_from([BTC, ETH]),
+        st.sampled_from(list(Side)),
+        amounts,
+        amounts,
+        st.sampled_from(list(LegState)),
+    ).map(
+        lambda t: Exposure(
+            exchange=t[0], symbol=t[1], side=t[2], quantity=max(t[3], t[4]), filled=min(t[3], t[4]), state=t[5]
+        )
+    ),
+    max_size=12,
+)
+
+
+def position(exchange: str, quantity: str) -> Position:
+    """A position in BTC."""
+    return Position(
+        exchange=exchange,
+        symbol=BTC,
+        quantity=Decimal(quantity),
+        entry_price=None,
+        mark_price=None,
+        leverage=None,
+        unrealised_pnl=None,
+        at_s=1.0,
+    )
+
+
+def by_key(lines: tuple[BookLine, ...]) -> dict[tuple[str, Symbol], BookLine]:
+    """Lines by exchange and symbol."""
+    return {(line.exchange, line.symbol): line for line in lines}
+
+
+@given(exposures)
+def test_the_interval_holds_whatever_may_still_happen(legs: list[Exposure]) -> None:
+    """Let any part of what is live or unproven fill: the position stays within the interval, and can reach its ends."""
+    lines = by_key(book_lines(legs, {}, {}))
+    assert set(lines) == {(leg.exchange, leg.symbol) for leg in legs}
+    for (exchange, symbol), line in lines.items():
+        here = [leg for leg in legs if (leg.exchange, leg.symbol) == (exchange, symbol)]
+        signed = {Side.BUY: 1, Side.SELL: -1}
+        proven = sum((signed[leg.side] * leg.filled for leg in here), Decimal(0))
+        open_ = [leg for leg in here if leg.state in LIVE | UNPROVEN]
+        most = sum((leg.quantity - leg.filled for leg in open_ if leg.side is Side.BUY), Decimal(0))
+        least = sum((leg.quantity - leg.filled for leg in open_ if leg.side is Side.SELL), Decimal(0))
+        assert line.attributed == proven
+        assert line.actual is None
+        assert (line.possible_min, line.possible_max) == (proven - least, proven + most)
+        assert line.possible_min <= line.attributed <= line.possible_max
+
+
+@given(exposures)
+def test_the_order_of_legs_does_not_matter(legs: list[Exposure]) -> None:
+    """Lines come sorted, by exchange and symbol."""
+    lines = book_lines(legs, {}, {})
+    assert lines == book_lines(reversed(legs), {}, {})
+    assert [(line.exchange, str(line.symbol)) for line in lines] == sorted(
+        (line.exchange, str(line.symbol)) for line in lines
+    )
+
+
+def test_what_the_exchange_says_counts_and_silence_is_not_zero() -> None:
+    """A read exchange without a position has none; one never read is unknown."""
+    leg = Exposure(
+        exchange="okx", symbol=BTC, side=Side.BUY, quantity=Decimal(2), filled=Decimal(1), state=LegState.OPEN
+    )
+    lines = by_key(book_lines([leg], {"bybit": (position("bybit", "-3"),)}, {"bybit": 1.0}))
+    assert lines["bybit", BTC].actual == Decimal(-3)
+    assert lines["bybit", BTC].attributed == 0
+    assert (lines["bybit", BTC].possible_min, lines["bybit", BTC].possible_max) == (Decimal(-3), Decimal(-3))
+    assert lines["okx", BTC].actual is None
+    assert (lines["okx", BTC].possible_min, lines["okx", BTC].possible_max) == (Decimal(1), Decimal(2))
+    read = by_key(book_lines([leg], {"okx": ()}, {"okx": 1.0}))
+    assert read["okx", BTC].actual == 0
+    assert read["okx", BTC].possible_max == 1
