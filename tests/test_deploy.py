@@ -33,10 +33,11 @@ KNOWN = {
     "Unit": "Description Documentation Wants After StartLimitIntervalSec StartLimitBurst",
     "Service": "Type NotifyAccess ExecStart User Group Restart RestartSec RestartForceExitStatus"
     " RestartPreventExitStatus WatchdogSec WatchdogSignal TimeoutStartSec TimeoutStopSec KillMode OOMPolicy TasksMax"
-    " StateDirectory StateDirectoryMode UMask LoadCredential LimitCORE NoNewPrivileges CapabilityBoundingSet ProtectSystem ProtectHome"
-    " PrivateTmp PrivateDevices ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs"
-    " ProtectKernelModules ProtectKernelTunables LockPersonality RemoveIPC RestrictNamespaces RestrictRealtime"
-    " RestrictSUIDSGID RestrictAddressFamilies MemoryDenyWriteExecute SystemCallArchitectures SystemCallFilter"
+    " StateDirectory StateDirectoryMode UMask LoadCredential LimitCORE NoNewPrivileges"
+    " CapabilityBoundingSet ProtectSystem ProtectHome PrivateTmp PrivateDevices ProtectClock"
+    " ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables"
+    " LockPersonality RemoveIPC RestrictNamespaces RestrictRealtime RestrictSUIDSGID"
+    " RestrictAddressFamilies MemoryDenyWriteExecute SystemCallArchitectures SystemCallFilter"
     " SystemCallErrorNumber",
     "Install": "WantedBy",
 }
