@@ -43,12 +43,25 @@ class HealthMonitorActor(Shell):
         self._sent: dict[str, _Sent] = {}
         self._serial = 0
         self._incarnation = start.incarnation
+        self._asked_of: dict[str, tuple[int, int | None]] = {}
+        self._note_connectors()
         self.on_tick(now_s)
 
     def on_directory(self, directory: Directory, now_s: float) -> None:
-        """A new coordinator knows nothing yet: tell it everything."""
+        """A new coordinator knows nothing yet: tell it everything. A new connector was never asked."""
+        self._note_connectors()
         for exchange in self._detectors:
             self._tell(exchange)
+
+    def _note_connectors(self) -> None:
+        """Probes died with the connector that was to ask them: that says nothing of the exchange, so ask anew."""
+        for exchange, detector in self._detectors.items():
+            entry = self.directory.find(Role.CONNECTOR, exchange) if self.directory is not None else None
+            who = (entry.incarnation, entry.pid) if entry is not None else (0, None)
+            if self._asked_of.get(exchange) != who:
+                self._asked_of[exchange] = who
+                self._sent = {key: sent for key, sent in self._sent.items() if sent.exchange != exchange}
+                self._detectors[exchange] = health.forgotten(detector)
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
         """Evidence, or a question."""
@@ -87,8 +100,8 @@ class HealthMonitorActor(Shell):
 
     def _probe(self, exchange: str, kinds: Iterable[ProbeKind], now_s: float) -> None:
         connector = self.directory.find(Role.CONNECTOR, exchange) if self.directory is not None else None
-        if connector is None:
-            return  # being restarted: its silence says nothing of the exchange
+        if connector is None or connector.pid is None:
+            return  # it is being started: its silence says nothing of the exchange, and a new directory will tell
         for kind in kinds:
             self._serial += 1
             correlation_id = f"probe-{self._incarnation}-{self._serial}"

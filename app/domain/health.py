@@ -167,6 +167,11 @@ def hurried(detector: Detector) -> Detector:
     return evolve(detector, round_s=None)
 
 
+def forgotten(detector: Detector) -> Detector:
+    """The probes in flight were lost on our side: none is awaited any more, and the next round is due at once."""
+    return evolve(detector, asked_s={}, round_s=None)
+
+
 def next_probes(detector: Detector, settings: HealthSettings, now_s: float) -> tuple[tuple[ProbeKind, ...], float]:
     """Which probes to send next, and when, never before `now_s`. Whoever sends them says so by `probes_sent`.
 

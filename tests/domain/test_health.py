@@ -19,6 +19,7 @@ from app.domain.health import (
     Finding,
     HealthSettings,
     detection_budget_s,
+    forgotten,
     hurried,
     next_probes,
     observe,
@@ -377,6 +378,14 @@ def test_hurried_brings_the_next_round_forward() -> None:
     run = Run(DEFAULTS, answering).until(10.0)
     assert next_probes(run.detector, DEFAULTS, 10.0)[1] == 30.0
     assert next_probes(hurried(run.detector), DEFAULTS, 10.0)[1] <= 10.0
+
+
+def test_probes_lost_on_our_side_are_neither_awaited_nor_held_against_the_exchange() -> None:
+    detector = probes_sent(start("bybit", 0.0), (ProbeKind.PUBLIC, ProbeKind.SIGNED), 1.0)
+    assert next_probes(detector, DEFAULTS, 2.0)[1] > 2.0
+    again = forgotten(detector)
+    assert next_probes(again, DEFAULTS, 2.0)[1] <= 2.0
+    assert again.now == detector.now
 
 
 @pytest.mark.parametrize("latency_s", [0.001, 5.0])
