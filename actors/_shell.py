@@ -27,11 +27,14 @@ from thespian.actors import (
 )
 
 from actors.environment import Environment, installed
+from messages.base import Together
 from messages.supervision import Address, Directory, Start, Started
 
 log = structlog.get_logger()
 
 SHORTEST_WAKE_S = 0.001
+MAX_TOGETHER = 64
+"""Messages in one."""
 
 MAX_EARLY = 1000
 """Messages kept for an actor that has not been started yet; the rest is dropped, and sent again by who needs it."""
@@ -53,6 +56,7 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
         self._wake_s: float | None = None
         self._wakes = 0
         self._watched: list[int] = []
+        self._posted: list[tuple[Address, Any]] = []
 
     @property
     def environment(self) -> Environment:
@@ -109,8 +113,12 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
                 self.on_child_exited(message.childAddress, self.now_s())
             case ActorSystemMessage():
                 pass
+            case Together():
+                for each in message.messages:
+                    self.on_message(each, sender, self.now_s())
             case _:
                 self.on_message(message, sender, self.now_s())
+        self._send_posted()
         self._plan_wake()
 
     # ------------------------------------------------------------------------------------------------ for actors
@@ -143,6 +151,24 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
     def watch(self, fd: int | None) -> None:
         """Calls `on_ready` whenever the descriptor is readable, from now on."""
         self._watched = [] if fd is None else [fd]
+
+    def post(self, address: Address, message: Any) -> None:
+        """Sends when the handler is done, in one message with whatever else it posts to the same address by then."""
+        self._posted.append((address, message))
+
+    def _send_posted(self) -> None:
+        while self._posted:
+            address = self._posted[0][0]
+            own = [message for to, message in self._posted if to == address][:MAX_TOGETHER]
+            self.send(address, own[0] if len(own) == 1 else Together(messages=tuple(own)))
+            sent = len(own)
+            left = []
+            for to, message in self._posted:
+                if sent and to == address:
+                    sent -= 1
+                else:
+                    left.append((to, message))
+            self._posted = left
 
     def die(self) -> None:
         """Ends this actor, as soon as Thespian gets to it; nothing more is handled."""

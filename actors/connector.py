@@ -221,9 +221,9 @@ class ConnectorActor(Shell):
                 case e.Send():
                     self.runner.submit(effect.call_id, effect.call)
                 case e.Answer():
-                    self.send(effect.asker, effect.message)
+                    self.post(effect.asker, effect.message)
                 case e.Deliver():
-                    self.send(effect.asker, self._reply(effect.request, effect.result, now_s))
+                    self.post(effect.asker, self._reply(effect.request, effect.result, now_s))
                 case e.Observe():
                     observed.append(effect.evidence)
         # Whoever waits has been answered: only now those who listen are told.
@@ -238,11 +238,11 @@ class ConnectorActor(Shell):
     def _tell_change(self, changed: OrderChanged, now_s: float) -> None:
         for subscriber in self._subscribers.values():
             if subscriber.strategy == changed.order.key.strategy and subscriber.until_s >= now_s:
-                self.send(subscriber.address, changed)
+                self.post(subscriber.address, changed)
 
     def _tell_evidence(self, now_s: float) -> None:
         if self._monitor is not None:
-            self.send(self._monitor, EvidenceSeen(evidence=tuple(self._evidence)))
+            self.post(self._monitor, EvidenceSeen(evidence=tuple(self._evidence)))
         self._evidence.clear()
         self._evidence_due_s = now_s + EVIDENCE_S
 

@@ -18,6 +18,7 @@ from thespian.actors import ActorSystemMessage
 
 from benchmarks import stages
 from benchmarks.stages import Mark
+from messages.base import Together
 
 VARIABLE = "BENCHMARK_MARKS"
 """Environment variable that tells the traced daemon the folder for its marks."""
@@ -41,7 +42,17 @@ def read_marks(folder: Path) -> list[Mark]:
 
 
 def _message(folder: Path, name: str, message: Any) -> None:
-    mark(folder, name, type(message).__name__, getattr(message, "correlation_id", ""))
+    """Marks a message, or each of several that travel as one."""
+    for each in message.messages if isinstance(message, Together) else (message,):
+        mark(folder, name, type(each).__name__, getattr(each, "correlation_id", ""))
+
+
+def _handed_over(folder: Path, message: Any) -> None:
+    """Marks what the transport is given: one message, whatever travels in it."""
+    parts = message.messages if isinstance(message, Together) else (message,)
+    words = "+".join(type(each).__name__ for each in parts)
+    of = ",".join(getattr(each, "correlation_id", "") for each in parts if hasattr(each, "correlation_id"))
+    mark(folder, stages.HANDED_OVER, words, of)
 
 
 def _wrap(owner: Any, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -69,6 +80,7 @@ def mark_daemon(folder: Path) -> None:
     def sent(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, address: Any, message: Any) -> Any:
             _message(folder, stages.SENT, message)
+            _handed_over(folder, message)
             return original(self, address, message)
 
         return call
@@ -143,6 +155,7 @@ def mark_client(folder: Path) -> Iterator[None]:
     def told(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, address: Any, message: Any, **kwargs: Any) -> None:
             _message(folder, stages.TOLD, message)
+            _handed_over(folder, message)
             original(self, address, message, **kwargs)
 
         return call

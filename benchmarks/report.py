@@ -41,7 +41,7 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         f"{trace['hops_per_order']:g} messages on the way of an order; with the marks an order takes "
         f"{trace['order_p50_with_marks_ms']:.2f} ms"
     )
-    messages = Table("messages delivered", "per order")
+    messages = Table("messages between processes", "per order")
     for word, number in sorted(trace["messages_per_order"].items(), key=lambda each: -each[1]):
         messages.add_row(word, f"{number:.2f}")
     console.print(messages)

@@ -20,6 +20,8 @@ PERFORMED, DRAINED, SENT, RECEIVED, ANSWERED = "performed", "drained", "sent", "
 COMMIT, COMMITTED, RECORD, RECORDED, FETCH, FETCHED = (
     "commit", "committed", "record", "recorded", "fetch", "fetched",
 )  # fmt: skip
+HANDED_OVER = "handed_over"
+"""One message was given to the transport; `word` joins what travels in it by +, `of` their ids by commas."""
 DONE = "done"
 """Everything that the orders caused has arrived."""
 REQUEST, REPLY = "PlaceOrder", "OrderAccepted"
@@ -73,8 +75,9 @@ class Traced:
     Attributes:
         stages: By name, the time of each order in it.
         within: Parts of stages, the same way.
-        hops: Messages of the order's own, request and answer, that had to arrive before its answer; of each order.
-        messages: Messages delivered between processes in the run, by type, per order: those off its way too.
+        hops: Messages given to the transport with the order's own request or answer in them, until it was answered; of
+            each order.
+        messages: Messages given to the transport in the run, by what travels in them, per order: those off its way too.
     """
 
     stages: dict[str, list[float]]
@@ -124,10 +127,10 @@ def read_stages(marks: Iterable[Mark]) -> Traced:
                     raise ValueError(f"an order was traced without the mark {missing!r}")
                 into[name].append(at_s[end] - at_s[begin])
         request = next(mark.of for mark in own if mark.name == TOLD)
-        hops.append(sum(mark.name in (DELIVERED, RECEIVED) and mark.of == request for mark in own))
+        hops.append(sum(mark.name == HANDED_OVER and request in mark.of.split(",") for mark in own))
     first_s, last_s = orders[0][0].at_s, next(mark.at_s for mark in reversed(ordered) if mark.name == DONE)
-    delivered = (mark for mark in ordered if mark.name in (DELIVERED, RECEIVED) and first_s <= mark.at_s <= last_s)
-    number = Counter(mark.word for mark in delivered)
+    sent = (mark for mark in ordered if mark.name == HANDED_OVER and first_s <= mark.at_s <= last_s)
+    number = Counter(mark.word for mark in sent)
     return Traced(
         stages=stages,
         within=within,

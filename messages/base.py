@@ -6,6 +6,8 @@ replies are dropped.
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import frozen
 
 
@@ -21,6 +23,17 @@ class Message:
     def __str__(self) -> str:
         """The kind."""
         return type(self).__name__
+
+
+@frozen(kw_only=True)
+class Together(Message):
+    """Messages to one receiver that left at the same moment; it handles one after the other.
+
+    What a message costs is the sending of it, hardly what is in it. An order's answer and the news of that order, and
+    the answers that came back from an exchange while its connector was busy, travel as one.
+    """
+
+    messages: tuple[Any, ...]
 
 
 @frozen(kw_only=True)

@@ -22,7 +22,7 @@ from app.process.clock import AnchoredClock
 from app.transport.address import address_from_str
 from app.transport.base import NotRunningError, attach, detach
 from app.transport.mailbox import Mailbox, MailboxFullError
-from messages.base import Reply, Request
+from messages.base import Reply, Request, Together
 from messages.failover import RouteChanged
 from messages.orders import OrderChanged
 from messages.supervision import Directory
@@ -163,21 +163,25 @@ class Client:
             wait_s = min(max(self.session.next_s() - self.clock(), 0.0), LONGEST_WAIT_S)
             got = mailbox.receive(wait_s)
             now_s = self.clock()
-            match got:
-                case Directory():
-                    self._perform(mailbox, self.session.directory_told(got, now_s))
-                case RouteChanged():
-                    self._perform(mailbox, self.session.route_told(got, now_s))
-                case OrderChanged():
-                    self._perform(mailbox, self.session.order_told(got))
-                case Reply():
-                    self._perform(mailbox, self.session.reply(got, now_s))
+            for each in got.messages if isinstance(got, Together) else (got,):
+                self._take(mailbox, each, now_s)
             self._perform(mailbox, self.session.tick(now_s))
             if got is None and select.select([daemon], [], [], 0)[0]:
                 return f"The daemon (pid {self._presence.pid}) has ended."
         self._perform(mailbox, self.session.end())
         mailbox.flush(FLUSH_S)
         return "The router was closed."
+
+    def _take(self, mailbox: Mailbox, got: object, now_s: float) -> None:
+        match got:
+            case Directory():
+                self._perform(mailbox, self.session.directory_told(got, now_s))
+            case RouteChanged():
+                self._perform(mailbox, self.session.route_told(got, now_s))
+            case OrderChanged():
+                self._perform(mailbox, self.session.order_told(got))
+            case Reply():
+                self._perform(mailbox, self.session.reply(got, now_s))
 
     def _perform(self, mailbox: Mailbox, effects: list[s.SessionEffect]) -> None:
         for effect in effects:

@@ -23,6 +23,7 @@ def test_a_small_run_measures_everything(tmp_path: Path) -> None:
         "throughput_50_vs_ccxt_async",
     }
     assert result["trace"]["hops_per_order"] == 2.0
+    assert result["trace"]["messages_per_order"]["OrderAccepted+OrderChanged"] > 0.9  # the news costs no message
     assert list(result["trace"]["stages"]) == [name for name, _, _ in STAGES]
     for figures in result["absolute"].values():
         assert figures["orders"] == 160
