@@ -6,6 +6,7 @@ below dies with its own parent, so that killing this one process, even by -9, en
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import select
@@ -278,8 +279,9 @@ def _kill_leftovers() -> None:
 
 
 def announce(fd: int, line: str) -> None:
-    """Writes one line to whoever waits for our start, and closes the pipe."""
+    """Writes one line to whoever waits for our start, if it still does, and closes the pipe."""
     _, writable, _ = select.select([], [fd], [], 1.0)
     if writable:
-        os.write(fd, line.encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # the starter is gone, which its other pipe tells as well
+            os.write(fd, line.encode() + b"\n")
     os.close(fd)
