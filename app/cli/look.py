@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from app.cli.attach import ConfigOption, JsonOption, StateDirOption, attached
 from app.cli.exits import EX_USAGE, Ended
@@ -100,21 +101,23 @@ def orders(config: ConfigOption = None, state_dir: StateDirOption = None, json: 
     if not found:
         console().print("No order is live.")
         return 0
-    columns = ("order", "strategy", "exchange", "symbol", "side", "type", "qty", "price", "filled", "status", "created")
+    columns = ("exchange", "order", "filled", "status", "strategy", "created")
     rows = [
         (
-            *(order["orderId"], order["strategy"], order["exchange"], order["symbol"], order["side"]),
-            *(order["orderType"], order["qty"], _price(order), order["cumExecQty"]),
-            *(styled(order["orderStatus"]), when(order["createdTime"])),
+            *(order["exchange"], _order(order), order["cumExecQty"], styled(order["orderStatus"])),
+            *(order["strategy"], when(order["createdTime"])),
         )
         for order in found
     ]
-    console().print(table(columns, rows, right=("qty", "price", "filled")))
+    console().print(table(columns, rows, right=("filled",)))
     return 0
 
 
-def _price(order: Order) -> str:
-    return order["price"] or "market"
+def _order(order: Order) -> Text:
+    """What it is, and under it the id to ask by."""
+    at = f"at {order['price']}" if order["price"] else "at market"
+    reduce = ", reduce only" if order["reduceOnly"] else ""
+    return Text.assemble(f"{order['side']} {order['qty']} {order['symbol']} {at}{reduce}\n", (order["orderId"], "dim"))
 
 
 def positions(config: ConfigOption = None, state_dir: StateDirOption = None, json: JsonOption = False) -> int:
@@ -165,7 +168,6 @@ def book_view(book: Any) -> RenderableType:
 def status_view(found: Status) -> RenderableType:
     """The whole status, for people."""
     from rich.console import Group
-    from rich.text import Text
 
     from app.cli.output import milliseconds, plain, styled, table, when
 
@@ -197,9 +199,15 @@ def status_view(found: Status) -> RenderableType:
         parts.append(Text(f"unresolved: the oldest for {oldest_s:.1f} s", style="yellow"))
     if found["book"]:
         parts += [Text(""), book_view(found["book"])]
-    actors = [(actor["name"], actor["pid"] or "-", actor["restarts"]) for actor in found["actors"]]
+    actors = [(_actor(actor["name"]), actor["pid"] or "-", actor["restarts"]) for actor in found["actors"]]
     parts += [Text(""), table(("actor", "pid", "restarts"), actors, right=("pid", "restarts"))]
     return Group(*parts)
+
+
+def _actor(name: str) -> str:
+    """`connector:okx` as "connector okx"; one of a kind by its role alone."""
+    role, _, own = name.partition(":")
+    return role if role == own else f"{role} {own}"
 
 
 def _in_order(found: Status) -> Mapping[str, Any]:

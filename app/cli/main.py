@@ -23,12 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{NAME}: {sentence}", file=sys.stderr)
         return 78
     from app.cli.exits import EX_CONFIG, EX_INTERRUPTED, EX_PIPE, Ended
-    from app.cli.verbs import run
 
     if sys.platform != "linux":
         print(f"{NAME}: OrderRouter runs on Linux only; this is {sys.platform}.", file=sys.stderr)
         return EX_CONFIG
     try:
+        from app.cli.verbs import run
+
         code = run(NAME, list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()  # a reader that is gone is met here and not while Python ends
         return code

@@ -69,10 +69,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Seque
 
 
 def when(milliseconds: str) -> str:
-    """A time of the router's, in the local time zone; empty where there is none."""
+    """A time of the router's, in the local time zone, without the date if it is today's; empty where there is none."""
     if not milliseconds:
         return ""
-    return datetime.fromtimestamp(int(milliseconds) / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    at = datetime.fromtimestamp(int(milliseconds) / 1000).astimezone()
+    today = at.date() == datetime.now(at.tzinfo).date()
+    return at.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
 
 
 def milliseconds(value: float | None) -> str:

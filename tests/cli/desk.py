@@ -65,6 +65,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=(home / "stderr.log").open("w"),
             text=True,
+            start_new_session=True,
         )
         self._log = home / "stderr.log"
 
@@ -90,9 +91,11 @@ class Running:
         top = psutil.Process(self.process.pid)
         return [top, *top.children(recursive=True)]
 
-    def end(self, number: signal.Signals | None = None) -> int:
-        """Its exit code, after the signal if one is given."""
-        if number is not None:
+    def end(self, number: signal.Signals | None = None, *, whole_group: bool = False) -> int:
+        """Its exit code, after the signal if one is given: to it alone, or to its group, as a terminal's Ctrl-C is."""
+        if number is not None and whole_group:
+            os.killpg(self.process.pid, number)
+        elif number is not None:
             self.process.send_signal(number)
         return self.process.wait(DEADLINE_S)
 

@@ -15,6 +15,7 @@ from app.simulator.run import configuration
 from app.simulator.thread import Simulated, SimulatorThread
 from tests.cli.desk import DEADLINE_S, Running, order_router, refusal
 from tests.processes import Deaths
+from tests.simulator.real_clients import eventually
 
 NAMES = ["bybit", "okx", "binance"]
 QUICK = """
@@ -191,14 +192,26 @@ def test_a_reader_that_has_enough_is_no_error(desk: Desk) -> None:
             looking.process.stdout = None
 
 
-def test_sigint_ends_run_with_0_and_nothing_left(tmp_path: Path, sims: dict[str, Simulated]) -> None:
-    """As SIGTERM does."""
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_ctrl_c_ends_run_with_0_and_nothing_left(tmp_path: Path, sims: dict[str, Simulated], whole_group: bool) -> None:
+    """As SIGTERM does; a terminal sends it to the actors as well, which must leave the ending to the daemon."""
     config = write_config(tmp_path, sims)
     with Running("run", "--config", config, home=tmp_path) as daemon:
         daemon.line_with("ready on")
         with Deaths(daemon.tree()) as deaths:
-            assert daemon.end(signal.SIGINT) == 0
+            assert daemon.end(signal.SIGINT, whole_group=whole_group) == 0
             deaths.wait(DEADLINE_S)
+    assert "Traceback" not in daemon.log()
+
+
+def test_stop_asked_for_while_it_starts_is_a_clean_stop(tmp_path: Path, sims: dict[str, Simulated]) -> None:
+    """Before it serves, with no word of failure."""
+    lock = tmp_path / "state" / "lock"
+    with Running("run", "--config", write_config(tmp_path, sims), home=tmp_path) as daemon:
+        eventually(lock.exists, deadline_s=DEADLINE_S)
+        assert daemon.end(signal.SIGTERM) == 0
+        assert "Traceback" not in daemon.log()
+        assert "order-router: " not in daemon.log()
 
 
 def test_run_killed_leaves_nothing_and_can_start_again(tmp_path: Path, sims: dict[str, Simulated]) -> None:
