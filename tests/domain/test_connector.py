@@ -1,0 +1,426 @@
+"""The connector's machine against a journal of its own and an exchange that answers whatever it likes.
+
+Along any sequence of requests and answers: a leg is sent only when it was just committed, at most one call about a leg
+is in flight, whoever asked is answered once and not before it is proven, and when all is answered nothing is left over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.domain import calls as c
+from app.domain import effects as e
+from app.domain import ids
+from app.domain.connector import Connector, ConnectorSettings
+from app.domain.leg_life import LIVE, UNPROVEN, LegEvent
+from app.domain.leg_task import LegTask
+from app.domain.limiter import RateLimit
+from app.journal.store import Committed, Journal
+from messages.base import Failed
+from messages.failover import NotRouted, SettleReply, SettleRequest
+from messages.orders import (
+    CancelOrder,
+    GetOrder,
+    LegState,
+    LivesElsewhere,
+    OrderAccepted,
+    OrderNotExecuted,
+    OrderRefused,
+    OrderReply,
+    PlaceOrder,
+)
+from tests.domain.orders import BTC, key, leg, order, spec
+
+PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
+ROOM = RateLimit(per_s=1000.0, burst=1000)
+
+
+class Desk:
+    """A connector, its journal, and the calls in flight."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.journal = Journal(None)
+        self.journal.fence(0.0)
+        self.journal.commit_route(1, "bybit", 0.0)
+        self.machine = Connector("bybit", PROOF, ConnectorSettings(), ROOM)
+        self.flights: dict[int, c.Call] = {}
+        self.answers: dict[str, list[Any]] = {}
+        self.asked: Counter[str] = Counter()
+        self.serial = 0
+
+    def perform(self, effects: list[e.Effect]) -> None:
+        """As the actor does."""
+        queue = deque(effects)
+        while queue:
+            effect = queue.popleft()
+            match effect:
+                case e.Commit(request=request):
+                    made = self.journal.commit_intent(
+                        exchange="bybit",
+                        epoch=request.epoch,
+                        key=request.key,
+                        spec=request.spec,
+                        expiry_s=effect.expiry_s,
+                        now_s=self.now_s,
+                    )
+                    known = made.order if isinstance(made, Committed) else made
+                    queue.extendleft(reversed(self.machine.committed(effect.asker, request, known, self.now_s)))
+                case e.TurnAway(request=request):
+                    there = self.journal.order(ids.order_id(self.journal.journal_id, request.key))
+                    queue.extendleft(reversed(self.machine.turned_away(effect, there, self.now_s)))
+                case e.Record():
+                    recorded = self.journal.record(
+                        effect.order_id,
+                        effect.number,
+                        effect.event,
+                        now_s=self.now_s,
+                        filled=effect.filled,
+                        exchange_order_id=effect.exchange_order_id,
+                        code=effect.code,
+                        words=effect.words,
+                    )
+                    queue.extend(self.machine.recorded(recorded.order, self.now_s))
+                case e.Send(call_id=call_id, call=call):
+                    self.sent(call_id, call)
+                case e.Answer(asker=asker, message=message):
+                    self.answers.setdefault(asker, []).append(message)
+                case e.Deliver(asker=asker):
+                    self.answers.setdefault(asker, []).append(effect.result)
+                case e.Observe():
+                    pass
+
+    def sent(self, call_id: int, call: c.Call) -> None:
+        """A call leaves."""
+        if isinstance(call, c.PlaceCall):
+            (there,) = [o for o in self.journal.orders_in([LegState.INTENT]) if o.legs[-1].wire_id == call.wire_id]
+            assert there.legs[-1].committed_s == self.now_s == call.committed_s, "committed for this very call"
+            assert call.deadline_s <= call.expiry_s == self.now_s + PROOF.validity_s
+        wire_id = getattr(call, "wire_id", None)
+        if wire_id is not None and not isinstance(call, c.LookUpCall):
+            others = [o for o in self.flights.values() if getattr(o, "wire_id", None) == wire_id]
+            assert all(isinstance(o, c.LookUpCall) for o in others), f"{call} while {others} is in flight"
+        self.flights[call_id] = call
+
+    def place(self, name: str, within_s: float = 20.0) -> str:
+        """Somebody places an order."""
+        asker = self.asker("place")
+        request = PlaceOrder(
+            correlation_id=asker, deadline_s=self.now_s + within_s, epoch=1, key=key(name), spec=spec()
+        )
+        self.perform(self.machine.place(asker, request, self.now_s))
+        return asker
+
+    def cancel(self, name: str) -> str:
+        """Somebody cancels one."""
+        asker = self.asker("cancel")
+        order_id = ids.order_id(self.journal.journal_id, key(name))
+        request = CancelOrder(correlation_id=asker, deadline_s=self.now_s + 20.0, strategy="maker", order_id=order_id)
+        self.perform(self.machine.cancel(asker, request, self.journal.order(order_id), self.now_s))
+        return asker
+
+    def get(self, name: str) -> str:
+        """Somebody asks for one."""
+        asker = self.asker("get")
+        order_id = ids.order_id(self.journal.journal_id, key(name))
+        request = GetOrder(correlation_id=asker, deadline_s=self.now_s + 20.0, strategy="maker", order_id=order_id)
+        self.perform(self.machine.get(asker, request, self.journal.order(order_id), self.now_s))
+        return asker
+
+    def asker(self, kind: str) -> str:
+        """A new one."""
+        self.serial += 1
+        return f"{kind}-{self.serial}"
+
+    def returns(self, call_id: int, result: c.Result) -> None:
+        """A call comes back."""
+        del self.flights[call_id]
+        self.perform(self.machine.returned(call_id, result, self.now_s))
+
+    def passes(self, seconds: float) -> None:
+        """Time goes by, from one moment the machine asked for to the next."""
+        until_s = self.now_s + seconds
+        while (next_s := self.machine.next_s(self.now_s)) is not None and next_s <= until_s:
+            self.now_s = max(self.now_s + 0.001, next_s)
+            self.perform(self.machine.tick(self.now_s))
+        self.now_s = max(self.now_s, until_s)
+
+
+def report(wire_id: str, state: LegState, filled: str) -> c.OrderReport:
+    """What the exchange says."""
+    return c.OrderReport(
+        exchange_order_id=f"x-{wire_id[-4:]}",
+        wire_id=wire_id,
+        symbol=BTC,
+        state=state,
+        filled=Decimal(filled),
+        average_price=None,
+    )
+
+
+REPORTS = [
+    (LegState.OPEN, "0"),
+    (LegState.PARTIALLY_FILLED, "0.5"),
+    (LegState.FILLED, "1"),
+    (LegState.CANCELLED, "0.5"),
+]
+reports = st.sampled_from(REPORTS)
+
+
+def some_result(desk: Desk, call: c.Call, data: st.DataObject) -> c.Result:
+    """Anything the port may answer to a call, but for what contradicts a proof given before."""
+    failed = c.CallFailed(code="timeout", words="No answer.", ill=True)
+    results: list[c.Result]
+    match call:
+        case c.PlaceCall():
+            results = [
+                c.Placed(report=report(call.wire_id, *data.draw(reports))),
+                c.Ambiguous(code="timeout", words="No answer."),
+                c.Ambiguous(code="duplicate", words="In use.", duplicate=True),
+                c.NotExecuted(code="overloaded", words="Not now."),
+                c.Refused(code="no", words="No.", native_code="1"),
+            ]
+        case c.CancelCall():
+            results = [
+                failed,
+                c.CancelTooLate(native_code=None, words="Too late."),
+                c.CancelConfirmed(final=None),
+                c.CancelConfirmed(final=report(call.wire_id, LegState.CANCELLED, "0.5")),
+            ]
+        case c.LookUpCall():
+            live = any(t.live for t in desk.machine.tasks.values() if t.leg.wire_id == call.wire_id)
+            absent = c.NotFound(asked_s=data.draw(st.sampled_from([0.0, desk.now_s])))
+            results = [failed, c.Found(report=report(call.wire_id, *data.draw(reports))), failed if live else absent]
+        case _:
+            tasks = desk.machine.tasks.values()
+            open_ = tuple(report(t.leg.wire_id, LegState.OPEN, "0") for t in tasks if t.live)
+            results = [failed, c.OpenOrders(reports=open_, asked_s=desk.now_s)]
+    return data.draw(st.sampled_from(results))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_along_any_sequence(data: st.DataObject) -> None:
+    """See the module."""
+    desk = Desk()
+    placed: list[str] = []
+    for _ in range(data.draw(st.integers(1, 25))):
+        what = data.draw(st.sampled_from(["place", "place", "cancel", "get", "return", "return", "return", "wait"]))
+        name = data.draw(st.sampled_from(["a", "b", "c"]))
+        match what:
+            case "place":
+                placed.append(desk.place(name))
+            case "cancel":
+                desk.cancel(name)
+            case "get":
+                desk.get(name)
+            case "wait":
+                desk.passes(data.draw(st.sampled_from([0.01, 1.0, 6.0])))
+            case _ if desk.flights:
+                call_id = data.draw(st.sampled_from(sorted(desk.flights)))
+                desk.returns(call_id, some_result(desk, desk.flights[call_id], data))
+        check(desk)
+    settle(desk)
+    check(desk)
+    for asker in placed:
+        (answer,) = desk.answers[asker]
+        assert isinstance(answer, OrderAccepted | OrderRefused | OrderNotExecuted), answer
+    assert desk.machine._placing == 0
+    assert not desk.machine._flights
+    assert not [task for task in desk.machine.tasks.values() if not task.live]
+
+
+def check(desk: Desk) -> None:
+    """What holds at every moment."""
+    assert all(len(answers) == 1 for answers in desk.answers.values()), "answered twice"
+    live = {order.order_id for order in desk.journal.open_orders(exchange="bybit")}
+    assert set(desk.machine.tasks) == live, "what is followed is what the journal holds live or unproven"
+    for task in desk.machine.tasks.values():
+        assert task.order == desk.journal.order(task.order.order_id)
+    assert len(desk.machine._flights) == len(desk.flights)
+
+
+def settle(desk: Desk) -> None:
+    """The exchange answers everything truthfully from here on: what it was not seen to have, it does not have."""
+    for _ in range(400):
+        desk.passes(0.5)
+        for call_id, call in list(desk.flights.items()):
+            match call:
+                case c.PlaceCall():
+                    desk.returns(call_id, c.NotExecuted(code="expired", words="Expired."))
+                case c.CancelCall():
+                    desk.returns(call_id, c.CancelConfirmed(final=report(call.wire_id, LegState.CANCELLED, "0.5")))
+                case c.LookUpCall():
+                    live = any(t.live for t in desk.machine.tasks.values() if t.leg.wire_id == call.wire_id)
+                    found = c.Found(report=report(call.wire_id, LegState.FILLED, "1"))
+                    desk.returns(call_id, found if live else c.NotFound(asked_s=desk.now_s))
+                case _:
+                    desk.returns(call_id, c.CallFailed(code="x", words="x"))
+        if not desk.flights and not any(t.unproven or t.next_s for t in desk.machine.tasks.values()):
+            return
+    raise AssertionError(f"still not settled: {desk.machine.tasks} {desk.flights}")
+
+
+# ---------------------------------------------------------------------------------------------------- single cases
+
+
+def flight(desk: Desk, kind: type[Any]) -> tuple[int, Any]:
+    """The one call of a kind in flight."""
+    ((call_id, call),) = [(i, call) for i, call in desk.flights.items() if isinstance(call, kind)]
+    return call_id, call
+
+
+def test_not_found_is_proof_only_when_asked_after_expiry_and_margin() -> None:
+    desk = Desk()
+    asker = desk.place("a")
+    call_id, call = flight(desk, c.PlaceCall)
+    desk.returns(call_id, c.Ambiguous(code="timeout", words="No answer."))
+    while asker not in desk.answers:
+        desk.passes(0.05)
+        for look_up, each in list(desk.flights.items()):
+            assert isinstance(each, c.LookUpCall)
+            asked_s = desk.now_s
+            desk.returns(look_up, c.NotFound(asked_s=asked_s))
+    (answer,) = desk.answers[asker]
+    assert isinstance(answer, OrderNotExecuted)
+    assert desk.now_s >= call.expiry_s + PROOF.margin_s
+    assert asked_s - (call.expiry_s + PROOF.margin_s) < 0.5, "and it is looked up just when it becomes provable"
+
+
+def test_a_failed_look_up_is_no_answer() -> None:
+    desk = Desk()
+    asker = desk.place("a")
+    desk.returns(flight(desk, c.PlaceCall)[0], c.Ambiguous(code="timeout", words="No answer."))
+    for _ in range(200):
+        desk.passes(0.5)
+        for call_id in list(desk.flights):
+            desk.returns(call_id, c.CallFailed(code="timeout", words="No answer.", ill=True))
+    assert asker not in desk.answers
+    assert [task.leg.state for task in desk.machine.tasks.values()] == [LegState.UNKNOWN]
+
+
+def test_an_acknowledged_cancel_is_not_the_end_and_is_sent_again_when_it_did_nothing() -> None:
+    desk = Desk()
+    desk.place("a")
+    call_id, call = flight(desk, c.PlaceCall)
+    desk.returns(call_id, c.Placed(report=report(call.wire_id, LegState.OPEN, "0")))
+    asker = desk.cancel("a")
+    cancels = 0
+    for _ in range(60):
+        desk.passes(0.2)
+        for each, flying in list(desk.flights.items()):
+            if isinstance(flying, c.CancelCall):
+                cancels += 1
+                desk.returns(each, c.CancelConfirmed(final=None))
+            elif isinstance(flying, c.LookUpCall):
+                desk.returns(each, c.Found(report=report(call.wire_id, LegState.OPEN, "0")))
+            else:
+                desk.returns(each, c.CallFailed(code="x", words="x"))
+    assert asker not in desk.answers
+    assert cancels >= 2
+    desk.passes(6.0)
+    for each, flying in list(desk.flights.items()):
+        if isinstance(flying, c.CancelCall):
+            desk.returns(each, c.CancelConfirmed(final=report(call.wire_id, LegState.CANCELLED, "0.25")))
+        elif isinstance(flying, c.LookUpCall):
+            desk.returns(each, c.Found(report=report(call.wire_id, LegState.CANCELLED, "0.25")))
+    (answer,) = desk.answers[asker]
+    assert isinstance(answer, OrderReply)
+    assert answer.order.filled == Decimal("0.25")
+
+
+def test_a_stale_epoch_is_told_the_route() -> None:
+    desk = Desk()
+    desk.journal.fence(1.0)
+    asker = desk.place("a")
+    (answer,) = desk.answers[asker]
+    assert isinstance(answer, NotRouted)
+    assert (answer.route.epoch, answer.route.exchange) == (2, None)
+    assert not desk.flights
+
+
+def test_an_order_withdrawn_after_proven_absence_was_never_accepted() -> None:
+    """No exchange ever had it: placing it again under the same id is refused, not answered as accepted."""
+    desk = Desk()
+    desk.place("a")
+    desk.returns(flight(desk, c.PlaceCall)[0], c.NotExecuted(code="overloaded", words="Not now."))
+    (withdrawn,) = desk.answers[desk.cancel("a")]
+    assert isinstance(withdrawn, OrderReply)
+    (again,) = desk.answers[desk.place("a")]
+    assert isinstance(again, OrderRefused)
+    assert again.code == "withdrawn"
+    assert not desk.flights
+
+
+def test_a_leg_placed_elsewhere_while_it_was_withdrawn_here_is_not_looked_up_here() -> None:
+    """On the wrong exchange nothing would be found, and its absence taken for proven."""
+    machine = Connector("bybit", PROOF, ConnectorSettings(), ROOM)
+    absent = order(leg(LegState.ABSENT))
+    request = CancelOrder(correlation_id="c", deadline_s=9.0, strategy="maker", order_id=absent.order_id)
+    (record,) = machine.cancel("me", request, absent, 0.0)
+    assert isinstance(record, e.Record)
+    assert record.event is LegEvent.WITHDRAWN
+    placed = order(leg(LegState.ABSENT), leg(LegState.INTENT, exchange="okx", number=2))
+    (answer,) = machine.recorded(placed, 0.1)
+    assert answer == e.Answer(asker="me", message=LivesElsewhere(correlation_id="c", exchange="okx"))
+    assert not machine.tasks
+
+
+def test_a_start_takes_up_what_an_earlier_life_left() -> None:
+    """An intent may have been sent: it is unknown from now on, and looked up."""
+    for state in UNPROVEN | LIVE:
+        machine = Connector("bybit", PROOF, ConnectorSettings(), ROOM)
+        effects = machine.recover((order(leg(state)),), 100.0)
+        recorded = [effect.event for effect in effects if isinstance(effect, e.Record)]
+        assert recorded == ([LegEvent.SENT_AMBIGUOUS] if state is LegState.INTENT else [])
+        (send,) = [effect for effect in effects if isinstance(effect, e.Send)]
+        assert isinstance(send.call, c.LookUpCall)
+
+
+def test_settling_answers_when_nothing_is_left_or_at_its_deadline() -> None:
+    desk = Desk()
+    desk.place("a")
+    call_id, call = flight(desk, c.PlaceCall)
+    desk.returns(call_id, c.Placed(report=report(call.wire_id, LegState.OPEN, "0")))
+    late = SettleRequest(correlation_id="s", deadline_s=desk.now_s + 2.0)
+    desk.perform(desk.machine.settle("coordinator", late, desk.now_s))
+    desk.passes(2.5)
+    (told,) = desk.answers["coordinator"]
+    assert isinstance(told, SettleReply)
+    assert [left.client_order_id for left in told.left] == ["a"]
+    desk.returns(flight(desk, c.CancelCall)[0], c.CancelConfirmed(final=report(call.wire_id, LegState.CANCELLED, "0")))
+    soon = SettleRequest(correlation_id="s2", deadline_s=desk.now_s + 2.0)
+    desk.perform(desk.machine.settle("coordinator 2", soon, desk.now_s))
+    assert desk.answers["coordinator 2"] == [SettleReply(correlation_id="s2", exchange="bybit", cancelled=(), left=())]
+
+
+def test_strangers_and_repeated_results_are_dropped() -> None:
+    desk = Desk()
+    desk.place("a")
+    call_id, call = flight(desk, c.PlaceCall)
+    placed = c.Placed(report=report(call.wire_id, LegState.OPEN, "0"))
+    assert desk.machine.returned(999, placed, 0.0) == []
+    desk.returns(call_id, placed)
+    assert desk.machine.returned(call_id, placed, 0.0) == []
+
+
+def test_an_order_of_another_strategy_is_unknown() -> None:
+    desk = Desk()
+    desk.place("a")
+    order_id = ids.order_id(desk.journal.journal_id, key("a"))
+    request = CancelOrder(correlation_id="c", deadline_s=9.0, strategy="somebody else", order_id=order_id)
+    (answer,) = desk.machine.cancel("me", request, desk.journal.order(order_id), 0.0)
+    assert isinstance(answer, e.Answer)
+    assert isinstance(answer.message, Failed)
+    assert answer.message.code == "unknown_order"
+
+
+def test_a_leg_is_looked_at_again_no_later_than_its_absence_becomes_provable() -> None:
+    task = LegTask(order=order(leg(LegState.UNKNOWN)), look_ups=99)
+    task.look_again(7.0, PROOF)
+    assert task.next_s == task.leg.expiry_s + PROOF.margin_s

@@ -1,0 +1,358 @@
+"""A session among actors that answer, die, lie silent and move: every request ends once, in time, and honestly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain import ids
+from app.domain.session import (
+    RESEND_S,
+    NeverCommitted,
+    OrderTold,
+    OutcomeUnknown,
+    Resolved,
+    RouteTold,
+    Session,
+    SessionEffect,
+    SessionSettings,
+    Tell,
+    Unanswered,
+)
+from messages.base import Failed
+from messages.failover import GetStatus, ManualFailover, NotRouted, Route, RouteChanged, RouterState, Subscribe
+from messages.health import GetHealth
+from messages.orders import (
+    CancelOrder,
+    GetOrder,
+    LegState,
+    LivesElsewhere,
+    OrderAccepted,
+    OrderChanged,
+    OrderNotExecuted,
+    OrderPending,
+    OrderRefused,
+    OrderReply,
+    OrderView,
+    PlaceOrder,
+)
+from messages.supervision import Directory, DirectoryEntry, Listen, Role
+from tests.domain.orders import JOURNAL, key, leg, order, spec
+
+EXCHANGES = ("bybit", "okx")
+
+
+class Desk:
+    """A session, and what it has told to whom."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.session = Session(SessionSettings(session_id="s", strategy="maker", retry_delay_s=1.0))
+        self.incarnations = {"bybit": 1, "okx": 1, "coordinator": 1}
+        self.generation = 0
+        self.route = Route(epoch=1, exchange="bybit", since_s=0.0)
+        self.told: list[tuple[str, Any]] = []
+        self.outcomes: dict[str, list[Any]] = {}
+        self.news: list[SessionEffect] = []
+        self.serial = 0
+        self.perform(self.session.start(0.0))
+        self.lives()
+        self.routes(self.route)
+
+    def perform(self, effects: list[SessionEffect]) -> None:
+        """As its owner does."""
+        for effect in effects:
+            match effect:
+                case Tell(to=to, message=message):
+                    if not isinstance(message, Listen | Subscribe):
+                        self.told.append((str(to), message))
+                case Resolved(correlation_id=correlation_id, outcome=outcome):
+                    self.outcomes.setdefault(correlation_id, []).append(outcome)
+                case _:
+                    self.news.append(effect)
+
+    def lives(self, *, but: str = "") -> None:
+        """The supervisor tells who is there."""
+        self.generation += 1
+        entries = tuple(
+            DirectoryEntry(
+                role=Role.CONNECTOR if name in EXCHANGES else Role.FAILOVER_COORDINATOR,
+                name=name,
+                address=f"{name}#{incarnation}",
+                incarnation=incarnation,
+                pid=None,
+            )
+            for name, incarnation in self.incarnations.items()
+            if name != but
+        )
+        directory = Directory(generation=self.generation, journal_id=JOURNAL, entries=entries)
+        self.perform(self.session.directory_told(directory, self.now_s))
+
+    def dies(self, name: str) -> None:
+        """An actor is restarted; what it was told is lost."""
+        self.told = [(to, message) for to, message in self.told if not to.startswith(f"{name}#")]
+        self.lives(but=name)
+        self.incarnations[name] += 1
+        self.lives()
+
+    def routes(self, route: Route) -> None:
+        """The coordinator tells the route."""
+        self.route = route
+        state = RouterState.READY if route.exchange else RouterState.SWITCHING
+        self.perform(self.session.route_told(RouteChanged(route=route, state=state), self.now_s))
+
+    def place(self, name: str = "one", within_s: float = 20.0) -> str:
+        """The owner places an order."""
+        self.serial += 1
+        request = PlaceOrder(
+            correlation_id=f"r{self.serial}",
+            deadline_s=self.now_s + within_s,
+            epoch=self.route.epoch,
+            key=key(name),
+            spec=spec(),
+        )
+        self.perform(self.session.ask(request, self.now_s))
+        return request.correlation_id
+
+    def passes(self, seconds: float) -> None:
+        """Time goes by, from one moment the session asked for to the next."""
+        until_s = self.now_s + seconds
+        while (next_s := self.session.next_s()) <= until_s:
+            self.now_s = max(self.now_s + 0.001, next_s)
+            self.perform(self.session.tick(self.now_s))
+        self.now_s = max(self.now_s, until_s)
+
+    def take(self) -> tuple[str, Any]:
+        """The one message told."""
+        (message,) = self.told
+        self.told.clear()
+        return message
+
+    def question(self) -> GetOrder:
+        """The next question after an order in doubt, at the moment it is asked."""
+        self.told.clear()
+        for _ in range(1000):
+            self.passes(max(0.0, self.session.next_s() - self.now_s))
+            for _, message in self.told:
+                if isinstance(message, GetOrder):
+                    return message
+        raise AssertionError("nothing is asked for")
+
+    def reply(self, message: Any) -> None:
+        """An answer."""
+        self.perform(self.session.reply(message, self.now_s))
+
+
+def found(state: LegState, name: str = "one", exchange: str = "bybit") -> OrderView:
+    """The order as the journal knows it."""
+    return order(leg(state, exchange=exchange), of=key(name))
+
+
+def some_answer(request: Any, data: st.DataObject, route: Route) -> Any:
+    """What a connector may answer to a placement that it has not placed yet."""
+    correlation_id, name = request.correlation_id, request.key.client_order_id
+    return data.draw(
+        st.sampled_from(
+            [
+                OrderAccepted(correlation_id=correlation_id, order=found(LegState.OPEN, name)),
+                OrderRefused(correlation_id=correlation_id, code="no", words="No."),
+                OrderNotExecuted(correlation_id=correlation_id, code="busy", words="Busy."),
+                OrderNotExecuted(
+                    correlation_id=correlation_id, code="absent", words="Absent.", order=found(LegState.ABSENT, name)
+                ),
+                OrderPending(correlation_id=correlation_id, order=found(LegState.UNKNOWN, name)),
+                NotRouted(correlation_id=correlation_id, route=route),
+            ]
+        )
+    )
+
+
+@given(st.data())
+def test_every_request_ends_once_and_in_time(data: st.DataObject) -> None:
+    """Whatever answers come, whoever dies, wherever trading moves: and only with its own ids is anything sent."""
+    desk = Desk()
+    deadlines: dict[str, float] = {}
+    for _ in range(data.draw(st.integers(1, 30))):
+        match data.draw(st.sampled_from(["place", "answer", "answer", "die", "fence", "commit", "wait", "lose"])):
+            case "place":
+                within_s = data.draw(st.sampled_from([0.5, 5.0, 20.0]))
+                deadlines[desk.place(data.draw(st.sampled_from(["a", "b"])), within_s)] = desk.now_s + within_s
+            case "answer" if desk.told:
+                _, request = desk.told.pop(data.draw(st.integers(0, len(desk.told) - 1)))
+                if isinstance(request, PlaceOrder):
+                    assert request.key.strategy == "maker"
+                    assert request.spec == spec()
+                    assert request.correlation_id.split(".")[0] in deadlines
+                    desk.reply(some_answer(request, data, desk.route))
+            case "die":
+                desk.dies(data.draw(st.sampled_from(["bybit", "okx", "coordinator"])))
+            case "fence":
+                desk.routes(Route(epoch=desk.route.epoch + 1, exchange=None, since_s=desk.now_s))
+            case "commit" if desk.route.exchange is None:
+                exchange = data.draw(st.sampled_from(EXCHANGES))
+                desk.routes(Route(epoch=desk.route.epoch, exchange=exchange, since_s=desk.now_s))
+            case "lose" if desk.told:
+                desk.told.pop(data.draw(st.integers(0, len(desk.told) - 1)))
+            case _:
+                desk.passes(data.draw(st.sampled_from([0.01, 1.0, 4.0])))
+        late = [i for i, due_s in deadlines.items() if desk.now_s >= due_s + 0.01]
+        assert all(i in desk.outcomes for i in late), "not answered by its deadline"
+    desk.passes(25.0)
+    assert Counter(map(len, desk.outcomes.values())) == ({1: len(deadlines)} if deadlines else {})
+    assert set(desk.outcomes) == set(deadlines)
+
+
+@given(st.integers(0, 3), st.booleans())
+def test_what_was_sent_and_not_answered_is_unknown_at_the_deadline(deaths: int, moved: bool) -> None:
+    """However often its connector died: its earlier life may have placed it."""
+    desk = Desk()
+    asked = desk.place()
+    for _ in range(deaths):
+        desk.dies("bybit")
+    if moved:
+        desk.routes(Route(epoch=2, exchange=None, since_s=0.0))
+        desk.routes(Route(epoch=2, exchange="okx", since_s=0.0))
+    desk.passes(21.0)
+    (outcome,) = desk.outcomes[asked]
+    assert isinstance(outcome, OutcomeUnknown)
+    assert outcome.order_id == ids.order_id(JOURNAL, key())
+
+
+def test_it_is_sent_again_with_the_same_key_after_silence_and_to_a_new_life() -> None:
+    desk = Desk()
+    desk.place()
+    to, first = desk.take()
+    assert to == "bybit#1"
+    desk.passes(RESEND_S + 0.01)
+    to, second = desk.take()
+    assert (to, second.key) == ("bybit#1", first.key)
+    desk.dies("bybit")
+    to, third = desk.take()
+    assert (to, third.key, third.deadline_s) == ("bybit#2", first.key, first.deadline_s)
+    assert len({first.correlation_id, second.correlation_id, third.correlation_id}) == 3
+
+
+def test_what_is_proven_of_an_order_answers_every_request_for_it() -> None:
+    """Of two requests for one order none is told "not executed" once the other was accepted."""
+    desk = Desk()
+    one = desk.place()
+    first = desk.take()[1]
+    desk.reply(
+        OrderNotExecuted(
+            correlation_id=first.correlation_id, code="absent", words="Absent.", order=found(LegState.ABSENT)
+        )
+    )
+    two = desk.place()
+    second = desk.take()[1]
+    desk.reply(OrderAccepted(correlation_id=second.correlation_id, order=found(LegState.OPEN)))
+    assert isinstance(desk.outcomes[two][0], OrderAccepted)
+    assert isinstance(desk.outcomes[one][0], OrderAccepted)
+
+
+def test_news_answers_as_well() -> None:
+    desk = Desk()
+    asked = desk.place()
+    changed = OrderChanged(sequence=7, order=found(LegState.FILLED))
+    desk.perform(desk.session.order_told(changed))
+    assert isinstance(desk.outcomes[asked][0], OrderAccepted)
+    desk.perform(desk.session.order_told(changed))
+    told = [news for news in desk.news if isinstance(news, OrderTold)]
+    assert [news.sequence for news in told] == [7], "news comes twice, and is told once"
+
+
+def test_an_unknown_outcome_is_asked_for_until_it_is_known() -> None:
+    """News can be lost with the connector that had it; what is owed an answer is asked for."""
+    desk = Desk()
+    desk.place(within_s=1.0)
+    desk.passes(1.1)
+    order_id = ids.order_id(JOURNAL, key())
+    first = desk.question()
+    assert first.order_id == order_id
+    desk.passes(30.0)  # nobody answers
+    second = desk.question()
+    desk.reply(OrderReply(correlation_id=second.correlation_id, order=found(LegState.UNKNOWN)))
+    third = desk.question()
+    assert not [news for news in desk.news if isinstance(news, OrderTold)]
+    desk.reply(OrderReply(correlation_id=third.correlation_id, order=found(LegState.OPEN)))
+    (told,) = [news for news in desk.news if isinstance(news, OrderTold)]
+    assert told.order == found(LegState.OPEN)
+    desk.told.clear()
+    desk.passes(60.0)
+    assert not desk.told, "known, and no longer asked for"
+
+
+def test_an_unknown_order_nobody_has_a_trace_of_was_never_committed() -> None:
+    """After its deadline no connector begins it; unless it is being placed again meanwhile."""
+    desk = Desk()
+    desk.place(within_s=1.0)
+    desk.passes(1.1)
+    again = desk.place(within_s=6.0)
+    question = desk.question()
+    assert again not in desk.outcomes
+    desk.reply(Failed(correlation_id=question.correlation_id, code="unknown_order", words="No such order."))
+    desk.passes(6.0)
+    assert again in desk.outcomes
+    assert not [news for news in desk.news if isinstance(news, NeverCommitted)], "it was being placed again"
+    question = desk.question()
+    desk.reply(Failed(correlation_id=question.correlation_id, code="unknown_order", words="No such order."))
+    (never,) = [news for news in desk.news if isinstance(news, NeverCommitted)]
+    assert never.key == key()
+
+
+def test_between_fence_and_commit_an_order_is_asked_for_once_and_not_pushed() -> None:
+    """It may have been placed before: any connector can say."""
+    desk = Desk()
+    desk.routes(Route(epoch=2, exchange=None, since_s=0.0))
+    asked = desk.place()
+    to, request = desk.take()
+    assert to == "bybit#1"
+    desk.reply(NotRouted(correlation_id=request.correlation_id, route=desk.route))
+    desk.passes(5.0)
+    assert not desk.told
+    desk.routes(Route(epoch=2, exchange="okx", since_s=5.0))
+    to, request = desk.take()
+    assert (to, request.epoch) == ("okx#1", 2)
+    desk.reply(OrderAccepted(correlation_id=request.correlation_id, order=found(LegState.OPEN, exchange="okx")))
+    assert isinstance(desk.outcomes[asked][0], OrderAccepted)
+
+
+def test_a_cancel_follows_its_order_to_where_it_lives() -> None:
+    desk = Desk()
+    request = CancelOrder(correlation_id="c", deadline_s=9.0, strategy="maker", order_id="x")
+    desk.perform(desk.session.ask(request, 0.0))
+    assert desk.take()[0] == "bybit#1"
+    desk.reply(LivesElsewhere(correlation_id="c", exchange="okx"))
+    assert desk.take()[0] == "okx#1"
+    desk.reply(OrderReply(correlation_id="c", order=found(LegState.CANCELLED, exchange="okx")))
+    assert isinstance(desk.outcomes["c"][0], OrderReply)
+
+
+def test_control_requests_go_to_their_actor_and_end_unanswered() -> None:
+    """Asking changed nothing, so nothing is in doubt."""
+    desk = Desk()
+    desk.perform(desk.session.ask(GetStatus(correlation_id="s", deadline_s=4.0), 0.0))
+    desk.perform(desk.session.ask(GetHealth(correlation_id="h", deadline_s=4.0), 0.0))
+    failover = ManualFailover(correlation_id="m", deadline_s=4.0, exchange="okx")
+    desk.perform(desk.session.ask(failover, 0.0))
+    assert [to for to, _ in desk.told] == ["coordinator#1", "coordinator#1"], "there is no health monitor"
+    desk.dies("coordinator")
+    assert [to for to, _ in desk.told] == ["coordinator#2", "coordinator#2"]
+    desk.passes(5.0)
+    assert all(isinstance(desk.outcomes[each][0], Unanswered) for each in "shm")
+
+
+def test_an_older_route_and_an_older_directory_are_dropped() -> None:
+    desk = Desk()
+    desk.routes(Route(epoch=5, exchange="okx", since_s=0.0))
+    desk.news.clear()
+    old = RouteChanged(route=Route(epoch=4, exchange="bybit", since_s=0.0), state=RouterState.READY)
+    desk.perform(desk.session.route_told(old, 0.0))
+    assert not [news for news in desk.news if isinstance(news, RouteTold)]
+    assert desk.session.route is not None
+    assert desk.session.route.exchange == "okx"
+    before = desk.session.directory
+    desk.perform(desk.session.directory_told(Directory(generation=1, journal_id="x", entries=()), 0.0))
+    assert desk.session.directory is before
