@@ -1,8 +1,11 @@
-"""The actor system base: one admin on 127.0.0.1, started only by the launcher, attached to by everybody else.
+"""The actor system base: one admin on this host, started only by the launcher, attached to by everybody else.
 
 Thespian's stock bases start an admin whenever none answers, which forks a daemon out of whatever process asked; and
 they let the admin daemonize itself away from its starter. Here `attach` never starts anything, and the admin that
 `start_system` forks stays the launcher's own child, so that its death is seen at once and takes the tree with it.
+
+There are two transports below it. "unix" is ours (`app.transport.unix`): sockets in the state directory, for one host.
+"tcp" is Thespian's, confined to 127.0.0.1 and keyed (`keyed`): found by its admin's port, and slower.
 """
 
 import contextlib
@@ -13,7 +16,8 @@ import socket
 import sys
 import time
 from datetime import timedelta
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from thespian.actors import ActorSystem, ThespianGeneration
 from thespian.system import multiprocCommon
@@ -25,9 +29,13 @@ from thespian.system.utilis import thesplog_control
 
 from app.process.guards import CRASH_SIGNALS, die_with_parent
 from app.transport.address import LOOPBACK
-from app.transport.keyed import close_transport, install
+from app.transport.keyed import MIN_KEY_BYTES, close_transport, install
+from app.transport.unix.endpoint import Outside
+from app.transport.unix.folder import FOLDER_NAME, Folder, FolderError
+from app.transport.unix.transport import UnixTransport
 
-BASE_NAME: Final = "orderRouterTCPBase"
+Base = Literal["unix", "tcp"]
+BASE_NAMES: Final[dict[Base, str]] = {"unix": "orderRouterUnixBase", "tcp": "orderRouterTCPBase"}
 START_TIMEOUT_S: Final = 10.0
 ATTACH_TIMEOUT_S: Final = 5.0
 STOP_TIMEOUT_S: Final = 5.0
@@ -35,7 +43,7 @@ _LOG_WARNING: Final = 30
 
 
 class NotRunningError(RuntimeError):
-    """Nobody answers as an admin on this port with this key."""
+    """Nobody answers as an admin there with this key."""
 
 
 class StartFailedError(RuntimeError):
@@ -43,17 +51,25 @@ class StartFailedError(RuntimeError):
 
 
 class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]  # Thespian is untyped
-    """Thespian's multiprocess base over the keyed loopback transport; made by `start_system` and `attach`.
+    """Thespian's multiprocess base over one of our transports; made by `start_system` and `attach`.
 
     Attributes:
         admin: the admin's process where this process started it, else None.
+        where, place: where it is found, and what it takes there.
     """
 
-    def __init__(self, admin_port: int, key: bytes) -> None:
+    def __init__(self, base: Base, admin_port: int, key: bytes, state_dir: Path | None) -> None:
+        """Opens an endpoint of this process.
+
+        Raises:
+            ValueError: the key is too short, or there is no `state_dir` for "unix".
+            FileNotFoundError: the sockets' folder is not there.
+            FolderError: the sockets' folder cannot be used.
+        """
         self.capabilities: dict[str, object] = {
             "Admin Port": admin_port,
             "Process Startup Method": "fork",
-            "Thespian ActorSystem Name": BASE_NAME,
+            "Thespian ActorSystem Name": BASE_NAMES[base],
             "Thespian ActorSystem Version": 1,
             "Thespian Watch Supported": True,
             "Thespian Generation": ThespianGeneration,
@@ -62,16 +78,24 @@ class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]
         }
         self.admin: multiprocessing.process.BaseProcess | None = None
         self.mpcontext = multiprocessing.get_context("fork")
-        self.transportType = install(key)
-        self.transport = self.transportType(ExternalInterfaceTransportInit(), self.capabilities, None, self.mpcontext)
+        self.where, self.place = f"{LOOPBACK}:{admin_port}", f"port {admin_port} on {LOOPBACK}"
+        self.transport: Any
+        if base == "tcp":
+            start = ExternalInterfaceTransportInit()
+            self.transport = install(key)(start, self.capabilities, None, self.mpcontext)
+        else:
+            folder = sockets_folder(state_dir)
+            if len(key) < MIN_KEY_BYTES:
+                raise ValueError(f"the transport key has {len(key)} bytes; it needs {MIN_KEY_BYTES} or more")
+            self.where, self.place = str(folder), f"the folder {folder}"
+            self.transport = UnixTransport(Outside(folder, key))
         # Not systemBase.__init__: that one starts an admin wherever none answers, and sets TZ for the whole process.
         ExternalOpsToActors.__init__(self, self.transport.getAdminAddr(self.capabilities))
 
     def start_admin(self, log_defs: dict[str, Any] | None) -> None:
         """Fork the admin and wait until it serves; raises StartFailedError."""
-        port = self.capabilities["Admin Port"]
         if self.transport.probeAdmin(self.adminAddr):
-            raise StartFailedError(f"port {port} on {LOOPBACK} is in use, so no actor system can be started there")
+            raise StartFailedError(f"{self.place} is in use, so no actor system can be started there")
         endpoint = self.transport.prepEndpoint(self.adminAddr, self.capabilities)
         admin = self.mpcontext.Process(
             target=_run_admin,
@@ -79,7 +103,7 @@ class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]
                 list(self.transport.childResetFileNumList()),
                 self.transport.myAddress,
                 endpoint,
-                self.transportType,
+                type(self.transport),
                 self.adminAddr,
                 self.capabilities,
                 log_defs,
@@ -94,7 +118,7 @@ class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]
         if not connected or not self.answers(START_TIMEOUT_S):
             self.kill_admin()
             raise StartFailedError(
-                f"the actor system's admin on port {port} did not come up within {START_TIMEOUT_S} s"
+                f"the actor system's admin at {self.where} did not come up within {START_TIMEOUT_S} s"
             )
 
     def answers(self, timeout_s: float) -> bool:
@@ -118,7 +142,17 @@ class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close this process's endpoint; the system goes on."""
-        close_transport(self.transport)
+        if isinstance(self.transport, UnixTransport):
+            self.transport.close()
+        else:
+            close_transport(self.transport)
+
+
+def sockets_folder(state_dir: Path | None) -> Path:
+    """Where "unix" has its sockets; raises ValueError without a `state_dir`."""
+    if state_dir is None:
+        raise ValueError('the transport "unix" needs the state directory: its sockets are there')
+    return state_dir.absolute() / FOLDER_NAME
 
 
 def _run_admin(
@@ -170,15 +204,23 @@ def _take_base(system: Any) -> OrderRouterBase | None:
     return base  # type: ignore[no-any-return]
 
 
-def start_system(admin_port: int, key: bytes, *, log_defs: dict[str, Any] | None = None) -> ActorSystem:
+def start_system(
+    admin_port: int,
+    key: bytes,
+    *,
+    log_defs: dict[str, Any] | None = None,
+    base: Base = "tcp",
+    state_dir: Path | None = None,
+) -> ActorSystem:
     """Start an actor system; for the launcher only, in its main thread, before it has others.
 
     From here on everything this process forks dies with it (`app.process.guards`). `log_defs` configures the process
-    that writes the actors' log records (`app.process.logs.log_config`).
+    that writes the actors' log records (`app.process.logs.log_config`). `admin_port` is for "tcp", `state_dir`, which
+    must be there, for "unix".
 
     Raises:
-        StartFailedError: the port is in use, or the admin did not come up.
-        ValueError: the key is too short.
+        StartFailedError: the port or folder is in use or cannot be used, or the admin did not come up.
+        ValueError: the key is too short, or "unix" has no state directory.
     """
     die_with_parent()
     _quiet_thespian()
@@ -186,35 +228,54 @@ def start_system(admin_port: int, key: bytes, *, log_defs: dict[str, Any] | None
     for number in CRASH_SIGNALS:
         if number not in multiprocCommon.uncatchable_signals:
             multiprocCommon.uncatchable_signals.append(number)
-    base = OrderRouterBase(admin_port, key)
     try:
-        base.start_admin(log_defs)
+        if base == "unix":
+            Folder(sockets_folder(state_dir), create=True).close()
+        system = OrderRouterBase(base, admin_port, key, state_dir)
+    except (FolderError, FileNotFoundError) as error:
+        raise StartFailedError(f"the actor system cannot be started: {error}") from error
+    try:
+        system.start_admin(log_defs)
     except BaseException:
-        base.kill_admin()
-        base.close()
+        system.kill_admin()
+        system.close()
         raise
-    return _as_system(base)
+    return _as_system(system)
 
 
-def attach(admin_port: int, key: bytes, *, timeout_s: float = ATTACH_TIMEOUT_S) -> ActorSystem:
-    """Reach the actor system that runs on `admin_port`; never starts one. End with `detach`.
+def attach(
+    admin_port: int,
+    key: bytes,
+    *,
+    timeout_s: float = ATTACH_TIMEOUT_S,
+    base: Base = "tcp",
+    state_dir: Path | None = None,
+) -> ActorSystem:
+    """Reach the actor system that runs on `admin_port` or `state_dir`; never starts one. End with `detach`.
+
+    `base` is what it was started with; the daemon's presence file says so.
 
     Raises:
         NotRunningError: nobody answers there, or not with this key, within `timeout_s`.
-        ValueError: the key is too short.
+        ValueError: the key is too short, or "unix" has no state directory.
     """
     _quiet_thespian()
-    base = OrderRouterBase(admin_port, key)
-    if not base.transport.probeAdmin(base.adminAddr):
-        base.close()
-        raise NotRunningError(f"no OrderRouter daemon listens on {LOOPBACK}:{admin_port}; start it first")
-    if not base.answers(timeout_s):
-        base.close()
+    try:
+        system = OrderRouterBase(base, admin_port, key, state_dir)
+    except FileNotFoundError:
+        raise NotRunningError(f"no OrderRouter daemon serves in {sockets_folder(state_dir)}; start it first") from None
+    except FolderError as error:
+        raise NotRunningError(f"the OrderRouter daemon cannot be reached: {error}") from error
+    if not system.transport.probeAdmin(system.adminAddr):
+        system.close()
+        raise NotRunningError(f"no OrderRouter daemon listens on {system.where}; start it first")
+    if not system.answers(timeout_s):
+        system.close()
         raise NotRunningError(
-            f"what listens on {LOOPBACK}:{admin_port} did not answer to our key within {timeout_s} s; it is another"
+            f"what listens on {system.where} did not answer to our key within {timeout_s} s; it is another"
             " program, or an OrderRouter daemon that hangs"
         )
-    return _as_system(base)
+    return _as_system(system)
 
 
 def detach(system: ActorSystem) -> None:

@@ -23,6 +23,17 @@ from thespian.system.transport import streamBuffer
 from thespian.system.utilis import thesplog
 
 from app.transport.address import LoopbackAddress
+from app.transport.errors import FrameTooLargeError
+
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "BoundedBuffer",
+    "ForgedFrameError",
+    "FrameTooLargeError",
+    "KeyedPickle",
+    "close_transport",
+    "install",
+]
 
 MIN_KEY_BYTES: Final = 16
 TAG_BYTES: Final = 32
@@ -38,10 +49,6 @@ _installed: WeakValueDictionary[bytes, type[Any]] = WeakValueDictionary()
 
 class ForgedFrameError(Exception):
     """A frame without the tag that our key gives; never unpickled."""
-
-
-class FrameTooLargeError(ValueError):
-    """A message of ours is larger than any receiver would take."""
 
 
 class KeyedPickle:
