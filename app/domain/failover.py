@@ -167,8 +167,9 @@ class Coordinator:
     # ------------------------------------------------------------------------------------------------ start
 
     def recover(self, route: Route, unfinished: tuple[Switch, ...], now_s: float) -> list[CoordinatorEffect]:
-        """After a start: takes the journal's route, and resumes the saga a dead coordinator left."""
+        """After a start, or when another one moved the route: takes the journal's word, and resumes its saga."""
         self.route = route
+        self._switch, self.step, self._due_s, self._settled_before = None, Step.IDLE, None, False
         if unfinished:
             switch = self._switch = unfinished[-1]
             self._started_s = switch.at_s
@@ -184,6 +185,7 @@ class Coordinator:
             if switch.result is SwitchResult.FAILED:
                 return self._finish(now_s)  # nothing was left, so nothing there is to be settled, or cancelled
             return self._leave(now_s)
+        self._asker = None  # whoever asked asks again; the answer to another switch is none of theirs
         if route.exchange in self.settings.exchanges:
             return [Announce(route=route, state=self.state)]
         # A new journal, or one whose exchange is no longer configured: begin with the primary.
@@ -236,7 +238,8 @@ class Coordinator:
         if self._runs_as_asked(request.exchange):
             # Sent again, since the answer takes a while or a coordinator died: it is the switch that is running.
             self._asker = (asker, request.correlation_id)
-            return []
+            committed = self._switch is not None and self._switch.result is SwitchResult.COMPLETED
+            return self._answer() if committed else []
         refusal = ""
         known = ", ".join(self.settings.exchanges)
         if request.exchange not in self.settings.exchanges:
@@ -253,7 +256,7 @@ class Coordinator:
 
     def _runs_as_asked(self, exchange: str) -> bool:
         switch = self._switch
-        if switch is None or switch.result is not SwitchResult.RUNNING:
+        if switch is None or switch.result is SwitchResult.FAILED:
             return False
         return switch.reason == MANUAL and switch.to_exchange == exchange
 

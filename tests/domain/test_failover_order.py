@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.domain.effects import Answer
 from app.domain.failover import (
     MANUAL,
@@ -17,7 +19,16 @@ from app.domain.failover import (
     SaveSwitch,
 )
 from messages.base import Failed
-from messages.failover import ManualFailover, PreflightReply, Route, SettleReply, SwitchReply, SwitchResult
+from messages.failover import (
+    ManualFailover,
+    PreflightReply,
+    Route,
+    RouterState,
+    SettleReply,
+    Switch,
+    SwitchReply,
+    SwitchResult,
+)
 from messages.health import HealthState, HealthView
 
 
@@ -183,3 +194,45 @@ def test_when_our_own_network_is_back_and_the_exchange_in_use_is_not_trading_mov
     assert due_s is not None
     world.pass_s(due_s - world.now_s)
     assert world.done == ["fence", "preflight okx", "commit okx", "settle bybit"]
+
+
+def manual_to_okx(result: SwitchResult) -> Switch:
+    """As a coordinator that died left it in the history."""
+    return Switch(
+        from_exchange="bybit",
+        to_exchange="okx",
+        reason=MANUAL,
+        at_s=0.0,
+        epoch=2,
+        result=result,
+        duration_s=0.0,
+        finished=False,
+    )
+
+
+@pytest.mark.parametrize("result", [SwitchResult.RUNNING, SwitchResult.COMPLETED])
+def test_a_switch_that_was_committed_before_its_coordinator_died_is_told_to_who_asks_again(
+    result: SwitchResult,
+) -> None:
+    world = World("bybit", "okx")
+    okx = Route(epoch=2, exchange="okx", since_s=1.0)
+    world.machine.recover(okx, (manual_to_okx(result),), 1.0)
+    world.manual("okx")
+    (told,) = world.answers
+    assert isinstance(told, SwitchReply)
+    assert told.switch.to_exchange == "okx"
+
+
+def test_a_coordinator_whose_route_was_moved_by_another_is_as_one_that_has_just_started() -> None:
+    world = World("bybit", "okx")
+    world.settles = False
+    world.manual("okx")
+    elsewhere = Route(epoch=7, exchange="okx", since_s=2.0)
+    world.run(world.machine.recover(elsewhere, (), 2.0))
+    assert world.machine.state is RouterState.READY
+    world.done.clear()
+    world.manual("bybit")
+    world.settles = True
+    world.pass_s(5.0)
+    assert world.done[:3] == ["fence", "preflight bybit", "settle okx"]
+    assert world.machine.route.exchange == "bybit"
