@@ -348,8 +348,10 @@ class Connector:
     def not_recorded(self, order_id: str, now_s: float) -> list[Effect]:
         """The journal could not take it: learn it again from the exchange, a little later."""
         task = self.tasks.get(order_id)
-        if task is not None:
+        if task is not None and (task.live or task.unproven):
             self._watch.look_again(task, now_s)
+        elif task is not None:
+            self._watch.let_go(task)  # a withdrawal, which no exchange knows of: whoever wants it asks again
         return []
 
     def _read_back(self, item: Read, result: c.Result, now_s: float) -> list[Effect]:
