@@ -22,6 +22,7 @@ from typing import Any
 from attrs import frozen
 from cattrs.preconf.json import make_converter
 from sqlalchemy import Connection, Executable, create_engine, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from app.domain import ids
@@ -75,8 +76,9 @@ class Recorded:
 def _translated(path: str) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        raise JournalError(f"The journal at {path} cannot be used now: {error}.") from error
+    except (sqlite3.Error, DBAPIError) as error:
+        why = error.orig if isinstance(error, DBAPIError) else error  # without the statement's text
+        raise JournalError(f"The journal at {path} cannot be used now: {why}.") from error
 
 
 class Journal:
@@ -149,10 +151,11 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite has ended it by itself where the disk is full, for one
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     # ------------------------------------------------------------------------------------------------ orders
 

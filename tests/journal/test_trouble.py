@@ -1,0 +1,49 @@
+"""A journal that cannot do what is asked says why in words, writes nothing, and works again once it can."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from app.journal.store import Committed, Journal, JournalError
+from tests.domain.orders import key, spec
+
+
+def commit(journal: Journal, name: str) -> Committed:
+    """Asks for an intent that must be had."""
+    made = journal.commit_intent(exchange="bybit", epoch=1, key=key(name), spec=spec(), expiry_s=7.0, now_s=2.0)
+    assert isinstance(made, Committed)
+    return made
+
+
+def test_a_full_disk_is_told_as_one_and_passes(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    journal.fence(1.0)
+    journal.commit_route(1, "bybit", 1.0)
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count={pages}")
+    placed: list[str] = []
+
+    def fill() -> None:
+        for n in range(1000):
+            placed.append(commit(journal, f"order-{n}").order.order_id)
+
+    with pytest.raises(JournalError, match="full"):
+        fill()
+    assert len(journal.open_orders()) == len(placed), "nothing of the one that did not fit"
+    journal._db.execute(f"PRAGMA max_page_count={pages + 1000}")
+    assert commit(journal, "after").order.order_id
+    journal.close()
+
+
+def test_what_sqlalchemy_meets_is_a_journal_error_too(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = Journal(path)
+    with sqlite3.connect(path) as stranger:
+        stranger.execute("DROP TABLE switches")
+    stranger.close()
+    with pytest.raises(JournalError, match=r"no such table: switches\.$"):
+        journal.switches()
+    journal.close()
