@@ -60,7 +60,10 @@ __all__ = [
 T = TypeVar("T")
 
 ROUTE_TIMEOUT_S = 20.0
-ATTACH_TIMEOUT_S = 10.0
+ATTACH_TIMEOUT_S = 30.0
+"""For a daemon that somebody else is starting on the same state directory, at the same moment."""
+SPAWN_AGAIN_S = 2.0
+"""Between attempts meanwhile to start one of our own: each costs a process."""
 DESCRIPTOR = re.compile(r"/proc/self/fd/\d+")
 ANSWER_SLACK_S = 2.0
 """The session answers by the deadline; a wait that lasts longer means that its thread is gone."""
@@ -194,7 +197,9 @@ class OrderRouter:
             except SpawnFailed as error:
                 # Somebody else may be starting one on the same directory at this moment: then attach to that.
                 if "in use" in str(error) and time.monotonic() < until_s:
-                    time.sleep(0.1)
+                    again_s = time.monotonic() + SPAWN_AGAIN_S
+                    while read_presence(state_dir) is None and time.monotonic() < again_s:
+                        time.sleep(0.1)
                     continue
                 # The daemon reads the configuration from a descriptor; its caller knows it by another name.
                 words = DESCRIPTOR.sub(self._settings.config.where, str(error))

@@ -69,7 +69,8 @@ def settings(
     for section in tables:
         if not isinstance(tables[section], Mapping):
             # Not quoted: a secret may have slipped in here.
-            raise InvalidRequest(f"{where}: {section} is of type {type(tables[section]).__name__}, and must be a table.")
+            kind = type(tables[section]).__name__
+            raise InvalidRequest(f"{where}: {section} is of type {kind}, and must be a table.")
     for name, value in given.items():
         section, key = PLACES[name]
         tables.setdefault(section, {})[key] = _plain(value)

@@ -176,8 +176,8 @@ def test_a_second_router_attaches_and_only_detaches(shared: tuple[World, OrderRo
     [
         ("primary_exchange", "okx", "bybit"),
         ("failover_exchanges", ["binance"], "okx"),
-        ("health_check_interval", 7, "0.5"),
-        ("max_retry_attempts", 9, "2"),
+        ("health_check_interval", 7, "1.0"),
+        ("max_retry_attempts", 9, "3"),
         ("retry_delay", 3.5, "0.1"),
         ("auto_failover", False, "True"),
     ],

@@ -29,7 +29,7 @@ from tests.processes import Deaths
 T = TypeVar("T")
 PATIENCE_S = 15.0
 ORDER_TIMEOUT_S = 6.0
-BUDGET_S = 0.5 + 3 * 0.5 + 0.1
+BUDGET_S = 1.0 + 4 * 1.0 + 2 * 0.1
 """Of the settings below, by `app.domain.health.detection_budget_s`."""
 SETTLED = frozenset({"New", "PartiallyFilled", "Filled", "Cancelled", "Rejected", "Expired", "NotExecuted"})
 BTC = "BTC/USDT:USDT"
@@ -81,10 +81,10 @@ class World:
             "router": {
                 "primary_exchange": self.names[0],
                 "failover_exchanges": self.names[1:],
-                "request_timeout_s": 0.5,
+                "request_timeout_s": 1.0,
                 "order_timeout_s": ORDER_TIMEOUT_S,
             },
-            "health": {"health_check_interval": 0.5, "max_retry_attempts": 2, "retry_delay": 0.1},
+            "health": {"health_check_interval": 1.0, "max_retry_attempts": 3, "retry_delay": 0.1},
             "failover": {"settle_timeout_s": 2.0, "preflight_timeout_s": 2.0},
             "supervision": {"intensity": 20},
             "exchanges": {name: self.account(name) for name in self.names},
