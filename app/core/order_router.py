@@ -23,7 +23,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from app.core import parse, render, shapes
-from app.core.calls import Call, Reading
+from app.core.aio import AsyncCalls
+from app.core.calls import Call
 from app.core.client import Client
 from app.core.errors import (
     InvalidRequest,
@@ -34,17 +35,14 @@ from app.core.errors import (
     OrderRouterError,
 )
 from app.core.events import EventStream
+from app.core.requests import Requests
 from app.core.settings import Settings, settings
 from app.domain import session as s
-from app.domain.names import UnknownExchange, canonical_name
+from app.domain.names import canonical_name
 from app.launcher.presence import Presence, read_presence
 from app.launcher.spawn import OwnDaemon, SpawnFailed
 from app.process.lock import StateDirError, private_dir
-from messages.failover import GetHistory, GetStatus, ManualFailover
 from messages.failover import RouterState as OrderRouterStatus
-from messages.market import GetBalances, GetTicker, MarketType, Symbol
-from messages.orders import CancelOrder, GetOpenOrders, GetOrder, OrderKey, PlaceOrder
-from messages.positions import GetPositions
 
 __all__ = [
     "InvalidRequest",
@@ -121,7 +119,7 @@ class OrderRouter:
         )
         self.strategy = parse.identifier(strategy, "strategy")
         self.aio = AsyncCalls(self)
-        self._market_type = MarketType(self._settings.config.router.market_type)
+        self._requests = Requests(self._settings, self.strategy, self._connected)
         self._client: Client | None = None
         self._daemon: OwnDaemon | None = None
         self._closed = False
@@ -319,8 +317,7 @@ class OrderRouter:
             OrderOutcomeUnknown: Nobody can know yet; ask `get_order(error.order_id)`.
             NotRunning: The router is not initialized, or its daemon has ended.
         """
-        return self._wait(
-            self._place(
+        return self._wait(self._requests.place(
                 symbol, side, order_type, qty, price, time_in_force, reduce_only, take_profit, stop_loss,
                 client_order_id=client_order_id, timeout_s=timeout_s,
             )
@@ -333,7 +330,7 @@ class OrderRouter:
             InvalidRequest: There is no such order, or it can no longer be cancelled; the sentence says what it is.
             OrderOutcomeUnknown: Nobody can know yet whether it is cancelled.
         """
-        return self._wait(self._cancel(symbol, order_id, timeout_s=timeout_s))
+        return self._wait(self._requests.cancel(symbol, order_id, timeout_s=timeout_s))
 
     def amend_order(self, symbol: str, order_id: str, **changes: Any) -> shapes.Order:
         """Not offered yet: raises InvalidRequest. Cancel the order, then place another under a new id."""
@@ -343,31 +340,31 @@ class OrderRouter:
 
     def get_order(self, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
         """One order by the router's id, as its exchange reports it where that answers, else as last known."""
-        return self._wait(self._get_order(order_id, timeout_s=timeout_s))
+        return self._wait(self._requests.get_order(order_id, timeout_s=timeout_s))
 
     def get_open_orders(
         self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
     ) -> list[shapes.Order]:
         """This strategy's orders, or every strategy's, that are, or may be, live on any exchange."""
-        return self._wait(self._open_orders(symbol, all_strategies=all_strategies, timeout_s=timeout_s))
+        return self._wait(self._requests.open_orders(symbol, all_strategies=all_strategies, timeout_s=timeout_s))
 
     # ------------------------------------------------------------------------------------------------ reading
 
     def get_account_balance(self, *, timeout_s: float | None = None) -> shapes.AccountBalance:
         """The account on the exchange in use."""
-        return self._wait(self._account(timeout_s=timeout_s))
+        return self._wait(self._requests.account(timeout_s=timeout_s))
 
     def get_balances(self, coin: str | None = None, *, timeout_s: float | None = None) -> list[shapes.CoinBalance]:
         """The account's coins, or one of them."""
-        return self._wait(self._balances(coin, timeout_s=timeout_s))
+        return self._wait(self._requests.balances(coin, timeout_s=timeout_s))
 
     def get_market_data(self, symbol: str, *, timeout_s: float | None = None) -> shapes.Ticker:
         """The market of a symbol on the exchange in use."""
-        return self._wait(self._ticker(symbol, timeout_s=timeout_s))
+        return self._wait(self._requests.ticker(symbol, timeout_s=timeout_s))
 
     def get_positions(self, *, timeout_s: float | None = None) -> list[shapes.Position]:
         """The positions on the exchange in use; `get_status()["book"]` has those of all."""
-        return self._wait(self._positions(timeout_s=timeout_s))
+        return self._wait(self._requests.positions(timeout_s=timeout_s))
 
     # ------------------------------------------------------------------------------------------------ failover
 
@@ -375,7 +372,7 @@ class OrderRouter:
         """The state of the router; answered also when it is not initialized, was closed, or its daemon has ended."""
         if not self._at_rest():
             try:
-                return self._wait(self._status(timeout_s=timeout_s))
+                return self._wait(self._requests.status(timeout_s=timeout_s))
             except NotRunning:
                 if not self._at_rest():
                     raise
@@ -390,11 +387,11 @@ class OrderRouter:
             InvalidRequest: The exchange is not configured, or trading is there already, or a switch is running.
             OrderRouterError: The exchange is not ready; trading stays where it was.
         """
-        return self._wait(self._failover(exchange, timeout_s=timeout_s))
+        return self._wait(self._requests.failover(exchange, timeout_s=timeout_s))
 
     def get_failover_history(self, *, timeout_s: float | None = None) -> list[shapes.HistoryEntry]:
         """Every switch, oldest first."""
-        return self._wait(self._history(timeout_s=timeout_s))
+        return self._wait(self._requests.history(timeout_s=timeout_s))
 
     def events(self) -> EventStream:
         """What happens from now on: order changes of this strategy, and changes of the route."""
@@ -467,96 +464,6 @@ class OrderRouter:
             raise NotRunning("The router's own thread does not answer.") from None
         return call.read(outcome)
 
-    def _frame(self, timeout_s: float | None) -> dict[str, Any]:
-        client = self._connected()
-        wait_s = self._settings.config.router.order_timeout_s
-        if timeout_s is not None:
-            wait_s = float(parse.number(timeout_s, "timeout_s"))
-        return {"correlation_id": secrets.token_hex(8), "deadline_s": client.clock() + wait_s}
-
-    def _reading(self) -> Reading:
-        return Reading(self._settings.spell, self._connected().clock)
-
-    def _symbol(self, text: object) -> Symbol:
-        return parse.symbol(text, self._market_type)
-
-    def _place(
-        self,
-        symbol: str,
-        side: str,
-        order_type: str,
-        qty: parse.Number,
-        price: parse.Number | None = None,
-        time_in_force: str = "GoodTillCancel",
-        reduce_only: bool = False,
-        take_profit: parse.Number | None = None,
-        stop_loss: parse.Number | None = None,
-        *,
-        client_order_id: str | None = None,
-        timeout_s: float | None = None,
-    ) -> Call[shapes.Order]:
-        frame = self._frame(timeout_s)
-        spec = parse.spec(
-            market_type=self._market_type,
-            symbol_text=symbol,
-            side=side,
-            order_type=order_type,
-            qty=qty,
-            price=price,
-            time_in_force=time_in_force,
-            reduce_only=reduce_only,
-            take_profit=take_profit,
-            stop_loss=stop_loss,
-        )
-        own = secrets.token_hex(16) if client_order_id is None else parse.identifier(client_order_id)
-        route = self._connected().session.route
-        key = OrderKey(strategy=self.strategy, client_order_id=own)
-        request = PlaceOrder(epoch=route.epoch if route is not None else 0, key=key, spec=spec, **frame)
-        return Call(request, self._reading().order)
-
-    def _cancel(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> Call[shapes.Order]:
-        self._symbol(symbol)
-        request = CancelOrder(strategy=self.strategy, order_id=_order_id(order_id), **self._frame(timeout_s))
-        return Call(request, self._reading().order)
-
-    def _get_order(self, order_id: str, *, timeout_s: float | None = None) -> Call[shapes.Order]:
-        request = GetOrder(strategy=self.strategy, order_id=_order_id(order_id), **self._frame(timeout_s))
-        return Call(request, self._reading().order)
-
-    def _open_orders(
-        self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
-    ) -> Call[list[shapes.Order]]:
-        wanted = None if symbol is None else self._symbol(symbol)
-        strategy = None if all_strategies else self.strategy
-        request = GetOpenOrders(strategy=strategy, symbol=wanted, **self._frame(timeout_s))
-        return Call(request, self._reading().orders)
-
-    def _account(self, *, timeout_s: float | None = None) -> Call[shapes.AccountBalance]:
-        return Call(GetBalances(**self._frame(timeout_s)), self._reading().account)
-
-    def _balances(self, coin: str | None = None, *, timeout_s: float | None = None) -> Call[list[shapes.CoinBalance]]:
-        return Call(GetBalances(coin=coin, **self._frame(timeout_s)), self._reading().balances)
-
-    def _ticker(self, symbol: str, *, timeout_s: float | None = None) -> Call[shapes.Ticker]:
-        return Call(GetTicker(symbol=self._symbol(symbol), **self._frame(timeout_s)), self._reading().ticker)
-
-    def _positions(self, *, timeout_s: float | None = None) -> Call[list[shapes.Position]]:
-        return Call(GetPositions(**self._frame(timeout_s)), self._reading().positions)
-
-    def _status(self, *, timeout_s: float | None = None) -> Call[shapes.Status]:
-        return Call(GetStatus(**self._frame(timeout_s)), self._reading().status)
-
-    def _failover(self, exchange: str, *, timeout_s: float | None = None) -> Call[shapes.HistoryEntry]:
-        try:
-            name = canonical_name(exchange)
-        except (UnknownExchange, AttributeError):
-            known = ", ".join(self._settings.spell(name) for name in self._settings.config.routed)
-            raise InvalidRequest(f"Cannot fail over to {exchange!r}: the configured exchanges are {known}.") from None
-        return Call(ManualFailover(exchange=name, **self._frame(timeout_s)), self._reading().switch)
-
-    def _history(self, *, timeout_s: float | None = None) -> Call[list[shapes.HistoryEntry]]:
-        return Call(GetHistory(**self._frame(timeout_s)), self._reading().history)
-
     def _at_rest(self) -> bool:
         return self._client is None or bool(self._client.ended)
 
@@ -581,90 +488,3 @@ class OrderRouter:
             unknown_oldest_s=None,
             book=[],
         )
-
-
-def _order_id(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise InvalidRequest(f"order_id is {value!r}, and must be an orderId that the router gave.")
-    return value
-
-
-class AsyncCalls:
-    """The router's calls as coroutines: the same arguments, results and errors."""
-
-    def __init__(self, router: OrderRouter) -> None:
-        self._router = router
-
-    async def _wait(self, call: Call[T]) -> T:
-        router = self._router
-        future = router._ask(call)
-        try:
-            outcome = await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            client = router._client
-            if client is not None:
-                client.forget(call.request.correlation_id)  # the wait ends, not the order
-            raise
-        return call.read(outcome)
-
-    async def place_order(self, *args: Any, **kwargs: Any) -> shapes.Order:
-        """See `OrderRouter.place_order`. Cancelling the coroutine ends the wait, not the order."""
-        return await self._wait(self._router._place(*args, **kwargs))
-
-    async def cancel_order(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
-        """See `OrderRouter.cancel_order`."""
-        return await self._wait(self._router._cancel(symbol, order_id, timeout_s=timeout_s))
-
-    async def amend_order(self, symbol: str, order_id: str, **changes: Any) -> shapes.Order:
-        """See `OrderRouter.amend_order`."""
-        return self._router.amend_order(symbol, order_id, **changes)
-
-    async def get_order(self, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
-        """See `OrderRouter.get_order`."""
-        return await self._wait(self._router._get_order(order_id, timeout_s=timeout_s))
-
-    async def get_open_orders(
-        self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
-    ) -> list[shapes.Order]:
-        """See `OrderRouter.get_open_orders`."""
-        return await self._wait(self._router._open_orders(symbol, all_strategies=all_strategies, timeout_s=timeout_s))
-
-    async def get_account_balance(self, *, timeout_s: float | None = None) -> shapes.AccountBalance:
-        """See `OrderRouter.get_account_balance`."""
-        return await self._wait(self._router._account(timeout_s=timeout_s))
-
-    async def get_balances(
-        self, coin: str | None = None, *, timeout_s: float | None = None
-    ) -> list[shapes.CoinBalance]:
-        """See `OrderRouter.get_balances`."""
-        return await self._wait(self._router._balances(coin, timeout_s=timeout_s))
-
-    async def get_market_data(self, symbol: str, *, timeout_s: float | None = None) -> shapes.Ticker:
-        """See `OrderRouter.get_market_data`."""
-        return await self._wait(self._router._ticker(symbol, timeout_s=timeout_s))
-
-    async def get_positions(self, *, timeout_s: float | None = None) -> list[shapes.Position]:
-        """See `OrderRouter.get_positions`."""
-        return await self._wait(self._router._positions(timeout_s=timeout_s))
-
-    async def get_status(self, *, timeout_s: float | None = None) -> shapes.Status:
-        """See `OrderRouter.get_status`."""
-        if not self._router._at_rest():
-            try:
-                return await self._wait(self._router._status(timeout_s=timeout_s))
-            except NotRunning:
-                if not self._router._at_rest():
-                    raise
-        return self._router._status_at_rest()
-
-    async def manual_failover(self, exchange: str, *, timeout_s: float | None = None) -> shapes.HistoryEntry:
-        """See `OrderRouter.manual_failover`."""
-        return await self._wait(self._router._failover(exchange, timeout_s=timeout_s))
-
-    async def get_failover_history(self, *, timeout_s: float | None = None) -> list[shapes.HistoryEntry]:
-        """See `OrderRouter.get_failover_history`."""
-        return await self._wait(self._router._history(timeout_s=timeout_s))
-
-    async def close(self) -> None:
-        """See `OrderRouter.close`."""
-        await asyncio.to_thread(self._router.close)

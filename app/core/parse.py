@@ -135,3 +135,10 @@ def identifier(value: object, what: str = "client_order_id") -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID_LENGTH or not value.isprintable():
         raise InvalidRequest(f"{what} is {_short(value)}, and must be 1 to {MAX_ID_LENGTH} printable characters.")
     return value
+
+
+def order_id(value: object) -> str:
+    """One of the router's own ids; raises InvalidRequest where it cannot be one."""
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(f"order_id is {value!r}, and must be an orderId that the router gave.")
+    return value
