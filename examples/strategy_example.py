@@ -1,4 +1,4 @@
-"""A strategy actor: it quotes one bid below the market, moves it now and then, and follows trading to the next exchange.
+"""A strategy actor: one bid below the market, moved now and then, that follows trading to the next exchange.
 
     [strategies.bidder]
     class = "strategy_example:Bidder"
