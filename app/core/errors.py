@@ -36,6 +36,7 @@ class OrderRefused(OrderRouterError):
 class OrderOutcomeUnknown(OrderRouterError):
     """Nobody can know yet what became of the order. It is being resolved: ask `get_order(error.order_id)`.
 
+    Where that raises `InvalidRequest`, since no such order is known, it never reached the journal and so no exchange.
     Placing again with the same `client_order_id` is safe: it never places twice.
 
     Attributes:

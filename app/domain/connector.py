@@ -491,7 +491,6 @@ def _refused(asker: Asker, request: PlaceOrder, code: str, words: str) -> Answer
 
 
 def _unknown_order(asker: Asker, request: CancelOrder | GetOrder) -> Answer:
-    words = (
-        f"No order {request.order_id or getattr(request, 'client_order_id', None)!r} of strategy {request.strategy!r}."
-    )
+    name = request.order_id or getattr(request, "client_order_id", None)
+    words = f"No order {name!r} of strategy {request.strategy!r} is known: nothing was ever sent under this id."
     return Answer(asker=asker, message=Failed(correlation_id=request.correlation_id, code="unknown_order", words=words))

@@ -126,7 +126,7 @@ def play(what: Play, folder: Path) -> None:
                 if isinstance(answered.error, NoExchangeAvailable):
                     continue
                 order = resolved(router, answered)
-                if isinstance(answered.error, OrderOutcomeUnknown):
+                if order is not None and isinstance(answered.error, OrderOutcomeUnknown):
                     until(partial(_told, heard, order), means=f"an event of {answered}, which became {order}")
             # What was let in late has executed by now: everything unknown was resolved after its expiry.
             books = world.books()

@@ -32,6 +32,7 @@ from tests.e2e.conftest import Build
 from tests.e2e.world import (
     ORDER_TIMEOUT_S,
     Answered,
+    Heard,
     World,
     actor_pid,
     all_well,
@@ -303,6 +304,39 @@ def test_an_actor_that_is_killed_comes_back_and_no_order_is_lost_or_doubled(
     assert place(router, f"{name} after").order is not None
 
 
+def _told(heard: Heard, order_id: str, status: str) -> bool:
+    return status in [order["orderStatus"] for order in heard.of(order_id)]
+
+
+def test_what_happens_while_a_connector_is_dead_is_told_when_it_is_back(shared: tuple[World, OrderRouter]) -> None:
+    here, router = shared
+    heard = Heard(router)
+    filled = place(router, "filled meanwhile").order
+    gone = place(router, "cancelled meanwhile").order
+    assert filled is not None
+    assert gone is not None
+    here["bybit"].control.fault("hang_after", call="place", count=1)
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(place, router, "in doubt meanwhile")
+        until(lambda: router.get_status()["orders"].get("intent") or router.get_status()["orders"].get("unknown"))
+        pid = actor_pid(router, "connector:bybit")
+        os.kill(pid, signal.SIGKILL)
+        here["bybit"].control.fill(order_id=filled["exchangeOrderId"])
+        until(partial(restarted, router, "connector:bybit", pid), means="the connector coming back")
+        doubtful = resolved(router, hanging.result())
+    assert doubtful is not None
+    assert doubtful["orderStatus"] == "New"
+    assert router.cancel_order("BTCUSDT", gone["orderId"])["orderStatus"] == "Cancelled"
+    for order_id, status in (
+        (filled["orderId"], "Filled"),
+        (gone["orderId"], "Cancelled"),
+        (doubtful["orderId"], "New"),
+    ):
+        until(partial(_told, heard, order_id, status), means=f"news of {order_id} being {status}")
+    router.cancel_order("BTCUSDT", doubtful["orderId"])
+    heard.close()
+
+
 @pytest.mark.parametrize("who", ["supervisor", "admin"])
 def test_the_daemon_ends_when_its_root_dies_and_callers_are_told(world: Build, who: str) -> None:
     here = world("bybit", "okx")
@@ -332,5 +366,6 @@ def test_the_daemon_ends_when_its_root_dies_and_callers_are_told(world: Build, w
         router.start()
         for answered in answers:
             order = resolved(router, answered)
+            assert order is not None
             assert order["orderStatus"] == "New"
             check_once(here.books(), here.presence().journal_id, router.strategy, answered)

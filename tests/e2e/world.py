@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 import psutil
 
-from app.core.order_router import OrderOutcomeUnknown, OrderRouter, OrderRouterError
+from app.core.order_router import InvalidRequest, OrderOutcomeUnknown, OrderRouter, OrderRouterError
 from app.core.shapes import Event, Order
 from app.domain import ids
 from app.launcher.presence import Presence, read_presence
@@ -258,19 +258,23 @@ def place(router: OrderRouter, client_order_id: str, **asked: Any) -> Answered:
     return answered
 
 
-def resolved(router: OrderRouter, answered: Answered, *, patience_s: float = PATIENCE_S) -> Order:
-    """What an order came to, asked by its id until it is known."""
+def resolved(router: OrderRouter, answered: Answered, *, patience_s: float = PATIENCE_S) -> Order | None:
+    """What an order came to, asked by its id until it is known; None where it never reached the journal."""
     if answered.order is not None:
         return answered.order
     assert isinstance(answered.error, OrderOutcomeUnknown), answered
 
-    def known() -> Order | None:
+    def known() -> tuple[Order | None] | None:
         assert isinstance(answered.error, OrderOutcomeUnknown)
-        order = router.get_order(answered.error.order_id)
-        return order if order["orderStatus"] in SETTLED else None
+        try:
+            order = router.get_order(answered.error.order_id)
+        except OrderRouterError as error:
+            assert isinstance(error, InvalidRequest), error
+            assert "nothing was ever sent" in str(error)
+            return (None,)
+        return (order,) if order["orderStatus"] in SETTLED else None
 
-    found = until(known, patience_s=patience_s, means=f"{answered.client_order_id} being resolved")
-    return found
+    return until(known, patience_s=patience_s, means=f"{answered.client_order_id} being resolved")[0]
 
 
 def check_once(
