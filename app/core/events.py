@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from app.core.shapes import Event
+from app.core.shapes import Event, GapEvent
 
 MAX_EVENTS = 10_000
 """Kept for a reader that does not keep up; beyond it the oldest go, and a `gap` says how many."""
@@ -40,7 +40,7 @@ class EventStream:
             self._changed.wait_for(lambda: self._events or self._closed or self._dropped, timeout_s)
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                return Event(kind="gap", dropped=dropped)
+                return GapEvent(kind="gap", dropped=dropped)
             return self._events.popleft() if self._events else None
 
     @property

@@ -441,7 +441,9 @@ class OrderRouter:
         if self._closed:
             return
         epoch = self._client.session.route.epoch if self._client is not None and self._client.session.route else 0
-        event = shapes.Event(kind="route_changed", exchange=None, epoch=epoch, status=OrderRouterStatus.ERROR.value)
+        event = shapes.RouteEvent(
+            kind="route_changed", exchange=None, epoch=epoch, status=OrderRouterStatus.ERROR.value
+        )
         for stream in list(self._streams):
             stream.put(event)
 

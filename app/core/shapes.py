@@ -6,7 +6,7 @@ as the router was constructed with.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 
 class Order(TypedDict):
@@ -179,13 +179,29 @@ class HistoryEntry(TypedDict):
     positions_read: bool
 
 
-class Event(TypedDict, total=False):
-    """Something that happened: `kind` is `order_changed`, `route_changed`, or `gap` when `dropped` events were lost."""
+class OrderEvent(TypedDict):
+    """An order of this strategy changed; `sequence` grows with each change told."""
 
-    kind: str
+    kind: Literal["order_changed"]
     order: Order
     sequence: int
+
+
+class RouteEvent(TypedDict):
+    """Trading moved, is about to (`exchange` is None between the two), or the router's state changed."""
+
+    kind: Literal["route_changed"]
     exchange: str | None
     epoch: int
     status: str
+
+
+class GapEvent(TypedDict):
+    """The reader did not keep up, and so many events were lost."""
+
+    kind: Literal["gap"]
     dropped: int
+
+
+Event = OrderEvent | RouteEvent | GapEvent
+"""Something that happened; `kind` says which."""

@@ -22,7 +22,7 @@ from app.core.order_router import (
     OrderRouter,
     OrderRouterStatus,
 )
-from app.core.shapes import Event
+from app.core.shapes import RouteEvent
 from tests.e2e.world import Heard, World, all_well, place, until, watching
 
 Shared = tuple[World, OrderRouter]
@@ -231,12 +231,13 @@ def test_a_reader_that_does_not_keep_up_is_told_how_much_it_missed() -> None:
     closed: list[EventStream] = []
     stream = EventStream(closed.append)
     for n in range(MAX_EVENTS + 7):
-        stream.put(Event(kind="order_changed", sequence=n))
+        stream.put(RouteEvent(kind="route_changed", exchange=None, epoch=n, status="switching"))
     gap = stream.get(0.0)
     assert gap == {"kind": "gap", "dropped": 7}
     first = stream.get(0.0)
     assert first is not None
-    assert first["sequence"] == 7
+    assert first["kind"] == "route_changed"
+    assert first["epoch"] == 7
     stream.close()
     assert len(list(stream)) == MAX_EVENTS - 1, "what had come is still read"
     assert closed == [stream]

@@ -280,6 +280,7 @@ def test_not_found_is_proof_only_when_asked_after_expiry_and_margin() -> None:
     asker = desk.place("a")
     call_id, call = flight(desk, c.PlaceCall)
     desk.returns(call_id, c.Ambiguous(code="timeout", words="No answer."))
+    asked_s = 0.0
     while asker not in desk.answers:
         desk.passes(0.05)
         for look_up, each in list(desk.flights.items()):

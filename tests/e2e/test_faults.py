@@ -172,11 +172,9 @@ def plays(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[None]]]:
     """Every play that is asked for, begun a few at a time."""
-    wanted = {
-        item.callspec.params["what"].name: item.callspec.params["what"]
-        for item in request.session.items
-        if item.path == request.path and hasattr(item, "callspec")
-    }
+    here: list[Any] = [item for item in request.session.items if item.path == request.path]
+    asked: list[Play] = [item.callspec.params["what"] for item in here if hasattr(item, "callspec")]
+    wanted = {what.name: what for what in asked}
     pool = ThreadPoolExecutor(AT_ONCE)
     begun = {name: pool.submit(play, what, tmp_path_factory.mktemp("play")) for name, what in wanted.items()}
     yield begun
