@@ -32,7 +32,7 @@ from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
 from app.fuzz.strategy import StrategyPlan
 from app.journal.store import Committed, Journal, JournalError
-from messages.base import Failed, Reply
+from messages.base import Failed, Reply, Together
 from messages.failover import ManualFailover, Route
 from messages.supervision import GetTree, Role, StartTree, TreeState
 from supervisor import RootSupervisor
@@ -349,7 +349,10 @@ class World:
         return runner
 
     def _external(self, message: Any) -> None:
-        if isinstance(message, TreeState):
+        if isinstance(message, Together):
+            for each in message.messages:
+                self._external(each)
+        elif isinstance(message, TreeState):
             self.tree = message
         elif isinstance(message, Reply) and message.correlation_id in self.switches:
             switch = self.switches[message.correlation_id]

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from app.domain import calls as c
 from app.domain.commit import CommitAgain, CommitNew, Decision, decide
@@ -200,19 +200,38 @@ def deadline_not_kept() -> Iterator[None]:
         yield
 
 
-PLANTED: Mapping[str, tuple[Planted, tuple[str, ...]]] = MappingProxyType(
+@frozen
+class Bug:
+    """One to be found.
+
+    Attributes:
+        profile: Under which it is looked for.
+        rules: Those that may find it, by how they begin.
+        begin: The first seed of the search, where a search from 0 would only take longer.
+    """
+
+    plant: Planted
+    profile: str
+    rules: tuple[str, ...]
+    begin: int = 0
+
+
+DOUBLED = ("I1", "I2 guessed", "I2 fills differ", "order.contradiction")
+
+PLANTED: Mapping[str, Bug] = MappingProxyType(
     {
-        "fence not checked": (fence_not_checked, ("I3 sent past the fence",)),
-        "ambiguous taken for not executed": (ambiguous_taken_for_not_executed, ("I1", "I2 guessed", "order.contr")),
-        "absence without margin": (absence_without_margin, ("I1", "I2 guessed", "order.contr")),
-        "failed look-up taken for absence": (failed_look_up_taken_for_absence, ("I1", "I2 guessed", "order.contr")),
-        "second leg while unknown": (second_leg_while_unknown, ("I1",)),
-        "new id on sending again": (new_id_on_sending_again, ("I1",)),
-        "doubts forgotten at a restart": (doubts_forgotten_at_a_restart, ("I2 not resolved", "left over")),
-        "acknowledged cancel taken for done": (acknowledged_cancel_taken_for_done, ("I2 fills differ", "I2 states")),
-        "doubt taken for not executed": (doubt_taken_for_not_executed, ("I2 guessed",)),
-        "sent again without proof": (sent_again_without_proof, ("I1", "I2", "left over")),
-        "deadline not kept": (deadline_not_kept, ("I2 not answered in time",)),
+        "fence not checked": Bug(fence_not_checked, "flapping", ("I3 sent past the fence",)),
+        "ambiguous taken for not executed": Bug(ambiguous_taken_for_not_executed, "storm", DOUBLED),
+        "absence without margin": Bug(absence_without_margin, "storm", DOUBLED),
+        "failed look-up taken for absence": Bug(failed_look_up_taken_for_absence, "storm", DOUBLED),
+        "second leg while unknown": Bug(second_leg_while_unknown, "storm", ("I1",)),
+        "new id on sending again": Bug(new_id_on_sending_again, "storm", ("I1",)),
+        "doubts forgotten at a restart": Bug(doubts_forgotten_at_a_restart, "crashes", ("I2 not resolved",), 250),
+        "acknowledged cancel taken for done": Bug(
+            acknowledged_cancel_taken_for_done, "storm", ("I2 fills differ", "I2 states differ")
+        ),
+        "doubt taken for not executed": Bug(doubt_taken_for_not_executed, "storm", ("I2 guessed",)),
+        "sent again without proof": Bug(sent_again_without_proof, "storm", DOUBLED),
+        "deadline not kept": Bug(deadline_not_kept, "storm", ("I2 not answered in time",)),
     }
 )
-"""Each with the rules, by how they begin, that may catch it."""

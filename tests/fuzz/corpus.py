@@ -1,0 +1,115 @@
+"""Real bugs that were found by a seed: the seed, its profile, and what had gone wrong.
+
+`relapse` brings the bug back; with it the seed fails, without it the seed holds. Seeds belong to this version of the
+harness: where a change of it makes them say something else, `python -m tests.fuzz.corpus` finds new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from attrs import frozen
+
+from app.fuzz.run import run_seed
+from tests.fuzz import relapses as r
+
+MOST_SEEDS = 3000
+
+
+@frozen
+class Found:
+    """One bug.
+
+    Attributes:
+        rule: The rule that was broken, by how it begins.
+    """
+
+    seed: int
+    profile: str
+    rule: str
+    relapse: Callable[[], AbstractContextManager[None]]
+    story: str
+
+
+CORPUS = (
+    Found(
+        0,
+        "calm",
+        "actors do not raise",
+        r.early_messages_handled,
+        "A strategy learned of the coordinator from the directory and subscribed before the supervisor's Start was "
+        "there: the coordinator died of it.",
+    ),
+    Found(
+        522,
+        "storm",
+        "I1 accepted and absent",
+        r.withdrawn_called_accepted,
+        "A placement was lost on the way and proven absent; its owner cancelled it, then placed it again under the "
+        "same id, and heard that it was accepted, though no exchange ever had it.",
+    ),
+    Found(
+        63,
+        "crashes",
+        "left over",
+        r.switch_resumed_as_if_trading_had_moved,
+        "The coordinator died between the route's commit and its entry in the history: the switch stayed 'running' for "
+        "ever; had no candidate passed, every order on the exchange trading stayed on was cancelled.",
+    ),
+    Found(
+        23,
+        "flapping",
+        "failover in its own way",
+        r.failover_sent_again_refused,
+        "Settling took longer than three seconds, so the failover was sent again, and refused because it was running.",
+    ),
+    Found(
+        277,
+        "crashes",
+        "I2 not resolved",
+        r.doubts_left_to_news,
+        "A strategy was told unknown; the connector found the order and recorded it, but the news was lost with it.",
+    ),
+    Found(
+        203,
+        "storm",
+        "I2 guessed",
+        r.requests_for_one_order_apart,
+        "Two requests for one order: the first was proven absent and waited for its retry, the second was accepted; at "
+        "its deadline the first was told not executed.",
+    ),
+    Found(
+        73,
+        "storm",
+        "I2 guessed",
+        r.questions_spend_all_their_time,
+        "A strategy asked after an order whose exchange did not answer: nobody told it what the journal knew, and at "
+        "the deadline it heard 'refused', while the order was live.",
+    ),
+    Found(
+        0,
+        "storm",
+        "left over",
+        r.every_wake_up_answered,
+        "Each wake-up that had been overtaken by an earlier one planned another for ever.",
+    ),
+)
+
+
+def search() -> None:
+    """Prints, for each bug, the first seed that finds it."""
+    for found in CORPUS:
+        seed = next((s for s in range(MOST_SEEDS) if finds(found, s)), None)
+        print(found.relapse.__name__, found.profile, seed, flush=True)
+
+
+def finds(found: Found, seed: int) -> bool:
+    """Whether a seed finds a bug that is there again."""
+    with found.relapse():
+        verdict = run_seed(seed, found.profile)
+    return any(violation.rule.startswith(found.rule) for violation in verdict.violations)
+
+
+if __name__ == "__main__":
+    search()

@@ -1,0 +1,125 @@
+"""The mistakes this harness found in the router, as they were: put back one at a time, to see that they would be found.
+
+Each is the smallest change that brings the old behaviour back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from actors._shell import Shell
+from actors.failover_coordinator import FailoverCoordinatorActor
+from actors.strategy import StrategyActor
+from app.domain import connector, leg_task, session
+from app.domain.connector import Connector
+from app.domain.doubts import Doubts
+from app.domain.effects import Effect
+from app.domain.failover import Coordinator
+from app.domain.limiter import Priority
+from app.domain.session import Session, Unanswered
+from messages.base import Failed
+from messages.orders import GetOrder, LegState, OrderAccepted, OrderView
+from tests.fuzz.planted import swapped
+
+
+@contextmanager
+def early_messages_handled() -> Iterator[None]:
+    """An actor handles what reaches it before it was started."""
+    FailoverCoordinatorActor.needs_start = False
+    try:
+        yield
+    finally:
+        del FailoverCoordinatorActor.needs_start
+
+
+@contextmanager
+def withdrawn_called_accepted() -> Iterator[None]:
+    """An order that no exchange ever had is answered as accepted."""
+    reply = leg_task.place_reply
+
+    def old(order: OrderView, correlation_id: str) -> Any:
+        if order.leg is not None and order.leg.state is LegState.CANCELLED:
+            return OrderAccepted(correlation_id=correlation_id, order=order)
+        return reply(order, correlation_id)
+
+    with (
+        swapped(leg_task, "place_reply", old),
+        swapped(connector, "place_reply", old),
+        swapped(session, "place_reply", old),
+    ):
+        yield
+
+
+@contextmanager
+def switch_resumed_as_if_trading_had_moved() -> Iterator[None]:
+    """A coordinator that died at the commit settles the exchange the switch began at, whatever the route says."""
+    recover = Coordinator.recover
+
+    def old(self: Coordinator, route: Any, unfinished: Any, now_s: float) -> Any:
+        if unfinished and unfinished[-1].epoch <= route.epoch and route.exchange is not None:
+            self.route, self._switch = route, unfinished[-1]
+            self._started_s = unfinished[-1].at_s
+            return self._leave(now_s)
+        return recover(self, route, unfinished, now_s)
+
+    with swapped(Coordinator, "recover", old):
+        yield
+
+
+@contextmanager
+def failover_sent_again_refused() -> Iterator[None]:
+    """A manual failover that takes a while is refused, because it is running."""
+    with swapped(Coordinator, "_runs_as_asked", lambda self, exchange: False):
+        yield
+
+
+@contextmanager
+def doubts_left_to_news() -> Iterator[None]:
+    """A session waits to be told what became of an order it called unknown."""
+    with swapped(Doubts, "add", lambda self, order_id, key, now_s: None):
+        yield
+
+
+@contextmanager
+def requests_for_one_order_apart() -> Iterator[None]:
+    """That one request for an order was answered says nothing to another."""
+    with swapped(Session, "_settle", lambda self, order: []):
+        yield
+
+
+@contextmanager
+def questions_spend_all_their_time() -> Iterator[None]:
+    """A question after an order waits for its exchange until its own deadline, and is told as refused then."""
+    tell = StrategyActor._tell_outcome
+
+    def old_get(self: Connector, asker: Any, request: GetOrder, order: OrderView | None, now_s: float) -> list[Effect]:
+        task = self.tasks.get(order.order_id) if order is not None else None
+        if order is None or task is None or task.in_flight is not None:
+            return get(self, asker, request, order, now_s)
+        call = task.look_up_call(min(request.deadline_s, now_s + self.settings.request_timeout_s))
+        return self.read(asker, request, call, now_s, Priority.LOOK_UP)
+
+    def old_tell(self: StrategyActor, asked: Any, outcome: Any) -> None:
+        if isinstance(outcome, Unanswered) and asked.kind == "get":
+            outcome = Failed(correlation_id="", code="unknown_order", words=outcome.words)
+        tell(self, asked, outcome)
+
+    get = Connector.get
+    with swapped(Connector, "get", old_get), swapped(StrategyActor, "_tell_outcome", old_tell):
+        yield
+
+
+@contextmanager
+def every_wake_up_answered() -> Iterator[None]:
+    """A wake-up that was overtaken plans the next one all the same, so that they become more and more."""
+    plan = Shell._plan_wake
+
+    def old(self: Shell) -> None:
+        self._wakes = 0
+        plan(self)
+        self._wakes = 1
+
+    with swapped(Shell, "_plan_wake", old):
+        yield

@@ -1,0 +1,65 @@
+"""The harness itself: the same seed is the same run, in any process; and what its command line says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from app.fuzz.__main__ import main
+from app.fuzz.plan import PROFILES
+from app.fuzz.run import run_seed
+from tests.fuzz.planted import PLANTED
+
+TIMEOUT_S = 60.0
+
+
+def story_in_a_process_of_its_own(hash_seed: str) -> str:
+    """A seed's story, with another order of Python's sets."""
+    command = [sys.executable, "-m", "app.fuzz", "--profile", "crashes", "--replay", "5", "--json"]
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True, env=environment)
+    return str(json.loads(done.stdout)["story"])
+
+
+def test_a_seed_is_the_same_run_in_every_process() -> None:
+    first, second = story_in_a_process_of_its_own("1"), story_in_a_process_of_its_own("2")
+    assert _without_pids(first) == _without_pids(second)
+
+
+def _without_pids(story: str) -> list[str]:
+    return [line for line in story.splitlines() if "child_pid" not in line]
+
+
+def test_profiles_are_different_runs() -> None:
+    assert len({run_seed(1, profile, story=True).story for profile in PROFILES}) == len(PROFILES)
+
+
+def test_an_unknown_profile_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="must be one of calm"):
+        run_seed(0, "hurricane")
+
+
+def test_good_seeds_end_well_and_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "3", "--jobs", "1", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["runs"], facts["failed"]) == (3, [])
+    assert facts["simulated_s"] >= 3 * 120
+    assert facts["orders"] >= 3 * 8
+
+
+def test_a_failing_seed_prints_its_story_and_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with PLANTED["doubt taken for not executed"].plant():
+        assert main(["--seeds", "10", "--jobs", "1", "--profile", "storm"]) == 1
+    out = capsys.readouterr().out
+    assert "!!! I2 guessed" in out
+    assert "failed" in out.splitlines()[-1]
+
+
+def test_arguments_that_make_no_sense_end_with_64(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--profile", "hurricane"]) == 64
+    assert main(["--seeds", "many"]) == 64
+    assert "hurricane" in capsys.readouterr().err
