@@ -27,6 +27,7 @@ from attrs import define
 from actors._shell import Shell
 from actors.environment import StrategySpec
 from app.domain import session as s
+from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.symbols import parse_symbol
 from messages.base import Failed, Reply
 from messages.failover import Route, RouteChanged, RouterState
@@ -122,6 +123,11 @@ class Strategy:
             ValueError: One sentence saying which argument is wrong and what would be right.
         """
         actor = self._actor
+        if not isinstance(symbol, str):
+            raise ValueError(f"symbol is {symbol!r:.60}, and must be text such as 'BTCUSDT'.")
+        if not isinstance(reduce_only, bool):
+            raise ValueError(f"reduce_only is {reduce_only!r}, and must be True or False.")
+        key = OrderKey(strategy=self.name, client_order_id=_id(client_order_id, "client_order_id"))
         spec = OrderSpec(
             symbol=parse_symbol(symbol, MarketType(actor.environment.market_type)),
             side=_one_of(Side, side.lower() if isinstance(side, str) else side, "side"),
@@ -133,18 +139,18 @@ class Strategy:
             take_profit=None if take_profit is None else _number(take_profit, "take_profit"),
             stop_loss=None if stop_loss is None else _number(stop_loss, "stop_loss"),
         )
-        actor.ask_place(OrderKey(strategy=self.name, client_order_id=client_order_id), spec, timeout_s)
+        actor.ask_place(key, spec, _timeout(timeout_s))
 
     def cancel(self, order_id: str, *, timeout_s: float | None = None) -> None:
         """Cancels an order, wherever it lives now; `on_order` tells `CANCELLED` or `CANCEL_FAILED`."""
-        self._actor.ask_cancel(order_id, timeout_s)
+        self._actor.ask_cancel(_id(order_id, "order_id"), _timeout(timeout_s))
 
     def get(self, client_order_id: str, *, timeout_s: float | None = None) -> None:
         """Asks what is known of an order.
 
         `on_order` tells `CHANGED`, `REFUSED` where there is no such order, or `UNKNOWN` where nobody answered in time.
         """
-        self._actor.ask_get(client_order_id, timeout_s)
+        self._actor.ask_get(_id(client_order_id, "client_order_id"), _timeout(timeout_s))
 
     def call_at(self, at_s: float) -> None:
         """Asks for `on_timer` at a time; the earliest asked for comes first."""
@@ -349,6 +355,19 @@ def _one_of(kind: type[Choice], value: object, what: str) -> Choice:
     except ValueError:
         known = ", ".join(repr(str(each)) for each in kind)
         raise ValueError(f"{what} is {value!r}, and must be one of {known}.") from None
+
+
+def _id(value: object, what: str) -> str:
+    if not isinstance(value, str) or not is_client_order_id(value):
+        raise ValueError(f"{what} is {value!r:.60}, and must be 1 to {MAX_CLIENT_ORDER_ID} printable characters.")
+    return value
+
+
+def _timeout(value: float | None) -> float | None:
+    wrong = isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= s.MAX_TIMEOUT_S
+    if value is not None and wrong:
+        raise ValueError(f"timeout_s is {value!r:.60}, and must be a number of seconds above 0, at most a day.")
+    return value
 
 
 def _number(value: str | Decimal, what: str) -> Decimal:

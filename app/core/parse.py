@@ -6,6 +6,8 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from app.core.errors import InvalidRequest
+from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
+from app.domain.session import MAX_TIMEOUT_S
 from app.domain.symbols import InvalidSymbol, parse_symbol
 from messages.market import MarketType, Symbol
 from messages.orders import OrderSpec, OrderType, Side, TimeInForce
@@ -25,7 +27,6 @@ _TIMES_IN_FORCE = {
     "fillorkill": TimeInForce.FOK,
     "postonly": TimeInForce.POST_ONLY,
 }
-MAX_ID_LENGTH = 128
 MAX_MAGNITUDE = 18
 """Powers of ten, either way: no market's quantity or price comes near, and arithmetic on more does not end well."""
 MAX_DIGITS = 36
@@ -51,8 +52,19 @@ def number(value: object, what: str) -> Decimal:
     return read
 
 
+def timeout_s(value: object) -> float:
+    """Seconds a caller is ready to wait; raises InvalidRequest otherwise."""
+    read = float(number(value, "timeout_s"))
+    if read > MAX_TIMEOUT_S:
+        raise InvalidRequest(f"timeout_s is {_short(value)}, and must be at most {MAX_TIMEOUT_S:g}, which is a day.")
+    return read
+
+
 def _short(value: object) -> str:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # Python itself writes no integer of so many digits
+        return "an integer of thousands of digits"
     return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
@@ -132,8 +144,8 @@ def spec(
 
 def identifier(value: object, what: str = "client_order_id") -> str:
     """A caller's id or name; raises InvalidRequest where it is none."""
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID_LENGTH or not value.isprintable():
-        raise InvalidRequest(f"{what} is {_short(value)}, and must be 1 to {MAX_ID_LENGTH} printable characters.")
+    if not isinstance(value, str) or not is_client_order_id(value):
+        raise InvalidRequest(f"{what} is {_short(value)}, and must be 1 to {MAX_CLIENT_ORDER_ID} printable characters.")
     return value
 
 

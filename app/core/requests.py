@@ -34,7 +34,7 @@ class Requests:
         client = self._client()
         wait_s = self._settings.config.router.order_timeout_s
         if timeout_s is not None:
-            wait_s = float(parse.number(timeout_s, "timeout_s"))
+            wait_s = parse.timeout_s(timeout_s)
         return {"correlation_id": secrets.token_hex(8), "deadline_s": client.clock() + wait_s}
 
     def _reading(self) -> Reading:

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from messages.orders import OrderKey
 
 TAG = "0e5d"
+MAX_CLIENT_ORDER_ID = 128
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -28,6 +29,11 @@ def _digest(*parts: str, size: int) -> str:
         raw = part.encode()
         h.update(len(raw).to_bytes(4, "big") + raw)
     return h.hexdigest()
+
+
+def is_client_order_id(value: object) -> bool:
+    """Whether an owner may name an order so: 1 to `MAX_CLIENT_ORDER_ID` printable characters."""
+    return isinstance(value, str) and 1 <= len(value) <= MAX_CLIENT_ORDER_ID and value.isprintable()
 
 
 def order_id(journal_id: str, key: OrderKey) -> str:

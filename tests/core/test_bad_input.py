@@ -76,6 +76,7 @@ BAD_ORDERS: list[tuple[dict[str, Any], str]] = [
     ({"timeout_s": "soon"}, "timeout_s is 'soon'"),
     ({"timeout_s": -1}, "timeout_s is -1"),
     ({"timeout_s": float("nan")}, "timeout_s is nan"),
+    ({"timeout_s": 1e12}, "at most 86400"),
     ({"order_type": "Market", "time_in_force": "PostOnly"}, "market order cannot be PostOnly"),
 ]
 
@@ -95,6 +96,13 @@ def test_a_bad_order_is_refused_in_one_sentence_and_nothing_is_sent(
         asyncio.run(router.aio.place_order(**asked))
     assert world.placements() == placed
     assert router.get_open_orders() == []
+
+
+def test_an_integer_python_itself_does_not_write_is_refused(shared: tuple[World, OrderRouter]) -> None:
+    world, router = shared
+    with pytest.raises(InvalidRequest, match="qty is an integer of thousands of digits, and must be"):
+        router.place_order(**{**GOOD, "qty": 10**5000})
+    assert world.placements() == 0
 
 
 def test_bad_questions_are_refused_in_one_sentence(shared: tuple[World, OrderRouter]) -> None:

@@ -29,10 +29,20 @@ class Diarist(Strategy):
     def on_start(self) -> None:
         """Places the same two orders in each life."""
         self.note("start", exchange=self.route.exchange if self.route is not None else None)
-        try:
-            self.place("BTCUSDT", "hold", "0.001", client_order_id="wrong")
-        except ValueError as error:
-            self.note("wrong", words=str(error))
+        wrong: dict[str, dict[str, Any]] = {
+            "side": {"side": "hold"},
+            "id": {"client_order_id": 7},
+            "no id": {"client_order_id": "\ud800"},
+            "reduce_only": {"reduce_only": "no"},
+            "timeout_s": {"timeout_s": float("nan")},
+            "symbol": {"symbol": None},
+        }
+        for what, bad in wrong.items():
+            asked = {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.001", "client_order_id": "wrong", **bad}
+            try:
+                self.place(**asked)
+            except ValueError as error:
+                self.note("wrong", of=what, words=str(error))
         self.place("BTCUSDT", "buy", "0.002", client_order_id="taking")
         self.place("BTCUSDT", "sell", "0.001", price="35000", client_order_id="resting")
 

@@ -29,7 +29,10 @@ def test_a_strategy_that_breaks_down_carries_on_and_places_nothing_twice(world: 
         until(lambda: notes(what="order", told="cancelled"), means="the second life cancelling")
         assert len(notes(what="start")) == 2
         assert notes(what="start")[0]["exchange"] == "bybit"
-        assert "side is 'hold', and must be one of 'buy', 'sell'" in notes(what="wrong")[0]["words"]
+        wrong = {line["of"]: line["words"] for line in notes(what="wrong")}
+        assert "side is 'hold', and must be one of 'buy', 'sell'" in wrong["side"]
+        assert "client_order_id is 7, and must be 1 to 128 printable characters" in wrong["id"]
+        assert len(wrong) == 6, "whatever is wrong is told to the strategy: sent on, it would end a connector"
         until(lambda: notes(what="order", told="changed", id="taking", state="filled"), means="the answer to get")
         until(lambda: notes(what="order", told="refused", id="never placed"), means="the other one")
         assert notes(what="fill", id="taking", total="0.002")
