@@ -97,6 +97,9 @@ RENEW_S = 10.0
 LISTEN_AGAIN_S = 0.5
 """Between requests for the directory while there is none."""
 
+MAX_TIMEOUT_S = 86_400.0
+"""The longest a request may wait: waits beyond some years cannot even be told to the machine."""
+
 MAX_PENDING = 10_000
 """Requests a session keeps; one more is refused."""
 
@@ -139,6 +142,7 @@ class _Pending:
     next_s: float | None = None
     unproven: bool = False
     buried: int = 0
+    deaths: int = 0
     sends: int = 0
     copies: dict[str, _Copy] = field(factory=dict)
     failures: int = 0
@@ -233,8 +237,14 @@ class Session:
         for pending in list(self._pending.values()):
             self._bury(pending)
             target = self._target(pending)
-            if target is not None and (pending.target is None or not _same(target, pending.target)):
+            if target is None or (pending.target is not None and _same(target, pending.target)):
+                continue
+            if pending.target is not None and _successor(target, pending.target):
+                pending.deaths += 1
+            if pending.deaths < 2:
                 out += self._send(pending, now_s)
+            else:  # whom it is sent to may be dying of it: then it must not use up all the restarts there are
+                pending.target, pending.next_s = target, now_s + RESEND_S * (pending.deaths - 1)
         return out
 
     def _bury(self, pending: _Pending) -> None:
@@ -477,6 +487,10 @@ class Session:
                 words = f"Order {order_id} was never committed, and is on no exchange."
                 return [NeverCommitted(order_id=order_id, key=settled, words=words)]
         return []
+
+
+def _successor(left: DirectoryEntry, right: DirectoryEntry) -> bool:
+    return left.role is right.role and left.name == right.name and left.incarnation > right.incarnation
 
 
 def _same(left: DirectoryEntry, right: DirectoryEntry) -> bool:

@@ -105,6 +105,25 @@ def test_a_copy_that_died_with_its_connector_is_in_doubt_until_one_sent_after_is
     assert made.in_doubt("p") is None
 
 
+def test_a_request_whose_receivers_die_of_it_is_sent_ever_more_rarely() -> None:
+    made = session()
+    sent_s = [0.0]
+    assert copies(made.ask(request(deadline_s=40.0), 0.0)) == ["p"]
+    now_s, alive = 0.0, 1
+    while now_s < 30.0:  # each receiver dies at once, and its successor is there a tenth of a second later
+        if sent_s[-1] == now_s:
+            alive += 1
+            now_s += 0.1
+            sent = copies(made.directory_told(directory(alive, incarnation=alive), now_s))
+        else:
+            now_s = made.next_s()
+            sent = copies(made.tick(now_s))
+        if sent:
+            sent_s.append(now_s)
+    assert sent_s[1] == 0.1, "one death is no reason to wait"
+    assert len([at_s for at_s in sent_s if at_s < 30.0]) <= 5, sent_s
+
+
 def test_a_renewed_subscription_is_no_news() -> None:
     made = session()
     assert made.route_told(RouteChanged(route=ROUTE, state=RouterState.READY), 10.0) == []
