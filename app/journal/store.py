@@ -76,6 +76,8 @@ class Recorded:
 def _translated(path: str) -> Iterator[None]:
     try:
         yield
+    except OSError as error:
+        raise JournalError(f"The journal at {path} cannot be opened: {error.strerror}.") from error
     except (sqlite3.Error, DBAPIError) as error:
         why = error.orig if isinstance(error, DBAPIError) else error  # without the statement's text
         raise JournalError(f"The journal at {path} cannot be used now: {why}.") from error
@@ -96,9 +98,9 @@ class Journal:
         """
         self._where = str(path) if path else ":memory:"
         self._power_safe = power_safe
-        if path is not None:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         with _translated(self._where):
+            if path is not None:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(self._where, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")

@@ -47,3 +47,9 @@ def test_what_sqlalchemy_meets_is_a_journal_error_too(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"no such table: switches\.$"):
         journal.switches()
     journal.close()
+
+
+def test_a_directory_in_the_journals_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").mkdir()
+    with pytest.raises(JournalError, match=r"journal\.db cannot be opened: Is a directory\.$"):
+        Journal(tmp_path / "journal.db")
