@@ -16,7 +16,9 @@ recovers. Settling comes after the pre-flight, since it cancels: orders must not
 
 If every exchange fails at once it is our own network: nothing is switched (Envoy's panic rule). When it is back, the
 exchange in use has its time to answer too before another one that answered first takes its place.
-One saga runs at a time; a verb that arrives during one is refused.
+One saga runs at a time, and a verb that arrives before its commit is refused. After it trading has moved, and what is
+left to do is to ask and to tell: should the new exchange die meanwhile, or a person want another, that is cut short,
+and what the old exchange says later still enters the history.
 """
 
 from __future__ import annotations
@@ -131,6 +133,9 @@ class FailoverSettings:
     own_network_hold_s: float = 15.0
 
 
+_TELLING = frozenset({Step.LEAVE, Step.POSITIONS})
+"""Steps after the commit: trading has moved."""
+
 OwnNetwork = Callable[[tuple[HealthView, ...], float], bool]
 """Whether what the views say, at a time, looks like our own network being down."""
 
@@ -154,6 +159,7 @@ class Coordinator:
     _hold_until_s: float = field(init=False, default=0.0)
     _held: bool = field(init=False, default=False)
     _settled_before: bool = field(init=False, default=False)
+    _cut_short: dict[str, Switch] = field(init=False, factory=dict)
 
     @property
     def state(self) -> RouterState:
@@ -203,7 +209,7 @@ class Coordinator:
         active = self.route.exchange
         before = self.state
         self._held = False
-        if self.step is not Step.IDLE or active is None:
+        if (self.step is not Step.IDLE and self.step not in _TELLING) or active is None:
             return []
         view = self.health.get(active)
         if view is None or view.state is not HealthState.DOWN:
@@ -244,7 +250,7 @@ class Coordinator:
         known = ", ".join(self.settings.exchanges)
         if request.exchange not in self.settings.exchanges:
             refusal = f"Cannot fail over to {request.exchange!r}: the configured exchanges are {known}."
-        elif self.step is not Step.IDLE or self.route.exchange is None:
+        elif (self.step is not Step.IDLE and self.step not in _TELLING) or self.route.exchange is None:
             refusal = f"Cannot fail over to {request.exchange} now: a switch is running ({self.step.value}); try again."
         elif request.exchange == self.route.exchange:
             refusal = f"Cannot fail over to {request.exchange}: trading is there already."
@@ -263,6 +269,7 @@ class Coordinator:
     # ------------------------------------------------------------------------------------------------ the steps
 
     def _begin(self, candidates: list[str], reason: str, now_s: float) -> list[CoordinatorEffect]:
+        out = self._cut()
         self.step, self._started_s, self._candidates = Step.FENCE, now_s, candidates
         self.words = ""
         self._switch = Switch(
@@ -275,7 +282,16 @@ class Coordinator:
             duration_s=0.0,
             finished=False,
         )
-        return [SaveSwitch(switch=self._switch), Fence()]
+        return [*out, SaveSwitch(switch=self._switch), Fence()]
+
+    def _cut(self) -> list[CoordinatorEffect]:
+        """Ends the telling of the switch before: where trading goes now is more urgent."""
+        if self._switch is None or self.step not in _TELLING:
+            return []
+        switch, self._switch, self._due_s = evolve(self._switch, finished=True), None, None
+        if self.step is Step.LEAVE and switch.from_exchange is not None:
+            self._cut_short[switch.from_exchange] = switch
+        return [SaveSwitch(switch=switch)]
 
     def fenced(self, route: Route, now_s: float) -> list[CoordinatorEffect]:
         """The new epoch has begun."""
@@ -295,6 +311,10 @@ class Coordinator:
         if old is None or (view is not None and view.state is HealthState.DOWN):
             return self._commit(now_s)
         self.step, self._due_s = Step.SETTLE, now_s + self.settings.settle_timeout_s
+        return self._ask_settle(old, now_s)
+
+    def _ask_settle(self, old: str, now_s: float) -> list[CoordinatorEffect]:
+        self._cut_short.pop(old, None)  # what it says from now on answers this
         # The connector answers at its deadline with what is true by then; the machine waits a little longer for that.
         return [AskSettle(exchange=old, deadline_s=now_s + 0.8 * self.settings.settle_timeout_s)]
 
@@ -309,6 +329,10 @@ class Coordinator:
 
     def settled(self, reply: SettleReply, now_s: float) -> list[CoordinatorEffect]:
         """The old connector says what it cancelled and what is left."""
+        cut = self._cut_short.pop(reply.exchange, None)
+        if cut is not None:
+            cancelled = tuple(dict.fromkeys(cut.orders_cancelled + reply.cancelled))
+            return [SaveSwitch(switch=evolve(cut, orders_cancelled=cancelled, orders_left=reply.left))]
         if self._switch is None or reply.exchange != self._switch.from_exchange:
             return []
         if self.step not in (Step.SETTLE, Step.LEAVE):
@@ -387,7 +411,7 @@ class Coordinator:
         if old is None:
             return self._finish(now_s)
         self.step, self._due_s = Step.LEAVE, now_s + self.settings.settle_timeout_s
-        return [AskSettle(exchange=old, deadline_s=now_s + 0.8 * self.settings.settle_timeout_s)]
+        return self._ask_settle(old, now_s)
 
     def _positions(self, now_s: float) -> list[CoordinatorEffect]:
         assert self._switch is not None
@@ -432,7 +456,7 @@ class Coordinator:
         if self._due_s is None:
             return self._consider(now_s)
         if now_s < self._due_s:
-            return []
+            return self._consider(now_s)
         self._due_s = None
         if self.step is Step.SETTLE:
             return self._commit(now_s)  # without an answer; it is asked once more after the commit
@@ -447,6 +471,5 @@ class Coordinator:
 
     def next_s(self) -> float | None:
         """When `tick` has something to do next; None when nothing is awaited."""
-        if self._due_s is None and self._held:
-            return self._hold_until_s
-        return self._due_s
+        due = [self._due_s] if self._due_s is not None else []
+        return min([*due, self._hold_until_s] if self._held else due, default=None)

@@ -21,6 +21,7 @@ from app.domain.failover import (
 from messages.base import Failed
 from messages.failover import (
     ManualFailover,
+    OrderLeft,
     PreflightReply,
     Route,
     RouterState,
@@ -194,6 +195,35 @@ def test_when_our_own_network_is_back_and_the_exchange_in_use_is_not_trading_mov
     assert due_s is not None
     world.pass_s(due_s - world.now_s)
     assert world.done == ["fence", "preflight okx", "commit okx", "settle bybit"]
+
+
+def test_an_exchange_that_dies_just_after_trading_moved_there_is_left_at_once() -> None:
+    world = World("bybit", "okx", "binance")
+    world.settles = False  # the first is dead, and is asked in vain what rests there
+    world.health("bybit", HealthState.DOWN)
+    assert world.machine.route.exchange == "okx"
+    world.pass_s(0.5)
+    world.health("okx", HealthState.DOWN)
+    assert world.machine.route.exchange == "binance", "not only when the first has had its time to settle"
+    left = OrderLeft(order_id="o", client_order_id="c", symbol="BTC/USDT:USDT", state="unknown", remaining="1")
+    told = SettleReply(correlation_id="", exchange="bybit", cancelled=(), left=(left,))
+    world.run(world.machine.settled(told, 3.0))
+    first, second = [world.history[epoch].switch for epoch in sorted(world.history)]
+    assert (first.to_exchange, first.finished, first.orders_left) == ("okx", True, (left,)), (
+        "told although it came late"
+    )
+    assert (second.from_exchange, second.to_exchange, second.orders_left) == ("okx", "binance", ())
+
+
+def test_a_person_may_move_trading_while_the_exchange_that_was_left_is_still_asked() -> None:
+    world = World("bybit", "okx", "binance")
+    world.settles = False
+    world.health("bybit", HealthState.DOWN)
+    world.manual("binance")
+    world.pass_s(10.0)  # okx, which does not settle either, has had its time
+    assert world.machine.route.exchange == "binance"
+    (answer,) = world.answers
+    assert isinstance(answer, SwitchReply)
 
 
 def manual_to_okx(result: SwitchResult) -> Switch:
