@@ -149,9 +149,12 @@ class ConnectorActor(Shell):
 
     def _place(self, sender: Address, request: PlaceOrder, now_s: float) -> Iterable[Effect]:
         if not self.runner.port.ready:
-            words = f"{self.name} has not answered yet, so its markets are not known and nothing can be sent there."
-            return [e.TurnAway(asker=sender, request=request, code="exchange_not_ready", words=words)]
+            return [e.TurnAway(asker=sender, request=request, code="exchange_not_ready", words=self._why_not_ready())]
         return self.machine.place(sender, request, now_s)
+
+    def _why_not_ready(self) -> str:
+        """One sentence: the exchange may have answered very well, by refusing our key."""
+        return self.runner.not_ready or f"{self.name} has not answered yet: its markets are not loaded."
 
     def _by_id(self, request: GetOrder) -> GetOrder:
         if request.order_id is not None or request.client_order_id is None:
@@ -173,8 +176,7 @@ class ConnectorActor(Shell):
         deadline_s = min(request.deadline_s, now_s + self.environment.connectors[self.name].request_timeout_s)
         opening = isinstance(request, Probe) and now_s < self._opening_until_s
         if not self.runner.port.ready and not opening:
-            words = f"{self.name} has not answered yet: its markets are not loaded."
-            failed = c.CallFailed(code="exchange_not_ready", words=words, ill=True)
+            failed = c.CallFailed(code="exchange_not_ready", words=self._why_not_ready(), ill=True)
             return [e.Deliver(asker=sender, request=request, result=failed)]
         call: c.Call
         match request:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.core.order_router import InvalidRequest, NotRunning, OrderRouter, OrderRouterError
-from tests.e2e.world import World, place
+from tests.e2e.world import World, place, until
 
 GOOD = {"symbol": "BTCUSDT", "side": "Buy", "order_type": "Limit", "qty": "0.001", "price": "20000"}
 
@@ -101,7 +101,7 @@ def test_a_bad_order_is_refused_in_one_sentence_and_nothing_is_sent(
 def test_an_integer_python_itself_does_not_write_is_refused(shared: tuple[World, OrderRouter]) -> None:
     world, router = shared
     with pytest.raises(InvalidRequest, match="qty is an integer of thousands of digits, and must be"):
-        router.place_order(**{**GOOD, "qty": 10**5000})
+        router.place_order("BTCUSDT", "Buy", "Limit", 10**5000, "20000")
     assert world.placements() == 0
 
 
@@ -226,6 +226,13 @@ def test_wrong_credentials_are_no_orders(shared: tuple[World, OrderRouter], tmp_
         answered = place(router, "not ours", timeout_s=2.0)
         assert answered.order is None
         assert not isinstance(answered.error, NotRunning)
+
+        def reason() -> str:
+            return router.get_status()["exchange_health"]["bybit"]["reason"]
+
+        until(lambda: "not loaded" not in reason() and "10004" in reason(), means="the refused key being told")
+        later = place(router, "not ours either", timeout_s=2.0)
+        assert "10004" in str(later.error), "that its markets are not loaded helps nobody to find a wrong key"
         assert [row for row in world["bybit"].control.truth()["orders"] if row["status"] != "rejected"] == []
         assert world.placements() - placed < 10
     finally:
