@@ -189,9 +189,7 @@ class Connections:
         for sock in self._door.admit(MAX_LINKS - len(self._links)):
             link = Link("", dialled=False, now_s=self._clock())
             self._open(link, sock)
-            slowest = self._door.expect(link)
-            if slowest is not None:
-                self._refuse(slowest, "too many others wait to say who they are")
+            self._door.expect(link)
         self._due_s = min(self._due_s, self._door.due_s)
 
     def _open(self, link: Link, sock: socket.socket) -> None:
@@ -224,6 +222,12 @@ class Connections:
             for parcel in kept:
                 self._forward(link.peer, parcel)
         self.done.extend((token, outcome) for token in link.give_up())
+
+    def _dismiss(self, stranger: Link) -> None:
+        """It has taken too long, unless it was us who did not listen: this process may have been stopped meanwhile."""
+        self._read(stranger, to_its_end=False)
+        if stranger.fd >= 0 and not stranger.greeted:
+            self._refuse(stranger, "it did not say who it is in time")
 
     def _refuse(self, link: Link, why: str) -> None:
         self.note("malformed", f"closed a connection of {link.peer or 'a process that did not say who it is'}: {why}")
@@ -354,7 +358,7 @@ class Connections:
             elif link.fd >= 0:
                 self._try(link, self._flush)
         for link in self._door.late(now_s):
-            self._refuse(link, "it did not say who it is in time")
+            self._dismiss(link)
         due_s = self._door.due_s
         for link in [*self._links.values(), *self._dialling]:
             self.done.extend((token, Outcome.FAILED) for token in link.expired(now_s))

@@ -12,9 +12,9 @@ from app.transport.unix.link import NEVER, Link
 from app.transport.unix.waiter import READABLE, Waiter
 
 HANDSHAKE_S: Final = 5.0
-PAUSE_S: Final = 0.5
-MAX_STRANGERS: Final = 64
-"""Connections that have not shown a handshake yet; one more closes the oldest."""
+PAUSE_S: Final = 0.1
+MAX_STRANGERS: Final = 128
+"""Connections that have not shown a handshake yet; others wait in the kernel until some have, or their time is up."""
 
 
 class Door:
@@ -41,9 +41,10 @@ class Door:
     def admit(self, room: int) -> list[socket.socket]:
         """Connections of our own user that wait, `room` at the most; others are closed before a byte is read."""
         admitted: list[socket.socket] = []
+        room = min(room, MAX_STRANGERS - len(self._strangers))
         for _ in range(MAX_STRANGERS):
             if len(admitted) >= room:
-                self._go_deaf("as many connections are open as may be")
+                self._go_deaf("too many are open, or have not said who they are")
                 break
             try:
                 sock, _address = self._listener.accept()
@@ -67,10 +68,9 @@ class Door:
         self._waiter.change(self.fd, 0)
         self._deaf_until_s = self._clock() + PAUSE_S
 
-    def expect(self, link: Link) -> Link | None:
-        """`link` shall say who it is; the one that has taken longest, where too many shall."""
+    def expect(self, link: Link) -> None:
+        """`link` shall say who it is."""
         self._strangers[link] = self._clock() + HANDSHAKE_S
-        return next(iter(self._strangers)) if len(self._strangers) > MAX_STRANGERS else None
 
     def forget(self, link: Link) -> None:
         """It has said who it is, or is closed."""

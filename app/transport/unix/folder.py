@@ -18,7 +18,8 @@ import socket
 import stat
 import struct
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from app.transport.unix.address import ADMIN
 
@@ -79,6 +80,14 @@ class Folder:
             if fd >= 0:
                 os.close(fd)
         self._fd = self._lock_fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def where(self, name: str) -> str:
         """The socket's path, short enough for any system call of this process."""
