@@ -29,6 +29,11 @@ class PortRunner(Protocol):
         """The exchange."""
         ...
 
+    @property
+    def not_ready(self) -> str:
+        """Why the last attempt to load the markets failed, in one sentence; empty where none has failed since."""
+        ...
+
     def start(self) -> None:
         """Begins loading the markets; `port.ready` tells when that is done. May be called again to try anew."""
         ...

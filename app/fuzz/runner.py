@@ -89,6 +89,7 @@ class SimRunner:
         self._later = later
         self._announce = announce
         self._touch = touch
+        self.not_ready = ""
         self._results: list[tuple[int, c.Result]] = []
         self._closed = False
 
