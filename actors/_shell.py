@@ -28,7 +28,7 @@ from thespian.actors import (
 
 from actors.environment import Environment, installed
 from messages.base import Together
-from messages.supervision import Address, Directory, Start, Started
+from messages.supervision import Address, Directory, Finished, Ping, Pong, Role, Start, Started
 
 log = structlog.get_logger()
 
@@ -46,9 +46,13 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
     needs_start = True
     """Whether it can do nothing before the supervisor said who it is."""
 
+    role: Role | None = None
+    """What the actor is for; None for the supervisor."""
+
     def __init__(self) -> None:
         super().__init__()
         self.name = type(self).__name__
+        self.incarnation = 0
         self.supervisor: Address = None
         self.directory: Directory | None = None
         self._early: list[tuple[Any, Any]] = []
@@ -96,10 +100,11 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
             case Start():
                 self.supervisor = sender
                 self.name = message.name
+                self.incarnation = message.incarnation
                 self.directory = message.directory
-                self.environment.adopt(message.name)
+                self.environment.adopt(self.role, message.name)
                 self.on_start(message, self.now_s())
-                self.send(sender, Started(name=message.name, pid=os.getpid()))
+                self.send(sender, Started(name=message.name, incarnation=message.incarnation, pid=os.getpid()))
                 early_messages, self._early = self._early, []
                 for earlier, earlier_sender in early_messages:
                     self._dispatch(earlier, earlier_sender)
@@ -107,6 +112,8 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
                 if self.directory is None or message.generation > self.directory.generation:
                     self.directory = message
                     self.on_directory(message, self.now_s())
+            case Ping():
+                self.send(sender, Pong(incarnation=self.incarnation, ill=self.ill(self.now_s())))
             case ActorExitRequest():
                 self.on_exit()
             case ChildActorExited():
@@ -144,6 +151,10 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
     def on_exit(self) -> None:
         """The actor is asked to end: close what must be closed."""
 
+    def ill(self, now_s: float) -> str:
+        """Why the actor cannot do its work although it answers, in words; empty when it can."""
+        return ""
+
     def next_s(self, now_s: float) -> float | None:
         """When `on_tick` has something to do next."""
         return None
@@ -151,6 +162,11 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
     def watch(self, fd: int | None) -> None:
         """Calls `on_ready` whenever the descriptor is readable, from now on."""
         self._watched = [] if fd is None else [fd]
+
+    def finish(self) -> None:
+        """Ends this actor, and says that this is no failure."""
+        self.send(self.supervisor, Finished(incarnation=self.incarnation))
+        self.die()
 
     def post(self, address: Address, message: Any) -> None:
         """Sends when the handler is done, in one message with whatever else it posts to the same address by then."""

@@ -66,6 +66,8 @@ class _Subscriber:
 class ConnectorActor(Shell):
     """Places, cancels and looks up on one exchange; its name is the exchange's."""
 
+    role = Role.CONNECTOR
+
     runner: PortRunner
     journal: Journal
     machine: Connector
@@ -105,6 +107,12 @@ class ConnectorActor(Shell):
         """Results came back from the exchange."""
         for call_id, result in self.runner.drain():
             self._perform(self.machine.returned(call_id, result, now_s), now_s)
+
+    def ill(self, now_s: float) -> str:
+        """Whether the thread beside us still turns: this one would answer for ever while that one hangs."""
+        stalled_s = self.runner.stalled_s()
+        limit_s = self.environment.timing.heartbeat_timeout_s
+        return f"the event loop of {self.name} has stood still for {stalled_s:.1f} s" if stalled_s > limit_s else ""
 
     def on_tick(self, now_s: float) -> None:
         """Whatever is due."""
@@ -194,7 +202,7 @@ class ConnectorActor(Shell):
                 call = c.ProbeCall(kind=request.kind, deadline_s=deadline_s)
             case _:
                 raise AssertionError(f"{type(request).__name__} is no read")
-        priority = Priority.PROBE if isinstance(request, Probe) else Priority.READ
+        priority = Priority.PROBE if isinstance(request, Probe | PreflightRequest) else Priority.READ
         return self.machine.read(sender, request, call, now_s, priority)
 
     def _subscribe(self, message: Subscribe, sender: Address, now_s: float) -> None:

@@ -16,9 +16,10 @@ from app.domain.connector import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
 from app.domain.restart import RestartPolicy
+from app.domain.supervision import Timing
 from app.exchanges.port import ExchangePort
 from app.journal.store import Journal
-from messages.supervision import Address
+from messages.supervision import Address, Role
 
 
 class PortRunner(Protocol):
@@ -44,6 +45,10 @@ class PortRunner(Protocol):
 
     def drain(self) -> list[tuple[int, Result]]:
         """Results that have come since the last time."""
+        ...
+
+    def stalled_s(self) -> float:
+        """For how long the thread that runs the port has done nothing although it should."""
         ...
 
     def fileno(self) -> int | None:
@@ -86,22 +91,31 @@ class Environment:
         open_runner: Opens the exchange of a name, for its connector at `owner`.
         adopt: Called by every actor when it starts, in its own process: guards, logs, closing what was inherited.
         connectors: Settings by exchange.
+        kill: Ends the process of a child, by its key and pid, without asking.
+        child_pids: Process ids of this process's children, to learn that of one just made.
+        jitter: A number between 0 and 1, drawn anew each time.
+        restarts: How often one child may end; `root_restarts`, all of them together.
     """
 
     clock: Callable[[], float]
     open_journal: Callable[[], Journal]
     open_runner: Callable[[str, Address], PortRunner]
-    adopt: Callable[[str], None]
+    adopt: Callable[[Role | None, str], None]
     connectors: Mapping[str, ConnectorSettings]
     health: HealthSettings
     failover: FailoverSettings
     restarts: RestartPolicy
+    root_restarts: RestartPolicy
+    kill: Callable[[str, int], None]
+    child_pids: Callable[[], frozenset[int]]
+    jitter: Callable[[], float]
     sync_interval_s: float
     max_retry_attempts: int
     retry_delay_s: float
     order_timeout_s: float
     market_type: str
     strategies: tuple[StrategySpec, ...] = ()
+    timing: Timing = field(factory=Timing)
 
 
 _installed: list[Environment] = []

@@ -38,10 +38,16 @@ log = structlog.get_logger()
 
 SUBSCRIPTION_S = 35.0
 MAX_SUBSCRIBERS = 1000
+MAX_HISTORY = 1000
+"""Switches told at once, the newest; the journal keeps all."""
+TRADED_S = 7 * 86_400.0
+"""A symbol traded within this time is one that a candidate must have."""
 
 
 class FailoverCoordinatorActor(Shell):
     """A shell over `app.domain.failover.Coordinator`."""
+
+    role = Role.FAILOVER_COORDINATOR
 
     journal: Journal
 
@@ -92,7 +98,7 @@ class FailoverCoordinatorActor(Shell):
             case GetStatus():
                 self.send(sender, self._status(message, now_s))
             case GetHistory():
-                history = self.journal.switches()
+                history = self.journal.switches()[-MAX_HISTORY:]
                 self.send(sender, HistoryReply(correlation_id=message.correlation_id, switches=history))
             case Subscribe():
                 self._subscribe(message, sender, now_s)
@@ -150,7 +156,9 @@ class FailoverCoordinatorActor(Shell):
                     )
                 case f.AskPreflight(exchange=exchange, deadline_s=deadline_s):
                     request = PreflightRequest(
-                        correlation_id=self._correlation(), deadline_s=deadline_s, symbols=self.journal.symbols()
+                        correlation_id=self._correlation(),
+                        deadline_s=deadline_s,
+                        symbols=self.journal.symbols(now_s - TRADED_S),
                     )
                     self._ask_connector(exchange, request)
                 case f.AskBook(exchange=exchange, deadline_s=deadline_s):

@@ -36,6 +36,8 @@ class _Sent:
 class HealthMonitorActor(Shell):
     """One detector per exchange."""
 
+    role = Role.HEALTH_MONITOR
+
     def on_start(self, start: Start, now_s: float) -> None:
         """Begins with no opinion of any exchange."""
         self._settings = self.environment.health

@@ -30,6 +30,8 @@ class _Asker:
 class PositionSynchronizerActor(Shell):
     """Asks each connector for its positions, periodically and when somebody wants to know."""
 
+    role = Role.POSITION_SYNCHRONIZER
+
     journal: Journal
 
     def on_start(self, start: Start, now_s: float) -> None:

@@ -51,7 +51,7 @@ from messages.orders import (
     TimeInForce,
     Told,
 )
-from messages.supervision import Directory, Start
+from messages.supervision import Directory, Role, Start
 
 log = structlog.get_logger()
 
@@ -185,6 +185,8 @@ def load_strategy(spec: StrategySpec) -> Strategy:
 
 class StrategyActor(Shell):
     """Runs one strategy: a session inside, the user's hooks outside."""
+
+    role = Role.STRATEGY
 
     def on_start(self, start: Start, now_s: float) -> None:
         """Makes the user's strategy; its own `on_start` follows when the route is known."""

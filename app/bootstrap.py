@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from actors.environment import Environment, PortRunner, StrategySpec
 from app.config import Config, read_credentials
+from app.config.handover import forget, keep_own
 from app.domain.connector import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.exchanges.factory import build_port
 from app.exchanges.runner import ThreadRunner
 from app.journal.store import Journal
-from app.process.logs import configure_events
-from messages.supervision import Address
+from app.process.logs import configure_actor_logs
+from messages.supervision import Address, Role
 
 JOURNAL_NAME = "journal.db"
 
@@ -20,7 +26,18 @@ MAX_CALLS = 16_384
 """Calls a runner takes; the connector's own limits end long before it."""
 
 
-def build_environment(config: Config, clock: Callable[[], float]) -> Environment:
+def _kill(_key: str, pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _child_pids() -> frozenset[int]:
+    # Of the main thread, which is the one that forks actors.
+    pid = os.getpid()
+    return frozenset(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def build_environment(config: Config, clock: Callable[[], float], *, log_file: Path | None = None) -> Environment:
     """What the actors of one daemon are given.
 
     Nothing is opened here: each actor opens its own journal, and a connector reads its own credentials.
@@ -31,10 +48,16 @@ def build_environment(config: Config, clock: Callable[[], float]) -> Environment
 
     def open_runner(exchange: str, _owner: Address) -> PortRunner:
         port = build_port(config.exchange_settings(exchange), read_credentials(config, exchange), clock)
+        forget(config)  # the client has them now, and nobody else in this process needs them
         return ThreadRunner(port, clock=clock, limit=MAX_CALLS, open_timeout_s=2 * config.router.request_timeout_s)
 
-    def adopt(_name: str) -> None:
-        configure_events()
+    def adopt(role: Role | None, name: str) -> None:
+        if role is Role.CONNECTOR:
+            keep_own(config, name)
+        elif role is not None:
+            forget(config)
+        # Straight to the file or stderr: what goes through Thespian's logger is lost with the actor, or with it.
+        configure_actor_logs(level=config.logging.level.upper(), path=log_file)
 
     router = config.router
     connector = ConnectorSettings(
@@ -58,6 +81,11 @@ def build_environment(config: Config, clock: Callable[[], float]) -> Environment
             own_network_hold_s=(config.health.rise + 1) * config.health.retry_delay + 2 * config.health.probe_timeout_s,
         ),
         restarts=config.supervision.restart_policy,
+        root_restarts=config.supervision.root_policy,
+        timing=config.supervision.timing,
+        kill=_kill,
+        child_pids=_child_pids,
+        jitter=random.random,
         sync_interval_s=config.positions.sync_interval_s,
         max_retry_attempts=config.health.max_retry_attempts,
         retry_delay_s=config.health.retry_delay,

@@ -81,11 +81,37 @@ class Started:
     """Child to supervisor: ready to serve.
 
     Attributes:
+        incarnation: As told in `Start`, so that the words of an earlier life are not taken for those of this one.
         pid: To be killed by, should it hang.
     """
 
     name: str
+    incarnation: int
     pid: int
+
+
+@frozen(kw_only=True)
+class Ping:
+    """Supervisor to child: give a sign of life."""
+
+
+@frozen(kw_only=True)
+class Pong:
+    """Child to supervisor: a sign of life.
+
+    Attributes:
+        ill: Why the child cannot do its work although it answers, in words; empty when it can.
+    """
+
+    incarnation: int
+    ill: str = ""
+
+
+@frozen(kw_only=True)
+class Finished:
+    """Child to supervisor: it is about to end, and that is not a failure."""
+
+    incarnation: int
 
 
 @frozen(kw_only=True)
@@ -114,12 +140,21 @@ class StopTree(Request):
 
 @frozen(kw_only=True)
 class TreeState(Reply):
-    """Supervisor to launcher: whether every child has started; `words` says what is missing, or why it gave up."""
+    """Supervisor to launcher: how the tree is.
+
+    Attributes:
+        ready: Every child that should serve does.
+        words: What is missing, or why the tree was given up; empty when all is well.
+        stays_down: One sentence for each child that ended too often and is not started again.
+        pid: The supervisor's own.
+    """
 
     ready: bool
     gave_up: bool
     words: str
     actors: tuple[ActorInfo, ...]
+    stays_down: tuple[str, ...] = ()
+    pid: int = 0
 
 
 @frozen(kw_only=True)

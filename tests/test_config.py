@@ -53,6 +53,8 @@ sync_interval_s = 1
 durability = "power"
 [supervision]
 intensity = 2
+heartbeat_s = 0.5
+heartbeat_timeout_s = 3.0
 period_s = 10
 [logging]
 level = "debug"

@@ -21,6 +21,7 @@ from app.config.secrets import SecretRef
 from app.domain.health import HealthSettings
 from app.domain.names import canonical_name
 from app.domain.restart import RestartPolicy
+from app.domain.supervision import Timing
 from app.exchanges.settings import ExchangeSettings
 from messages.market import MarketType
 
@@ -234,6 +235,21 @@ class Supervision:
 
     intensity: int = setting(5, "restarts of one actor within the period; one more and the daemon ends", count(0, 1000))
     period_s: float = setting(30.0, "seconds of that period", seconds(above=0))
+
+    heartbeat_s: float = setting(0.25, "seconds between asking an actor for a sign of life", seconds(least=0.05))
+    heartbeat_timeout_s: float = setting(
+        1.5, "seconds without one after which an actor has hung, is killed and started anew", seconds(least=0.2)
+    )
+
+    @property
+    def root_policy(self) -> RestartPolicy:
+        """The rule for all actors together: three times what one may."""
+        return RestartPolicy.within(3 * self.intensity, self.period_s)
+
+    @property
+    def timing(self) -> Timing:
+        """The supervisor's waits."""
+        return Timing(heartbeat_s=self.heartbeat_s, heartbeat_timeout_s=self.heartbeat_timeout_s)
 
     @property
     def restart_policy(self) -> RestartPolicy:

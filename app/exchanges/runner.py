@@ -23,6 +23,8 @@ from app.exchanges.port import ExchangePort
 _LOG = structlog.stdlib.get_logger(__name__)
 
 CLOSE_TIMEOUT_S = 5.0
+TURN_S = 0.2
+"""Between signs of life of the loop."""
 
 
 class RunnerFull(Exception):
@@ -61,6 +63,7 @@ class ThreadRunner:
         self._pending = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._turned_s: float | None = None
 
     # ---- the actor's side --------------------------------------------------------------------------------------------
 
@@ -78,6 +81,11 @@ class ThreadRunner:
     def pending(self) -> int:
         """Calls submitted whose results have not been drained."""
         return self._pending
+
+    def stalled_s(self) -> float:
+        """For how long the loop has not turned although it should: something on it blocks."""
+        turned_s = self._turned_s
+        return 0.0 if turned_s is None or self._closed else max(0.0, self._clock() - turned_s - TURN_S)
 
     def fileno(self) -> int:
         """Readable while results wait."""
@@ -142,7 +150,12 @@ class ThreadRunner:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.call_soon(self._turn)
         self._loop.run_forever()
+
+    def _turn(self) -> None:
+        self._turned_s = self._clock()
+        self._loop.call_later(TURN_S, self._turn)
 
     def _start(self, call_id: int, call: Call) -> None:
         task = self._loop.create_task(self._answered(call_id, call))

@@ -93,6 +93,10 @@ class SimRunner:
         self._results: list[tuple[int, c.Result]] = []
         self._closed = False
 
+    def stalled_s(self) -> float:
+        """Nothing stalls here but actors."""
+        return 0.0
+
     def fileno(self) -> None:
         """None: results are announced."""
         return None

@@ -24,6 +24,7 @@ from app.domain.failover import FailoverSettings, Step
 from app.domain.health import HealthSettings
 from app.domain.restart import RestartPolicy
 from app.domain.session import RESEND_S
+from app.domain.supervision import Timing
 from app.fuzz import record as r
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Weather, Window
@@ -175,13 +176,8 @@ class World:
 
     def actor(self, name: str) -> Any:
         """A living actor's object by its child's name; None while it is dead."""
-        root = self.scheduler.instance(self.supervisor)
-        if root is None:
-            return None
-        for child in root._children:
-            if child.spec.name == name and child.address is not None:
-                return self.scheduler.instance(child.address)
-        return None
+        address = self._address(name)
+        return None if address is None else self.scheduler.instance(address)
 
     def _start_tree(self) -> None:
         self.supervisor = self.scheduler.create(RootSupervisor)
@@ -211,11 +207,17 @@ class World:
             clock=self._now,
             open_journal=lambda: self.journal,
             open_runner=self._open_runner,
-            adopt=lambda name: None,
+            adopt=lambda role, name: None,
             connectors=dict.fromkeys(names, settings),
             health=HEALTH,
             failover=FailoverSettings(exchanges=names, settle_timeout_s=5.0, preflight_timeout_s=3.0),
             restarts=RestartPolicy.within(intensity=10, period_s=60.0),
+            root_restarts=RestartPolicy.within(intensity=40, period_s=60.0),
+            # Rarer than in production: a heartbeat is a message like any other, and the run is about orders.
+            timing=Timing(heartbeat_s=3.0, heartbeat_timeout_s=10.0),
+            kill=lambda key, _pid: self._kill(key.partition(":")[2], ""),
+            child_pids=frozenset,
+            jitter=lambda: 0.5,
             sync_interval_s=20.0,
             max_retry_attempts=3,
             retry_delay_s=1.0,
@@ -235,16 +237,20 @@ class World:
 
     def _address(self, name: str) -> Any:
         root = self.scheduler.instance(self.supervisor)
-        child = next((c for c in root._children if c.spec.name == name), None) if root is not None else None
-        if child is None or child.address is None or not self.scheduler.alive(child.address):
+        known = root._addresses if root is not None else {}
+        address = next((known[key] for key in known if key.partition(":")[2] == name), None)
+        if address is None or not self.scheduler.alive(address):
             return None
-        self._names[child.address.actorAddressString] = name
-        return child.address
+        self._names[address.actorAddressString] = name
+        return address
 
     def _kill(self, name: str, point: str) -> None:
         if name == "everything":
+            root = self.scheduler.instance(self.supervisor)
+            if root is None:
+                return  # it lies dead already
             self.record.add(r.Died(self._now(), name, "killed"))
-            for each in [c.spec.name for c in self.scheduler.instance(self.supervisor)._children]:
+            for each in [key.partition(":")[2] for key in root._specs]:
                 address = self._address(each)
                 if address is not None:
                     self.scheduler.kill(address)

@@ -116,6 +116,18 @@ def configure_logs(*, level: str = "INFO", path: Path | None = None, human: bool
     configure_events()
 
 
+def configure_actor_logs(*, level: str = "INFO", path: Path | None = None, human: bool | None = None) -> None:
+    """The same for an actor, straight to the file or stderr.
+
+    In an actor Thespian has put in place of logging's root one that forwards each record, pickled, to its own logger
+    process: what is on that way is lost when either dies. A line written by the actor itself is not.
+    """
+    root = logging.RootLogger(logging.WARNING)
+    logging.root = logging.Logger.root = root
+    logging.Logger.manager = logging.Manager(root)
+    configure_logs(level=level, path=path, human=human)
+
+
 def configure_events() -> None:
     """Route structlog's events through stdlib logging; enough in an actor, whose handlers Thespian has set."""
     for name in TALKATIVE:
