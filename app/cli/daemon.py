@@ -53,6 +53,7 @@ def run(
 def _run(path: Path | None) -> int:
     from app.journal.store import JournalError
     from app.launcher.daemon import Daemon, StartFailed
+    from app.process.account_lock import AccountInUse, AccountLockError
     from app.process.lock import StateDirError
     from app.transport.base import StartFailedError
 
@@ -65,12 +66,12 @@ def _run(path: Path | None) -> int:
             flush=True,
         )
 
-    daemon = Daemon(found, on_ready=ready)
+    daemon = Daemon(found, config_path=Path(found.where), on_ready=ready)
     try:
         return daemon.run()
     except StateDirError as error:
         raise Ended(EX_CONFIG, str(error)) from None
-    except (StartFailed, StartFailedError, JournalError) as error:
+    except (AccountInUse, AccountLockError, StartFailed, StartFailedError, JournalError) as error:
         if daemon.stopping:
             return EX_OK  # told to stop before it served
         raise Ended(EX_TEMPFAIL, str(error)) from None

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
 import structlog
 
 from app.core.errors import NotRunning
 from app.domain import session as s
-from app.launcher.presence import Presence
+from app.launcher.presence import Presence, presence_mark, read_presence
 from app.process.clock import AnchoredClock
 from app.transport.address import address_from_str
 from app.transport.base import NotRunningError, attach, detach
@@ -29,8 +31,10 @@ from messages.supervision import Directory
 
 log = structlog.get_logger()
 
-LONGEST_WAIT_S = 0.5
-"""Between looks at whether the daemon still lives."""
+LONGEST_WAIT_S = 0.1
+NEW_TREE_LOOK_S = 0.05
+"""Between looks at whether the daemon, and the tree it keeps, are still the same."""
+NEW_TREE_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 5.0
 FLUSH_S = 0.5
 
@@ -47,11 +51,13 @@ class Client:
         presence: Presence,
         settings: s.SessionSettings,
         *,
+        state_dir: Path,
         on_news: Callable[[s.RouteTold | s.OrderTold], None],
         on_end: Callable[[], None],
     ) -> None:
         """
         Args:
+            state_dir: Where the daemon tells its presence; a tree that was replaced tells a new one there.
             on_news: Called on this client's thread; must not block.
             on_end: The same, once, when nothing more will come: after `close`, or when the daemon has ended.
 
@@ -61,6 +67,8 @@ class Client:
         self.clock = AnchoredClock(presence.anchor_s)
         self.session = s.Session(settings)
         self._presence = presence
+        self._state_dir = state_dir
+        self._mark = presence_mark(state_dir)
         self._on_news = on_news
         self._on_end = on_end
         self._asked: deque[tuple[Request, Future[s.Outcome]]] = deque()
@@ -94,80 +102,117 @@ class Client:
         # Whoever waits may stop waiting; the future itself cannot be cancelled, since the order is not.
         future.set_running_or_notify_cancel()
         with self._lock:
-            if self._ended or self._mailbox is None:
-                raise NotRunning(self._ended or "The router is not connected.")
+            if self._ended:
+                raise NotRunning(self._ended)
             self._asked.append((request, future))
-            self._mailbox.wake()
+            if self._mailbox is not None:
+                self._mailbox.wake()
         return future
 
     def forget(self, correlation_id: str) -> None:
         """Nobody waits for this any more."""
         with self._lock:
-            if not self._ended and self._mailbox is not None:
+            if not self._ended:
                 self._forgotten.append(correlation_id)
-                self._mailbox.wake()
+                if self._mailbox is not None:
+                    self._mailbox.wake()
 
     def close(self) -> None:
         """Ends the session; the daemon goes on. Safe to call again."""
         self._closing = True
-        if self._mailbox is not None:
-            self._mailbox.wake()
+        with self._lock:
+            if self._mailbox is not None:
+                self._mailbox.wake()
         if threading.current_thread() is not self._thread:
             self._thread.join(CLOSE_TIMEOUT_S)
 
     # ------------------------------------------------------------------------------------------------ its own thread
 
     def _run(self) -> None:
+        why = ""
         try:
-            system = attach(self._presence.admin_port, bytes.fromhex(self._presence.key))
+            while not why:
+                why = self._attached()
+                if not why and not self._await_new_tree():
+                    break
         except NotRunningError as error:
-            self._ended = str(error)
-            self._connected.set_exception(NotRunning(self._ended))
-            return
-        try:
-            daemon = os.pidfd_open(self._presence.pid)
+            why = str(error)
         except ProcessLookupError:
-            detach(system)
-            self._ended = f"The daemon (pid {self._presence.pid}) has ended."
-            self._connected.set_exception(NotRunning(self._ended))
-            return
-        why = "The router was closed."
-        try:
-            with Mailbox(system) as mailbox:
-                self._mailbox = mailbox
-                self._connected.set_result(None)
-                why = self._serve(mailbox, daemon)
+            pass  # it ended, which is what is said below
         except Exception:  # a bug here must not leave callers waiting: they are answered below
             log.exception("client.failed")
             why = "The router's own thread failed; its log says why."
         finally:
-            os.close(daemon)
-            detach(system)
+            why = why or f"The daemon (pid {self._presence.pid}) has ended."
             self._answer_all(why)
+            if not self._connected.done():
+                self._connected.set_exception(NotRunning(why))
+
+    def _attached(self) -> str:
+        """One tree. Returns why the session is over; empty when only that tree is."""
+        try:
+            system = attach(self._presence.admin_port, bytes.fromhex(self._presence.key))
+        except NotRunningError:
+            if self._connected.done() and presence_mark(self._state_dir) != self._mark:
+                return ""  # that tree is gone already, too
+            raise
+        try:
+            daemon = os.pidfd_open(self._presence.pid)
+            try:
+                with Mailbox(system) as mailbox:
+                    with self._lock:
+                        self._mailbox = mailbox
+                    if not self._connected.done():
+                        self._connected.set_result(None)
+                    try:
+                        return self._serve(mailbox, daemon)
+                    finally:
+                        with self._lock:
+                            self._mailbox = None
+            finally:
+                os.close(daemon)
+        finally:
+            detach(system)
+
+    def _await_new_tree(self) -> bool:
+        """Waits for the daemon to tell where its new tree is; False when it ended instead."""
+        until_s = time.monotonic() + NEW_TREE_TIMEOUT_S
+        self.session.lost()
+        daemon = os.pidfd_open(self._presence.pid)
+        try:
+            while time.monotonic() < until_s and not self._closing:
+                mark, presence = presence_mark(self._state_dir), read_presence(self._state_dir)
+                if mark != self._mark and presence is not None:
+                    self._presence, self._mark = presence, mark
+                    self._supervisor = address_from_str(presence.supervisor)
+                    self.clock = AnchoredClock(presence.anchor_s)
+                    return True
+                # Nothing can be sent meanwhile, but every caller is still answered by its deadline.
+                self._take_asked(None)
+                self._perform(None, self.session.tick(self.clock()))
+                if select.select([daemon], [], [], NEW_TREE_LOOK_S)[0]:
+                    return False
+        finally:
+            os.close(daemon)
+        return False
 
     def _serve(self, mailbox: Mailbox, daemon: int) -> str:
-        self._perform(mailbox, self.session.start(self.clock()))
+        self._perform(mailbox, self.session.reconnected(self.clock()))
+        look_s = 0.0
         while not self._closing:
-            while self._asked:
-                request, future = self._asked.popleft()
-                self._futures[request.correlation_id] = future
-                try:
-                    self._perform(mailbox, self.session.ask(request, self.clock()))
-                except s.TooManyPending as error:
-                    del self._futures[request.correlation_id]
-                    future.set_exception(NotRunning(str(error)))
-            while self._forgotten:
-                correlation_id = self._forgotten.popleft()
-                self.session.forget(correlation_id)
-                self._futures.pop(correlation_id, None)
+            self._take_asked(mailbox)
             wait_s = min(max(self.session.next_s() - self.clock(), 0.0), LONGEST_WAIT_S)
             got = mailbox.receive(wait_s)
             now_s = self.clock()
             for each in got.messages if isinstance(got, Together) else (got,):
                 self._take(mailbox, each, now_s)
             self._perform(mailbox, self.session.tick(now_s))
-            if got is None and select.select([daemon], [], [], 0)[0]:
-                return f"The daemon (pid {self._presence.pid}) has ended."
+            if now_s >= look_s:
+                look_s = now_s + NEW_TREE_LOOK_S
+                if select.select([daemon], [], [], 0)[0]:
+                    return f"The daemon (pid {self._presence.pid}) has ended."
+                if presence_mark(self._state_dir) != self._mark:
+                    return ""
         self._perform(mailbox, self.session.end())
         mailbox.flush(FLUSH_S)
         return "The router was closed."
@@ -183,10 +228,26 @@ class Client:
             case Reply():
                 self._perform(mailbox, self.session.reply(got, now_s))
 
-    def _perform(self, mailbox: Mailbox, effects: list[s.SessionEffect]) -> None:
+    def _take_asked(self, mailbox: Mailbox | None) -> None:
+        while self._asked:
+            request, future = self._asked.popleft()
+            self._futures[request.correlation_id] = future
+            try:
+                self._perform(mailbox, self.session.ask(request, self.clock()))
+            except s.TooManyPending as error:
+                del self._futures[request.correlation_id]
+                future.set_exception(NotRunning(str(error)))
+        while self._forgotten:
+            correlation_id = self._forgotten.popleft()
+            self.session.forget(correlation_id)
+            self._futures.pop(correlation_id, None)
+
+    def _perform(self, mailbox: Mailbox | None, effects: list[s.SessionEffect]) -> None:
         for effect in effects:
             match effect:
                 case s.Tell(to=to, message=message):
+                    if mailbox is None:
+                        continue  # asked again once there is somebody to ask
                     try:
                         mailbox.tell(self._supervisor if to is None else to, message)
                     except MailboxFullError as error:

@@ -236,6 +236,7 @@ class OrderRouter:
                 max_retry_attempts=presence.settings["max_retry_attempts"],
                 retry_delay_s=presence.settings["retry_delay"],
             ),
+            state_dir=self._settings.config.router.state_dir,
             on_news=self._news,
             on_end=self._no_more_news,
         )

@@ -175,6 +175,7 @@ class Session:
     _seen: dict[str, int] = field(init=False, factory=dict)
     _subscribed: dict[tuple[Role, str], int] = field(init=False, factory=dict)
     _renew_s: float = field(init=False, default=0.0)
+    _journal_id: str = field(init=False, default="")
     _doubts: Doubts = field(init=False, factory=Doubts)
 
     def start(self, now_s: float) -> list[SessionEffect]:
@@ -188,6 +189,18 @@ class Session:
             if entry.role in (Role.CONNECTOR, Role.FAILOVER_COORDINATOR):
                 out.append(Tell(to=entry.address, message=self._subscription()))
         return out
+
+    def reconnected(self, now_s: float) -> list[SessionEffect]:
+        """The whole tree is another one: everybody has a new address, and what was asked is asked again."""
+        self.lost()
+        return self._renew(now_s)
+
+    def lost(self) -> None:
+        """Nobody is where they were: what is asked waits, within its deadline, until there is somebody to ask."""
+        self.directory, self.route = None, None
+        self._subscribed.clear()
+        for pending in self._pending.values():
+            pending.target, pending.next_s = None, None
 
     def end(self) -> list[SessionEffect]:
         """The owner leaves: nobody need tell it anything any more."""
@@ -227,6 +240,7 @@ class Session:
         if self.directory is not None and directory.generation <= self.directory.generation:
             return []
         self.directory = directory
+        self._journal_id = directory.journal_id
         out: list[SessionEffect] = []
         for entry in directory.entries:
             who = (entry.role, entry.name)
@@ -415,8 +429,8 @@ class Session:
     def _order_id(self, request: PlaceOrder | CancelOrder) -> str:
         if isinstance(request, CancelOrder):
             return request.order_id
-        assert self.directory is not None, "an order in doubt was sent, so the directory is known"
-        return ids.order_id(self.directory.journal_id, request.key)
+        assert self._journal_id, "an order in doubt was sent, so the directory was known"
+        return ids.order_id(self._journal_id, request.key)
 
     def _subscription(self) -> Subscribe:
         return Subscribe(session_id=self.settings.session_id, strategy=self.settings.strategy)

@@ -15,6 +15,7 @@ from app.config import ConfigError, load, require_credentials
 from app.journal.store import JournalError
 from app.launcher.daemon import Daemon, StartFailed, announce
 from app.launcher.presence import Presence
+from app.process.account_lock import AccountInUse, AccountLockError
 from app.process.lock import StateDirError
 from app.transport.base import StartFailedError
 
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
         return Daemon(config, parent_fd=given.parent_fd, on_ready=ready, log_file=log_file).run()
     except (ConfigError, StateDirError) as error:
         return fail(str(error), 78)
-    except (JournalError, StartFailed, StartFailedError) as error:
+    except (AccountInUse, AccountLockError, JournalError, StartFailed, StartFailedError) as error:
         return fail(str(error), 75)
 
 

@@ -1,7 +1,11 @@
-"""The foreground process of a daemon: it starts the tree, watches it, and ends it without leftovers.
+"""The foreground process of a daemon: it keeps a tree of actors running, and ends it without leftovers.
 
 It is the parent of Thespian's admin and the adoptive parent of whatever is orphaned below it (a subreaper); everything
 below dies with its own parent, so that killing this one process, even by -9, ends all of it.
+
+A tree that died or hung is replaced by a new one, whose state comes from the journal; one that keeps dying makes the
+daemon give up with exit code 75, for systemd to decide. SIGHUP reads the configuration again: what is wrong with it is
+logged and nothing changes, otherwise the tree is replaced in an orderly way by one with the new configuration.
 """
 
 from __future__ import annotations
@@ -12,7 +16,6 @@ import secrets
 import select
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,22 +26,22 @@ import structlog
 
 from actors.environment import install
 from app.bootstrap import JOURNAL_NAME, build_environment
-from app.config import Config
+from app.config import Config, ConfigError, load, require_credentials
+from app.config.accounts import AccountLocks
+from app.config.handover import take_over
+from app.domain.restart import GiveUp, Restarts, on_exit
 from app.exchanges.preload import preload
 from app.journal.store import Journal
 from app.launcher.presence import Presence, remove_presence, write_presence
+from app.launcher.tree import Orders, StartFailed, Stopped, Tree, running_tree
 from app.process.clock import AnchoredClock
-from app.process.guards import become_subreaper
+from app.process.guards import become_subreaper, disable_core_dumps
 from app.process.lock import StateLock
 from app.process.logs import configure_logs, log_config
-from app.process.parent_pipe import wait_for_eof
+from app.process.notify import Notifier
 from app.transport.address import address_to_str
-from app.transport.base import admin_pid, free_port, start_system, stop_system
-from app.transport.mailbox import WAKE, Mailbox, Undelivered
-from messages.base import Request
-from messages.failover import SettleReply, SettleRequest
-from messages.supervision import Address, Directory, GetTree, Listen, Role, StartTree, StopTree, TreeState
-from supervisor import RootSupervisor
+
+__all__ = ["EX_OK", "EX_TEMPFAIL", "Daemon", "StartFailed", "announce", "public_settings"]
 
 log = structlog.get_logger()
 
@@ -46,204 +49,180 @@ EX_OK = 0
 EX_TEMPFAIL = 75
 """sysexits: try again; what systemd's `Restart=on-failure` acts on."""
 
-START_TIMEOUT_S = 30.0
-WATCH_S = 0.5
-SILENCE_S = 10.0
-"""A supervisor that does not answer for so long is taken for dead."""
-CANCEL_TIMEOUT_S = 4.0
-LEFTOVER_TIMEOUT_S = 2.0
-
-
-class StartFailed(Exception):
-    """The tree did not come up; nothing of it is left."""
-
 
 class Daemon:
-    """One run of the tree. Use `run` once, from the main thread of a process without other threads."""
+    """Trees, one after the other. Use `run` once, from the main thread of a process without other threads."""
 
     def __init__(
         self,
         config: Config,
         *,
+        config_path: Path | None = None,
         parent_fd: int | None = None,
         on_ready: Callable[[Presence], None] | None = None,
         log_file: Path | None = None,
     ) -> None:
         """
         Args:
+            config_path: What SIGHUP reads again; None where it cannot be.
             parent_fd: A pipe whose end of file means that whoever started us is gone; None when nobody did.
-            on_ready: Called once every actor has started.
+            on_ready: Called once, when every actor has started for the first time.
             log_file: Where to log, instead of the configured file or stderr.
         """
         self._config = config
-        self._parent_fd = parent_fd
+        self._config_path = config_path
         self._on_ready = on_ready
-        self._log_file = log_file or config.logging.file
+        self._served = False
+        self._log_file = log_file
         self._clock = AnchoredClock()
-        self._stop: str | None = None
-        self._mailbox: Mailbox | None = None
-        self._lost = False
-        self._supervisor: Address = None
+        self._notifier = Notifier()
+        self._stop = ""
+        self._reload = False
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._orders = Orders(
+            bell=self._bell,
+            stopped=lambda: self._stop,
+            reload=lambda: self._reload,
+            parent_gone=lambda: self.stop("the process that started this daemon is gone"),
+            parent_fd=parent_fd,
+            alive=self._notifier.watchdog,
+        )
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop, so that `StartFailed` is no failure."""
+        return bool(self._stop)
+
+    def stop(self, reason: str) -> None:
+        """Ends `run` soon; from any thread, and from a signal handler."""
+        self._stop = self._stop or reason
+        os.eventfd_write(self._bell, 1)
+
+    def reload(self) -> None:
+        """Reads the configuration again soon; likewise."""
+        self._reload = True
+        os.eventfd_write(self._bell, 1)
 
     def run(self) -> int:
         """Runs until told to stop. Returns a sysexits code: 0 after a clean stop, 75 when the tree gave up.
 
         Raises:
             app.process.lock.StateDirError: The state directory cannot be used, or another daemon uses it.
+            app.process.account_lock.AccountInUse: Another daemon on this host trades on one of the accounts.
+            app.process.account_lock.AccountLockError: This system gives no such hold.
+            ConfigError: An API key cannot be read.
             app.journal.store.JournalError: The journal cannot be opened.
             StartFailed: An actor did not start.
+            app.transport.base.StartFailedError: The actor system did not.
         """
         become_subreaper()
-        with StateLock(self._config.router.state_dir) as lock:
+        disable_core_dumps()
+        # Out of the environment before anything is forked. They stay in this process's memory, and in the supervisor's:
+        # both fork connectors again. Every other actor forgets what is not its own.
+        take_over(self._config)
+        with StateLock(self._config.router.state_dir) as lock, AccountLocks(self._config):
             Journal(lock.state_dir / JOURNAL_NAME).close()  # what is wrong with it is said here, in one sentence
-            level = self._config.logging.level.upper()
-            configure_logs(level=level, path=self._log_file)
-            install(build_environment(self._config, self._clock))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda got, _frame: self.stop(signal.Signals(got).name))
+            signal.signal(signal.SIGHUP, lambda _got, _frame: self.reload())
             preload()
-            key = secrets.token_bytes(32)
-            port = free_port()
-            system = start_system(port, key, log_defs=log_config(level=level, path=self._log_file))
             try:
-                return self._serve(system, port, key, lock.state_dir)
+                return self._keep(lock.state_dir)
+            except Stopped:
+                return EX_OK
+
+    def _keep(self, state_dir: Path) -> int:
+        """One tree after the other, until told to stop or there is no hope."""
+        ends = Restarts(name="the tree of actors", policy=self._config.supervision.restart_policy)
+        key = secrets.token_bytes(32)
+        while True:
+            words = self._live(state_dir, key)
+            if self._stop:
+                log.info("daemon.stopped", reason=self._stop)
+                return EX_OK
+            if not words:
+                continue  # reloaded
+            log.error("tree.died", words=words)
+            self._notifier.status(f"starting the actors anew: {words}")
+            answer = on_exit(ends, time.monotonic())
+            if isinstance(answer, GiveUp):
+                log.error("daemon.gave_up", words=answer.words, last=words)
+                print(f"order-router: {answer.words}; the last time: {words}", file=sys.stderr)
+                return EX_TEMPFAIL
+            ends = answer.state
+            select.select([self._bell], [], [], answer.after_s)
+
+    def _live(self, state_dir: Path, key: bytes) -> str:
+        """One tree. Returns why it died; empty when it was ended on purpose."""
+        level = self._config.logging.level.upper()
+        log_file = self._log_file or self._config.logging.file
+        configure_logs(level=level, path=log_file)
+        install(build_environment(self._config, self._clock, log_file=log_file))
+        silence_s = self._config.supervision.heartbeat_timeout_s
+        log_defs = log_config(level=level, path=log_file)
+        with running_tree(key, self._orders, silence_s=silence_s, log_defs=log_defs) as (tree, port):
+            try:
+                directory = tree.start()
+            except StartFailed as error:
+                if not self._served:
+                    raise
+                tree.died = True
+                return str(error)
+            try:
+                presence = self._presence(tree, port, key, directory.journal_id)
+                write_presence(state_dir, presence)
+                log.info("daemon.ready", state_dir=str(state_dir), exchanges=list(self._config.routed))
+                if self._on_ready is not None and not self._served:
+                    self._on_ready(presence)
+                self._served = True
+                self._notifier.ready(f"routing to {', '.join(self._config.routed)}")
+                words = tree.watch()
+                while not (words or self._stop or self._reloaded()):
+                    words = tree.watch()
+                if not words:
+                    self._end(tree)
+                return words
             finally:
-                remove_presence(lock.state_dir)
-                if self._mailbox is not None:
-                    self._mailbox.close()
-                stop_system(system)
-                _kill_leftovers()
+                remove_presence(state_dir)
 
-    def stop(self, reason: str) -> None:
-        """Ends `run` soon; from any thread, and from a signal handler."""
-        self._stop = self._stop or reason
-        if self._mailbox is not None:
-            self._mailbox.wake()
+    def _end(self, tree: Tree) -> None:
+        log.info("daemon.stopping", reason=self._stop or "a new configuration")
+        if self._stop:
+            self._notifier.stopping()
+        else:
+            self._notifier.reloading()
+        cancel = bool(self._stop) and self._config.orders.on_shutdown == "cancel"
+        tree.end(cancel=cancel, now_s=self._clock())
 
-    @property
-    def stopping(self) -> bool:
-        """Whether it was told to stop, so that `StartFailed` is no failure."""
-        return self._stop is not None
+    def _reloaded(self) -> bool:
+        """Takes over the configuration as it is now; False when it stays as it was."""
+        self._reload = False
+        if self._config_path is None:
+            log.warning("config.not_reloaded", words="This daemon's configuration did not come from a file.")
+            return False
+        try:
+            config = load(self._config_path)
+            require_credentials(config)
+            if config.router.state_dir != self._config.router.state_dir:
+                raise ConfigError("router.state_dir cannot be changed while the daemon runs: restart it.")
+        except ConfigError as error:
+            log.error("config.not_reloaded", words=str(error))
+            return False
+        self._config = config
+        log.info("config.reloaded", where=config.where)
+        return True
 
-    # ------------------------------------------------------------------------------------------------ the run
-
-    def _serve(self, system: Any, port: int, key: bytes, state_dir: Path) -> int:
-        mailbox = self._mailbox = Mailbox(system)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda got, _frame: self.stop(signal.Signals(got).name))
-        if self._parent_fd is not None:
-            threading.Thread(target=self._watch_parent, args=(self._parent_fd,), daemon=True).start()
-        self._supervisor = system.createActor(RootSupervisor)
-        mailbox.tell(self._supervisor, StartTree())
-        directory = self._started(mailbox)
-        presence = Presence(
+    def _presence(self, tree: Tree, port: int, key: bytes, journal_id: str) -> Presence:
+        return Presence(
             pid=os.getpid(),
             created_s=psutil.Process().create_time(),
             admin_port=port,
-            supervisor=address_to_str(self._supervisor),
+            supervisor=address_to_str(tree.supervisor),
             key=key.hex(),
             anchor_s=self._clock.anchor_s,
-            journal_id=directory.journal_id,
+            journal_id=journal_id,
             settings=public_settings(self._config),
         )
-        write_presence(state_dir, presence)
-        log.info("daemon.ready", state_dir=str(state_dir), exchanges=list(self._config.routed))
-        if self._on_ready is not None:
-            self._on_ready(presence)
-        gave_up = self._watch(mailbox, admin_pid(system))
-        if gave_up:
-            log.error("daemon.gave_up", words=gave_up)
-            print(f"order-router: {gave_up}", file=sys.stderr)
-            return EX_TEMPFAIL
-        log.info("daemon.stopping", reason=self._stop)
-        self._end(mailbox)
-        return EX_OK
-
-    def _started(self, mailbox: Mailbox) -> Directory:
-        until_s = time.monotonic() + START_TIMEOUT_S
-        words = "The actors did not start in time."
-        while time.monotonic() < until_s and self._stop is None:
-            tree = self._ask(mailbox, GetTree(correlation_id=secrets.token_hex(8), deadline_s=0.0), TreeState, 0.2)
-            if isinstance(tree, TreeState):
-                words = tree.words or words
-                if tree.gave_up:
-                    break
-                if tree.ready:
-                    mailbox.tell(self._supervisor, Listen(session_id="launcher"))
-                    directory = self._receive(mailbox, Directory, START_TIMEOUT_S)
-                    if isinstance(directory, Directory):
-                        return directory
-        raise StartFailed(f"The daemon did not start: {words if self._stop is None else self._stop}")
-
-    def _watch(self, mailbox: Mailbox, admin: int) -> str:
-        """Returns why the tree gave up; empty when we were told to stop."""
-        heard_s = time.monotonic()
-        while self._stop is None:
-            tree = self._ask(mailbox, GetTree(correlation_id=secrets.token_hex(8), deadline_s=0.0), TreeState, WATCH_S)
-            if isinstance(tree, TreeState):
-                heard_s = time.monotonic()
-                if tree.gave_up:
-                    return tree.words
-                # Nothing more to say for a while: sleep in the mailbox, where a stop wakes us.
-                self._receive(mailbox, _Nothing, WATCH_S)
-            if not _alive(admin):
-                return "The actor system's admin died, and with it every actor."
-            if self._lost:
-                return "The supervisor died, and with it every actor."
-            if time.monotonic() - heard_s > SILENCE_S:
-                return f"The supervisor has not answered for {SILENCE_S:g} s."
-        return ""
-
-    def _end(self, mailbox: Mailbox) -> None:
-        if self._config.orders.on_shutdown == "cancel":
-            self._cancel_all(mailbox)
-        stop = StopTree(correlation_id=secrets.token_hex(8), deadline_s=self._clock() + 2.0)
-        self._stop = None  # so that receiving waits again
-        self._ask(mailbox, stop, TreeState, 2.0)
-
-    def _cancel_all(self, mailbox: Mailbox) -> None:
-        self._stop = None
-        mailbox.tell(self._supervisor, Listen(session_id="launcher"))
-        directory = self._receive(mailbox, Directory, 1.0)
-        if not isinstance(directory, Directory):
-            return
-        connectors = [entry for entry in directory.entries if entry.role is Role.CONNECTOR]
-        deadline_s = self._clock() + CANCEL_TIMEOUT_S * 0.8
-        for entry in connectors:
-            request = SettleRequest(correlation_id=f"shutdown-{entry.name}", deadline_s=deadline_s)
-            mailbox.tell(entry.address, request)
-        until_s = time.monotonic() + CANCEL_TIMEOUT_S
-        for _ in connectors:
-            reply = self._receive(mailbox, SettleReply, max(0.0, until_s - time.monotonic()))
-            if isinstance(reply, SettleReply):
-                log.info(
-                    "daemon.cancelled", exchange=reply.exchange, cancelled=len(reply.cancelled), left=len(reply.left)
-                )
-
-    # ------------------------------------------------------------------------------------------------ pieces
-
-    def _ask(self, mailbox: Mailbox, request: Request, kind: type, timeout_s: float) -> object | None:
-        mailbox.tell(self._supervisor, request)
-        return self._receive(mailbox, kind, timeout_s)
-
-    def _receive(self, mailbox: Mailbox, kind: type, timeout_s: float) -> object | None:
-        until_s = time.monotonic() + timeout_s
-        while (remaining_s := until_s - time.monotonic()) > 0:
-            got = mailbox.receive(remaining_s)
-            if isinstance(got, kind):
-                return got
-            if isinstance(got, Undelivered) and got.gone and got.address == self._supervisor:
-                self._lost = True
-                return None
-            if got is WAKE and self._stop is not None:
-                return None
-        return None
-
-    def _watch_parent(self, fd: int) -> None:
-        wait_for_eof(fd)
-        self.stop("the process that started this daemon is gone")
-
-
-class _Nothing:
-    """No message is one of these."""
 
 
 def public_settings(config: Config) -> dict[str, Any]:
@@ -260,28 +239,8 @@ def public_settings(config: Config) -> dict[str, Any]:
     }
 
 
-def _alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _kill_leftovers() -> None:
-    """Whatever is still below us, adopted orphans included, is killed and reaped."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(children, timeout=LEFTOVER_TIMEOUT_S)
-
-
 def announce(fd: int, line: str) -> None:
     """Writes one line to whoever waits for our start, if it still does, and closes the pipe."""
-    _, writable, _ = select.select([], [fd], [], 1.0)
-    if writable:
-        with contextlib.suppress(BrokenPipeError):  # the starter is gone, which its other pipe tells as well
-            os.write(fd, line.encode() + b"\n")
+    with contextlib.suppress(BrokenPipeError):  # the starter is gone, which its other pipe tells as well
+        os.write(fd, line.encode() + b"\n")
     os.close(fd)

@@ -70,3 +70,12 @@ def read_presence(state_dir: Path) -> Presence | None:
     except (OSError, ValueError, BaseValidationError, psutil.Error):
         return None
     return presence if abs(created_s - presence.created_s) < 1.0 else None
+
+
+def presence_mark(state_dir: Path) -> tuple[int, int] | None:
+    """Changes whenever the file does; None while it is not there. Cheap enough to look at all the time."""
+    try:
+        found = os.stat(state_dir / PRESENCE_NAME)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -310,6 +310,13 @@ def admin_pid(system: ActorSystem) -> int:
     return base.admin.pid
 
 
+def admin_answers(system: ActorSystem, timeout_s: float) -> bool:
+    """Whether the admin answers in time, for the launcher that watches it."""
+    holder: Any = system
+    base: OrderRouterBase | None = holder._systemBase
+    return base is not None and base.answers(timeout_s)
+
+
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that is free now; somebody may take it before it is used, so be ready to ask again."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

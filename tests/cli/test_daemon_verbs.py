@@ -45,6 +45,13 @@ def sims() -> Iterator[dict[str, Simulated]]:
         yield dict(running.all)
 
 
+@pytest.fixture(scope="module")
+def free() -> Iterator[dict[str, Simulated]]:
+    """Exchanges with accounts that no other daemon holds."""
+    with SimulatorThread(NAMES) as running:
+        yield dict(running.all)
+
+
 class Desk:
     """A daemon that runs, and the command beside it."""
 
@@ -193,9 +200,9 @@ def test_a_reader_that_has_enough_is_no_error(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("whole_group", [True, False])
-def test_ctrl_c_ends_run_with_0_and_nothing_left(tmp_path: Path, sims: dict[str, Simulated], whole_group: bool) -> None:
+def test_ctrl_c_ends_run_with_0_and_nothing_left(tmp_path: Path, free: dict[str, Simulated], whole_group: bool) -> None:
     """As SIGTERM does; a terminal sends it to the actors as well, which must leave the ending to the daemon."""
-    config = write_config(tmp_path, sims)
+    config = write_config(tmp_path, free)
     with Running("run", "--config", config, home=tmp_path) as daemon:
         daemon.line_with("ready on")
         with Deaths(daemon.tree()) as deaths:
@@ -204,19 +211,19 @@ def test_ctrl_c_ends_run_with_0_and_nothing_left(tmp_path: Path, sims: dict[str,
     assert "Traceback" not in daemon.log()
 
 
-def test_stop_asked_for_while_it_starts_is_a_clean_stop(tmp_path: Path, sims: dict[str, Simulated]) -> None:
+def test_stop_asked_for_while_it_starts_is_a_clean_stop(tmp_path: Path, free: dict[str, Simulated]) -> None:
     """Before it serves, with no word of failure."""
     lock = tmp_path / "state" / "lock"
-    with Running("run", "--config", write_config(tmp_path, sims), home=tmp_path) as daemon:
+    with Running("run", "--config", write_config(tmp_path, free), home=tmp_path) as daemon:
         eventually(lock.exists, deadline_s=DEADLINE_S)
         assert daemon.end(signal.SIGTERM) == 0
         assert "Traceback" not in daemon.log()
         assert "order-router: " not in daemon.log()
 
 
-def test_run_killed_leaves_nothing_and_can_start_again(tmp_path: Path, sims: dict[str, Simulated]) -> None:
+def test_run_killed_leaves_nothing_and_can_start_again(tmp_path: Path, free: dict[str, Simulated]) -> None:
     """kill -9 of the one process ends every other; the next daemon takes over the directory."""
-    config = write_config(tmp_path, sims)
+    config = write_config(tmp_path, free)
     with Running("run", "--config", config, home=tmp_path) as daemon:
         daemon.line_with("ready on")
         tree = daemon.tree()
@@ -232,7 +239,7 @@ def test_run_killed_leaves_nothing_and_can_start_again(tmp_path: Path, sims: dic
         assert again.end(signal.SIGTERM) == 0
 
 
-def test_run_gives_up_with_75(tmp_path: Path, sims: dict[str, Simulated]) -> None:
+def test_run_gives_up_with_75(tmp_path: Path, free: dict[str, Simulated]) -> None:
     """A strategy that cannot live: systemd is to try again, and the last line says why."""
     (tmp_path / "broken_bot.py").write_text("raise RuntimeError('no luck')\n")
     more = f"""{QUICK}
@@ -243,7 +250,7 @@ intensity = 0
 class = "broken_bot:Bot"
 path = "{tmp_path}"
 """
-    done = order_router("run", "--config", write_config(tmp_path, sims, more), home=tmp_path)
+    done = order_router("run", "--config", write_config(tmp_path, free, more), home=tmp_path)
     assert done.returncode == 75
     assert done.stdout == ""
     assert "broken" in done.stderr.splitlines()[-1]

@@ -217,7 +217,7 @@ def test_a_state_directory_that_others_may_read_is_refused(shared: tuple[World, 
 def test_wrong_credentials_are_no_orders(shared: tuple[World, OrderRouter], tmp_path: Path) -> None:
     world, _ = shared
     tables = world.tables()
-    tables["exchanges"]["bybit"]["secret"] = "not the secret"
+    tables["exchanges"]["bybit"] |= {"api_key": "somebody-else", "secret": "not the secret"}
     tables["router"]["failover_exchanges"] = []
     placed = world.placements()
     router = OrderRouter(config=tables, state_dir=tmp_path / "state")
@@ -230,9 +230,9 @@ def test_wrong_credentials_are_no_orders(shared: tuple[World, OrderRouter], tmp_
         def reason() -> str:
             return router.get_status()["exchange_health"]["bybit"]["reason"]
 
-        until(lambda: "not loaded" not in reason() and "10004" in reason(), means="the refused key being told")
+        until(lambda: "not loaded" not in reason() and "10003" in reason(), means="the refused key being told")
         later = place(router, "not ours either", timeout_s=2.0)
-        assert "10004" in str(later.error), "that its markets are not loaded helps nobody to find a wrong key"
+        assert "10003" in str(later.error), "that its markets are not loaded helps nobody to find a wrong key"
         assert [row for row in world["bybit"].control.truth()["orders"] if row["status"] != "rejected"] == []
         assert world.placements() - placed < 10
     finally:
