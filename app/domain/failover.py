@@ -48,6 +48,10 @@ MANUAL = "Manual failover"
 """The reason in the history of a switch that was asked for; the words are the seed's."""
 
 
+RETRY_FAILED_MAX_S = 300.0
+"""The longest wait before an automatic switch is tried again for which nobody was ready."""
+
+
 class Step(StrEnum):
     """Where a saga is."""
 
@@ -121,7 +125,8 @@ class FailoverSettings:
 
     Attributes:
         exchanges: The primary first, then the failover exchanges in their order.
-        retry_failed_s: After a switch for which no candidate passed, before the next is begun by itself.
+        retry_failed_s: After a switch for which no candidate passed, before the next is begun by itself;
+            twice as long after each further one, up to `RETRY_FAILED_MAX_S`.
         own_network_hold_s: After our own network was down, before a switch is begun by itself.
     """
 
@@ -157,6 +162,7 @@ class Coordinator:
     _asker: tuple[Asker, str] | None = field(init=False, default=None)
     _due_s: float | None = field(init=False, default=None)
     _hold_until_s: float = field(init=False, default=0.0)
+    _failed: int = field(init=False, default=0)
     _held: bool = field(init=False, default=False)
     _settled_before: bool = field(init=False, default=False)
     _cut_short: dict[str, Switch] = field(init=False, factory=dict)
@@ -440,7 +446,12 @@ class Coordinator:
 
     def _consider_later(self, switch: Switch, now_s: float) -> list[CoordinatorEffect]:
         if switch.result is SwitchResult.FAILED and switch.reason != MANUAL:
-            self._hold_until_s = now_s + self.settings.retry_failed_s  # else a saga would chase its own tail
+            # Else a saga would chase its own tail, and fill the history with it.
+            wait_s = self.settings.retry_failed_s * 2.0 ** min(self._failed, 10)
+            self._hold_until_s = now_s + min(wait_s, RETRY_FAILED_MAX_S)
+            self._failed += 1
+        else:
+            self._failed = 0
         return self._consider(now_s)
 
     def _mark(self, step: Step, now_s: float) -> list[CoordinatorEffect]:

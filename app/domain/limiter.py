@@ -25,8 +25,8 @@ class Priority(IntEnum):
     CANCEL = 0
     PROBE = 1
     LOOK_UP = 2
-    READ = 3
-    PLACE = 4
+    PLACE = 3
+    READ = 4
 
 
 @frozen(kw_only=True)
@@ -65,7 +65,7 @@ class Limiter(Generic[T]):
         """Queues an item. Returns False, and keeps nothing, when it could not be granted before its deadline."""
         self._refill(now_s)
         ahead = sum(len(queue) for level, queue in self._queues.items() if level <= priority)
-        reserve = 1 if priority is Priority.PLACE else 0
+        reserve = 1 if priority >= Priority.PLACE else 0
         lacking = max(0.0, ahead + 1 + reserve - self._tokens)
         wait_s = max(lacking / self.limit.per_s, self._closed_until_s - now_s)
         if now_s + wait_s > deadline_s or self.queued() >= self.max_queued:
@@ -80,7 +80,7 @@ class Limiter(Generic[T]):
         late: list[T] = []
         closed = now_s < self._closed_until_s
         for priority, queue in self._queues.items():
-            reserve = 1.0 if priority is Priority.PLACE and self.limit.burst > 1 else 0.0
+            reserve = 1.0 if priority >= Priority.PLACE and self.limit.burst > 1 else 0.0
             while queue:
                 item, deadline_s = queue[0]
                 if deadline_s <= now_s:
@@ -102,7 +102,7 @@ class Limiter(Generic[T]):
         if not self.queued():
             return None
         self._refill(now_s)
-        need = 2.0 if not any(self._queues[level] for level in Priority if level is not Priority.PLACE) else 1.0
+        need = 2.0 if not any(self._queues[level] for level in Priority if level < Priority.PLACE) else 1.0
         need = min(need, float(self.limit.burst))
         granted_s = max(now_s + max(0.0, need - self._tokens) / self.limit.per_s, self._closed_until_s)
         return min([granted_s, *(queue[0][1] for queue in self._queues.values() if queue)])

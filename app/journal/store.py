@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from app.domain import ids
-from app.domain.book import Exposure
+from app.domain.book import Exposure, book_lines
 from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
 from app.journal import statements as hot
@@ -353,10 +353,21 @@ class Journal:
         )
         return tuple(exposure_of(row._mapping) for row in self._all(query))
 
-    def symbols(self) -> tuple[str, ...]:
-        """Unified symbols that were ever traded: what a candidate must be able to trade."""
-        query = select(orders.c.base, orders.c.quote, orders.c.settle, orders.c.market_type).distinct()
-        return tuple(sorted(str(symbol_of(row._mapping)) for row in self._all(query)))
+    def symbols(self, since_s: float) -> tuple[str, ...]:
+        """Unified symbols traded since a time, resting now, or adding up to something: what a candidate must have.
+
+        Not every one ever traded: a market that is long done with must not keep trading from moving.
+        """
+        live = legs.c.state.in_(sorted(LIVE | UNPROVEN))
+        query = (
+            select(orders.c.base, orders.c.quote, orders.c.settle, orders.c.market_type)
+            .join(legs)
+            .where((orders.c.created_s >= since_s) | live)
+            .distinct()
+        )
+        found = {str(symbol_of(row._mapping)) for row in self._all(query)}
+        found |= {str(line.symbol) for line in book_lines(self.exposures(), {}, {}) if line.attributed != 0}
+        return tuple(sorted(found))
 
     def _all(self, query: Executable) -> Sequence[Any]:
         with _translated(self._where), self._core() as core:

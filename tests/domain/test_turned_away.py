@@ -118,8 +118,8 @@ def test_a_placement_that_waits_for_its_turn_in_vain_is_told_before_its_deadline
     assert isinstance(slow.place("a", REQUEST, 0.0)[0], Commit)
     assert slow.place("b", evolve(REQUEST, correlation_id="q"), 0.0) == []  # its token comes at 2.5 s
     ticker = GetTicker(correlation_id="r", deadline_s=60.0, symbol=SPEC.symbol)
-    for n in range(4):  # and goes to whoever reads
-        slow.read("r", ticker, TickerCall(symbol=SPEC.symbol, deadline_s=60.0), 0.1 * n)
+    for n in range(4):  # and goes to whoever looks an order up
+        slow.read("r", ticker, TickerCall(symbol=SPEC.symbol, deadline_s=60.0), 0.1 * n, Priority.LOOK_UP)
     now_s, told = 0.4, list[Effect]()
     while not told:
         due_s = slow.next_s(now_s)

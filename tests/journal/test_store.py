@@ -207,7 +207,7 @@ def test_open_orders_counts_and_exposures_say_the_same(journal: Journal) -> None
     assert journal.counts() == {"partially_filled": 1, "unknown": 1, "refused": 1}
     assert journal.oldest_unproven_s() == 2.0
     assert sorted(exposure.filled for exposure in journal.exposures()) == [Decimal(0), Decimal("0.5")]
-    assert journal.symbols() == (str(BTC),)
+    assert journal.symbols(0.0) == (str(BTC),)
 
 
 def test_the_history_replaces_a_switch_and_finds_the_unfinished(journal: Journal) -> None:
