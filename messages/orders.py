@@ -179,10 +179,12 @@ class CancelOrder(Request):
 
     Attributes:
         order_id: The router's id.
+        symbol: Refused where the order is of another; None where the asker did not say.
     """
 
     strategy: str
     order_id: str
+    symbol: Symbol | None = None
 
 
 @frozen(kw_only=True)

@@ -80,8 +80,12 @@ class Requests:
 
     def cancel(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> Call[shapes.Order]:
         """Of `OrderRouter.cancel_order`."""
-        self._symbol(symbol)
-        request = CancelOrder(strategy=self.strategy, order_id=parse.order_id(order_id), **self._frame(timeout_s))
+        request = CancelOrder(
+            strategy=self.strategy,
+            order_id=parse.order_id(order_id),
+            symbol=self._symbol(symbol),
+            **self._frame(timeout_s),
+        )
         return Call(request, self._reading().order)
 
     def get_order(self, order_id: str, *, timeout_s: float | None = None) -> Call[shapes.Order]:

@@ -194,6 +194,10 @@ class Connector:
         """Somebody wants an order cancelled; `order` is what the journal knows under the id."""
         if order is None or order.key.strategy != request.strategy or order.leg is None:
             return [_unknown_order(asker, request)]
+        if request.symbol is not None and request.symbol != order.spec.symbol:
+            words = f"Order {order.order_id} is of {order.spec.symbol}, not of {request.symbol}: nothing was cancelled."
+            failed = Failed(correlation_id=request.correlation_id, code="invalid_symbol", words=words)
+            return [Answer(asker=asker, message=failed)]
         leg = order.leg
         waiting = Waiting.of(asker, request)
         if leg.state is LegState.ABSENT:
@@ -205,11 +209,8 @@ class Connector:
             task.cancellers.append(waiting)
             return list(task.answers())
         if leg.exchange != self.exchange:
-            return [
-                Answer(
-                    asker=asker, message=LivesElsewhere(correlation_id=request.correlation_id, exchange=leg.exchange)
-                )
-            ]
+            elsewhere = LivesElsewhere(correlation_id=request.correlation_id, exchange=leg.exchange)
+            return [Answer(asker=asker, message=elsewhere)]
         self._watch.take_up(task)
         task.cancellers.append(waiting)
         self._want_cancel(task, now_s)

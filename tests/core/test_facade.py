@@ -316,3 +316,13 @@ def test_an_order_without_time_is_never_sent(shared: Shared) -> None:
     with pytest.raises(NoExchangeAvailable):
         router.place_order("BTCUSDT", "Buy", "Limit", "0.001", "20000", timeout_s=1e-6, client_order_id="no time")
     assert world.placements() == before
+
+
+def test_an_order_is_not_cancelled_under_another_symbol(shared: tuple[World, OrderRouter]) -> None:
+    """A bot that mixes up its ids must not lose the wrong order."""
+    _, router = shared
+    order = router.place_order("BTCUSDT", "Buy", "Limit", "0.001", "20000")
+    with pytest.raises(InvalidRequest, match="is of BTC/USDT:USDT, not of ETH/USDT:USDT: nothing was cancelled"):
+        router.cancel_order("ETHUSDT", order["orderId"])
+    assert router.get_order(order["orderId"])["orderStatus"] == "New"
+    assert router.cancel_order("BTC/USDT", order["orderId"])["orderStatus"] == "Cancelled"
