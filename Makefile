@@ -13,6 +13,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; d
 	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$name"; break; fi; done)
 CODE := $(wildcard actors messages app supervisor.py examples tests benchmarks)
 ARGS ?=
+SUITE_BASE ?= unix
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,11 @@ test: $(STAMP) ## the test suite (ARGS="-m slow", "-k name", ...)
 bench: $(STAMP) ## measure against the baselines
 	@timeout --kill-after=10 1800 "$(BIN)/python" -m benchmarks $(ARGS)
 
+thespian-suite: $(STAMP) ## Thespian's own tests on the router's system base: minutes (SUITE_BASE=tcp: on its own)
+	@ORDER_ROUTER_SUITE_BASE=$(SUITE_BASE) timeout --kill-after=10 3600 "$(BIN)/python" -m pytest -c /dev/null -q \
+		-p no:cacheprovider -p no:xdist -p tests.transport.thespian_suite \
+		"$$("$(BIN)/python" -c 'import os, thespian.test; print(os.path.dirname(thespian.test.__file__))')" $(ARGS)
+
 fuzz: $(STAMP) ## the whole router in simulated time under chosen and random faults
 	@timeout --kill-after=10 3600 "$(BIN)/order-router" fuzz $(ARGS)
 
@@ -54,4 +60,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test bench fuzz lint types layers clean
+.PHONY: help setup demo test bench thespian-suite fuzz lint types layers clean

@@ -266,6 +266,17 @@ class Logging:
 
 
 @frozen(kw_only=True)
+class Transport:
+    """[transport]: what the actors of the daemon, and those who attach to it, talk over."""
+
+    base: str = setting(
+        "tcp",
+        '"unix": sockets in the state directory, for this user only; "tcp": 127.0.0.1, slower',
+        one_of("unix", "tcp"),
+    )
+
+
+@frozen(kw_only=True)
 class Strategy:
     """[strategies.NAME]: a strategy actor, supervised like any child."""
 
@@ -315,6 +326,7 @@ class Config:
     journal: Journal = Journal()
     supervision: Supervision = Supervision()
     logging: Logging = Logging()
+    transport: Transport = Transport()
     strategies: Mapping[str, Strategy] = field(factory=dict)
     exchanges: Mapping[str, Exchange] = field(factory=dict)
     where: str = field(default="the defaults", kw_only=True)

@@ -151,7 +151,9 @@ class Client:
     def _attached(self) -> str:
         """One tree. Returns why the session is over; empty when only that tree is."""
         try:
-            system = attach(self._presence.admin_port, bytes.fromhex(self._presence.key))
+            presence = self._presence
+            key = bytes.fromhex(presence.key)
+            system = attach(presence.admin_port, key, base=presence.transport, state_dir=self._state_dir)
         except NotRunningError:
             if self._connected.done() and presence_mark(self._state_dir) != self._mark:
                 return ""  # that tree is gone already, too

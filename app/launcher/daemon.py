@@ -40,6 +40,7 @@ from app.process.lock import StateLock
 from app.process.logs import configure_logs, log_config
 from app.process.notify import Notifier
 from app.transport.address import address_to_str
+from app.transport.base import Base
 
 __all__ = ["EX_OK", "EX_TEMPFAIL", "Daemon", "StartFailed", "announce", "public_settings"]
 
@@ -160,7 +161,10 @@ class Daemon:
         install(build_environment(self._config, self._clock, log_file=log_file))
         silence_s = self._config.supervision.heartbeat_timeout_s
         log_defs = log_config(level=level, path=log_file)
-        with running_tree(key, self._orders, silence_s=silence_s, log_defs=log_defs) as (tree, port):
+        base: Base = "unix" if self._config.transport.base == "unix" else "tcp"
+        with running_tree(
+            key, self._orders, silence_s=silence_s, log_defs=log_defs, base=base, state_dir=state_dir
+        ) as (tree, port):
             try:
                 directory = tree.start()
             except StartFailed as error:
@@ -169,7 +173,7 @@ class Daemon:
                 tree.died = True
                 return str(error)
             try:
-                presence = self._presence(tree, port, key, directory.journal_id)
+                presence = self._presence(tree, base, port, key, directory.journal_id)
                 write_presence(state_dir, presence)
                 log.info("daemon.ready", state_dir=str(state_dir), exchanges=list(self._config.routed))
                 if self._on_ready is not None and not self._served:
@@ -212,10 +216,11 @@ class Daemon:
         log.info("config.reloaded", where=config.where)
         return True
 
-    def _presence(self, tree: Tree, port: int, key: bytes, journal_id: str) -> Presence:
+    def _presence(self, tree: Tree, base: Base, port: int, key: bytes, journal_id: str) -> Presence:
         return Presence(
             pid=os.getpid(),
             created_s=psutil.Process().create_time(),
+            transport=base,
             admin_port=port,
             supervisor=address_to_str(tree.supervisor),
             key=key.hex(),

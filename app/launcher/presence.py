@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 from attrs import asdict, frozen
@@ -27,6 +27,8 @@ class Presence:
 
     Attributes:
         created_s: The process's own start time, so that a reused pid is not taken for it.
+        transport: What the actors talk over; for "unix", their sockets are beside this file.
+        admin_port: For "tcp".
         supervisor: Address of the root supervisor.
         key: Of the actor system, hexadecimal.
         anchor_s: Of its clock, which every process attached to it uses too.
@@ -41,10 +43,11 @@ class Presence:
     anchor_s: float
     journal_id: str
     settings: dict[str, Any]
+    transport: Literal["unix", "tcp"] = "tcp"
 
     def __repr__(self) -> str:
         """Without the key."""
-        return f"Presence(pid={self.pid}, admin_port={self.admin_port})"
+        return f"Presence(pid={self.pid}, transport={self.transport}, admin_port={self.admin_port})"
 
 
 def write_presence(state_dir: Path, presence: Presence) -> None:

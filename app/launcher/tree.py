@@ -13,6 +13,7 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,6 +23,7 @@ from attrs import frozen
 from app.process.parent_pipe import at_eof
 from app.process.reap import reap_orphans
 from app.transport.base import (
+    Base,
     StartFailedError,
     admin_answers,
     admin_pid,
@@ -230,14 +232,14 @@ class Tree:
 
 @contextmanager
 def running_tree(
-    key: bytes, orders: Orders, *, silence_s: float, log_defs: dict[str, Any]
+    key: bytes, orders: Orders, *, silence_s: float, log_defs: dict[str, Any], base: Base, state_dir: Path
 ) -> Iterator[tuple[Tree, int]]:
-    """A tree, not started yet, and the port of its admin; whatever is left of it is killed at the end.
+    """A tree, not started yet, and the port of its admin, if any; whatever is left of it is killed at the end.
 
     Raises:
         app.transport.base.StartFailedError: The actor system itself did not come up.
     """
-    port, system = _started_system(key, log_defs)
+    port, system = _started_system(key, log_defs, base, state_dir)
     tree = Tree(system, orders, silence_s)
     try:
         yield tree, port
@@ -251,7 +253,9 @@ def running_tree(
             kill_leftovers()
 
 
-def _started_system(key: bytes, log_defs: dict[str, Any]) -> tuple[int, Any]:
+def _started_system(key: bytes, log_defs: dict[str, Any], base: Base, state_dir: Path) -> tuple[int, Any]:
+    if base == "unix":
+        return 0, start_system(0, key, log_defs=log_defs, base=base, state_dir=state_dir)
     for _ in range(2):
         port = free_port()
         with contextlib.suppress(StartFailedError):  # somebody may have taken the port meanwhile
