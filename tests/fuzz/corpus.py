@@ -34,7 +34,7 @@ class Found:
 
 CORPUS = (
     Found(
-        0,
+        8,
         "calm",
         "actors do not raise",
         r.early_messages_handled,
@@ -42,7 +42,7 @@ CORPUS = (
         "there: the coordinator died of it.",
     ),
     Found(
-        522,
+        437,
         "storm",
         "I1 accepted and absent",
         r.withdrawn_called_accepted,
@@ -65,14 +65,14 @@ CORPUS = (
         "Settling took longer than three seconds, so the failover was sent again, and refused because it was running.",
     ),
     Found(
-        277,
+        744,
         "crashes",
         "I2 not resolved",
         r.doubts_left_to_news,
         "A strategy was told unknown; the connector found the order and recorded it, but the news was lost with it.",
     ),
     Found(
-        203,
+        0,
         "storm",
         "I2 guessed",
         r.requests_for_one_order_apart,
@@ -80,7 +80,7 @@ CORPUS = (
         "its deadline the first was told not executed.",
     ),
     Found(
-        73,
+        105,
         "storm",
         "I2 guessed",
         r.questions_spend_all_their_time,
