@@ -59,6 +59,8 @@ period_s = 10
 [logging]
 level = "debug"
 file = "router.log"
+[transport]
+base = "tcp"
 [strategies.grid]
 class = "bot.strategies:Grid"
 path = "lib"
@@ -119,6 +121,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert config.journal.durability == "power"
     assert config.supervision.restart_policy.intensity == 2
     assert config.logging.file == tmp_path / "router.log"
+    assert config.transport.base == "tcp"
     assert config.strategies["grid"].class_ == "bot.strategies:Grid"
     assert config.strategies["grid"].path == tmp_path / "lib"
     assert config.strategies["grid"].args == {"symbol": "BTCUSDT", "steps": 3}
