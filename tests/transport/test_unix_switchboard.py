@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.process.guards import disable_core_dumps
 from app.transport.unix import connections, door, folder, link
 from app.transport.unix.folder import Folder, FolderError
 from app.transport.unix.frames import HEADER, handshake
@@ -505,3 +508,28 @@ def test_one_admin_a_folder(hall: Hall) -> None:
                 os._exit(7)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_ordinary_user_without_core_dumps_reaches_his_own_sockets() -> None:
+    """The daemon forbids core dumps, which makes most of its /proc root's; its sockets are reached all the same."""
+    home = Path(tempfile.mkdtemp())  # pytest's own folders are closed to others
+    os.chown(home, 65534, 65534)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            disable_core_dumps()
+            hall = Hall(home / "actors")
+            a, b = hall.board(), hall.board()
+            say(a, b, "through")
+            hall.pump(lambda: b.waiting == 1)
+            code = 0 if taken(b) == ["through"] else 2
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    shutil.rmtree(home)
+    assert code == 0
