@@ -165,6 +165,20 @@ def test_the_last_words_of_a_peer_are_heard(hall: Hall) -> None:
     assert outcomes(a) == [("hello", Outcome.TAKEN), ("too late", Outcome.GONE)]
 
 
+def test_who_sends_and_closes_at_once_is_heard(hall: Hall) -> None:
+    """Handshake, messages and the end arrive together, and there is nobody left to answer: all messages count."""
+    b = hall.board()
+    for round_ in range(20):
+        a = hall.board()
+        texts = [f"{number}{'x' * 500 * round_}" for number in range(5)]
+        say(a, b, *texts)
+        a.close()
+        hall.pump(lambda: b.waiting == 5, b)
+        assert taken(b) == texts
+        hall.pump(lambda: not b._links, b)
+        assert not b.counts
+
+
 def test_a_peer_that_takes_nothing_is_refused_more(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages are bounded, no call waits, the refusals are told and counted, and the peer gets all others later."""
     monkeypatch.setattr(link, "MAX_HELD_MESSAGES", 500)

@@ -273,6 +273,9 @@ class Connections:
 
     def _hear_out(self, link: Link) -> None:
         """The other end is gone: its last words may be messages and acknowledgements."""
+        link.broken = True
+        if link.reading:
+            return  # and goes on to the end
         if link.fd >= 0:
             self._read(link, to_its_end=True)
         if link.fd >= 0:
@@ -283,62 +286,59 @@ class Connections:
             link.moved_s = self._clock()
 
     def _read(self, link: Link, *, to_its_end: bool) -> None:
+        link.reading = True
         while link.sock is not None and link.fd >= 0:
             try:
                 size = link.sock.recv_into(self._buffer)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 size = 0
             if size == 0:
                 if link.reader.cut:
                     self.note("truncated", f"the connection of {link.peer or 'a stranger'} ended within a frame")
                 self._lose(link)
-                return
-            link.moved_s = self._clock()
-            for frame in link.reader.feed(self._buffer[:size]):
-                self._frame(link, frame)
-                if link.fd < 0:
-                    return
-            if link.reader.wrong:
-                self._refuse(link, link.reader.wrong)
-                return
-            if not to_its_end:
                 break
+            link.moved_s = self._clock()
+            wrong = self._frames(link, link.reader.feed(self._buffer[:size])) or link.reader.wrong
+            if wrong:
+                self._refuse(link, wrong)
+            if not to_its_end and not link.broken:
+                break
+        link.reading = False
         if len(self._inbox) >= MAX_INBOX_MESSAGES or self._inbox_bytes >= MAX_INBOX_BYTES:
             link.paused = True
             self._paused.add(link)
             self._look(link)
 
-    def _frame(self, link: Link, frame: Frame) -> None:
-        acks, payload = frame
-        if not link.greeted:
-            self._meet(link, payload or b"")
-            return
-        if acks:
-            try:
-                self.done.extend((token, Outcome.TAKEN) for token in link.acknowledged(acks))
-            except ValueError as error:
-                self._refuse(link, str(error))
-                return
-        if payload is None:
-            if link.idle:  # else what we have sent tells the other end that its wish came too late
+    def _frames(self, link: Link, frames: list[Frame]) -> str:
+        """Takes what was received; why the connection is to be closed, where something is wrong with it."""
+        for acks, payload in frames:
+            if not link.greeted:
+                try:
+                    self._meet(link, payload or b"")
+                except BadHandshakeError as error:
+                    return str(error)
+                continue
+            if acks:
+                try:
+                    self.done.extend((token, Outcome.TAKEN) for token in link.acknowledged(acks))
+                except ValueError as error:
+                    return str(error)
+            if payload:
+                self._inbox.append((link, payload))
+                self._inbox_bytes += len(payload)
+                if link.leaving:
+                    link.leaving = False
+                    self._try(link, self._flush)
+            elif payload is None and link.idle:  # else what we have sent tells the other end that it asked too late
                 self._lose(link)
-        elif payload:
-            self._inbox.append((link, payload))
-            self._inbox_bytes += len(payload)
-            if link.leaving:
-                link.leaving = False
-                self._try(link, self._flush)
+        return ""
 
     def _meet(self, link: Link, payload: bytes) -> None:
-        try:
-            name = read_handshake(
-                self._key, payload, dialled=not link.dialled, other=link.peer if link.dialled else None, own=self.name
-            )
-        except BadHandshakeError as error:
-            self._refuse(link, str(error))
-            return
+        name = read_handshake(
+            self._key, payload, dialled=not link.dialled, other=link.peer if link.dialled else None, own=self.name
+        )
         link.greeted = True
         if not link.dialled:
             self._door.forget(link)

@@ -56,11 +56,14 @@ class Link:
         leaving: We have asked to close; what is sent meanwhile waits for the outcome.
         paused: Nothing is read, because too much was read already.
         polled: What epoll was told to look for.
+        broken: Nothing can be sent any more; what was received before the end still counts.
+        reading: Frames of this connection are being handled.
         retry_s, give_up_s, wait_s: For the next attempt to connect, the last one, and the time between.
     """
 
     __slots__ = (
         "address",
+        "broken",
         "dialled",
         "due_s",
         "fd",
@@ -75,6 +78,7 @@ class Link:
         "peer",
         "polled",
         "reader",
+        "reading",
         "rest",
         "retry_s",
         "sock",
@@ -100,6 +104,7 @@ class Link:
         self.leaving = False
         self.paused = False
         self.polled = 0
+        self.broken = self.reading = False
         self.retry_s = self.give_up_s = self.wait_s = 0.0
 
     def use(self, sock: socket.socket) -> None:
