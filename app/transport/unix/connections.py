@@ -8,7 +8,7 @@ A connection is closed by the end that opened it, when it was not used for a whi
 it has to send until the other end has closed, or has shown by sending something that it did not want to. So no message
 is lost, and none overtakes another.
 
-Every method here wants the lock held.
+Methods whose names begin with an underscore want the lock held.
 """
 
 from __future__ import annotations
@@ -120,11 +120,14 @@ class Connections:
 
     def held(self) -> bool:
         """Whether anything that was sent is not acknowledged, or not even sent."""
-        return any(link.unacked or link.out for link in (*self._links.values(), *self._dialling))
+        with self._lock:
+            return any(link.unacked or link.out for link in (*self._links.values(), *self._dialling))
 
     def queued(self) -> list[tuple[str, Any]]:
         """Receiver and token of every message that its peer does not take yet."""
-        return [(link.peer, each.token) for link in (*self._links.values(), *self._dialling) for each in link.out]
+        with self._lock:
+            links = (*self._links.values(), *self._dialling)
+            return [(link.peer, each.token) for link in links for each in link.out]
 
     def serves(self, name: str) -> bool:
         """Whether somebody of ours listens as `name`."""
