@@ -32,7 +32,7 @@ ORDERS = 50
 CALLERS = 16
 AT_ONCE = 4
 """Plays beside each other."""
-LATE_ANSWER_S = 1.5
+LATE_ANSWER_S = 3.0
 """After its deadline a caller's answer may take so long to reach it, on a busy machine."""
 
 
