@@ -39,6 +39,7 @@ from app.domain.session_effects import (
     Tell,
     Unanswered,
 )
+from app.domain.session_pending import Copy, Pending, same, successor
 from messages.base import Failed, Reply, Request
 from messages.failover import (
     GetHistory,
@@ -129,39 +130,6 @@ class TooManyPending(Exception):
     """The session holds `MAX_PENDING` unanswered requests."""
 
 
-@frozen
-class _Copy:
-    number: int
-    target: DirectoryEntry
-
-
-@define
-class _Pending:
-    request: Request
-    target: DirectoryEntry | None = None
-    next_s: float | None = None
-    unproven: bool = False
-    buried: int = 0
-    deaths: int = 0
-    sends: int = 0
-    copies: dict[str, _Copy] = field(factory=dict)
-    failures: int = 0
-    pendings: int = 0
-    elsewhere: str | None = None
-    last: Reply | None = None
-
-    @property
-    def in_doubt(self) -> bool:
-        """It may have been carried out, or may yet be."""
-        return self.unproven or self.buried > 0 or bool(self.copies)
-
-    def clear(self, number: int) -> None:
-        """A copy was answered: the order is proven not to have executed; by a copy sent after a death, also there."""
-        self.unproven = False
-        if number >= self.buried:
-            self.buried = 0
-
-
 @define
 class Session:
     """The machine. Methods take an event and the time, and return effects to perform in order."""
@@ -170,7 +138,7 @@ class Session:
     directory: Directory | None = field(init=False, default=None)
     route: Route | None = field(init=False, default=None)
     state: RouterState = field(init=False, default=RouterState.INITIALIZING)
-    _pending: dict[str, _Pending] = field(init=False, factory=dict)
+    _pending: dict[str, Pending] = field(init=False, factory=dict)
     _copies: dict[str, str] = field(init=False, factory=dict)
     _seen: dict[str, int] = field(init=False, factory=dict)
     _subscribed: dict[tuple[Role, str], int] = field(init=False, factory=dict)
@@ -221,7 +189,7 @@ class Session:
         """
         if len(self._pending) >= MAX_PENDING:
             raise TooManyPending(f"{MAX_PENDING} requests are unanswered: wait for some before asking more.")
-        pending = self._pending[request.correlation_id] = _Pending(request)
+        pending = self._pending[request.correlation_id] = Pending(request)
         if now_s >= request.deadline_s:  # its connector would turn it away, and nobody would hear that in time
             return self._resolve(pending, self._at_deadline(pending))
         return self._send(pending, now_s)
@@ -251,9 +219,9 @@ class Session:
         for pending in list(self._pending.values()):
             self._bury(pending)
             target = self._target(pending)
-            if target is None or (pending.target is not None and _same(target, pending.target)):
+            if target is None or (pending.target is not None and same(target, pending.target)):
                 continue
-            if pending.target is not None and _successor(target, pending.target):
+            if pending.target is not None and successor(target, pending.target):
                 pending.deaths += 1
             if pending.deaths < 2:
                 out += self._send(pending, now_s)
@@ -261,12 +229,12 @@ class Session:
                 pending.target, pending.next_s = target, now_s + RESEND_S * (pending.deaths - 1)
         return out
 
-    def _bury(self, pending: _Pending) -> None:
+    def _bury(self, pending: Pending) -> None:
         """Copies in a connector that died are never answered; what it did with them is in the journal, if anything."""
         assert self.directory is not None
         for copy_id, copy in list(pending.copies.items()):
             now = self.directory.find(copy.target.role, copy.target.name)
-            if now is None or not _same(now, copy.target):
+            if now is None or not same(now, copy.target):
                 del pending.copies[copy_id]
                 self._copies.pop(copy_id, None)
                 pending.buried = pending.sends
@@ -358,7 +326,7 @@ class Session:
                 return [*self._resolve(pending, reply), *self._settle(order)]
         return self._resolve(pending, reply)
 
-    def _not_executed(self, pending: _Pending, reply: OrderNotExecuted, now_s: float) -> list[SessionEffect]:
+    def _not_executed(self, pending: Pending, reply: OrderNotExecuted, now_s: float) -> list[SessionEffect]:
         if reply.code == "deadline_passed":
             return [] if pending.in_doubt else self._resolve(pending, reply)
         if reply.order is None:
@@ -404,7 +372,7 @@ class Session:
         outcome = self._at_deadline(pending)
         return outcome if isinstance(outcome, OutcomeUnknown) else None
 
-    def _at_deadline(self, pending: _Pending) -> Outcome:
+    def _at_deadline(self, pending: Pending) -> Outcome:
         request = pending.request
         last = pending.last
         if isinstance(request, PlaceOrder | CancelOrder) and pending.in_doubt:
@@ -435,10 +403,10 @@ class Session:
     def _subscription(self) -> Subscribe:
         return Subscribe(session_id=self.settings.session_id, strategy=self.settings.strategy)
 
-    def _by_route(self, pending: _Pending) -> bool:
+    def _by_route(self, pending: Pending) -> bool:
         return not isinstance(pending.request, (*_AT_COORDINATOR, GetHealth, GetBook))
 
-    def _target(self, pending: _Pending) -> DirectoryEntry | None:
+    def _target(self, pending: Pending) -> DirectoryEntry | None:
         if self.directory is None:
             return None
         request = pending.request
@@ -458,7 +426,7 @@ class Session:
             return self.directory.find(Role.CONNECTOR)
         return self.directory.find(Role.CONNECTOR, exchange) if exchange is not None else None
 
-    def _send(self, pending: _Pending, now_s: float) -> list[SessionEffect]:
+    def _send(self, pending: Pending, now_s: float) -> list[SessionEffect]:
         target = self._target(pending)
         if target is None:
             pending.next_s = None  # a new directory or route sends it
@@ -470,18 +438,18 @@ class Session:
             if pending.sends > 0:
                 request = evolve(request, correlation_id=f"{request.correlation_id}.{pending.sends}")
             self._copies[request.correlation_id] = pending.request.correlation_id
-            pending.copies[request.correlation_id] = _Copy(pending.sends, target)
+            pending.copies[request.correlation_id] = Copy(pending.sends, target)
         else:
             pending.unproven = True
         pending.target, pending.next_s = target, now_s + RESEND_S
         pending.sends += 1
         return [Tell(to=target.address, message=request)]
 
-    def _resolve(self, pending: _Pending, outcome: Outcome) -> list[SessionEffect]:
+    def _resolve(self, pending: Pending, outcome: Outcome) -> list[SessionEffect]:
         self._drop(pending.request.correlation_id)
         return [Resolved(correlation_id=pending.request.correlation_id, outcome=outcome)]
 
-    def _end_late(self, pending: _Pending, now_s: float) -> list[SessionEffect]:
+    def _end_late(self, pending: Pending, now_s: float) -> list[SessionEffect]:
         request, outcome = pending.request, self._at_deadline(pending)
         doubted = self._doubts.about(request.correlation_id)
         if doubted is not None:
@@ -501,11 +469,3 @@ class Session:
                 words = f"Order {order_id} was never committed, and is on no exchange."
                 return [NeverCommitted(order_id=order_id, key=settled, words=words)]
         return []
-
-
-def _successor(left: DirectoryEntry, right: DirectoryEntry) -> bool:
-    return left.role is right.role and left.name == right.name and left.incarnation > right.incarnation
-
-
-def _same(left: DirectoryEntry, right: DirectoryEntry) -> bool:
-    return left.role is right.role and left.name == right.name and left.incarnation == right.incarnation

@@ -53,7 +53,7 @@ class RouteTold:
 
 @frozen(kw_only=True)
 class OrderTold:
-    """An order of this session's strategy changed."""
+    """An order of the session's strategy changed."""
 
     order: OrderView
     sequence: int

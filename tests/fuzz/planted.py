@@ -17,7 +17,8 @@ from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.connector import Connector
 from app.domain.leg_life import LIVE
 from app.domain.leg_task import LegTask
-from app.domain.session import Session, _Pending
+from app.domain.session import Session
+from app.domain.session_pending import Pending
 from app.fuzz.world import WatchedJournal
 from app.journal import store
 from messages.failover import Route
@@ -115,7 +116,7 @@ def new_id_on_sending_again() -> Iterator[None]:
     """A session that heard nothing tries again, as a new order."""
     send = Session._send
 
-    def renaming(self: Session, pending: _Pending, now_s: float) -> Any:
+    def renaming(self: Session, pending: Pending, now_s: float) -> Any:
         if isinstance(pending.request, PlaceOrder) and pending.sends > 0:
             key = evolve(pending.request.key, client_order_id=f"{pending.request.key.client_order_id}0000")
             pending.request = evolve(pending.request, key=key)
@@ -163,7 +164,7 @@ def acknowledged_cancel_taken_for_done() -> Iterator[None]:
 def doubt_taken_for_not_executed() -> Iterator[None]:
     """At its deadline, whatever was not answered is told not to have executed."""
 
-    def guess(self: Session, pending: _Pending) -> Any:
+    def guess(self: Session, pending: Pending) -> Any:
         request = pending.request
         return OrderNotExecuted(correlation_id=request.correlation_id, code="timeout", words="No answer in time.")
 
