@@ -50,9 +50,10 @@ def _moved(node: Any, base_url: str) -> Any:
 @asynccontextmanager
 async def connected(sim: Simulated, *, timeout_ms: int = 5_000) -> AsyncIterator[Any]:
     """A client with its markets loaded, closed afterwards."""
-    client = make_client(sim, timeout_ms=timeout_ms)
+    client = make_client(sim)
     try:
         await client.load_markets()
+        client.timeout = timeout_ms  # of what is tested, not of getting there
         yield client
     finally:
         await client.close()
