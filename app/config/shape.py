@@ -270,7 +270,7 @@ class Transport:
     """[transport]: what the actors of the daemon, and those who attach to it, talk over."""
 
     base: str = setting(
-        "tcp",
+        "unix",
         '"unix": sockets in the state directory, for this user only; "tcp": 127.0.0.1, slower',
         one_of("unix", "tcp"),
     )
