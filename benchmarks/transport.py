@@ -8,6 +8,9 @@ medians of the ratios of one round. "tcp" is Thespian's stock base, but for its 
 the project's confined TCP base; "pipe" is `multiprocessing.Pipe` between two processes, the least a pickled message can
 cost.
 
+Two processes that talk cost more when the kernel puts them on two cores, one of which must be woken, than on one; which
+it does differs from start to start and between contestants. `--cpu 0` keeps all of them on one: like beside like.
+
 ask: from a process outside to an actor and back. actor: from an actor to another and back. tells: messages a second
 from outside to an actor, until it has handled the last. burst: the same between two actors, sent by one handler.
 """
@@ -256,11 +259,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--asks", type=int, default=1000)
     parser.add_argument("--burst", type=int, default=2000)
+    parser.add_argument("--cpu", type=int, help="keep every process on this core")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/transport.json"))
     given = parser.parse_args()
     if given.worker:
         work(given.worker)
         return
+    if given.cpu is not None:
+        os.sched_setaffinity(0, {given.cpu})
     workers = {name: Worker(name) for name in WORKERS}
     rounds: list[dict[str, dict[str, float]]] = []
     try:
@@ -298,6 +304,7 @@ def summary(rounds: list[dict[str, dict[str, float]]], given: argparse.Namespace
         "thespian": version("thespian"),
         "kernel": platform.release(),
         "cores": os.cpu_count(),
+        "kept_on_cpu": given.cpu,
         "load_1min": round(os.getloadavg()[0], 2),
         "rounds": given.rounds,
         "asks": given.asks,
