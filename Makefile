@@ -35,6 +35,9 @@ test: $(STAMP) ## the test suite (ARGS="-m slow", "-k name", ...)
 bench: $(STAMP) ## measure against the baselines
 	@timeout --kill-after=10 1800 "$(BIN)/python" -m benchmarks $(ARGS)
 
+soak: $(STAMP) ## twenty minutes of messages between processes that die (ARGS="--minutes 2")
+	@timeout --kill-after=10 7200 "$(BIN)/python" -m benchmarks.soak $(ARGS)
+
 thespian-suite: $(STAMP) ## Thespian's own tests on the router's system base: minutes (SUITE_BASE=tcp: on its own)
 	@ORDER_ROUTER_SUITE_BASE=$(SUITE_BASE) timeout --kill-after=10 3600 "$(BIN)/python" -m pytest -c /dev/null -q \
 		-p no:cacheprovider -p no:xdist -p tests.transport.thespian_suite \
@@ -60,4 +63,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test bench thespian-suite fuzz lint types layers clean
+.PHONY: help setup demo test bench soak thespian-suite fuzz lint types layers clean

@@ -184,6 +184,35 @@ def test_killing_the_launcher_leaves_nothing_that_matters(own_daemon: UnixDaemon
         assert left & set(again.sockets()) <= {again.folder / "admin"}
 
 
+def test_what_killed_outsiders_leave_is_cleared_by_the_next(daemon: UnixDaemon) -> None:
+    """A process outside that is killed leaves its sockets; they do not pile up, and no one else's are touched."""
+    code = (
+        "import sys; from pathlib import Path; from app.transport import Mailbox, attach;"
+        "system = attach(0, bytes.fromhex(sys.argv[1]), base='unix', state_dir=Path(sys.argv[2]));"
+        "mailbox = Mailbox(system); print('attached', flush=True); sys.stdin.read()"
+    )
+    killed = []
+    for _ in range(2):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, daemon.key.hex(), str(daemon.state_dir)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as outsider:
+            assert outsider.stdout is not None
+            assert outsider.stdout.readline() == b"attached\n"
+            outsider.kill()
+        killed.append(outsider.pid)
+
+    def left() -> list[int]:
+        return [pid for pid in killed if any(each.name.startswith(f"{pid}-") for each in daemon.sockets())]
+
+    assert left() == killed[-1:]
+    with attached(daemon) as system:
+        assert left() == []
+        assert system.ask(daemon.actors[2], Say(text="still here"), ANSWER_TIMEOUT_S) == "still here"
+
+
 def test_a_crashed_actor_dies_and_its_parent_is_told(own_daemon: UnixDaemon) -> None:
     """A segmentation fault ends the actor at once; what made it crash comes back, as nobody can say what it did."""
     with attached(own_daemon) as system, Mailbox(system) as mailbox:

@@ -88,6 +88,8 @@ class UnixTransport:
             if isinstance(start, Inside) and start.addrInst is None:
                 name = start.admin
                 folder.claim(name)
+            elif not isinstance(start, Inside):
+                folder.sweep()  # an actor's socket is its parent's to remove; of outsiders that were killed it is ours
             self.board = Switchboard(folder, name, start.key)
         except BaseException:
             folder.close()
