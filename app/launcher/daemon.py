@@ -35,7 +35,7 @@ from app.journal.store import Journal
 from app.launcher.presence import Presence, remove_presence, write_presence
 from app.launcher.tree import Orders, StartFailed, Stopped, Tree, running_tree
 from app.process.clock import AnchoredClock
-from app.process.guards import become_subreaper, disable_core_dumps
+from app.process.guards import become_subreaper, disable_core_dumps, keep_files_private
 from app.process.lock import StateLock
 from app.process.logs import configure_logs, log_config
 from app.process.notify import Notifier
@@ -118,6 +118,7 @@ class Daemon:
         """
         become_subreaper()
         disable_core_dumps()
+        keep_files_private()
         # Out of the environment before anything is forked. They stay in this process's memory, and in the supervisor's:
         # both fork connectors again. Every other actor forgets what is not its own.
         take_over(self._config)

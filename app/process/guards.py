@@ -93,3 +93,12 @@ def disable_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # The limit is ignored where core_pattern pipes to a program (systemd-coredump, apport); this flag is not.
     _prctl(PR_SET_DUMPABLE, 0)
+
+
+def keep_files_private() -> None:
+    """Take every permission of others from files created from now on, here and in what is forked.
+
+    Why: logs and the journal's companions are created by libraries that ask nobody for a mode, and they tell what is
+    traded. Who wants a log that a group may read creates it before the daemon starts.
+    """
+    os.umask(0o077)
