@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -38,9 +39,9 @@ class Hurting:
         """Do it; "os._exit" is the worker's own to do."""
         self.done[way] += 1
         if way in ("SIGKILL", "SIGSEGV"):
-            os.kill(pid, signal.Signals[way])
+            _send(pid, signal.Signals[way])
         elif way.startswith("SIGSTOP"):
-            os.kill(pid, signal.SIGSTOP)
+            _send(pid, signal.SIGSTOP)
             ending = signal.Signals[way.rpartition(" ")[2]]
             self.stopped = (pid, ending, now_s + self.chance.uniform(*STOPPED_S))
 
@@ -50,5 +51,10 @@ class Hurting:
             return 0
         pid, ending, _ = self.stopped
         self.stopped = None
-        os.kill(pid, ending)
+        _send(pid, ending)
         return pid
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it died of something earlier, and its keeper has not heard yet
+        os.kill(pid, number)
