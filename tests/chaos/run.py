@@ -1,0 +1,254 @@
+"""A run: injury after injury under a steady load, and between them, now and then, the judge.
+
+Before each injury everybody serves, and some orders have been sent; after it one waits for what must come true again,
+never for time. Every `JUDGED_EACH` injuries the load pauses, every order is held against the exchanges' books, and only
+then do the injuries since the last time count: a run that is cut off loses those alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve
+
+from tests.chaos.census import Ends, Roll
+from tests.chaos.daemon import EXIT_SIGNAL
+from tests.chaos.injury import LONGEST_LULL, ROOTS, Injury, Means, Target
+from tests.chaos.load import Load
+from tests.chaos.record import MAX_WORDS, Record, Sample, Session
+from tests.chaos.stage import ORDER_TIMEOUT_S, STRATEGY, Stage
+from tests.chaos.weigh import readable, secrets_seen, weigh
+from tests.chaos.witness import judge
+
+SIGNALS: Final = {
+    Means.KILL: signal.SIGKILL,
+    Means.SEGV: signal.SIGSEGV,
+    Means.STOP: signal.SIGSTOP,
+    Means.EXIT: EXIT_SIGNAL,
+}
+BOUND_S: Final = 15.0
+"""For whatever must come true again after an injury; several times what it may take."""
+JUDGED_EACH: Final = 25
+RESOLVE_S: Final = 60.0
+CALM_S: Final = 6.0
+LOOK_S: Final = 0.01
+
+
+class RunFailed(Exception):
+    """The run cannot go on; one sentence."""
+
+
+class Run:
+    """One session of a run on a stage."""
+
+    def __init__(self, stage: Stage, load: Load, record: Record, session: Session, *, kept: Path | None) -> None:
+        """
+        Args:
+            kept: Where the record is kept between two judgements; None to keep it nowhere.
+        """
+        self._stage = stage
+        self._load = load
+        self._record = record
+        self._session = session
+        self._kept = kept
+        self._fresh: list[Sample] = []
+        self._windows: list[tuple[float, float]] = []
+        self._began_s = time.monotonic()
+
+    def play(self, injuries: Sequence[Injury], *, enough: Callable[[], bool], told: Callable[[Sample], None]) -> None:
+        """Does what is planned, until `enough` says to stop.
+
+        Raises:
+            RunFailed: It does not even start.
+        """
+        self._well("at the start")
+        self._load.flow()
+        if self._load.accepted_after(time.monotonic(), BOUND_S) is None:
+            raise RunFailed(f"No order was accepted within {BOUND_S:g} s of the start.")
+        self._rest()
+        for done, injury in enumerate(injuries):
+            if enough():
+                break
+            last_of_tree = (
+                injury.target is Target.LAUNCHER and done and injuries[done - 1].target is not Target.LAUNCHER
+            )
+            if last_of_tree:  # what leaked in the launcher is gone with it
+                self._rest()
+            self._load.flow()
+            sample = self._injure(injury)
+            self._fresh.append(sample)
+            told(sample)
+            middle = done + 1 == len(injuries) // 2
+            if middle or len(self._fresh) >= JUDGED_EACH:
+                self._rest(weighed=middle)
+        if self._fresh or len(self._session.weights) < 2:
+            self._rest()
+
+    # ------------------------------------------------------------------------------------------------ one injury
+
+    def _injure(self, injury: Injury) -> Sample:
+        roll = self._well(f"before injury {injury.number}")
+        self._load.wait_sent(min(injury.orders_before, LONGEST_LULL), BOUND_S)
+        threading.Event().wait(injury.part * self._load.interval_s)
+        if injury.target is Target.LAUNCHER:
+            return self._kill_launcher(injury, roll)
+        exchange = self._stage.router.current_connector_name
+        pid = roll.of(injury.target, exchange or "")
+        if pid is None:
+            raise RunFailed(f"There is no {injury.target} to hurt.")
+        connector = roll.of(Target.CONNECTOR, exchange or "")
+        with Ends(pid) as ends, Ends(connector or pid) as last:
+            at_s = since_s = time.monotonic()
+            os.kill(pid, SIGNALS[injury.means])
+            if injury.target in ROOTS and injury.means is not Means.STOP and last.wait(BOUND_S):
+                since_s = time.monotonic()
+            answered_s = self._load.accepted_after(since_s, BOUND_S)
+            healed = self._healed(injury, exchange or "", pid, ends, at_s + BOUND_S)
+            healed_s = time.monotonic()
+            self._windows.append((at_s, healed_s))
+            words = [] if answered_s is not None else ["no order was acknowledged"]
+            words += [healed] if healed else []
+            if not ends.wait(0):
+                os.kill(pid, signal.SIGKILL)  # what was left hanging must not spoil what comes next
+        if not self._stage.alive:
+            words.append("the daemon ended")
+            self._stage.stop()
+            self._stage.start()
+        return Sample(
+            number=injury.number,
+            target=injury.target,
+            means=injury.means,
+            trading_s=None if answered_s is None else answered_s - at_s,
+            healed_s=None if healed else healed_s - at_s,
+            words="; ".join(f"{each} within {BOUND_S:g} s" for each in words),
+        )
+
+    def _healed(self, injury: Injury, exchange: str, pid: int, ends: Ends, until_s: float) -> str:
+        """Waits until the one who was hit is dead and replaced, and all serve; returns what is not so in time."""
+        pause = threading.Event()
+        words = ""
+        while time.monotonic() < until_s:
+            if not ends.wait(0):
+                words = "it was not ended"
+            else:
+                roll = self._stage.census.roll()
+                if roll is not None and roll.ready and roll.of(injury.target, exchange) not in (None, pid):
+                    return ""
+                words = "not everybody served again"
+            pause.wait(LOOK_S)
+        return words
+
+    def _kill_launcher(self, injury: Injury, roll: Roll) -> Sample:
+        sample = Sample(number=injury.number, target=injury.target, means=injury.means)
+        at_s = time.monotonic()
+        os.kill(roll.launcher, signal.SIGKILL)
+        left = self._gone(at_s + BOUND_S)
+        if left:
+            sample = evolve(sample, words=f"processes {left} were left after {BOUND_S:g} s")
+        else:
+            sample = evolve(sample, gone_s=time.monotonic() - at_s)
+        self._stage.stop()
+        started_s = time.monotonic()
+        ready_s = self._stage.start()
+        answered_s = self._load.accepted_after(started_s, BOUND_S)
+        self._well("after a start")
+        words = sample.words or ("" if answered_s is not None else f"no order was acknowledged within {BOUND_S:g} s")
+        trading_s = None if answered_s is None else answered_s - started_s
+        self._windows.append((at_s, time.monotonic()))
+        return evolve(sample, ready_s=ready_s, trading_s=trading_s, healed_s=time.monotonic() - started_s, words=words)
+
+    def _gone(self, until_s: float) -> list[int]:
+        """Waits until no process of the daemon is left; returns those that are."""
+        pause = threading.Event()
+        while (left := self._stage.family()) and time.monotonic() < until_s:
+            pause.wait(LOOK_S)
+        return left
+
+    def _well(self, when: str) -> Roll:
+        roll = self._stage.census.well(BOUND_S)
+        if roll is None:
+            raise RunFailed(f"Not everybody served within {BOUND_S:g} s {when}.")
+        return roll
+
+    # ------------------------------------------------------------------------------------------------ the judge
+
+    def _rest(self, *, weighed: bool = True) -> None:
+        """Pauses the load, judges, weighs, and keeps what was found."""
+        stage, session = self._stage, self._session
+        self._load.pause(ORDER_TIMEOUT_S + 5.0)
+        self._well("at rest")
+        self._load.resolve(RESOLVE_S)
+        books = {name: control.truth()["orders"] for name, control in stage.world.controls.items()}
+        presence = stage.presence()
+        verdict = judge(self._load.sent, books, journal_id=presence.journal_id, strategy=STRATEGY)
+        session.judged, session.executed, session.told = verdict.orders, verdict.executed, dict(verdict.told)
+        session.words = []
+        for name in ("lost", "doubled", "denied", "unexplained"):
+            words = getattr(verdict, name)
+            setattr(session, name, len(words))
+            session.words += [f"{name}: {each}" for each in words[:MAX_WORDS]]
+        session.switches = len(stage.router.get_failover_history())
+        family = stage.family()
+        if weighed:
+            session.weights.append(weigh(family, stage.state_dir, stage.temporary, timeout_s=CALM_S))
+        files = [stage.errors, *(each for each in stage.state_dir.rglob("*") if each.is_file())]
+        session.secrets = secrets_seen(stage.secrets(), files, family)
+        session.environments_read = readable(family)
+        session.load_after = [round(each, 2) for each in os.getloadavg()]
+        session.duration_s = round(time.monotonic() - self._began_s, 1)
+        self._record.samples += [
+            evolve(sample, slowest_s=self._load.slowest_s(*window))
+            for sample, window in zip(self._fresh, self._windows, strict=True)
+        ]
+        self._fresh.clear()
+        self._windows.clear()
+        if self._kept is not None:
+            self._record.save(self._kept)
+
+
+def play(
+    record: Record,
+    injuries: Sequence[Injury],
+    *,
+    exchanges: Sequence[str],
+    commit: str,
+    enough: Callable[[], bool],
+    told: Callable[[Sample], None],
+    kept: Path | None = None,
+) -> Session:
+    """One session: sets the stage, plays, ends the daemon, and looks at what is left.
+
+    Raises:
+        RunFailed: The run cannot go on. What was judged before is kept.
+        tests.chaos.stage.StageFailed: The daemon did not start.
+    """
+    session = Session(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit,
+        load_before=[round(each, 2) for each in os.getloadavg()],
+    )
+    record.sessions.append(session)
+    with Stage(exchanges) as stage:
+        prefix = f"{record.wanted.seed}-{len(record.sessions)}"
+        journal_id = stage.presence().journal_id
+        with Load(stage.router, journal_id=journal_id, per_s=record.wanted.per_s, prefix=prefix) as load:
+            Run(stage, load, record, session, kept=kept).play(injuries, enough=enough, told=told)
+        stage.census.close()
+        stage.router.close()
+        session.stop_s = round(stage.stop(), 3)
+        session.left = [f"process {pid} is still there." for pid in stage.family()]
+        sockets = [each for each in stage.state_dir.rglob("*") if each.is_socket()]
+        session.left += [f"{each} is still there." for each in [*sockets, *stage.temporary.iterdir()]]
+        session.left += [f"{stage.state_dir / 'daemon.json'} is still there."] * (
+            stage.state_dir / "daemon.json"
+        ).exists()
+    if kept is not None:
+        record.save(kept)
+    return session
