@@ -40,7 +40,7 @@ from app.process.lock import StateLock
 from app.process.logs import configure_logs, log_config
 from app.process.notify import Notifier
 from app.transport.address import address_to_str
-from app.transport.base import Base
+from app.transport.base import Base, sweep_sockets
 
 __all__ = ["EX_OK", "EX_TEMPFAIL", "Daemon", "StartFailed", "announce", "public_settings"]
 
@@ -132,6 +132,8 @@ class Daemon:
                 return self._keep(lock.state_dir)
             except Stopped:
                 return EX_OK
+            finally:
+                sweep_sockets(lock.state_dir)
 
     def _keep(self, state_dir: Path) -> int:
         """One tree after the other, until told to stop or there is no hope."""

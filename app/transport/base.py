@@ -155,6 +155,15 @@ def sockets_folder(state_dir: Path | None) -> Path:
     return state_dir.absolute() / FOLDER_NAME
 
 
+def sweep_sockets(state_dir: Path) -> None:
+    """Remove the sockets of processes that are gone, for whoever has seen the last of them end.
+
+    An actor's socket is its parent's to remove, and an end in order may kill the two of them in one moment.
+    """
+    with contextlib.suppress(FileNotFoundError, FolderError), Folder(sockets_folder(state_dir)) as folder:
+        folder.sweep()
+
+
 def _run_admin(
     inherited: list[int],
     starter: object,

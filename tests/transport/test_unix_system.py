@@ -20,6 +20,7 @@ import pytest
 from thespian.actors import ActorSystem
 
 from app.transport import Mailbox, NotRunningError, Undelivered, address_from_str, address_to_str, attach, detach
+from app.transport.base import sweep_sockets
 from app.transport.mailbox import MAX_IN_FLIGHT, MailboxFullError
 from tests.processes import Deaths
 from tests.transport.actors import AskPid, Fault, Say, Spawn
@@ -182,6 +183,21 @@ def test_killing_the_launcher_leaves_nothing_that_matters(own_daemon: UnixDaemon
     with running(own_daemon.state_dir) as again, attached(again) as system:
         assert system.ask(again.actors[2], Say(text="again"), ANSWER_TIMEOUT_S) == "again"
         assert left & set(again.sockets()) <= {again.folder / "admin"}
+
+
+def test_what_the_dead_left_can_be_swept_and_what_the_living_use_stays(own_daemon: UnixDaemon) -> None:
+    """For a launcher whose tree has ended in whatever way."""
+    before = set(own_daemon.sockets())
+    sweep_sockets(own_daemon.state_dir)
+    assert set(own_daemon.sockets()) == before
+    launcher, *rest = own_daemon.tree()
+    with Deaths(rest) as deaths:
+        launcher.kill()
+        own_daemon.popen.wait(ANSWER_TIMEOUT_S)
+        deaths.wait(GONE_TIMEOUT_S)
+    sweep_sockets(own_daemon.state_dir)
+    assert set(own_daemon.sockets()) <= {own_daemon.folder / "admin"}
+    sweep_sockets(own_daemon.state_dir / "nowhere")
 
 
 def test_what_killed_outsiders_leave_is_cleared_by_the_next(daemon: UnixDaemon) -> None:
