@@ -16,6 +16,7 @@ from app.domain.connector import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.exchanges.factory import build_port
 from app.exchanges.runner import ThreadRunner
+from app.journal.checkpoints import Checkpointer
 from app.journal.store import Journal
 from app.process.logs import configure_actor_logs
 from messages.supervision import Address, Role
@@ -56,6 +57,8 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
             keep_own(config, name)
         elif role is not None:
             forget(config)
+        if role is Role.POSITION_SYNCHRONIZER:  # no order waits for it, and it forks nobody
+            Checkpointer(config.router.state_dir / JOURNAL_NAME).start()
         # Straight to the file or stderr: what goes through Thespian's logger is lost with the actor, or with it.
         configure_actor_logs(level=config.logging.level.upper(), path=log_file)
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.book import Exposure
+from app.domain.commit import CommitNew
 from messages.failover import Route
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderType, OrderView, Side, TimeInForce
@@ -107,6 +108,60 @@ def row_of_order(order_id: str, key: OrderKey, spec: OrderSpec, now_s: float) ->
         "stop_loss": text(spec.stop_loss),
         "created_s": now_s,
     }
+
+
+def new_leg(new: CommitNew, wire_id: str, exchange: str, epoch: int, *, expiry_s: float, now_s: float) -> LegView:
+    """The leg that a decision asks for, as it is about to be written."""
+    return LegView(
+        number=new.number,
+        exchange=exchange,
+        epoch=epoch,
+        wire_id=wire_id,
+        quantity=new.quantity,
+        state=LegState.INTENT,
+        committed_s=now_s,
+        expiry_s=expiry_s,
+        attempts=1,
+        exchange_order_id=None,
+        filled=Decimal(0),
+        average_price=None,
+        reason_code=None,
+        reason_words=None,
+        native_code=None,
+        created_s=now_s,
+        updated_s=now_s,
+    )
+
+
+def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
+    """The row of `legs` for a new leg."""
+    return {
+        "order_id": order_id,
+        "number": leg.number,
+        "exchange": leg.exchange,
+        "epoch": leg.epoch,
+        "wire_id": leg.wire_id,
+        "quantity": text(leg.quantity),
+        "state": leg.state.value,
+        "committed_s": leg.committed_s,
+        "expiry_s": leg.expiry_s,
+        "attempts": leg.attempts,
+        "exchange_order_id": leg.exchange_order_id,
+        "filled": text(leg.filled),
+        "average_price": text(leg.average_price),
+        "reason_code": leg.reason_code,
+        "reason_words": leg.reason_words,
+        "native_code": leg.native_code,
+        "created_s": leg.created_s,
+        "updated_s": leg.updated_s,
+    }
+
+
+def with_leg(order: OrderView, leg: LegView) -> OrderView:
+    """The order with its leg of that number replaced, or added behind the others."""
+    number = leg.number
+    legs = (*order.legs[: number - 1], leg, *order.legs[number:])
+    return OrderView(order_id=order.order_id, key=order.key, spec=order.spec, legs=legs, created_s=order.created_s)
 
 
 def route_of(row: Row) -> Route:

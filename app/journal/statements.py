@@ -22,17 +22,20 @@ class Hot:
     __slots__ = ("_fixed", "_names", "_sql")
 
     def __init__(self, statement: ClauseElement) -> None:
-        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+        # By position: the driver asks SQLite for the name of each parameter otherwise, at every execution.
+        compiled: Any = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
         self._sql = str(compiled)
-        binds = compiled.binds  # type: ignore[attr-defined]
-        self._names = frozenset(name for name, bind in binds.items() if bind.required)
-        self._fixed = {name: bind.value for name, bind in binds.items() if not bind.required}
+        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
 
     def __call__(self, connection: sqlite3.Connection, /, **values: Any) -> sqlite3.Cursor:
         """Executes it. Raises ValueError when a parameter is missing, `sqlite3.Error` as the driver does."""
-        if self._names - values.keys():
-            raise ValueError(f"statement needs {sorted(self._names - values.keys())}")
-        return connection.execute(self._sql, values | self._fixed)
+        if self._fixed:
+            values |= self._fixed
+        try:
+            return connection.execute(self._sql, [values[name] for name in self._names])
+        except KeyError as missing:
+            raise ValueError(f"statement needs {missing}") from None
 
 
 def _columns(table: Any, *without: str) -> dict[str, Any]:

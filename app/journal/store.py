@@ -19,10 +19,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cattrs.preconf.json import make_converter
 from sqlalchemy import Connection, Executable, create_engine, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from app.domain import ids
@@ -30,23 +29,30 @@ from app.domain.book import Exposure, book_lines
 from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
 from app.journal import statements as hot
-from app.journal.rows import exposure_of, order_of, route_of, row_of_order, symbol_of, text
+from app.journal.checkpoints import PAGE_BYTES, WRITER_PAGES
+from app.journal.errors import JournalError, StaleEpoch, translated
+from app.journal.memory import Memory
+from app.journal.rows import (
+    exposure_of,
+    new_leg,
+    order_of,
+    route_of,
+    row_of_leg,
+    row_of_order,
+    symbol_of,
+    text,
+    with_leg,
+)
 from app.journal.schema import SCHEMA_VERSION, events, legs, meta, metadata, orders, routes, switches
 from messages.failover import Route, Switch
-from messages.orders import LegState, OrderKey, OrderSpec, OrderView
+from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderView
+
+__all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "Recorded", "StaleEpoch"]
 
 BUSY_TIMEOUT_S = 1.0
 """How long a writer waits for another; below the heartbeat budget, so that waiting is never taken for hanging."""
 
 _converter = make_converter()
-
-
-class JournalError(Exception):
-    """The journal cannot do what was asked: in one sentence, what and why. Nothing was written."""
-
-
-class StaleEpoch(JournalError):
-    """A route commit for an epoch that is not the one fenced last."""
 
 
 @frozen(kw_only=True)
@@ -72,17 +78,6 @@ class Recorded:
     contradiction: bool = False
 
 
-@contextmanager
-def _translated(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise JournalError(f"The journal at {path} cannot be opened: {error.strerror}.") from error
-    except (sqlite3.Error, DBAPIError) as error:
-        why = error.orig if isinstance(error, DBAPIError) else error  # without the statement's text
-        raise JournalError(f"The journal at {path} cannot be used now: {why}.") from error
-
-
 class Journal:
     """An open journal. Not thread-safe: one thread of one process."""
 
@@ -98,12 +93,15 @@ class Journal:
         """
         self._where = str(path) if path else ":memory:"
         self._power_safe = power_safe
-        with _translated(self._where):
+        with translated(self._where):
             if path is not None:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(self._where, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             self._db.row_factory = sqlite3.Row
+            self._memory = Memory()
+            self._db.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new one; no other changes
             self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(f"PRAGMA wal_autocheckpoint={WRITER_PAGES}")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._synchronous(power_safe)
             # Transactions are ours: SQLAlchemy neither begins nor ends one on this connection.
@@ -149,12 +147,13 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _translated(self._where):
+        with translated(self._where):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
+                self._memory.forget()
                 if self._db.in_transaction:  # SQLite has ended it by itself where the disk is full, for one
                     self._db.execute("ROLLBACK")
                 raise
@@ -165,9 +164,27 @@ class Journal:
         row = hot.READ_ORDER(self._db, order_id=order_id).fetchone()
         return None if row is None else order_of(row, hot.READ_LEGS(self._db, order_id=order_id).fetchall())
 
-    def _event(self, kind: str, now_s: float, **facts: Any) -> int:
-        known = {name: facts.pop(name, None) for name in ("order_id", "leg", "exchange", "epoch")}
-        cursor = hot.ADD_EVENT(self._db, at_s=now_s, kind=kind, detail=json.dumps(facts), **known)
+    def _event(
+        self,
+        kind: str,
+        now_s: float,
+        *,
+        order_id: str | None = None,
+        leg: int | None = None,
+        exchange: str | None = None,
+        epoch: int | None = None,
+        **facts: Any,
+    ) -> int:
+        cursor = hot.ADD_EVENT(
+            self._db,
+            at_s=now_s,
+            kind=kind,
+            order_id=order_id,
+            leg=leg,
+            exchange=exchange,
+            epoch=epoch,
+            detail=json.dumps(facts) if facts else "{}",
+        )
         return int(cursor.lastrowid or 0)
 
     def commit_intent(
@@ -197,57 +214,51 @@ class Journal:
         """
         order_id = ids.order_id(self.journal_id, key)
         with self._transaction():
-            known = self._read(order_id)
+            self._memory.refresh(self._db)
+            known = self._memory.order(order_id) or self._read(order_id)
+            if self._memory.route is None:
+                self._memory.route = self._route()
             decision = decide(
-                route=self._route(), known=known, exchange=exchange, epoch=epoch, spec=spec, problem=problem
+                route=self._memory.route, known=known, exchange=exchange, epoch=epoch, spec=spec, problem=problem
             )
             if isinstance(decision, CommitNew):
                 if known is None:
                     hot.ADD_ORDER(self._db, **row_of_order(order_id, key, spec, now_s))
-                self._add_leg(order_id, key, decision, exchange, epoch, expiry_s, now_s)
+                    known = OrderView(order_id=order_id, key=key, spec=spec, legs=(), created_s=now_s)
+                wire_id = ids.wire_id(self.journal_id, key, decision.number)
+                leg = new_leg(decision, wire_id, exchange, epoch, expiry_s=expiry_s, now_s=now_s)
+                hot.ADD_LEG(self._db, **row_of_leg(order_id, leg))
             elif isinstance(decision, CommitAgain):
-                self._commit_again(order_id, decision.number, epoch, expiry_s, now_s)
+                assert known is not None
+                leg = self._commit_again(known.legs[decision.number - 1], order_id, epoch, expiry_s, now_s)
             else:
                 return decision
-            self._event("intent", now_s, order_id=order_id, leg=decision.number, exchange=exchange, epoch=epoch)
-            order = self._read(order_id)
-        assert order is not None
+            self._event("intent", now_s, order_id=order_id, leg=leg.number, exchange=exchange, epoch=epoch)
+            order = with_leg(known, leg)
+        self._memory.wrote(order)
         return Committed(order=order)
 
-    def _add_leg(
-        self, order_id: str, key: OrderKey, new: CommitNew, exchange: str, epoch: int, expiry_s: float, now_s: float
-    ) -> None:
-        hot.ADD_LEG(
-            self._db,
-            order_id=order_id,
-            number=new.number,
-            exchange=exchange,
-            epoch=epoch,
-            wire_id=ids.wire_id(self.journal_id, key, new.number),
-            quantity=text(new.quantity),
-            state=LegState.INTENT.value,
-            committed_s=now_s,
-            expiry_s=expiry_s,
-            attempts=1,
-            exchange_order_id=None,
-            filled="0",
-            average_price=None,
-            reason_code=None,
-            reason_words=None,
-            native_code=None,
-            created_s=now_s,
-            updated_s=now_s,
-        )
-
-    def _commit_again(self, order_id: str, number: int, epoch: int, expiry_s: float, now_s: float) -> None:
+    def _commit_again(self, leg: LegView, order_id: str, epoch: int, expiry_s: float, now_s: float) -> LegView:
         hot.COMMIT_AGAIN(
             self._db,
             key_order=order_id,
-            key_leg=number,
+            key_leg=leg.number,
             state=LegState.INTENT.value,
             epoch=epoch,
             committed_s=now_s,
             expiry_s=expiry_s,
+        )
+        return evolve(
+            leg,
+            state=LegState.INTENT,
+            epoch=epoch,
+            committed_s=now_s,
+            expiry_s=expiry_s,
+            attempts=leg.attempts + 1,
+            reason_code=None,
+            reason_words=None,
+            native_code=None,
+            updated_s=now_s,
         )
 
     def record(
@@ -271,7 +282,8 @@ class Journal:
             KeyError: There is no such leg.
         """
         with self._transaction():
-            order = self._read(order_id)
+            self._memory.refresh(self._db)
+            order = self._memory.order(order_id) or self._read(order_id)
             if order is None or not 1 <= number <= len(order.legs):
                 raise KeyError(f"no leg {number} of order {order_id} in the journal")
             old = order.legs[number - 1]
@@ -279,14 +291,34 @@ class Journal:
             new = advance(leg, event, filled=filled, average_price=average_price)
             if new is leg and (exchange_order_id is None or old.exchange_order_id is not None):
                 return Recorded(order=order, changed=False, sequence=0)
+            learned = LegView(
+                number=number,
+                exchange=old.exchange,
+                epoch=old.epoch,
+                wire_id=old.wire_id,
+                quantity=old.quantity,
+                state=new.state,
+                committed_s=old.committed_s,
+                expiry_s=old.expiry_s,
+                attempts=old.attempts,
+                exchange_order_id=exchange_order_id or old.exchange_order_id,
+                filled=new.filled,
+                average_price=new.average_price,
+                reason_code=code,
+                reason_words=words,
+                native_code=native_code,
+                created_s=old.created_s,
+                updated_s=now_s,
+            )
+            filled_text = text(learned.filled)
             hot.ADVANCE_LEG(
                 self._db,
                 key_order=order_id,
                 key_leg=number,
-                state=new.state.value,
-                filled=text(new.filled),
-                average_price=text(new.average_price),
-                exchange_order_id=exchange_order_id or old.exchange_order_id,
+                state=learned.state.value,
+                filled=filled_text,
+                average_price=text(learned.average_price),
+                exchange_order_id=learned.exchange_order_id,
                 reason_code=code,
                 reason_words=words,
                 native_code=native_code,
@@ -299,17 +331,17 @@ class Journal:
                 leg=number,
                 exchange=old.exchange,
                 epoch=old.epoch,
-                state=new.state.value,
-                filled=text(new.filled),
+                state=learned.state.value,
+                filled=filled_text,
                 code=code,
             )
-            view = self._read(order_id)
-        assert view is not None
+            view = with_leg(order, learned)
+        self._memory.wrote(view)
         return Recorded(order=view, changed=new is not leg, sequence=sequence, contradiction=new.contradiction)
 
     def order(self, order_id: str) -> OrderView | None:
         """One order by the router's id; None when the journal does not know it."""
-        with _translated(self._where):
+        with translated(self._where):
             return self._read(order_id)
 
     def orders_in(
@@ -370,7 +402,7 @@ class Journal:
         return tuple(sorted(found))
 
     def _all(self, query: Executable) -> Sequence[Any]:
-        with _translated(self._where), self._core() as core:
+        with translated(self._where), self._core() as core:
             return core.execute(query).all()
 
     # ------------------------------------------------------------------------------------------------ routes
@@ -381,7 +413,7 @@ class Journal:
 
     def route(self) -> Route:
         """Where orders go; epoch 0 and no exchange in a new journal."""
-        with _translated(self._where):
+        with translated(self._where):
             return self._route()
 
     @contextmanager
@@ -389,6 +421,7 @@ class Journal:
         self._synchronous(True)
         try:
             with self._transaction():
+                self._memory.forget()
                 yield
         finally:
             self._synchronous(self._power_safe)

@@ -1,0 +1,55 @@
+"""What a connection still knows from its own last transactions, so that it need not read it again.
+
+SQLite itself says whether that still holds: `PRAGMA data_version`, asked inside a write transaction, changes when any
+other connection, of this process or another, has committed anything since it was asked last, and not for commits of
+our own. So the fence still comes from the database, in the transaction that commits the leg; what is saved is reading
+rows again that nobody can have changed. Nothing of this outlives the connection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from messages.failover import Route
+from messages.orders import OrderView
+
+MAX_ORDERS = 1024
+"""Orders remembered; the one written longest ago is forgotten first, and read again when it is needed."""
+
+
+class Memory:
+    """The committed route and the orders written last, while nobody else writes.
+
+    Attributes:
+        route: As committed; None where it is to be read.
+    """
+
+    __slots__ = ("_orders", "_version", "route")
+
+    def __init__(self) -> None:
+        self.route: Route | None = None
+        self._orders: dict[str, OrderView] = {}
+        self._version = -1
+
+    def refresh(self, connection: sqlite3.Connection) -> None:
+        """Forgets everything unless the database says that nobody else has written. In a write transaction only."""
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self.forget()
+            self._version = version
+
+    def forget(self) -> None:
+        """Everything is to be read again: somebody else wrote, or a transaction of ours was undone."""
+        self.route = None
+        self._orders.clear()
+
+    def order(self, order_id: str) -> OrderView | None:
+        """An order as we wrote it; None where it is to be read."""
+        return self._orders.get(order_id)
+
+    def wrote(self, order: OrderView) -> None:
+        """The transaction that wrote this was committed."""
+        self._orders.pop(order.order_id, None)
+        self._orders[order.order_id] = order
+        if len(self._orders) > MAX_ORDERS:
+            del self._orders[next(iter(self._orders))]
