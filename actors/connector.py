@@ -87,8 +87,8 @@ class ConnectorActor(Shell):
         self.runner = self.environment.open_runner(self.name, self.myAddress)
         port = self.runner.port
         self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rate_limit)
-        self.watch(self.runner.fileno())
         self.runner.start()
+        self.watch(self.runner.fileno())
         self._perform(self.machine.recover(self.journal.open_orders(exchange=self.name), now_s), now_s)
 
     def on_directory(self, directory: Directory, now_s: float) -> None:
@@ -98,15 +98,17 @@ class ConnectorActor(Shell):
 
     def on_exit(self) -> None:
         """Closes what is open."""
+        self.watch(None)
         if hasattr(self, "runner"):
             self.runner.close()
         if hasattr(self, "journal"):
             self.journal.close()
 
     def on_ready(self, now_s: float) -> None:
-        """Results came back from the exchange."""
+        """The exchange's client has something to do, or results came back."""
         for call_id, result in self.runner.drain():
             self._perform(self.machine.returned(call_id, result, now_s), now_s)
+        self.watch(self.runner.fileno())
 
     def ill(self, now_s: float) -> str:
         """Whether the thread beside us still turns: this one would answer for ever while that one hangs."""
@@ -120,15 +122,19 @@ class ConnectorActor(Shell):
             self._reopen_s = None if self.runner.port.ready else now_s + REOPEN_S
             if not self.runner.port.ready:
                 self.runner.start()
+                self.watch(self.runner.fileno())
+        runner_s = self.runner.next_s()
+        if runner_s is not None and now_s >= runner_s:
+            self.on_ready(now_s)
         if self._evidence and now_s >= self._evidence_due_s:
             self._tell_evidence(now_s)
         self._perform(self.machine.tick(now_s), now_s)
 
     def next_s(self, now_s: float) -> float | None:
-        """The machine's next moment, the next attempt to load markets, or the time to tell evidence."""
+        """The machine's next moment, the client's, the next attempt to load markets, or the time to tell evidence."""
         evidence_s = self._evidence_due_s if self._evidence else None
-        due = [at_s for at_s in (self.machine.next_s(now_s), self._reopen_s, evidence_s) if at_s is not None]
-        return min(due, default=None)
+        due = self.machine.next_s(now_s), self.runner.next_s(), self._reopen_s, evidence_s
+        return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ messages
 

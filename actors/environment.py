@@ -47,12 +47,19 @@ class PortRunner(Protocol):
         """Results that have come since the last time."""
         ...
 
+    def next_s(self) -> float | None:
+        """When `drain` has something to do by time alone; None for never."""
+        ...
+
     def stalled_s(self) -> float:
         """For how long the thread that runs the port has done nothing although it should."""
         ...
 
     def fileno(self) -> int | None:
-        """Readable when results wait; None where they are announced by a `ResultsWait` message instead."""
+        """Readable when `drain` has something to do; None where a `ResultsWait` message says so instead.
+
+        Another one after `start` and after `drain`, it may be.
+        """
         ...
 
     def close(self) -> None:

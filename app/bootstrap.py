@@ -15,7 +15,7 @@ from app.config.handover import forget, keep_own
 from app.domain.connector import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.exchanges.factory import build_port
-from app.exchanges.runner import ThreadRunner
+from app.exchanges.runner import LoopRunner
 from app.journal.checkpoints import Checkpointer
 from app.journal.store import Journal
 from app.process.logs import configure_actor_logs
@@ -50,7 +50,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
     def open_runner(exchange: str, _owner: Address) -> PortRunner:
         port = build_port(config.exchange_settings(exchange), read_credentials(config, exchange), clock)
         forget(config)  # the client has them now, and nobody else in this process needs them
-        return ThreadRunner(port, clock=clock, limit=MAX_CALLS, open_timeout_s=2 * config.router.request_timeout_s)
+        return LoopRunner(port, clock=clock, limit=MAX_CALLS, open_timeout_s=2 * config.router.request_timeout_s)
 
     def adopt(role: Role | None, name: str) -> None:
         if role is Role.CONNECTOR:

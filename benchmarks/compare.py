@@ -1,8 +1,8 @@
 """Before and after in one run: `python -m benchmarks.compare BEFORE [AFTER]`.
 
 BEFORE and AFTER (this one, if not said) are folders with the project in them (`git worktree add` makes one). The router
-of each places the same orders on the same simulated exchange, block by block in turns, so that the machine's noise
-meets both. Told are the medians, and the median of each round's ratio of after to before.
+of each places the same orders on a simulated exchange of its own (one account has one daemon), block by block in turns,
+so that the machine's noise meets both. Told are the medians, and the median of each round's ratio of after to before.
 """
 
 from __future__ import annotations
@@ -27,15 +27,18 @@ ORDERS = ((SERIAL, 80), (FLOOD, 150))
 def compare(before: Path, after: Path, exchange: str = "bybit") -> dict[str, dict[str, float]]:
     """By figure: its median before and after, and the median ratio of the rounds."""
     with tempfile.TemporaryDirectory(prefix="order-compare-") as name, ExitStack() as stack:
-        folder = Path(name)
-        stack.enter_context(exchanges([exchange], folder))
-        trees = [stack.enter_context(_client(tree, exchange, folder, n)) for n, tree in enumerate((before, after))]
-        for tree in trees:
-            assert tree.stdout is not None
-            if tree.stdout.readline().strip() != "ready":
+        trees = []
+        for number, tree in enumerate((before, after)):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            stack.enter_context(exchanges([exchange], folder))
+            trees.append(stack.enter_context(_client(tree, exchange, folder)))
+        for client in trees:
+            assert client.stdout is not None
+            if client.stdout.readline().strip() != "ready":
                 raise RuntimeError("The router of one tree did not start.")
             for kind, _ in ORDERS:
-                _turn(tree, kind, 30)
+                _turn(client, kind, 30)
         found: dict[str, list[tuple[float, float]]] = {}
         for number in range(ROUNDS):
             for kind, orders in ORDERS:
@@ -54,11 +57,11 @@ def compare(before: Path, after: Path, exchange: str = "bybit") -> dict[str, dic
     }
 
 
-def _client(tree: Path, exchange: str, folder: Path, number: int) -> subprocess.Popen[str]:
+def _client(tree: Path, exchange: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
             *(sys.executable, "-P", "-m", "benchmarks.turns"),
-            *(exchange, str(folder / "exchanges.json"), str(folder / f"state{number}")),
+            *(exchange, str(folder / "exchanges.json"), str(folder / "state")),
         ],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": str(tree)},

@@ -66,7 +66,7 @@ def mark_daemon(folder: Path) -> None:
     from app.domain.calls import PlaceCall
     from app.exchanges.adapter import CcxtPort
     from app.exchanges.client import _Fitted
-    from app.exchanges.runner import ThreadRunner
+    from app.exchanges.runner import LoopRunner
     from app.journal.store import Journal
 
     def delivered(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -141,8 +141,8 @@ def mark_daemon(folder: Path) -> None:
     _wrap(Shell, "send", sent)
     _wrap(Journal, "commit_intent", both(stages.COMMIT, stages.COMMITTED))
     _wrap(Journal, "record", both(stages.RECORD, stages.RECORDED))
-    _wrap(ThreadRunner, "submit", submitted)
-    _wrap(ThreadRunner, "drain", drained)
+    _wrap(LoopRunner, "submit", submitted)
+    _wrap(LoopRunner, "drain", drained)
     _wrap(CcxtPort, "perform", performed)
     _wrap(_Fitted, "fetch", fetched)
 

@@ -93,6 +93,9 @@ class SimRunner:
         self._results: list[tuple[int, c.Result]] = []
         self._closed = False
 
+    def next_s(self) -> None:
+        """Never: results are announced."""
+
     def stalled_s(self) -> float:
         """Nothing stalls here but actors."""
         return 0.0

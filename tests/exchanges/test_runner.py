@@ -22,7 +22,7 @@ from app.domain.calls import (
 )
 from app.domain.limiter import RateLimit
 from app.exchanges.factory import build_port
-from app.exchanges.runner import RunnerClosed, RunnerFull, ThreadRunner
+from app.exchanges.runner import LoopRunner, RunnerClosed, RunnerFull
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.simulator.thread import SimulatorThread
 from messages.health import ProbeKind
@@ -48,28 +48,31 @@ def probe_call() -> ProbeCall:
     return ProbeCall(kind=ProbeKind.PUBLIC, deadline_s=time.time() + 5)
 
 
-def readable(runner: ThreadRunner, timeout_s: float) -> bool:
+def readable(runner: LoopRunner, timeout_s: float) -> bool:
     """Whether the runner's descriptor is readable within a time."""
     return bool(select.select([runner.fileno()], [], [], timeout_s)[0])
 
 
-def results(runner: ThreadRunner, count: int) -> list[tuple[int, Result]]:
-    """That many results, woken by the descriptor alone."""
+def results(runner: LoopRunner, count: int) -> list[tuple[int, Result]]:
+    """That many results, woken by the descriptor and by `next_s` alone."""
     taken: list[tuple[int, Result]] = []
+    until_s = time.monotonic() + 10.0
     while len(taken) < count:
-        assert readable(runner, 10.0), "No result came."
+        assert time.monotonic() < until_s, "No result came."
+        next_s = runner.next_s()
+        readable(runner, 10.0 if next_s is None else max(0.0, next_s - time.time()))
         taken += runner.drain()
     return taken
 
 
 @pytest.fixture
-def runner(sims: SimulatorThread) -> Iterator[ThreadRunner]:
+def runner(sims: SimulatorThread) -> Iterator[LoopRunner]:
     """A runner over the real port of Bybit, ready."""
     sim = sims["bybit"]
     sim.control.clear_faults()
     settings = ExchangeSettings(name="bybit_v5", base_url=sim.base_url, request_timeout_s=0.5)
     credentials = Credentials(api_key=sim.api_key, secret=sim.secret)
-    made = ThreadRunner(build_port(settings, credentials, time.time), clock=time.time, limit=20)
+    made = LoopRunner(build_port(settings, credentials, time.time), clock=time.time, limit=20)
     made.start()
     made.start()
     assert readable(made, 20.0)
@@ -80,7 +83,7 @@ def runner(sims: SimulatorThread) -> Iterator[ThreadRunner]:
     sim.control.clear_faults()
 
 
-def test_results_come_back_under_their_ids(runner: ThreadRunner, sims: SimulatorThread) -> None:
+def test_results_come_back_under_their_ids(runner: LoopRunner, sims: SimulatorThread) -> None:
     """Twenty placements at once; the descriptor is quiet once all are drained."""
     wires = {call_id: wire_id() for call_id in range(20)}
     for call_id, wire in wires.items():
@@ -95,7 +98,7 @@ def test_results_come_back_under_their_ids(runner: ThreadRunner, sims: Simulator
     assert runner.drain() == []
 
 
-def test_what_is_under_way_is_bounded(runner: ThreadRunner, sims: SimulatorThread) -> None:
+def test_what_is_under_way_is_bounded(runner: LoopRunner, sims: SimulatorThread) -> None:
     """Results that were not drained count; room comes back with draining."""
     sims["bybit"].control.fault("hang_before", call="time")
     for call_id in range(20):
@@ -110,7 +113,7 @@ def test_what_is_under_way_is_bounded(runner: ThreadRunner, sims: SimulatorThrea
     assert isinstance(result, ProbeOk)
 
 
-def test_closing_answers_what_is_under_way(runner: ThreadRunner, sims: SimulatorThread) -> None:
+def test_closing_answers_what_is_under_way(runner: LoopRunner, sims: SimulatorThread) -> None:
     """A placement that nobody waited for any more may have executed."""
     sims["bybit"].control.fault("hang_after", call="place")
     wire = wire_id()
@@ -135,7 +138,7 @@ def test_an_exchange_that_is_not_there_is_told(sims: SimulatorThread) -> None:
     fault = sim.control.fault("refused")
     settings = ExchangeSettings(name="okx", base_url=sim.base_url, request_timeout_s=0.5)
     credentials = Credentials(api_key=sim.api_key, secret=sim.secret, password=sim.password)
-    runner = ThreadRunner(build_port(settings, credentials, time.time), clock=time.time)
+    runner = LoopRunner(build_port(settings, credentials, time.time), clock=time.time)
     with pytest.raises(RunnerClosed, match="not running"):
         runner.submit(1, probe_call())
     runner.start()
@@ -184,7 +187,7 @@ class BuggyPort:
 
 def test_a_bug_in_the_port_is_answered() -> None:
     """By what can be known: a placement may have executed."""
-    runner = ThreadRunner(BuggyPort(), clock=time.time)
+    runner = LoopRunner(BuggyPort(), clock=time.time)
     runner.start()
     assert readable(runner, 5.0)
     assert "ZeroDivisionError" in runner.not_ready
