@@ -49,6 +49,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
 
     def open_runner(exchange: str, _owner: Address) -> PortRunner:
         port = build_port(config.exchange_settings(exchange), read_credentials(config, exchange), clock)
+        port.take_over()
         forget(config)  # the client has them now, and nobody else in this process needs them
         return LoopRunner(port, clock=clock, limit=MAX_CALLS, open_timeout_s=2 * config.router.request_timeout_s)
 

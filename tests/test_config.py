@@ -32,6 +32,8 @@ state_dir = "/var/lib/order-router"
 auto_failover = false
 order_timeout_s = 60
 request_timeout_s = 4.5
+markets_max_age_s = 7200
+markets_refresh_s = 600
 max_in_flight = 10
 max_unresolved = 3
 [health]
@@ -233,6 +235,14 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "[router]\norder_timeout_s = 10",
             "router.order_timeout_s is 10, and must be above router.request_timeout_s, which is 10",
+        ),
+        (
+            "[router]\nmarkets_max_age_s = 60",
+            "router.markets_max_age_s is 60, and must be 0, or at least router.markets_refresh_s, which is 3600",
+        ),
+        (
+            "[router]\nmarkets_refresh_s = 0",
+            "router.markets_refresh_s is 0, and must be a number of seconds, 1 or more",
         ),
         (
             "[health]\nprobe_timeout_s = 31",

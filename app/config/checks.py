@@ -46,6 +46,12 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"router.order_timeout_s is {router.order_timeout_s:g}, and must be above router.request_timeout_s,"
             f" which is {router.request_timeout_s:g}: an order takes at least one request"
         )
+    if 0 < router.markets_max_age_s < router.markets_refresh_s:
+        yield (
+            f"router.markets_max_age_s is {router.markets_max_age_s:g}, and must be 0, or at least"
+            f" router.markets_refresh_s, which is {router.markets_refresh_s:g}: markets would be too old to start from"
+            " before they are loaded anew"
+        )
     if health.probe_timeout_s > health.health_check_interval:
         yield (
             f"health.probe_timeout_s is {health.probe_timeout_s:g}, and must be at most health.health_check_interval,"

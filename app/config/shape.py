@@ -153,6 +153,15 @@ class Router:
     request_timeout_s: float = setting(
         10.0, "seconds after which one HTTP request to an exchange is given up", seconds(above=0)
     )
+    markets_max_age_s: float = setting(
+        86_400.0,
+        "seconds for which markets once loaded let a connector start without asking the exchange for them;"
+        " 0: it always asks",
+        seconds(least=0, most=30 * 86_400.0),
+    )
+    markets_refresh_s: float = setting(
+        3600.0, "seconds between two loadings of an exchange's markets", seconds(least=1.0)
+    )
     max_in_flight: int = setting(
         256, "orders a connector handles at the same time; more are refused", count(1, 100_000)
     )
@@ -359,4 +368,7 @@ class Config:
             options=exchange.options,
             allow_settlement_change=exchange.allow_settlement_change,
             rate_limit_per_s=exchange.rate_limit_per_s,
+            handover_dir=self.router.state_dir / "markets",
+            markets_max_age_s=self.router.markets_max_age_s,
+            markets_refresh_s=self.router.markets_refresh_s,
         )

@@ -4,15 +4,15 @@ Everything in which exchanges differ is in a profile (`app.exchanges.profiles`),
 `app.exchanges.outcomes` and the tables of codes. What is left here is the same for all: deadlines, the clock offset,
 exact sizes, and that every way a call can end is one of the port's results.
 
-All but `check`, `tradable`, `ready` and `proof` belongs to one event loop, on which the client is made.
+All but `take_over`, `check`, `tradable`, `ready` and `proof` belongs to one event loop, on which the client is made.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from decimal import Decimal
-from typing import assert_never
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, assert_never
 
 import structlog
 
@@ -20,26 +20,30 @@ from app.domain import calls
 from app.domain.calls import Call, Proof, Result
 from app.domain.limiter import RateLimit
 from app.domain.symbols import InvalidSymbol, parse_symbol
-from app.exchanges import outcomes, reports
+from app.exchanges import reports
+from app.exchanges.admission import NotSupported, admit
 from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
-from app.exchanges.outcomes import Failure, Row
-from app.exchanges.profiles.base import Profile, WireOrder, class_names
+from app.exchanges.failures import LOOK_BACK_S, ClockUnknown, Failures, RefusedQuietly
+from app.exchanges.handover import Handover
+from app.exchanges.keeper import Chores, Keeper, apart
+from app.exchanges.markets_file import Markets
+from app.exchanges.profiles.base import Profile, WireOrder
 from app.exchanges.settings import Credentials, ExchangeSettings
-from app.exchanges.sizes import InvalidSize, check_notional, check_price, plain, to_contracts
-from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
+from app.exchanges.sizes import InvalidSize, plain
+from app.exchanges.symbols import MarketTable, NotTradable, read_markets
+from app.process.account_lock import fingerprint
 from messages.health import ProbeKind
 from messages.market import MarketType
-from messages.orders import OrderSpec, OrderType, TimeInForce
+from messages.orders import OrderSpec, OrderType
 
 _LOG = structlog.stdlib.get_logger(__name__)
 
 OFFSET_SAMPLES = 3
 """How often `open` measures the exchange's clock before anything is signed."""
-WAIT_MAX_S = 300.0
-"""A longer wait asked for by an exchange is cut to this."""
-LOOK_BACK_S = 6 * 86400.0
-"""Not finding an order placed longer ago proves nothing: every exchange's lists reach back seven days at least."""
+CHORE_TIMEOUT_S = 10.0
+LOAD_TIMEOUT_S = 60.0
+"""For all of a loading beside the orders: nobody waits for it."""
 
 
 class CcxtPort:
@@ -47,10 +51,17 @@ class CcxtPort:
 
     Args:
         clock: Unix seconds of the host's anchored clock.
+        handover: What earlier lives left and this one leaves; None for nothing.
     """
 
     def __init__(
-        self, profile: Profile, settings: ExchangeSettings, credentials: Credentials, *, clock: Callable[[], float]
+        self,
+        profile: Profile,
+        settings: ExchangeSettings,
+        credentials: Credentials,
+        *,
+        clock: Callable[[], float],
+        handover: Handover | None = None,
     ) -> None:
         self._profile = profile
         self._settings = settings
@@ -58,8 +69,16 @@ class CcxtPort:
         self._clock = clock
         self._offset = ClockOffset()
         self._client: type_client = None
+        self._handover = handover
+        self._markets: Markets | None = None
         self._table = MarketTable(profile.name, (), allow_settlement_change=settings.allow_settlement_change)
         self._ready = False
+        self._failures = Failures(profile, lambda: clock() + self._offset.value_s)
+        self._measuring: asyncio.Task[str] | None = None
+        chores = Chores(measure=self._measured, warm_up=self._warmed_up, load=self._loaded_anew)
+        self._keeper = Keeper(profile.name, chores, refresh_s=settings.markets_refresh_s)
+        # Of the key alone, so that what was learned of one account is not taken for another's.
+        self._account = fingerprint(profile.name, credentials.api_key, place=settings.base_url or "")
 
     @property
     def exchange(self) -> str:
@@ -89,10 +108,37 @@ class CcxtPort:
 
     # ---- life --------------------------------------------------------------------------------------------------------
 
+    def take_over(self) -> bool:
+        """Takes over the markets and the clock offset that an earlier life left. Before `open`, on any thread.
+
+        Returns whether the port is ready by that. Takes some ten milliseconds where there are many markets.
+        """
+        if self._handover is None or self._settings.market_type is not MarketType.SWAP:
+            return False
+        now_s = self._clock()
+        offset_s = self._handover.offset.read(now_s)
+        if offset_s is not None:
+            self._offset.hand_over(offset_s)
+        markets = self._handover.markets.read(now_s)
+        if markets is not None and self._adopt(markets):
+            _LOG.info(
+                "markets.handed_over",
+                exchange=self.exchange,
+                markets=len(self._table),
+                age_s=round(now_s - markets.loaded_s, 1),
+                clock_known=self._offset.known,
+            )
+        return self._ready
+
     async def open(self, deadline_s: float) -> str:
-        """Measures the clock, loads the markets, makes the calls a first order would wait for. See the port."""
+        """Measures the clock, loads the markets, makes the calls a first order would wait for; or, where markets were
+        taken over, sees to all of that beside the orders. See the port."""
         if self._settings.market_type is not MarketType.SWAP:
             return f"{self.exchange} is configured for {self._settings.market_type} markets; only swap is traded."
+        if self._ready:
+            self._made_client()
+            self._keeper.start(measurements=OFFSET_SAMPLES, handed_over=True)
+            return ""
         trace = Trace()
         token = TRACE.set(trace)
         try:
@@ -100,38 +146,134 @@ class CcxtPort:
                 client = self._made_client()
                 for _ in range(OFFSET_SAMPLES):
                     await self._measure(client)
-                markets = read_markets((await client.load_markets(True)).values())
-                if not markets:
-                    return f"{self.exchange} listed no linear swap market."
-                allowed = self._settings.allow_settlement_change
-                self._table = MarketTable(self.exchange, markets, allow_settlement_change=allowed)
+                await client.load_markets(True)
                 await self._profile.warm_up(client)
         except Exception as error:  # answered: every way the exchange can fail is the sentence returned
-            failure, row = self._failed(error, trace)
-            return outcomes.sentence(failure, row, "the request for its markets")
+            return self._failures.sentence(error, self._client, trace, "the request for its markets")
         finally:
             TRACE.reset(token)
-        self._ready = True
+        markets = Markets.of(client, self._clock(), self._learned(client))
+        if not self._adopt(markets):
+            return f"{self.exchange} listed no linear swap market."
+        self._keep(markets)
+        self._keeper.start(measurements=0, handed_over=False)
         return ""
 
     async def close(self) -> None:
         """Closes every connection. The port may be opened again."""
+        await self._keeper.close()
         client, self._client, self._ready = self._client, None, False
         if client is not None:
             await close_client(client)
 
     def _made_client(self) -> type_client:
         if self._client is None:
-            self._client = make_client(
-                self._profile.ccxt_id,
-                self._profile.options,
-                self._settings,
-                self._credentials,
-                profile=self._profile,
-                clock=self._clock,
-                offset=self._offset,
-            )
+            self._client = self._new_client(self._credentials, self._offset)
+            if self._markets is not None:
+                self._markets.give(self._client)
+                if self._markets.account.get("of") == self._account:
+                    self._profile.recall(self._client, self._markets.account.get("learned"))
         return self._client
+
+    def _new_client(self, credentials: Credentials, offset: ClockOffset) -> type_client:
+        return make_client(
+            self._profile.ccxt_id,
+            self._profile.options,
+            self._settings,
+            credentials,
+            profile=self._profile,
+            clock=self._clock,
+            offset=offset,
+        )
+
+    # ---- beside the calls --------------------------------------------------------------------------------------------
+
+    def _adopt(self, markets: Markets) -> bool:
+        """Trades on these from now on; False, and nothing changes, where there is none that is traded."""
+        read = read_markets(markets.by_symbol.values(), self.exchange)
+        if not read:
+            return False
+        allowed = self._settings.allow_settlement_change
+        self._table = MarketTable(self.exchange, read, allow_settlement_change=allowed, before=self._table)
+        self._markets = markets
+        if self._client is not None:
+            markets.give(self._client)
+        self._ready = True
+        return True
+
+    def _learned(self, client: type_client) -> dict[str, Any]:
+        return {"of": self._account, "learned": self._profile.learned(client)}
+
+    def _keep(self, markets: Markets) -> None:
+        if self._handover is not None:
+            # On a thread, which the end of the process does not wait for: writing takes as long as the disk does.
+            threading.Thread(target=self._handover.markets.write, args=(markets,), daemon=True).start()
+
+    async def _measured(self) -> str:
+        return await self._chore(self._measure, "the question for its time")
+
+    async def _warmed_up(self) -> str:
+        return await self._chore(self._profile.warm_up, "the question for its account")
+
+    async def _chore(self, ask: Callable[[type_client], Awaitable[object]], what: str) -> str:
+        trace = Trace()
+        token = TRACE.set(trace)
+        try:
+            async with asyncio.timeout(CHORE_TIMEOUT_S):
+                await ask(self._made_client())
+        except Exception as error:  # answered: every way the exchange can fail is the sentence returned
+            trace.tear_down()
+            return self._failures.sentence(error, self._client, trace, what)
+        finally:
+            TRACE.reset(token)
+        return ""
+
+    async def _loaded_anew(self) -> str:
+        before = self._markets
+        assert before is not None, "a port that is not ready has no keeper"
+        account = self._learned(self._made_client())
+        trace = Trace()
+
+        async def load() -> Markets | None:
+            TRACE.set(trace)
+            client = self._new_client(Credentials(api_key="", secret=""), ClockOffset())
+            try:
+                async with asyncio.timeout(LOAD_TIMEOUT_S):
+                    await client.load_markets(True)
+            finally:
+                await close_client(client)
+            markets = Markets.of(client, self._clock(), account)
+            return markets.after(before) if read_markets(markets.by_symbol.values(), self.exchange) else None
+
+        try:
+            markets = await apart(load, f"markets-{self.exchange}")
+        except Exception as error:  # answered: every way the exchange can fail is the sentence returned
+            return self._failures.sentence(error, self._client, trace, "the request for its markets")
+        if markets is None:
+            return f"{self.exchange} listed no linear swap market; the markets known before stay."
+        if not markets.same(before):
+            self._adopt(markets)
+        self._keep(markets)
+        missing = markets.doubtful
+        return (
+            f"{self.exchange} did not list {missing} markets it had before; they are asked for again."
+            if missing
+            else ""
+        )
+
+    async def _know_clock(self) -> None:
+        """Measures the clock where nobody has yet; those who wait for it wait for the same measurement.
+
+        Raises:
+            ClockUnknown: It could not be measured.
+        """
+        if self._offset.known:
+            return
+        if self._measuring is None or self._measuring.done():
+            self._measuring = asyncio.get_running_loop().create_task(self._measured())
+        words = await asyncio.shield(self._measuring)
+        if words:
+            raise ClockUnknown(words)
 
     # ---- pure over the markets ---------------------------------------------------------------------------------------
 
@@ -146,30 +288,10 @@ class CcxtPort:
     def check(self, spec: OrderSpec) -> str:
         """Whether the exchange's rules admit the order. See the port."""
         try:
-            self._check(spec, spec.quantity)
+            admit(self._profile, self._table, spec, spec.quantity)
         except (NotTradable, InvalidSize, NotSupported) as error:
             return str(error)
         return ""
-
-    def _check(self, spec: OrderSpec, quantity: Decimal) -> tuple[Market, Decimal]:
-        market = self._table.find(spec.symbol)
-        unsupported = self._profile.unsupported(spec)
-        if unsupported:
-            raise NotSupported(unsupported)
-        contracts = to_contracts(quantity, market.rules)
-        if spec.order_type is OrderType.LIMIT:
-            if spec.price is None:
-                raise NotSupported("A limit order needs a price.")
-            check_price(spec.price, market.rules)
-            if not spec.reduce_only:
-                check_notional(quantity, spec.price, market.rules)
-        elif spec.time_in_force in (TimeInForce.FOK, TimeInForce.POST_ONLY):
-            raise NotSupported(f"A market order cannot be {spec.time_in_force}: leave its time in force out.")
-        if spec.take_profit is not None:
-            check_price(spec.take_profit, market.rules, "Take profit")
-        if spec.stop_loss is not None:
-            check_price(spec.stop_loss, market.rules, "Stop loss")
-        return market, contracts
 
     # ---- calls -------------------------------------------------------------------------------------------------------
 
@@ -177,9 +299,9 @@ class CcxtPort:
         """Carries out one call, within its deadline. Raises nothing for what an exchange does."""
         left_s = call.deadline_s - self._clock()
         if left_s <= 0:
-            return self._too_late(call)
+            return self._failures.too_late(call)
         if not self._ready and not isinstance(call, calls.ProbeCall):
-            return self._not_ready(call)
+            return self._failures.not_ready(call)
         trace = Trace()
         token = TRACE.set(trace)
         try:
@@ -190,40 +312,45 @@ class CcxtPort:
             raise
         except Exception as error:  # answered, by what the evidence proves; and logged where it is not ccxt's
             trace.tear_down()
-            result = self._failure(call, error, trace)
+            result = self._failures.result(call, error, self._client, trace)
         finally:
             TRACE.reset(token)
         return result
 
     async def _ask(self, call: Call, trace: Trace) -> Result:
         client = self._made_client()
+        public = isinstance(call, calls.TickerCall) or (
+            isinstance(call, calls.ProbeCall) and call.kind is ProbeKind.PUBLIC
+        )
+        if not public:
+            await self._know_clock()  # nothing is signed by a clock that may be anywhere
         match call:
             case calls.PlaceCall():
                 return await self._place(client, call, trace)
             case calls.CancelCall():
-                market = self._table.find(call.symbol)
+                market = self._table.known(call.symbol)
                 row = await self._profile.cancel(client, market, call.wire_id)
                 self._raise_refusal(trace)
                 return calls.CancelConfirmed(final=None if row is None else reports.order(row, market, call.symbol))
             case calls.LookUpCall():
                 asked_s = self._clock()
-                market = self._table.find(call.symbol)
+                market = self._table.known(call.symbol)
                 since_ms = int(call.since_s * 1000)
                 found = await self._profile.find(client, market, call.wire_id, call.exchange_order_id, since_ms)
                 if found is None and asked_s - call.since_s > LOOK_BACK_S:
-                    return self._out_of_sight()
+                    return self._failures.out_of_sight()
                 if found is None:
                     return calls.NotFound(asked_s=asked_s)
                 return calls.Found(report=reports.order(found, market, call.symbol))
             case calls.OpenOrdersCall():
                 asked_s = self._clock()
-                only = None if call.symbol is None else self._table.find(call.symbol)
+                only = None if call.symbol is None else self._table.known(call.symbol)
                 rows = await self._profile.open_orders(client, self._table, only)
                 return calls.OpenOrders(
                     reports=tuple(reports.listed(row, self._table) for row in rows), asked_s=asked_s
                 )
             case calls.TickerCall():
-                market = self._table.find(call.symbol)
+                market = self._table.known(call.symbol)
                 ticker = await self._profile.ticker(client, market)
                 return calls.TickerResult(ticker=reports.ticker(ticker, self.exchange, call.symbol, self._clock()))
             case calls.BalancesCall():
@@ -245,7 +372,7 @@ class CcxtPort:
     async def _place(self, client: type_client, call: calls.PlaceCall, trace: Trace) -> calls.PlaceResult:
         spec = call.spec
         try:
-            market, contracts = self._check(spec, call.quantity)
+            market, contracts = admit(self._profile, self._table, spec, call.quantity)
         except (NotTradable, InvalidSize, NotSupported) as error:
             return calls.Refused(code="invalid_order", words=str(error), native_code=None)
         offset_s = self._offset.value_s
@@ -270,88 +397,15 @@ class CcxtPort:
             raise Unreadable("the answer to the placement names another client order id")
         return calls.Placed(report=reports.order(row, market, spec.symbol, call.wire_id))
 
-    async def _measure(self, client: type_client) -> float:
-        sent_s = self._clock()
-        server_s = await self._profile.server_time_s(client)
-        return self._offset.measured(sent_s, server_s, self._clock())
-
-    # ---- failures ----------------------------------------------------------------------------------------------------
-
     def _raise_refusal(self, trace: Trace) -> None:
         """A refusal in an answer that ccxt took for a success."""
         if self._profile.native_code(trace.answer) is not None:
             raise RefusedQuietly
 
-    def _failure(self, call: Call, error: Exception, trace: Trace) -> Result:
-        if isinstance(error, NotTradable):
-            return calls.CallFailed(code="invalid_symbol", words=str(error), retryable=False)
-        failure, row = self._failed(error, trace)
-        if row.code == "unexpected":
-            _LOG.warning(
-                "exchange.unexpected_exception",
-                exchange=self.exchange,
-                call=type(call).__name__,
-                kind=failure.kinds[0] if failure.kinds else "",
-            )
-        match call:
-            case calls.PlaceCall():
-                return outcomes.placement(failure, row)
-            case calls.CancelCall():
-                return outcomes.cancellation(failure, row)
-            case calls.LookUpCall():
-                return outcomes.reading(failure, row, "the look-up")
-            case calls.ProbeCall():
-                return outcomes.reading(failure, row, "the probe")
-            case _:
-                return outcomes.reading(failure, row, "the request")
-
-    def _failed(self, error: Exception, trace: Trace) -> tuple[Failure, Row]:
-        said = self._profile.native_code(trace.answer)
-        timed_out = isinstance(error, TimeoutError)
-        failure = Failure(
-            exchange=self.exchange,
-            sent=trace.sent,
-            timed_out=timed_out,
-            kinds=() if timed_out or isinstance(error, Unreadable | RefusedQuietly) else class_names(type(error)),
-            known_as=() if said is None or self._client is None else self._profile.known_as(self._client, said[0]),
-            native_code=None if said is None else said[0],
-            native_words="" if said is None else said[1],
-            http_status=trace.status,
-            retry_after_s=self._wait_s(trace),
-        )
-        return failure, outcomes.explain(failure, self._profile.codes)
-
-    def _wait_s(self, trace: Trace) -> float | None:
-        if trace.headers is None:
-            return None
-        headers = {name.lower(): value for name, value in trace.headers.items()}
-        wait_s = self._profile.wait_s(headers, self._clock() + self._offset.value_s)
-        return None if wait_s is None else min(max(wait_s, 0.0), WAIT_MAX_S)
-
-    def _out_of_sight(self) -> calls.CallFailed:
-        days = LOOK_BACK_S / 86400
-        return calls.CallFailed(
-            code="look_back_exceeded",
-            words=f"{self.exchange} does not list the order, but its lists prove nothing beyond {days:g} days.",
-            retryable=False,
-        )
-
-    def _too_late(self, call: Call) -> Result:
-        words = f"The deadline had passed before anything was sent to {self.exchange}."
-        if isinstance(call, calls.PlaceCall):
-            return calls.NotExecuted(code="deadline_passed", words=words)
-        return calls.CallFailed(code="deadline_passed", words=words)
-
-    def _not_ready(self, call: Call) -> Result:
-        words = f"The markets of {self.exchange} are not loaded yet."
-        if isinstance(call, calls.PlaceCall):
-            return calls.NotExecuted(code="not_ready", words=words, ill=True)
-        return calls.CallFailed(code="not_ready", words=words, ill=True)
-
-
-class NotSupported(ValueError):
-    """An order this exchange, or any, cannot be asked for; the message is one sentence."""
-
-
-class RefusedQuietly(Exception):
-    """An answer that refuses, which ccxt took for a success."""
+    async def _measure(self, client: type_client) -> float:
+        sent_s = self._clock()
+        server_s = await self._profile.server_time_s(client)
+        offset_s = self._offset.measured(sent_s, server_s, self._clock())
+        if self._handover is not None:
+            self._handover.offset.write(self._offset.value_s, self._clock())
+        return offset_s

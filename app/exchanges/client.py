@@ -20,7 +20,7 @@ import ssl
 import struct
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -28,6 +28,7 @@ import certifi
 from attrs import define, frozen
 
 from app.exchanges.clock_offset import ClockOffset
+from app.exchanges.sift import Sifting
 
 if TYPE_CHECKING:
     import asyncio
@@ -99,7 +100,9 @@ TRACE: ContextVar[Trace | None] = ContextVar("TRACE", default=None)
 
 
 class Signer(Protocol):
-    """What a profile adds to a signature."""
+    """What a profile adds to a signature, and where an answer has its markets."""
+
+    market_rows: ClassVar[tuple[str, ...]]
 
     def sign_pinned(self, client: type_client, sign: Callable[[], dict[str, Any]], pin: Pin) -> dict[str, Any]:
         """Signs a placement so that the exchange refuses it after its expiry."""
@@ -222,7 +225,7 @@ def make_client(
     import ccxt.async_support as ccxt
 
     base = getattr(ccxt, ccxt_id)
-    fitted: Any = type(f"Fitted{ccxt_id}", (_Fitted, base), {"number": str})
+    fitted: Any = type(f"Fitted{ccxt_id}", (_Fitted, Sifting, base), {"number": str})
     loopback = settings.base_url is not None and urlsplit(settings.base_url).scheme == "http"
     session = aiohttp.ClientSession(
         connector=_Connector(
@@ -251,6 +254,7 @@ def make_client(
         }
     )
     client.router_clock, client.router_offset, client.router_profile = clock, offset, profile
+    client.router_market_rows = profile.market_rows
     client.ssl_context = False  # its own session, which it never opens, needs none
     client.has["fetchCurrencies"] = False
     if settings.sandbox:

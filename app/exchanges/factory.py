@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from attrs import evolve
+
 from app.domain.names import canonical_name
 from app.exchanges.adapter import CcxtPort
+from app.exchanges.handover import Handover
 from app.exchanges.profiles.base import Profile
 from app.exchanges.profiles.binance import Binance
 from app.exchanges.profiles.bybit import Bybit
@@ -29,4 +32,5 @@ def build_port(settings: ExchangeSettings, credentials: Credentials, clock: Call
         app.domain.names.UnknownExchange: There is no such exchange here.
     """
     profile = PROFILES[canonical_name(settings.name)]()
-    return CcxtPort(profile, settings, credentials, clock=clock)
+    handover = Handover.of(evolve(settings, name=profile.name))
+    return CcxtPort(profile, settings, credentials, clock=clock, handover=handover)

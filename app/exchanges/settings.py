@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
@@ -24,6 +25,9 @@ class ExchangeSettings:
         allow_settlement_change: Whether ``BTC/USDT:USDT`` may be traded as ``BTC/USD:USD`` where there is no other.
         rate_limit_per_s: Requests a second, and at once, instead of the profile's: for an account that has another
             limit than the usual one, and for simulators, which have none.
+        handover_dir: Where markets and clock offset are left for the next life; None for nowhere.
+        markets_max_age_s: Markets left longer ago are not taken over; 0 for never.
+        markets_refresh_s: Between two loadings of the markets.
     """
 
     name: str
@@ -34,6 +38,9 @@ class ExchangeSettings:
     options: Mapping[str, Any] = field(factory=dict)
     allow_settlement_change: bool = False
     rate_limit_per_s: int | None = None
+    handover_dir: Path | None = None
+    markets_max_age_s: float = 86_400.0
+    markets_refresh_s: float = 3600.0
 
 
 @frozen(kw_only=True)

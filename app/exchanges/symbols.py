@@ -13,10 +13,13 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import structlog
 from attrs import frozen
 
 from app.exchanges.sizes import SizeRules
 from messages.market import MarketType, Symbol
+
+_LOG = structlog.stdlib.get_logger(__name__)
 
 SETTLEMENT_CHANGES = (("USDT", "USD"), ("USDC", "USD"))
 """Quote coins that may be traded as another one, where that is allowed."""
@@ -47,12 +50,23 @@ class Market:
 class MarketTable:
     """Every linear swap of one exchange. Read by several threads; only grows while it is built."""
 
-    def __init__(self, exchange: str, markets: Iterable[Market], *, allow_settlement_change: bool) -> None:
+    def __init__(
+        self,
+        exchange: str,
+        markets: Iterable[Market],
+        *,
+        allow_settlement_change: bool,
+        before: MarketTable | None = None,
+    ) -> None:
+        """
+        Args:
+            before: The table that this one replaces, whose spellings go on.
+        """
         self._exchange = exchange
         self._allowed = allow_settlement_change
         self._by_symbol = {market.symbol: market for market in markets}
         self._by_native = {market.native_id: market for market in self._by_symbol.values()}
-        self._asked: dict[str, Symbol] = {}
+        self._asked: dict[str, Symbol] = {} if before is None else dict(before._asked)
 
     def __len__(self) -> int:
         """How many markets there are."""
@@ -64,14 +78,23 @@ class MarketTable:
         return tuple(sorted({symbol.settle for symbol in self._by_symbol if symbol.settle is not None}))
 
     def find(self, symbol: Symbol) -> Market:
-        """The market that trades a symbol, and from now on the symbol under which it is reported.
+        """The market to place an order for a symbol on, and from now on the symbol under which it is reported.
 
         Raises:
             NotTradable: There is none, or only one that settles in another coin, or it is not trading now.
         """
-        market = self._by_symbol.get(symbol) or self._changed(symbol)
+        market = self.known(symbol)
         if not market.active:
             raise NotTradable(f"{self._exchange} lists {symbol} but does not trade it at the moment.")
+        return market
+
+    def known(self, symbol: Symbol) -> Market:
+        """The market of a symbol, also one that is not trading: orders there are still cancelled and looked up.
+
+        Raises:
+            NotTradable: There is none, or only one that settles in another coin.
+        """
+        market = self._by_symbol.get(symbol) or self._changed(symbol)
         self._asked[market.native_id] = symbol
         return market
 
@@ -113,33 +136,52 @@ def _quoted(symbol: Symbol, coin: str) -> Symbol:
     return Symbol(base=symbol.base, quote=coin, settle=coin, market_type=symbol.market_type)
 
 
-def read_markets(markets: Iterable[Mapping[str, Any]]) -> list[Market]:
-    """The linear swaps among ccxt's markets, whose numbers must be strings. What lacks a step or a tick is left out."""
-    found = []
+def read_markets(markets: Iterable[Any], exchange: str) -> list[Market]:
+    """The linear swaps among ccxt's markets, whose numbers must be strings.
+
+    What lacks a step or a tick is left out; so is what cannot be read at all, which the log tells.
+    """
+    found, unreadable = [], []
     for raw in markets:
-        if not raw.get("swap") or not raw.get("linear") or not raw.get("settle"):
+        try:
+            market = _market(raw)
+        except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
+            unreadable.append(repr(raw.get("symbol") if isinstance(raw, Mapping) else raw)[:60])
             continue
-        step, tick = _decimal(raw["precision"].get("amount")), _decimal(raw["precision"].get("price"))
-        if step is None or tick is None:
-            continue
-        amount, cost = raw["limits"]["amount"], raw["limits"]["cost"]
-        found.append(
-            Market(
-                symbol=Symbol(base=raw["base"], quote=raw["quote"], settle=raw["settle"], market_type=MarketType.SWAP),
-                native_id=raw["id"],
-                unified=raw["symbol"],
-                rules=SizeRules(
-                    step=step,
-                    tick=tick,
-                    minimum=_decimal(amount.get("min")),
-                    maximum=_decimal(amount.get("max")),
-                    minimum_notional=_decimal(cost.get("min")),
-                    contract_size=_decimal(raw.get("contractSize")) or Decimal(1),
-                ),
-                active=raw.get("active") is not False,
-            )
-        )
+        if market is not None:
+            found.append(market)
+    if unreadable:
+        _LOG.warning("markets.unreadable", exchange=exchange, count=len(unreadable), names=unreadable[:5])
     return found
+
+
+def _market(raw: Mapping[str, Any]) -> Market | None:
+    if not raw.get("swap") or not raw.get("linear") or not raw.get("settle"):
+        return None
+    step, tick = _decimal(raw["precision"].get("amount")), _decimal(raw["precision"].get("price"))
+    if step is None or tick is None:
+        return None
+    amount, cost = raw["limits"]["amount"], raw["limits"]["cost"]
+    return Market(
+        symbol=Symbol(base=raw["base"], quote=raw["quote"], settle=raw["settle"], market_type=MarketType.SWAP),
+        native_id=_text(raw["id"]),
+        unified=_text(raw["symbol"]),
+        rules=SizeRules(
+            step=step,
+            tick=tick,
+            minimum=_decimal(amount.get("min")),
+            maximum=_decimal(amount.get("max")),
+            minimum_notional=_decimal(cost.get("min")),
+            contract_size=_decimal(raw.get("contractSize")) or Decimal(1),
+        ),
+        active=raw.get("active") is not False,
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("no name")
+    return value
 
 
 def _decimal(value: object) -> Decimal | None:

@@ -74,6 +74,8 @@ class Profile(ABC):
     name: ClassVar[str]
     ccxt_id: ClassVar[str]
     options: ClassVar[Mapping[str, Any]]
+    market_rows: ClassVar[tuple[str, ...]]
+    """Where the list of markets is in the exchange's answer."""
     codes: ClassVar[Mapping[str, Row]]
     proof: ClassVar[Proof]
     rate_limit: ClassVar[RateLimit]
@@ -145,7 +147,15 @@ class Profile(ABC):
     # ---- the rest ----------------------------------------------------------------------------------------------------
 
     async def warm_up(self, client: type_client) -> None:
-        """Hidden calls that the first order would otherwise wait for."""
+        """Hidden calls that the first order would otherwise wait for, whatever was recalled."""
+        return None
+
+    def learned(self, client: type_client) -> dict[str, Any]:
+        """What hidden calls have taught the client about its account, to be recalled by a later one of the same."""
+        return {}
+
+    def recall(self, client: type_client, learned: Any) -> None:
+        """Gives a client what an earlier one of the same account had learned; anything else is passed over."""
         return None
 
     async def server_time_s(self, client: type_client) -> float:

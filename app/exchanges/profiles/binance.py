@@ -59,6 +59,7 @@ class Binance(Profile):
     name = "binance"
     ccxt_id = "binanceusdm"
     options = MappingProxyType({"fetchMargins": False, "warnOnFetchOpenOrdersWithoutSymbol": False})
+    market_rows = ("symbols",)
     codes = CODES
     proof = Proof(
         enforcement=ExpiryEnforcement.ENGINE, validity_s=VALIDITY_S, lateness_s=0.0, visibility_s=VISIBILITY_S

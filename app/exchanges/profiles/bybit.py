@@ -7,6 +7,7 @@ cannot ask by it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -51,6 +52,9 @@ _STATES = {
 }
 """`orderStatus`: https://bybit-exchange.github.io/docs/v5/enum#orderstatus. Cancelled may have filled in part."""
 
+_ACCOUNT = MappingProxyType({"enableUnifiedMargin": bool, "enableUnifiedAccount": bool, "unifiedMarginStatus": int})
+"""Options in which ccxt remembers what kind of account it is."""
+
 
 class Bybit(Profile):
     """The profile."""
@@ -60,6 +64,7 @@ class Bybit(Profile):
     options = MappingProxyType(
         {"fetchMarkets": {"types": ["linear"]}, "defaultType": "swap", "defaultSubType": "linear"}
     )
+    market_rows = ("result", "list")
     codes = CODES
     proof = Proof(
         enforcement=ExpiryEnforcement.GATEWAY,
@@ -115,7 +120,23 @@ class Bybit(Profile):
 
     async def warm_up(self, client: type_client) -> None:
         """ccxt asks before the first order whether the account is a unified one: two calls."""
-        await client.is_unified_enabled()
+        # By a copy without what is known, so that orders meanwhile rely on that, and do not ask too.
+        asking = copy.copy(client)
+        asking.options = {key: value for key, value in client.options.items() if key not in _ACCOUNT}
+        try:
+            await asking.is_unified_enabled()
+        finally:
+            asking.session = None  # not its own: ccxt complains where a client with one is thrown away
+        client.options.update(self.learned(asking))
+
+    def learned(self, client: type_client) -> dict[str, Any]:
+        """What kind of account it is."""
+        return {key: client.options[key] for key in _ACCOUNT if client.options.get(key) is not None}
+
+    def recall(self, client: type_client, learned: Any) -> None:
+        """All of it, or nothing."""
+        if isinstance(learned, dict) and all(isinstance(learned.get(key), kind) for key, kind in _ACCOUNT.items()):
+            client.options.update({key: learned[key] for key in _ACCOUNT})
 
     async def signed_probe(self, client: type_client) -> None:
         """The wallet."""

@@ -71,6 +71,7 @@ class Kraken(Profile):
     name = "kraken"
     ccxt_id = "krakenfutures"
     options = MappingProxyType({})
+    market_rows = ("instruments",)
     codes = CODES
     proof = Proof(
         enforcement=ExpiryEnforcement.ENGINE, validity_s=VALIDITY_S, lateness_s=0.0, visibility_s=VISIBILITY_S

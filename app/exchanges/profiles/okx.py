@@ -60,6 +60,7 @@ class Okx(Profile):
     options = MappingProxyType(
         {"fetchMarkets": {"types": ["swap"]}, "defaultType": "swap", "createOrder": "privatePostTradeOrder"}
     )
+    market_rows = ("data",)
     codes = CODES
     proof = Proof(
         enforcement=ExpiryEnforcement.GATEWAY,

@@ -1,0 +1,539 @@
+"""What one life of a port leaves to the next: markets to trade on at once, and a clock to sign by."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from app.domain.calls import (
+    BalancesCall,
+    BalancesResult,
+    Call,
+    CallFailed,
+    Found,
+    LookUpCall,
+    NotExecuted,
+    NotFound,
+    PlaceCall,
+    Placed,
+    PositionsCall,
+    Refused,
+    Result,
+)
+from app.exchanges import clock_offset
+from app.exchanges.adapter import CcxtPort
+from app.exchanges.factory import build_port
+from app.exchanges.settings import Credentials, ExchangeSettings
+from app.simulator.thread import Simulated, SimulatorThread
+from tests.exchanges.altered import Altered, many
+from tests.exchanges.desk import BTC, EXCHANGES, Clock, spec, symbol, wire_id
+
+PATIENCE_S = 10.0
+NOWHERE = "http://127.0.0.1:9"
+"""The discard port, where nobody listens."""
+
+
+class Life:
+    """One life of a port, on a thread with a loop that always turns; a context manager."""
+
+    def __init__(self, sim: Simulated, folder: Path, *, base_url: str | None = None, **settings: Any) -> None:
+        self.clock = Clock()
+        self.port: CcxtPort = build_port(
+            ExchangeSettings(
+                name=sim.name,
+                base_url=base_url or sim.base_url,
+                request_timeout_s=2.0,
+                allow_settlement_change=True,
+                handover_dir=folder / "markets",
+                **settings,
+            ),
+            Credentials(api_key=sim.api_key, secret=sim.secret, password=sim.password),
+            self.clock,
+        )
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Life:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.port.close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(PATIENCE_S)
+        self.loop.close()
+
+    def run(self, what: Any) -> Any:
+        """What a coroutine returns."""
+        return asyncio.run_coroutine_threadsafe(what, self.loop).result(PATIENCE_S)
+
+    def open(self) -> str:
+        """Opens the port."""
+        words: str = self.run(self.port.open(self.clock() + PATIENCE_S))
+        return words
+
+    def do(self, call: Call) -> Result:
+        """Performs a call."""
+        result: Result = self.run(self.port.perform(call))
+        return result
+
+    def place(self, what: Any = None) -> Result:
+        """Places a resting order."""
+        now_s = self.clock()
+        what = what or spec()
+        return self.do(
+            PlaceCall(
+                spec=what,
+                quantity=what.quantity,
+                wire_id=wire_id(),
+                committed_s=now_s,
+                expiry_s=now_s + 5,
+                deadline_s=now_s + 4,
+            )
+        )
+
+
+def until(what: Callable[[], Any], means: str) -> Any:
+    """What `what` returns as soon as it is true."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not (found := what()):
+        assert time.monotonic() < end_s, f"{means} did not come true"
+        threading.Event().wait(0.01)
+    return found
+
+
+def kept(folder: Path) -> Path:
+    """The file of markets, once it is there."""
+    found: Path = until(lambda: next(iter((folder / "markets").glob("*.json")), None), "markets being kept")
+    return found
+
+
+def first_life(sim: Simulated, folder: Path, **settings: Any) -> Path:
+    """A life that leaves something; where."""
+    with Life(sim, folder, **settings) as life:
+        assert life.open() == ""
+        return kept(folder)
+
+
+def rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+    """Changes head and body of a file, with a digest that is right again."""
+    first, _, second = path.read_bytes().partition(b"\n")
+    head, body = json.loads(first), json.loads(second)
+    change(head, body)
+    second = json.dumps(body).encode()
+    if head.get("digest"):
+        head["digest"] = hashlib.sha256(second).hexdigest()
+    path.write_bytes(json.dumps(head).encode() + b"\n" + second)
+
+
+@pytest.fixture
+def sim(sims: SimulatorThread) -> Iterator[Simulated]:
+    """Bybit."""
+    yield sims["bybit"]
+    sims["bybit"].control.clear_faults()
+
+
+# ---- what is left ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_the_next_life_trades_at_once_while_nothing_but_orders_is_answered(
+    sims: SimulatorThread, tmp_path: Path, name: str
+) -> None:
+    """Markets, time and account cannot be asked for, and the order is placed, signed by the exchange's clock."""
+    sim = sims[name]
+    first_life(sim, tmp_path)
+    for call in ("markets", "time", "account"):
+        sim.control.fault("http_5xx", call=call)
+    try:
+        with Life(sim, tmp_path) as life:
+            life.clock.behind_s = 0.0
+            assert life.port.take_over()
+            assert life.port.ready
+            assert life.port.check(spec()) == ""
+            assert life.open() == ""
+            assert isinstance(life.place(), Placed)
+    finally:
+        sim.control.clear_faults()
+
+
+def test_what_is_left_is_for_its_user_only_and_holds_no_secret(sim: Simulated, tmp_path: Path) -> None:
+    path = first_life(sim, tmp_path)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        for secret in (sim.api_key, sim.secret):
+            assert secret.encode() not in file.read_bytes()
+    assert {file.suffix for file in path.parent.iterdir()} == {".json", ".clock"}
+
+
+def test_a_start_during_an_outage_knows_its_markets(sim: Simulated, tmp_path: Path) -> None:
+    path = first_life(sim, tmp_path, base_url=None)
+    rewritten(path, lambda head, _: head.update(address=NOWHERE))
+    with Life(sim, tmp_path, base_url=NOWHERE) as life:
+        path.rename(life.port._handover.markets.path)  # type: ignore[union-attr]
+        assert life.port.take_over()
+        assert life.open() == ""
+        assert life.port.tradable("BTCUSDT") == ""
+        placed = life.place()
+        assert isinstance(placed, NotExecuted), placed
+
+
+# ---- what is not relied on -------------------------------------------------------------------------------------------
+
+Spoil = Callable[[Path], object]
+
+
+def _head(**values: Any) -> Spoil:
+    return lambda path: rewritten(path, lambda head, _: head.update(values))
+
+
+def _link(path: Path) -> None:
+    path.rename(path.with_suffix(".elsewhere"))
+    path.symlink_to(path.with_suffix(".elsewhere"))
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+SPOILT: dict[str, tuple[Spoil, str]] = {
+    "open to others": (lambda path: path.chmod(0o640), "mode 0640"),
+    "a link": (_link, "cannot be opened"),
+    "a pipe": (_pipe, "no regular file"),
+    "empty": (lambda path: path.write_bytes(b""), "damaged"),
+    "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "damaged"),
+    "one digit differs": (lambda path: path.write_bytes(path.read_bytes().replace(b'"0.1"', b'"0.2"')), "damaged"),
+    "no JSON": (lambda path: path.write_bytes(b"\x80\x04\x95." * 50), "damaged"),
+    "too deep": (lambda path: path.write_bytes(b"[" * 100_000), "damaged"),
+    "another schema": (_head(schema=0), "another schema"),
+    "another ccxt": (_head(ccxt="4.0.0"), "another ccxt"),
+    "another address": (_head(address="https://elsewhere"), "another address"),
+    "other options": (_head(options="0" * 16), "another options"),
+    "another exchange": (_head(exchange="okx"), "another exchange"),
+    "no date": (_head(loaded_s=None), "does not say when"),
+    "from the future": (_head(loaded_s=time.time() + 3600), "a time to come"),
+    "too old": (_head(loaded_s=time.time() - 90_000), "25.0 hours ago"),
+    "no markets": (lambda path: rewritten(path, lambda _, body: body.pop("markets")), "holds no markets"),
+    "too large": (lambda path: os.truncate(path, 100 * 1024 * 1024), "more than the"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT, ids=lambda name: name.replace(" ", "-"))
+def test_what_cannot_be_relied_on_is_told_and_loaded_afresh(sim: Simulated, tmp_path: Path, spoil: str) -> None:
+    path = first_life(sim, tmp_path)
+    SPOILT[spoil][0](path)
+    with Life(sim, tmp_path) as life:
+        with structlog.testing.capture_logs() as told:
+            assert not life.port.take_over()
+        (line,) = [each for each in told if each["event"] == "markets.not_handed_over"]
+        assert SPOILT[spoil][1] in line["words"]
+        assert line["exchange"] == "bybit"
+        assert not life.port.ready
+        assert life.open() == ""
+        assert isinstance(life.place(), Placed)
+
+
+def test_a_file_of_another_user_is_not_read(sim: Simulated, tmp_path: Path) -> None:
+    path = first_life(sim, tmp_path)
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    os.chown(path, 65534, -1)
+    with Life(sim, tmp_path) as life, structlog.testing.capture_logs() as told:
+        assert not life.port.take_over()
+    assert "belongs to user id 65534" in told[0]["words"]
+
+
+def test_nothing_is_taken_over_where_that_is_not_wanted(sim: Simulated, tmp_path: Path) -> None:
+    first_life(sim, tmp_path)
+    with Life(sim, tmp_path, markets_max_age_s=0.0) as life:
+        assert not life.port.take_over()
+
+
+def test_one_bad_market_in_the_file_does_not_stop_a_start(sim: Simulated, tmp_path: Path) -> None:
+    path = first_life(sim, tmp_path)
+
+    def spoil(_: dict[str, Any], body: dict[str, Any]) -> None:
+        body["markets"]["ETH/USDT:USDT"]["precision"] = None
+        body["markets"]["BAD"] = 7
+
+    rewritten(path, spoil)
+    with Life(sim, tmp_path) as life:
+        assert life.port.take_over()
+        assert life.open() == ""
+        assert isinstance(life.place(), Placed)
+
+
+def test_what_was_learned_of_another_account_is_not_recalled(sim: Simulated, tmp_path: Path) -> None:
+    path = first_life(sim, tmp_path)
+
+    def other(_: dict[str, Any], body: dict[str, Any]) -> None:
+        assert body["account"]["learned"]["enableUnifiedAccount"] is True
+        body["account"]["of"] = "somebody else's"
+
+    for change, asked in ((other, 1), (lambda head, body: None, 0)):
+        rewritten(path, change) if change is other else None
+        with Life(sim, tmp_path) as life:
+            assert life.port.take_over()
+            before = _asked(sim, "account")
+            assert life.open() == ""
+            assert isinstance(life.place(), Placed)
+            assert (_asked(sim, "account") > before) is bool(asked)
+        first_life(sim, tmp_path)
+        path.unlink()
+        first_life(sim, tmp_path)
+
+
+def _asked(sim: Simulated, call: str) -> int:
+    return sum(1 for request in sim.control.requests() if request["call"] == call)
+
+
+# ---- the clock -------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_signed_before_the_clock_is_known(sim: Simulated, tmp_path: Path) -> None:
+    """With the offset lost, each signed call waits for one measurement, and is not sent where there is none."""
+    path = first_life(sim, tmp_path)
+    path.with_suffix(".clock").unlink()
+    sim.control.fault("http_5xx", call="time")
+    with Life(sim, tmp_path) as life:
+        life.clock.behind_s = 60.0
+        assert life.port.take_over()
+        placements = _asked(sim, "place")
+        placed = life.place()
+        assert isinstance(placed, NotExecuted)
+        assert placed.code == "clock_unknown"
+        assert placed.ill
+        assert _asked(sim, "place") == placements
+        now_s = life.clock()
+        for call in (
+            BalancesCall(deadline_s=now_s + 4),
+            PositionsCall(deadline_s=now_s + 4),
+            LookUpCall(symbol=BTC, wire_id=wire_id(), exchange_order_id=None, since_s=now_s, deadline_s=now_s + 4),
+        ):
+            failed = life.do(call)
+            assert isinstance(failed, CallFailed)
+            assert failed.code == "clock_unknown"
+        sim.control.clear_faults()
+        assert isinstance(life.place(), Placed), "measured for the order, a minute off"
+        assert life.port.clock_offset_s == pytest.approx(60, abs=1)
+        assert isinstance(life.do(BalancesCall(deadline_s=life.clock() + 4)), BalancesResult)
+
+
+def test_the_offset_holds_for_a_clock_anchored_at_another_date(sim: Simulated, tmp_path: Path) -> None:
+    first_life(sim, tmp_path)
+    sim.control.fault("http_5xx", call="time")
+    with Life(sim, tmp_path) as life:
+        life.clock.behind_s = 40.0
+        assert life.port.take_over()
+        assert life.port.clock_offset_s == pytest.approx(40, abs=1)
+        assert isinstance(life.place(), Placed)
+
+
+@pytest.mark.parametrize(
+    ("change", "usable"),
+    [
+        ({}, True),
+        ({"boot": "another"}, False),
+        ({"boot_s": -901.0}, False),
+        ({"boot_s": 5.0}, False),
+        ({"raw_s": -0.3}, False),
+        ({"server_minus_boot_s": "x"}, False),
+    ],
+    ids=str,
+)
+def test_an_offset_that_may_have_drifted_is_not_handed_over(
+    tmp_path: Path, change: dict[str, Any], usable: bool
+) -> None:
+    """Of another boot, too old, of a time to come, slewed since, or damaged."""
+    path = tmp_path / "markets" / "x.clock"
+    clock_offset.OffsetFile(path, exchange="bybit").write(3.0, time.time())
+    found = json.loads(path.read_bytes())
+    for key, value in change.items():
+        found[key] = found[key] + value if isinstance(value, float) else value
+        if key == "boot_s":
+            found["raw_s"] += value
+    path.write_text(json.dumps(found))
+    offset_s = clock_offset.OffsetFile(path, exchange="bybit").read(time.time())
+    assert (offset_s == pytest.approx(3.0, abs=0.1)) if usable else (offset_s is None)
+
+
+def test_a_measurement_replaces_what_was_handed_over() -> None:
+    offset = clock_offset.ClockOffset()
+    offset.hand_over(5.0)
+    assert offset.value_s == 5.0
+    offset.measured(10.0, 12.1, 10.2)
+    assert offset.value_s == pytest.approx(2.0)
+    offset.hand_over(5.0)
+    assert offset.value_s == pytest.approx(2.0), "too late"
+
+
+# ---- loaded anew -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_what_changed_meanwhile_applies_once_loaded_anew(sims: SimulatorThread, tmp_path: Path, name: str) -> None:
+    """A coarser tick, and a market that is gone: not traded, and what rests there is still found."""
+    sim = sims[name]
+    with Altered(name, sim.base_url) as between:
+        first_life(sim, tmp_path, base_url=between.base_url)
+        with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
+            assert life.port.take_over()
+            assert life.port.tradable("ETHUSDT") == ""
+            eth = spec("0.1", of=symbol("ETHUSDT"), price="1000")
+            assert isinstance(life.place(eth), Placed)
+            held = life.place()
+            assert isinstance(held, Placed)
+            between.alter = _without_eth_and_coarser(name)
+            assert life.open() == ""
+            until(lambda: "does not trade it" in life.port.tradable("ETHUSDT"), "the market being gone")
+            assert "tick" in life.port.check(spec(price="20001"))
+            assert isinstance(life.place(spec(price="20001")), Refused)
+            now_s = life.clock()
+            asked = LookUpCall(
+                symbol=eth.symbol, wire_id=wire_id(), exchange_order_id=None, since_s=now_s - 9, deadline_s=now_s + 4
+            )
+            assert isinstance(life.do(asked), NotFound | Found)
+            between.alter = lambda rows: rows
+            until(lambda: life.port.tradable("ETHUSDT") == "", "the market being back")
+            assert life.port.check(spec(price="20001")) == ""
+
+
+def test_a_market_that_one_list_lacks_is_still_traded(sim: Simulated, tmp_path: Path) -> None:
+    """The exchange may have answered half a list: it is asked again before a symbol is turned away."""
+    with Altered("bybit", sim.base_url) as between:
+        first_life(sim, tmp_path, base_url=between.base_url)
+        with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
+            assert life.port.take_over()
+            lists = itertools.count()
+            between.alter = lambda rows: rows[:1] if next(lists) == 0 else rows
+            said: list[str] = []
+            assert life.open() == ""
+            asked = between.of_markets()
+
+            def loaded() -> bool:
+                said.append(life.port.tradable("ETHUSDT"))
+                return between.of_markets() > asked + 8
+
+            until(loaded, "loading again and again")
+            assert set(said) == {""}
+
+
+def _without_eth_and_coarser(name: str) -> Callable[[list[Any]], list[Any]]:
+    def alter(rows: list[Any]) -> list[Any]:
+        rows = [row for row in rows if "ETH" not in json.dumps(row)]
+        for row in rows:
+            if name == "bybit":
+                row["priceFilter"]["tickSize"] = "10"
+            elif name == "okx":
+                row["tickSz"] = "10"
+            elif name == "binance":
+                row["pricePrecision"] = -1
+                for each in row["filters"]:
+                    if each["filterType"] == "PRICE_FILTER":
+                        each["tickSize"] = "10"
+            else:
+                row["tickSize"] = 10
+        return rows
+
+    return alter
+
+
+def test_markets_that_cannot_be_loaded_anew_stay_as_they_were(sim: Simulated, tmp_path: Path) -> None:
+    with Altered("bybit", sim.base_url) as between, structlog.testing.capture_logs() as told:
+        first_life(sim, tmp_path, base_url=between.base_url)
+        with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
+            assert life.port.take_over()
+            between.alter = lambda rows: []
+            assert life.open() == ""
+            asked = between.of_markets()
+            until(lambda: between.of_markets() > asked + 8, "loading again and again")
+            assert isinstance(life.place(), Placed)
+    lines = [line for line in told if line["event"] == "exchange.not_refreshed"]
+    assert len(lines) == 1, "told once"
+    assert "listed no linear swap market" in lines[0]["words"]
+
+
+def test_what_is_loaded_anew_is_what_the_next_life_takes_over(sim: Simulated, tmp_path: Path) -> None:
+    with Altered("bybit", sim.base_url) as between:
+        path = first_life(sim, tmp_path, base_url=between.base_url)
+        between.alter = many(3)
+        with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
+            assert life.port.take_over()
+            assert life.open() == ""
+            until(lambda: b"C002USDT" in path.read_bytes(), "the new markets being kept")
+        with Life(sim, tmp_path, base_url=between.base_url) as life:
+            assert life.port.take_over()
+            assert life.port.tradable("C002USDT") == ""
+
+
+# ---- bad listings ----------------------------------------------------------------------------------------------------
+
+BAD: dict[str, Callable[[Any], Any]] = {
+    "no-object": lambda row: None,
+    "no-name": lambda row: {key: value for key, value in row.items() if key not in ("symbol", "instId")},
+    "no-coins": lambda row: {
+        key: None if key in ("baseCoin", "quoteCoin", "settleCoin", "baseAsset", "marginAsset", "type") else value
+        for key, value in row.items()
+    },
+    "words-for-numbers": lambda row: {
+        key: "garbage" if key in ("lever", "tickSz", "pricePrecision", "contractValueTradePrecision") else value
+        for key, value in row.items()
+    },
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_one_bad_listing_does_not_hide_the_others(sims: SimulatorThread, tmp_path: Path, name: str, bad: str) -> None:
+    sim = sims[name]
+    with Altered(name, sim.base_url) as between:
+        between.alter = lambda rows: [*rows, BAD[bad](many(1)(rows)[-1])]
+        with Life(sim, tmp_path, base_url=between.base_url) as life:
+            assert life.open() == ""
+            assert life.port.tradable("ETHUSDT") == ""
+            placed = life.place()
+            assert isinstance(placed, Placed), placed
+        path = kept(tmp_path)
+        assert b"C000" not in path.read_bytes().partition(b"\n")[0]
+        with Life(sim, tmp_path, base_url=between.base_url) as life:
+            assert life.port.take_over()
+
+
+def test_an_order_does_not_wait_while_many_markets_are_loaded(sim: Simulated, tmp_path: Path) -> None:
+    """Seven hundred are taken over in a moment, and loaded anew on another thread while orders go on."""
+    with Altered("bybit", sim.base_url) as between:
+        between.alter = many(1400)
+        first_life(sim, tmp_path, base_url=between.base_url)
+        with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.01) as life:
+            assert life.port.take_over()
+            assert life.port.check(spec(price=Decimal(20000))) == ""
+            assert life.open() == ""
+            asked = between.of_markets()
+            longest_s = life.run(_longest_turn_s(lambda: between.of_markets() > asked + 4))
+            assert isinstance(life.place(), Placed)
+    assert longest_s < 0.03, "the loop that carries orders went on turning"
+
+
+async def _longest_turn_s(over: Callable[[], bool]) -> float:
+    """Of the loop's own CPU time, which what other threads and processes take does not count in."""
+    longest_s, last_s = 0.0, time.thread_time()
+    while not over():
+        await asyncio.sleep(0.001)
+        now_s = time.thread_time()
+        longest_s, last_s = max(longest_s, now_s - last_s), now_s
+    return longest_s
