@@ -32,8 +32,6 @@ from tests.chaos.witness import Answer, Sent
 QTY: Final = "0.001"
 RESTING_EACH: Final = 10
 ATTACH_AGAIN_S: Final = 0.05
-LONGEST_S: Final = 60.0
-"""No answer takes so long."""
 UNDONE: Final = frozenset({"NotExecuted", "Rejected"})
 OPEN_ENDED: Final = frozenset({"Unknown", "Created"})
 NEVER_SENT: Final = "nothing was ever sent"
@@ -101,13 +99,19 @@ class Load:
         self._until(lambda: bool(found()), timeout_s)
         return min(found(), default=None)
 
-    def slowest_s(self, since_s: float, until_s: float) -> float | None:
-        """How long the slowest answer took, of orders sent before one moment and answered after another."""
+    def slowest_s(self, well_s: float, hurt_s: float, healed_s: float) -> float | None:
+        """The longest that an answer took, of orders that felt an injury.
+
+        Args:
+            well_s: When everything was well before; what was sent earlier may have felt the injury before.
+            hurt_s: What was answered before felt nothing.
+            healed_s: Nor did what was sent later.
+        """
         took = []
         for each in reversed(self.sent):
-            if each.sent_s < since_s - LONGEST_S:
+            if each.sent_s < well_s:
                 break
-            if each.sent_s < until_s and each.answered_s is not None and each.answered_s > since_s:
+            if each.sent_s < healed_s and each.answered_s is not None and each.answered_s > hurt_s:
                 took.append(each.answered_s - each.sent_s)
         return max(took, default=None)
 

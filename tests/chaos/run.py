@@ -59,7 +59,7 @@ class Run:
         self._session = session
         self._kept = kept
         self._fresh: list[Sample] = []
-        self._windows: list[tuple[float, float]] = []
+        self._windows: list[tuple[float, float, float]] = []
         self._began_s = time.monotonic()
 
     def play(self, injuries: Sequence[Injury], *, enough: Callable[[], bool], told: Callable[[Sample], None]) -> None:
@@ -95,10 +95,11 @@ class Run:
 
     def _injure(self, injury: Injury) -> Sample:
         roll = self._well(f"before injury {injury.number}")
+        well_s = time.monotonic()
         self._load.wait_sent(min(injury.orders_before, LONGEST_LULL), BOUND_S)
         threading.Event().wait(injury.part * self._load.interval_s)
         if injury.target is Target.LAUNCHER:
-            return self._kill_launcher(injury, roll)
+            return self._kill_launcher(injury, roll, well_s)
         exchange = self._stage.router.current_connector_name
         pid = roll.of(injury.target, exchange or "")
         if pid is None:
@@ -112,7 +113,7 @@ class Run:
             answered_s = self._load.accepted_after(since_s, BOUND_S)
             healed = self._healed(injury, exchange or "", pid, ends, at_s + BOUND_S)
             healed_s = time.monotonic()
-            self._windows.append((at_s, healed_s))
+            self._windows.append((well_s, at_s, healed_s))
             words = [] if answered_s is not None else ["no order was acknowledged"]
             words += [healed] if healed else []
             if not ends.wait(0):
@@ -145,7 +146,7 @@ class Run:
             pause.wait(LOOK_S)
         return words
 
-    def _kill_launcher(self, injury: Injury, roll: Roll) -> Sample:
+    def _kill_launcher(self, injury: Injury, roll: Roll, well_s: float) -> Sample:
         sample = Sample(number=injury.number, target=injury.target, means=injury.means)
         at_s = time.monotonic()
         os.kill(roll.launcher, signal.SIGKILL)
@@ -161,7 +162,7 @@ class Run:
         self._well("after a start")
         words = sample.words or ("" if answered_s is not None else f"no order was acknowledged within {BOUND_S:g} s")
         trading_s = None if answered_s is None else answered_s - started_s
-        self._windows.append((at_s, time.monotonic()))
+        self._windows.append((well_s, at_s, time.monotonic()))
         return evolve(sample, ready_s=ready_s, trading_s=trading_s, healed_s=time.monotonic() - started_s, words=words)
 
     def _gone(self, until_s: float) -> list[int]:

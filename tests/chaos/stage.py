@@ -27,7 +27,9 @@ from tests.chaos.census import Census, family
 
 START_TIMEOUT_S: Final = 40.0
 STOP_TIMEOUT_S: Final = 15.0
-ORDER_TIMEOUT_S: Final = 10.0
+ORDER_TIMEOUT_S: Final = 15.0
+"""Longer than it takes to prove that an order which a dead connector may have sent never arrived, so that callers hear
+what became of it. The default is longer still."""
 STRATEGY: Final = "chaos"
 SUPERVISION: Final = {"intensity": 1000, "period_s": 10.0}
 """Two hundred deaths in some minutes are what the usual limit (5 in 30 s) exists to end. With this one it never ends

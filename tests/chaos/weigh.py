@@ -24,7 +24,8 @@ class Weight:
     Attributes:
         memory_mb: Of all processes together: proportional set size, each shared page counted once; resident set size
             where the kernel shows this user no better (`proportional` says which).
-        descriptors: Of all processes together; None where the kernel does not show them.
+        descriptors: Of all processes together, without the connections to exchanges, which are kept for as long as the
+            exchange allows; None where the kernel does not show them.
         own_descriptors: Of the caller's process.
         sockets: Files in the folder of the actors' sockets.
         files: All other files in the state directory; `temporary`, in the daemon's own temporary folder.
@@ -73,7 +74,8 @@ def _memory_mb(pids: Sequence[int]) -> tuple[float, bool]:
 
 def _descriptors(pids: Sequence[int]) -> int | None:
     try:
-        return sum(psutil.Process(pid).num_fds() for pid in pids)
+        processes = [psutil.Process(pid) for pid in pids]
+        return sum(each.num_fds() - len(each.net_connections("inet")) for each in processes)
     except psutil.AccessDenied:
         return None
 
