@@ -217,27 +217,36 @@ class Session:
                 self._subscribed[who] = entry.incarnation
                 out.append(Tell(to=entry.address, message=self._subscription()))
         for pending in list(self._pending.values()):
-            self._bury(pending)
+            died = self._bury(pending)
             target = self._target(pending)
             if target is None or (pending.target is not None and same(target, pending.target)):
                 continue
-            if pending.target is not None and successor(target, pending.target):
-                pending.deaths += 1
+            died = died and pending.target is not None and successor(target, pending.target)
+            pending.deaths += died
             if pending.deaths < 2:
                 out += self._send(pending, now_s)
             else:  # whom it is sent to may be dying of it: then it must not use up all the restarts there are
-                pending.target, pending.next_s = target, now_s + RESEND_S * (pending.deaths - 1)
+                pending.target = target
+                if died or pending.next_s is None:
+                    pending.next_s = now_s + RESEND_S * (pending.deaths - 1)
         return out
 
-    def _bury(self, pending: Pending) -> None:
-        """Copies in a connector that died are never answered; what it did with them is in the journal, if anything."""
+    def _bury(self, pending: Pending) -> bool:
+        """Whether somebody died with a copy, which is never answered; what was done with it is in the journal.
+
+        Whoever had answered, if only that it was not ready, did not die of it.
+        """
         assert self.directory is not None
+        if not isinstance(pending.request, PlaceOrder):
+            return True  # its sendings are not told apart
+        sends = len(pending.copies)
         for copy_id, copy in list(pending.copies.items()):
             now = self.directory.find(copy.target.role, copy.target.name)
             if now is None or not same(now, copy.target):
                 del pending.copies[copy_id]
                 self._copies.pop(copy_id, None)
                 pending.buried = pending.sends
+        return len(pending.copies) < sends
 
     def route_told(self, told: RouteChanged, now_s: float) -> list[SessionEffect]:
         """The coordinator says where orders go; it says so again whenever a subscription is renewed."""

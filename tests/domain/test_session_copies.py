@@ -124,6 +124,31 @@ def test_a_request_whose_receivers_die_of_it_is_sent_ever_more_rarely() -> None:
     assert len([at_s for at_s in sent_s if at_s < 30.0]) <= 5, sent_s
 
 
+def test_a_receiver_that_had_answered_did_not_die_of_the_request() -> None:
+    """Connectors that are killed again and again while they start keep nobody waiting once one of them serves."""
+    made = session()
+    sent = copies(made.ask(request(deadline_s=40.0), 0.0))
+    for incarnation in range(2, 12):
+        at_s = 0.1 * incarnation
+        made.reply(turned_away(sent[-1]), at_s)
+        sent += copies(made.directory_told(directory(incarnation, incarnation=incarnation), at_s + 0.05))
+    assert len(sent) == 11, "each successor is asked at once"
+    made.reply(turned_away(sent[-1]), 1.2)
+    assert len(copies(made.tick(1.31))) == 1, "and the last one again after retry_delay_s"
+
+
+def test_a_death_while_a_request_waits_its_time_makes_it_wait_no_longer() -> None:
+    """It had no copy there."""
+    made = session()
+    made.ask(request(deadline_s=40.0), 0.0)
+    for incarnation in (2, 3):  # two receivers die with it
+        made.directory_told(directory(incarnation, incarnation=incarnation), 0.1 * incarnation)
+    for incarnation in range(4, 9):
+        assert copies(made.directory_told(directory(incarnation, incarnation=incarnation), 0.1 * incarnation)) == []
+    assert copies(made.tick(3.29)) == []
+    assert len(copies(made.tick(3.31))) == 1
+
+
 def test_a_renewed_subscription_is_no_news() -> None:
     made = session()
     assert made.route_told(RouteChanged(route=ROUTE, state=RouterState.READY), 10.0) == []
