@@ -55,6 +55,6 @@ class Hurting:
         return pid
 
 
-def _send(pid: int, number: signal.Signals) -> None:
+def _send(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):  # it died of something earlier, and its keeper has not heard yet
         os.kill(pid, number)
