@@ -15,6 +15,7 @@ from attrs import define
 
 from actors._shell import Shell
 from actors.environment import PortRunner, ResultsWait
+from actors.order_path import OrderPath
 from app.domain import calls as c
 from app.domain import effects as e
 from app.domain.connector import NO_ROOM, Connector
@@ -38,7 +39,7 @@ from messages.orders import (
     PlaceOrder,
 )
 from messages.positions import GetPositions, PositionsReply
-from messages.supervision import Address, Directory, Role, Start
+from messages.supervision import Address, CheckOrderPath, Directory, Role, Start
 
 log = structlog.get_logger()
 
@@ -87,6 +88,7 @@ class ConnectorActor(Shell):
         self.runner = self.environment.open_runner(self.name, self.myAddress)
         port = self.runner.port
         self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rate_limit)
+        self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
         self.runner.start()
         self.watch(self.runner.fileno())
         self._perform(self.machine.recover(self.journal.open_orders(exchange=self.name), now_s), now_s)
@@ -107,6 +109,7 @@ class ConnectorActor(Shell):
     def on_ready(self, now_s: float) -> None:
         """The exchange's client has something to do, or results came back."""
         for call_id, result in self.runner.drain():
+            self._path.heard(result, now_s)
             self._perform(self.machine.returned(call_id, result, now_s), now_s)
         self.watch(self.runner.fileno())
 
@@ -156,6 +159,8 @@ class ConnectorActor(Shell):
                 self._subscribe(message, sender, now_s)
             case Unsubscribe():
                 self._subscribers.pop(message.session_id, None)
+            case CheckOrderPath():
+                self._perform(self._check_path(sender, message, now_s), now_s)
             case ResultsWait():
                 self.on_ready(now_s)
             case _:
@@ -165,6 +170,13 @@ class ConnectorActor(Shell):
         if not self.runner.port.ready:
             return [e.TurnAway(asker=sender, request=request, code="exchange_not_ready", words=self._why_not_ready())]
         return self.machine.place(sender, request, now_s)
+
+    def _check_path(self, sender: Address, request: CheckOrderPath, now_s: float) -> Iterable[Effect]:
+        known = self._path.known(request, now_s)
+        if known is not None:
+            self.post(sender, known)
+            return []
+        return self.machine.read(sender, request, c.DryCall(deadline_s=request.deadline_s), now_s, Priority.PLACE)
 
     def _why_not_ready(self) -> str:
         """One sentence: the exchange may have answered very well, by refusing our key."""
@@ -234,6 +246,8 @@ class ConnectorActor(Shell):
                     queue.extendleft(reversed(list(self._turn_away(effect, now_s))))
                 case e.Record():
                     queue.extend(self._record(effect, now_s))
+                case e.Send(call=c.DryCall()) if (failed := self._path.committed()) is not None:
+                    queue.extend(self.machine.returned(effect.call_id, failed, now_s))
                 case e.Send():
                     self.runner.submit(effect.call_id, effect.call)
                 case e.Answer():
@@ -307,6 +321,7 @@ class ConnectorActor(Shell):
             )
         except JournalError as error:
             log.error("journal.unavailable", exchange=self.name, words=str(error))
+            self._path.not_recorded()
             return self.machine.not_recorded(effect.order_id, now_s)
         if recorded.contradiction:
             log.error("order.contradiction", exchange=self.name, order_id=effect.order_id, event=effect.event.value)
@@ -322,6 +337,8 @@ class ConnectorActor(Shell):
                 return ProbeReply(correlation_id=correlation_id, evidence=self._probe_evidence(request, result, now_s))
             case PreflightRequest(), _:
                 return self._preflight(request, result)
+            case CheckOrderPath(), _:
+                return self._path.answer(request, result)
             case GetTicker(), c.TickerResult(ticker=ticker):
                 return TickerReply(correlation_id=correlation_id, ticker=ticker)
             case GetBalances(), c.BalancesResult(balances=balances):

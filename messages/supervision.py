@@ -163,5 +163,33 @@ class GetTree(Request):
 
 
 @frozen(kw_only=True)
+class CheckOrderPath(Request):
+    """Launcher to connector: can an order get through? Answered by `OrderPathChecked`; nothing is sent to the exchange.
+
+    Attributes:
+        since_s: An order that made its way after this is answer enough; otherwise a dry request goes that way.
+    """
+
+    since_s: float
+
+
+@frozen(kw_only=True)
+class OrderPathChecked(Reply):
+    """Connector to launcher: how far a placement gets.
+
+    Attributes:
+        exchange: Of the connector that answers.
+        routed: The exchange in use by the journal; None while none is, or where the journal could not be asked.
+        words: Where an order is stuck, in words; empty when it gets to the edge of the network.
+        dry: Whether a dry request has shown it, and not an order.
+    """
+
+    exchange: str
+    routed: str | None
+    words: str = ""
+    dry: bool = True
+
+
+@frozen(kw_only=True)
 class Tick:
     """A wake-up an actor asked for, as the pure machines see it."""

@@ -57,6 +57,8 @@ durability = "power"
 intensity = 2
 heartbeat_s = 0.5
 heartbeat_timeout_s = 3.0
+path_check_s = 1.0
+path_check_timeout_s = 4.0
 period_s = 10
 [logging]
 level = "debug"

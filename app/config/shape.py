@@ -250,6 +250,13 @@ class Supervision:
         1.5, "seconds without one after which an actor has hung, is killed and started anew", seconds(least=0.2)
     )
 
+    path_check_s: float = setting(
+        2.0,
+        "seconds between checks that orders get through, of which systemd's watchdog lives; idle, by a dry request",
+        seconds(least=0.05),
+    )
+    path_check_timeout_s: float = setting(5.0, "seconds after which such a check has failed", seconds(least=0.2))
+
     @property
     def root_policy(self) -> RestartPolicy:
         """The rule for all actors together: three times what one may."""

@@ -109,7 +109,24 @@ class ProbeCall:
     deadline_s: float
 
 
-Call = PlaceCall | CancelCall | LookUpCall | OpenOrdersCall | TickerCall | BalancesCall | PositionsCall | ProbeCall
+@frozen(kw_only=True)
+class DryCall:
+    """Make and sign a placement, and stop where it would be sent."""
+
+    deadline_s: float
+
+
+Call = (
+    PlaceCall
+    | CancelCall
+    | LookUpCall
+    | OpenOrdersCall
+    | TickerCall
+    | BalancesCall
+    | PositionsCall
+    | ProbeCall
+    | DryCall
+)
 
 
 @frozen(kw_only=True)
@@ -254,6 +271,11 @@ class ProbeOk:
 
 
 @frozen(kw_only=True)
+class DryOk:
+    """A placement was made and signed, and stopped at the edge of the network."""
+
+
+@frozen(kw_only=True)
 class CallFailed:
     """A call that reads did not succeed, or a cancel whose outcome is not known.
 
@@ -274,7 +296,15 @@ PlaceResult = Placed | Refused | NotExecuted | Ambiguous
 CancelResult = CancelConfirmed | CancelTooLate | CallFailed
 LookUpResult = Found | NotFound | CallFailed
 Result = (
-    PlaceResult | CancelResult | LookUpResult | OpenOrders | TickerResult | BalancesResult | PositionsResult | ProbeOk
+    PlaceResult
+    | CancelResult
+    | LookUpResult
+    | OpenOrders
+    | TickerResult
+    | BalancesResult
+    | PositionsResult
+    | ProbeOk
+    | DryOk
 )
 
 

@@ -7,13 +7,13 @@ from messages.health import Evidence, EvidenceKind
 
 
 def evidence_of(exchange: str, call: c.Call, result: c.Result, sent_s: float, now_s: float) -> Evidence | None:
-    """Evidence from one call; None for a probe, whose asker makes its own.
+    """Evidence from one call; None for a probe, whose asker makes its own, and for what never reaches the exchange.
 
     A refusal by a code is an answer, so it speaks for the exchange. What was never sent says nothing: it is evidence
     only where it was sent in vain (`ill`).
     """
     match call:
-        case c.ProbeCall():
+        case c.ProbeCall() | c.DryCall():
             return None
         case c.PlaceCall():
             kind = EvidenceKind.PLACE

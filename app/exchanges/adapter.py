@@ -24,6 +24,7 @@ from app.exchanges import reports
 from app.exchanges.admission import NotSupported, admit
 from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
+from app.exchanges.dry_run import dry_run
 from app.exchanges.failures import LOOK_BACK_S, ClockUnknown, Failures, RefusedQuietly
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
@@ -300,7 +301,7 @@ class CcxtPort:
         left_s = call.deadline_s - self._clock()
         if left_s <= 0:
             return self._failures.too_late(call)
-        if not self._ready and not isinstance(call, calls.ProbeCall):
+        if not self._ready and not isinstance(call, calls.ProbeCall | calls.DryCall):
             return self._failures.not_ready(call)
         trace = Trace()
         token = TRACE.set(trace)
@@ -319,7 +320,7 @@ class CcxtPort:
 
     async def _ask(self, call: Call, trace: Trace) -> Result:
         client = self._made_client()
-        public = isinstance(call, calls.TickerCall) or (
+        public = isinstance(call, calls.TickerCall | calls.DryCall) or (
             isinstance(call, calls.ProbeCall) and call.kind is ProbeKind.PUBLIC
         )
         if not public:
@@ -366,6 +367,8 @@ class CcxtPort:
             case calls.ProbeCall():
                 await self._profile.signed_probe(client)
                 return calls.ProbeOk(clock_offset_s=None)
+            case calls.DryCall():
+                return await dry_run(self._profile, client, self._table.any_active(), trace, self._clock())
             case _:
                 assert_never(call)
 

@@ -46,6 +46,10 @@ type_client = Any
 """A ccxt client: ccxt ships no usable types."""
 
 
+class NetworkEdge(Exception):
+    """A dry request was stopped where it would have been sent; nothing was."""
+
+
 class Unreadable(Exception):
     """An answer that does not have the shape the exchange documents; the message says what is missing."""
 
@@ -71,9 +75,11 @@ class Trace:
         sent: A connection was had for it.
         status: Of the answer; None while there is none.
         answer: The parsed JSON of the answer; None where it was none.
+        dry: The call must not reach the network.
     """
 
     pin: Pin | None = None
+    dry: bool = False
     sent: bool = False
     status: int | None = None
     answer: Any = None
@@ -135,6 +141,8 @@ class _Fitted:
     async def fetch(self, *args: Any, **kwargs: Any) -> Any:
         trace = TRACE.get()
         if trace is not None:
+            if trace.dry:
+                raise NetworkEdge
             trace.begin()
         answer = await super().fetch(*args, **kwargs)  # type: ignore[misc]
         if not isinstance(answer, dict | list):
@@ -173,13 +181,15 @@ class _Connector(aiohttp.TCPConnector):
     """
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        trace = TRACE.get()
+        if trace is not None and trace.dry:  # whatever way it took past `fetch`
+            raise NetworkEdge
         connection = await super().connect(req, traces, timeout)
         for _ in range(MAX_DEAD_CONNECTIONS):
             if not _has_ended(connection.transport):
                 break
             connection.close()
             connection = await super().connect(req, traces, timeout)
-        trace = TRACE.get()
         if trace is not None:
             trace.sent, trace.transport = True, connection.transport
         return connection

@@ -75,6 +75,8 @@ class Failures:
                 return outcomes.reading(failure, row, "the look-up")
             case calls.ProbeCall():
                 return outcomes.reading(failure, row, "the probe")
+            case calls.DryCall():
+                return outcomes.reading(failure, row, "the dry request")
             case _:
                 return outcomes.reading(failure, row, "the request")
 

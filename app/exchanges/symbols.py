@@ -77,6 +77,10 @@ class MarketTable:
         """Every coin a market settles in, sorted."""
         return tuple(sorted({symbol.settle for symbol in self._by_symbol if symbol.settle is not None}))
 
+    def any_active(self) -> Market | None:
+        """One that trades now; None where none does. Asking for it changes nothing."""
+        return next((market for market in self._by_symbol.values() if market.active), None)
+
     def find(self, symbol: Symbol) -> Market:
         """The market to place an order for a symbol on, and from now on the symbol under which it is reported.
 

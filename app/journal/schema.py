@@ -6,9 +6,12 @@ words: an order has at most one leg that is live or unproven.
 
 from __future__ import annotations
 
+import secrets
+
 from sqlalchemy import (
     Boolean,
     Column,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -18,6 +21,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    insert,
+    inspect,
+    select,
 )
 
 from messages.orders import LIVE_OR_UNPROVEN
@@ -112,3 +118,23 @@ events = Table(
     Column("detail", Text, nullable=False),
     sqlite_autoincrement=True,
 )
+
+
+def facts_of(core: Connection) -> dict[str, str]:
+    """What a journal says of itself, by name; nothing where it is a new one. Reads only."""
+    if not inspect(core).has_table(meta.name):
+        return {}
+    return {row.name: row.value for row in core.execute(select(meta))}
+
+
+def make_schema(core: Connection) -> dict[str, str]:
+    """Makes a new journal's tables, unless somebody was quicker; to be called in a transaction that holds the write lock.
+
+    Returns what the journal says of itself from now on.
+    """
+    metadata.create_all(core, checkfirst=True)
+    found = facts_of(core)
+    if not found:
+        found = {"schema_version": str(SCHEMA_VERSION), "journal_id": secrets.token_hex(4)}
+        core.execute(insert(meta), [{"name": name, "value": value} for name, value in found.items()])
+    return found

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,7 +42,7 @@ from app.journal.rows import (
     text,
     with_leg,
 )
-from app.journal.schema import SCHEMA_VERSION, events, legs, meta, metadata, orders, routes, switches
+from app.journal.schema import SCHEMA_VERSION, events, facts_of, legs, make_schema, orders, routes, switches
 from messages.failover import Route, Switch
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderView
 
@@ -115,8 +114,7 @@ class Journal:
             )
             with self._core():
                 pass  # SQLAlchemy's first connection probes and rolls back; later ones leave transactions alone
-            with self._transaction():
-                self.journal_id = self._check_schema()
+            self.journal_id = self._open_schema()
 
     def close(self) -> None:
         """Closes the connection; the journal stays."""
@@ -126,13 +124,13 @@ class Journal:
     def _synchronous(self, full: bool) -> None:
         self._db.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
 
-    def _check_schema(self) -> str:
+    def _open_schema(self) -> str:
         with self._core() as core:
-            metadata.create_all(core, checkfirst=True)
-            found = {row.name: row.value for row in core.execute(select(meta))}
-            if not found:
-                found = {"schema_version": str(SCHEMA_VERSION), "journal_id": secrets.token_hex(4)}
-                core.execute(insert(meta), [{"name": name, "value": value} for name, value in found.items()])
+            # Read first: an actor must be able to start while another, which may hang, is in the middle of a write.
+            found = facts_of(core)
+        if not found:
+            with self._transaction(), self._core() as core:
+                found = make_schema(core)
         if int(found["schema_version"]) != SCHEMA_VERSION:
             raise JournalError(
                 f"The journal at {self._where} has schema {found['schema_version']}, this version of order-router "
@@ -414,6 +412,15 @@ class Journal:
     def route(self) -> Route:
         """Where orders go; epoch 0 and no exchange in a new journal."""
         with translated(self._where):
+            return self._route()
+
+    def dry_commit(self) -> Route:
+        """What a placement needs of the journal: the write lock, and the route read under it. Nothing is written.
+
+        Raises:
+            JournalError: A placement could not be committed now either.
+        """
+        with self._transaction():
             return self._route()
 
     @contextmanager

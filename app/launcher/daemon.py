@@ -33,13 +33,23 @@ from app.domain.restart import GiveUp, Restarts, on_exit
 from app.exchanges.preload import preload
 from app.journal.store import Journal
 from app.launcher.presence import Presence, remove_presence, write_presence
-from app.launcher.tree import Orders, StartFailed, Stopped, Tree, running_tree
+from app.launcher.tree import (
+    START_TIMEOUT_S,
+    STOP_BUDGET_S,
+    Orders,
+    Patience,
+    StartFailed,
+    Stopped,
+    Tree,
+    running_tree,
+)
 from app.process.clock import AnchoredClock
 from app.process.guards import become_subreaper, disable_core_dumps, keep_files_private
 from app.process.lock import StateLock
 from app.process.logs import configure_logs, log_config
 from app.process.notify import Notifier
 from app.transport.address import address_to_str
+from app.transport.base import START_TIMEOUT_S as ACTOR_SYSTEM_TIMEOUT_S
 from app.transport.base import Base, sweep_sockets
 
 __all__ = ["EX_OK", "EX_TEMPFAIL", "Daemon", "StartFailed", "announce", "public_settings"]
@@ -78,6 +88,7 @@ class Daemon:
         self._clock = AnchoredClock()
         self._notifier = Notifier()
         self._stop = ""
+        self._stuck = ""
         self._reload = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._orders = Orders(
@@ -86,7 +97,8 @@ class Daemon:
             reload=lambda: self._reload,
             parent_gone=lambda: self.stop("the process that started this daemon is gone"),
             parent_fd=parent_fd,
-            alive=self._notifier.watchdog,
+            order_path=self._order_path,
+            clock=self._clock,
         )
 
     @property
@@ -162,12 +174,14 @@ class Daemon:
         log_file = self._log_file or self._config.logging.file
         configure_logs(level=level, path=log_file)
         install(build_environment(self._config, self._clock, log_file=log_file))
-        silence_s = self._config.supervision.heartbeat_timeout_s
+        self._notifier.starting(START_TIMEOUT_S + ACTOR_SYSTEM_TIMEOUT_S)
+        patience = self._patience()
         log_defs = log_config(level=level, path=log_file)
         base: Base = "unix" if self._config.transport.base == "unix" else "tcp"
-        with running_tree(
-            key, self._orders, silence_s=silence_s, log_defs=log_defs, base=base, state_dir=state_dir
-        ) as (tree, port):
+        with running_tree(key, self._orders, patience=patience, log_defs=log_defs, base=base, state_dir=state_dir) as (
+            tree,
+            port,
+        ):
             try:
                 directory = tree.start()
             except StartFailed as error:
@@ -182,7 +196,7 @@ class Daemon:
                 if self._on_ready is not None and not self._served:
                     self._on_ready(presence)
                 self._served = True
-                self._notifier.ready(f"routing to {', '.join(self._config.routed)}")
+                self._notifier.ready(self._status())
                 words = tree.watch()
                 while not (words or self._stop or self._reloaded()):
                     words = tree.watch()
@@ -192,14 +206,41 @@ class Daemon:
             finally:
                 remove_presence(state_dir)
 
+    def _patience(self) -> Patience:
+        """As configured; orders' way is asked for often enough for a shorter watchdog of systemd's, too."""
+        supervision, feed_s = self._config.supervision, self._notifier.watchdog_interval_s
+        every_s = supervision.path_check_s if feed_s is None else min(supervision.path_check_s, feed_s / 2)
+        return Patience(
+            heartbeat_s=supervision.heartbeat_s,
+            heartbeat_timeout_s=supervision.heartbeat_timeout_s,
+            path_every_s=every_s,
+            path_timeout_s=supervision.path_check_timeout_s,
+        )
+
+    def _order_path(self, words: str) -> None:
+        """Orders get through, of which systemd's watchdog lives; or why they do not."""
+        if not words:
+            self._notifier.watchdog()
+            if self._stuck:
+                log.info("watchdog.fed_again", after=self._stuck)
+                self._stuck = ""
+                self._notifier.status(self._status())
+        elif not self._stuck:
+            log.error("watchdog.withheld", words=words)
+            self._stuck = words
+            self._notifier.status(f"orders do not get through: {words}")
+
+    def _status(self) -> str:
+        return f"routing to {', '.join(self._config.routed)}"
+
     def _end(self, tree: Tree) -> None:
         log.info("daemon.stopping", reason=self._stop or "a new configuration")
         if self._stop:
-            self._notifier.stopping()
+            self._notifier.stopping(STOP_BUDGET_S)
         else:
             self._notifier.reloading()
         cancel = bool(self._stop) and self._config.orders.on_shutdown == "cancel"
-        tree.end(cancel=cancel, now_s=self._clock())
+        tree.end(cancel=cancel)
 
     def _reloaded(self) -> bool:
         """Takes over the configuration as it is now; False when it stays as it was."""

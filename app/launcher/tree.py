@@ -1,7 +1,12 @@
 """One life of the whole tree: Thespian's admin, the root supervisor and everything below, from start to end.
 
-The launcher watches what nobody inside can watch: that admin and supervisor live and answer. When either ends or hangs
-the tree is over, since whatever is below has lost its parent; all of it is killed, and the launcher begins another one.
+The launcher watches what nobody inside can watch: that admin and supervisor live and answer, and that orders get
+through. When admin or supervisor ends or hangs the tree is over, since whatever is below has lost its parent; all of it
+is killed, and the launcher begins another one. That orders do not get through is only told: what is wrong then may be
+outside, and whoever is above (systemd) decides.
+
+An end takes at most STOP_BUDGET_S from the word to the last process, whatever hangs: each step has its share, and who
+does not use it is killed.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ import os
 import secrets
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,13 +25,16 @@ import psutil
 import structlog
 from attrs import frozen
 
+from app.domain.order_path import Ask, Effect, Feed, PathWatch, Withhold
+from app.domain.pulse import Pulse
 from app.process.parent_pipe import at_eof
 from app.process.reap import reap_orphans
 from app.transport.base import (
     Base,
     StartFailedError,
-    admin_answers,
     admin_pid,
+    admin_was_heard,
+    ask_admin,
     detach,
     free_port,
     start_system,
@@ -34,7 +42,18 @@ from app.transport.base import (
 )
 from app.transport.mailbox import Mailbox
 from messages.failover import SettleReply, SettleRequest
-from messages.supervision import Address, Directory, GetTree, Listen, Role, StartTree, StopTree, TreeState
+from messages.supervision import (
+    Address,
+    CheckOrderPath,
+    Directory,
+    GetTree,
+    Listen,
+    OrderPathChecked,
+    Role,
+    StartTree,
+    StopTree,
+    TreeState,
+)
 from supervisor import RootSupervisor
 
 log = structlog.get_logger()
@@ -42,14 +61,15 @@ log = structlog.get_logger()
 START_TIMEOUT_S = 30.0
 SLICE_S = 0.05
 """How long the launcher sleeps at most before it looks around."""
-ASK_S = 0.25
-"""Between questions to the supervisor."""
-ADMIN_ASK_S = 1.0
-"""Between questions to the admin, which is on nobody's way."""
-ADMIN_SILENCE_S = 2.0
-CANCEL_TIMEOUT_S = 3.0
-STOP_TIMEOUT_S = 1.5
-LEFTOVER_TIMEOUT_S = 2.0
+LISTEN_AGAIN_S = 10.0
+CANCEL_TIMEOUT_S = 2.0
+"""For the exchanges to cancel what is open, where that is wanted."""
+CHILDREN_TIMEOUT_S = 1.0
+"""For the actors to close what they have open."""
+ADMIN_TIMEOUT_S = 0.5
+LEFTOVER_TIMEOUT_S = 1.0
+"""For the kernel to end what was killed; a process in an uninterruptible wait may take longer, and is left to it."""
+STOP_BUDGET_S = 5.0
 
 
 class StartFailed(Exception):
@@ -70,7 +90,8 @@ class Orders:
         reload: Whether a new configuration waits.
         parent_gone: To be called when `parent_fd` reports its end.
         parent_fd: A pipe whose end of file means that whoever started us is gone.
-        alive: To be called whenever the tree has shown that it is well.
+        order_path: To be called whenever orders were found to get through, with nothing; or with why they do not.
+        clock: Unix seconds, the daemon's own.
     """
 
     bell: int
@@ -78,7 +99,23 @@ class Orders:
     reload: Callable[[], bool]
     parent_gone: Callable[[], None]
     parent_fd: int | None
-    alive: Callable[[], None]
+    order_path: Callable[[str], None]
+    clock: Callable[[], float]
+
+
+@frozen(kw_only=True)
+class Patience:
+    """How often the launcher asks, and how long it waits, in seconds.
+
+    Attributes:
+        heartbeat_s, heartbeat_timeout_s: Of admin and supervisor, as the supervisor has it with the actors.
+        path_every_s, path_timeout_s: Of the way of an order.
+    """
+
+    heartbeat_s: float
+    heartbeat_timeout_s: float
+    path_every_s: float
+    path_timeout_s: float
 
 
 class Tree:
@@ -88,17 +125,19 @@ class Tree:
         died: It ended by itself, or hangs.
     """
 
-    def __init__(self, system: Any, orders: Orders, silence_s: float) -> None:
+    def __init__(self, system: Any, orders: Orders, patience: Patience) -> None:
         self._system = system
         self._orders = orders
-        self._silence_s = silence_s
+        self._patience = patience
         self._mailbox = Mailbox(system)
         self.supervisor: Address = None
         self.died = False
         self._supervisor_pid = 0
-        self._heard_s = 0.0
-        self._asked_s = 0.0
-        self._admin_s = 0.0
+        self._supervisor_pulse = Pulse(patience.heartbeat_s, patience.heartbeat_timeout_s)
+        self._admin_pulse = Pulse(patience.heartbeat_s, patience.heartbeat_timeout_s)
+        self._path = PathWatch(patience.path_every_s, patience.path_timeout_s)
+        self._listened_s = 0.0
+        self._connectors: dict[str, Address] = {}
         self._watched: dict[int, str] = {}
 
     def start(self) -> Directory:
@@ -124,9 +163,10 @@ class Tree:
                 break
             if tree.ready:
                 self._supervisor_pid = tree.pid
-                self._mailbox.tell(self.supervisor, Listen(session_id="launcher"))
+                self._listen()
                 directory = self._receive(Directory, START_TIMEOUT_S)
                 if isinstance(directory, Directory):
+                    self._learn(directory)
                     return directory
         raise StartFailed(f"The daemon did not start: {words}")
 
@@ -142,7 +182,8 @@ class Tree:
                     return f"The {name} (pid {pid}) died."
                 open_fds.callback(os.close, fd)
                 self._watched[fd] = f"The {name} (pid {pid}) died."
-            self._heard_s = self._admin_s = time.monotonic()
+            self._supervisor_pulse.begin(time.monotonic())
+            self._admin_pulse.begin(time.monotonic())
             while not self._orders.stopped() and not self._orders.reload():
                 words = self._look()
                 if words:
@@ -161,44 +202,85 @@ class Tree:
                 self._orders.parent_gone()
                 return ""
         now_s = time.monotonic()
-        if now_s >= self._asked_s + ASK_S:
-            self._asked_s = now_s
+        if self._supervisor_pulse.due(now_s):
             self._mailbox.tell(self.supervisor, GetTree(correlation_id=secrets.token_hex(8), deadline_s=0.0))
-        got = self._mailbox.receive(SLICE_S)
-        if isinstance(got, TreeState):
-            self._heard_s = time.monotonic()
-            if got.gave_up:
-                return got.words
-            self._orders.alive()
-            reap_orphans({admin_pid(self._system)})
-        if time.monotonic() - self._heard_s > self._silence_s:
-            return f"The supervisor has not answered for {self._silence_s:g} s."
-        if now_s >= self._admin_s + ADMIN_ASK_S:
-            self._admin_s = now_s
-            if not admin_answers(self._system, ADMIN_SILENCE_S):
-                return f"The actor system's admin has not answered for {ADMIN_SILENCE_S:g} s."
+        if self._admin_pulse.due(now_s):
+            ask_admin(self._system)
+        if now_s >= self._listened_s + LISTEN_AGAIN_S:
+            self._listen()
+        words = self._handle(self._mailbox.receive(SLICE_S))
+        now_s = time.monotonic()
+        if self._admin_pulse.waits and admin_was_heard(self._system):
+            self._admin_pulse.heard(now_s)
+        timeout_s = self._patience.heartbeat_timeout_s
+        if not words and self._supervisor_pulse.silent(now_s):
+            words = f"The supervisor has not answered for {timeout_s:g} s."
+        if not words and self._admin_pulse.silent(now_s):
+            words = f"The actor system's admin has not answered for {timeout_s:g} s."
+        if not words:
+            self._perform(self._path.tick(self._orders.clock()))
+        return words
+
+    def _handle(self, got: object) -> str:
+        """One message; returns why the tree is dead, or nothing."""
+        match got:
+            case TreeState():
+                self._supervisor_pulse.heard(time.monotonic())
+                reap_orphans({admin_pid(self._system)})
+                if got.gave_up:
+                    return got.words
+            case Directory():
+                self._learn(got)
+            case OrderPathChecked():
+                self._perform(self._path.answered(got, self._orders.clock()))
         return ""
 
-    def end(self, *, cancel: bool, now_s: float) -> None:
+    def _listen(self) -> None:
+        self._listened_s = time.monotonic()
+        self._mailbox.tell(self.supervisor, Listen(session_id="launcher"))
+
+    def _learn(self, directory: Directory) -> None:
+        entries = [entry for entry in directory.entries if entry.role is Role.CONNECTOR]
+        self._connectors = {entry.name: entry.address for entry in entries}
+        lives = {entry.name: entry.incarnation for entry in entries}
+        self._perform(self._path.knows(lives, self._orders.clock()))
+
+    def _perform(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Ask():
+                    question = CheckOrderPath(
+                        correlation_id=effect.correlation_id, since_s=effect.since_s, deadline_s=effect.deadline_s
+                    )
+                    self._mailbox.tell(self._connectors[effect.exchange], question)
+                case Feed():
+                    self._orders.order_path("")
+                case Withhold(words):
+                    self._orders.order_path(words)
+
+    def end(self, *, cancel: bool) -> None:
         """Asks everybody to end, within a few seconds; whoever does not is killed when the tree is left."""
         if cancel:
-            self._cancel_all(now_s)
-        stop = StopTree(correlation_id=secrets.token_hex(8), deadline_s=now_s + STOP_TIMEOUT_S)
+            self._cancel_all()
+        until_s = time.monotonic() + CHILDREN_TIMEOUT_S
+        now_s = self._orders.clock()
+        stop = StopTree(correlation_id=secrets.token_hex(8), deadline_s=now_s + CHILDREN_TIMEOUT_S)
         self._mailbox.tell(self.supervisor, stop)
-        self._receive(TreeState, STOP_TIMEOUT_S, heed=False)
+        while (left_s := until_s - time.monotonic()) > 0:
+            tree = self._receive(TreeState, left_s, heed=False)
+            if isinstance(tree, TreeState):
+                if all(actor.pid is None for actor in tree.actors):
+                    break
+                again = GetTree(correlation_id=secrets.token_hex(8), deadline_s=0.0)
+                self._mailbox.receive(SLICE_S / 5)  # its children need the time more than we need the answer
+                self._mailbox.tell(self.supervisor, again)
 
-    def _cancel_all(self, now_s: float) -> None:
-        self._mailbox.tell(self.supervisor, Listen(session_id="launcher"))
-        directory = self._receive(Directory, 1.0, heed=False)
-        if not isinstance(directory, Directory):
-            return
-        connectors = [entry for entry in directory.entries if entry.role is Role.CONNECTOR]
-        for entry in connectors:
-            deadline_s = now_s + 0.8 * CANCEL_TIMEOUT_S
-            request = SettleRequest(correlation_id=f"shutdown-{entry.name}", deadline_s=deadline_s)
-            self._mailbox.tell(entry.address, request)
+    def _cancel_all(self) -> None:
+        deadline_s = self._orders.clock() + 0.8 * CANCEL_TIMEOUT_S
+        for name, address in self._connectors.items():
+            self._mailbox.tell(address, SettleRequest(correlation_id=f"shutdown-{name}", deadline_s=deadline_s))
         until_s = time.monotonic() + CANCEL_TIMEOUT_S
-        for _ in connectors:
+        for _ in self._connectors:
             reply = self._receive(SettleReply, until_s - time.monotonic(), heed=False)
             if isinstance(reply, SettleReply):
                 log.info(
@@ -232,7 +314,7 @@ class Tree:
 
 @contextmanager
 def running_tree(
-    key: bytes, orders: Orders, *, silence_s: float, log_defs: dict[str, Any], base: Base, state_dir: Path
+    key: bytes, orders: Orders, *, patience: Patience, log_defs: dict[str, Any], base: Base, state_dir: Path
 ) -> Iterator[tuple[Tree, int]]:
     """A tree, not started yet, and the port of its admin, if any; whatever is left of it is killed at the end.
 
@@ -240,7 +322,7 @@ def running_tree(
         app.transport.base.StartFailedError: The actor system itself did not come up.
     """
     port, system = _started_system(key, log_defs, base, state_dir)
-    tree = Tree(system, orders, silence_s)
+    tree = Tree(system, orders, patience)
     try:
         yield tree, port
     finally:
@@ -249,7 +331,7 @@ def running_tree(
             kill_leftovers()  # an admin that hangs would keep an orderly end waiting
             detach(system)
         else:
-            stop_system(system, timeout_s=STOP_TIMEOUT_S)
+            stop_system(system, timeout_s=ADMIN_TIMEOUT_S)
             kill_leftovers()
 
 

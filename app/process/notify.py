@@ -52,10 +52,14 @@ class Notifier:
         now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send({"RELOADING": "1", "MONOTONIC_USEC": str(now_us)})
 
-    def stopping(self) -> None:
-        """The daemon ends, on purpose."""
+    def starting(self, within_s: float) -> None:
+        """The daemon starts, or starts its actors anew, and has an answer by then: patience is asked for."""
+        self._send(_more_time(within_s))
+
+    def stopping(self, within_s: float) -> None:
+        """The daemon ends, on purpose, by then."""
         self._owed.clear()
-        self._send({"STOPPING": "1"})
+        self._send({"STOPPING": "1", **_more_time(within_s)})
 
     def watchdog(self) -> None:
         """Still well. To be said by the loop that would stop if something hung, and by no thread of its own."""
@@ -88,6 +92,11 @@ def _interval_s(allowed_us: str, pid: str, our_pid: int) -> float | None:
     if not allowed_us.isdecimal() or int(allowed_us) == 0 or (pid and pid != str(our_pid)):
         return None
     return int(allowed_us) / 1_000_000 / 2
+
+
+def _more_time(seconds: float) -> dict[str, str]:
+    """Only ever lengthens what the unit grants, so a unit that grants more is not cut short."""
+    return {"EXTEND_TIMEOUT_USEC": str(int(seconds * 1_000_000))}
 
 
 def _line(text: str) -> str:

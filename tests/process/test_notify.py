@@ -51,8 +51,10 @@ def test_every_word(systemd: Systemd) -> None:
     said, at = systemd.heard() or ["", ""]
     assert said == "RELOADING=1"
     assert before_us <= int(at.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
-    notifier.stopping()
-    assert systemd.heard() == ["STOPPING=1"]
+    notifier.starting(1.5)
+    assert systemd.heard() == ["EXTEND_TIMEOUT_USEC=1500000"]
+    notifier.stopping(5)
+    assert systemd.heard() == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=5000000"]
     assert systemd.heard() is None
 
 
@@ -103,7 +105,8 @@ def test_nobody_to_tell(named: str) -> None:
         notifier.status("well")
         notifier.reloading()
         notifier.watchdog()
-        notifier.stopping()
+        notifier.starting(1.0)
+        notifier.stopping(1.0)
         assert environ == {}
 
 

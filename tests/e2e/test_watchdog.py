@@ -1,0 +1,133 @@
+"""The watchdog is fed while orders get through, and only then: by orders or, where there are none, by dry requests."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from app.bootstrap import JOURNAL_NAME
+from tests.e2e.daemons import Daemon
+from tests.e2e.hooked import BLOCK_DRY, DRY_RUNS
+from tests.e2e.world import World, place, until
+
+SUPERVISION = {
+    # Nobody is killed here: what is seen is that the watchdog notices, whatever supervision may do about it.
+    "heartbeat_timeout_s": 60.0,
+    "path_check_s": 0.1,
+    "path_check_timeout_s": 1.5,
+    "intensity": 20,
+}
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Daemon]]:
+    """A daemon that systemd watches."""
+    folder = tmp_path_factory.mktemp("watchdog")
+    with (
+        World(["bybit", "okx"], folder / "state") as world,
+        Daemon(world, folder, watchdog_s=2.0, supervision=SUPERVISION) as running,
+    ):
+        running.serves()
+        yield world, running
+
+
+def fed_again(daemon: Daemon, times: int = 3) -> None:
+    """Waits until it was fed a few times more."""
+    wanted = daemon.fed() + times
+    until(lambda: daemon.fed() >= wanted, means="the watchdog being fed")
+
+
+def starved(daemon: Daemon, why: str) -> None:
+    """Waits until feeding has ended, and it was said why; nothing is fed from then on."""
+    until(lambda: daemon.statuses()[-1].startswith("orders do not get through"), means="the status")
+    assert why in daemon.statuses()[-1]
+    assert why in daemon.events("watchdog.withheld")[-1]["words"]
+
+
+def recovered(daemon: Daemon) -> None:
+    """Waits until it is fed again, and that is said too."""
+    fed_again(daemon)
+    assert daemon.statuses()[-1].startswith("routing to")
+    assert daemon.events("watchdog.fed_again")
+
+
+def requests(world: World) -> list[str]:
+    """What arrived at the exchanges, but for probes and polls."""
+    return [row["call"] for name in world.names for row in world[name].control.requests() if row["call"] == "place"]
+
+
+def test_an_idle_daemon_is_fed_by_dry_requests_that_never_reach_an_exchange(daemon: tuple[World, Daemon]) -> None:
+    world, running = daemon
+    fed_again(running, 10)
+    assert requests(world) == []
+    with running.router() as router:
+        assert router.get_status()["orders"] == {}, "a dry request leaves nothing in the journal"
+    said = running.said()
+    assert "EXTEND_TIMEOUT_USEC" in said[0]
+    assert [each for each in said if "READY" in each] == [{"READY": "1", "STATUS": "routing to bybit, okx"}]
+    first_fed = next(n for n, each in enumerate(said) if "WATCHDOG" in each)
+    assert first_fed > next(n for n, each in enumerate(said) if "READY" in each)
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "refused", "http_5xx"])
+def test_an_exchange_that_is_down_starves_nobody(daemon: tuple[World, Daemon], kind: str) -> None:
+    """Restarting the daemon would not bring it back."""
+    world, running = daemon
+    withheld = len(running.events("watchdog.withheld"))
+    for name in world.names:
+        world[name].control.fault(kind)
+    try:
+        fed_again(running, 15)
+    finally:
+        for name in world.names:
+            world[name].control.clear_faults()
+    with running.router():
+        pass  # every exchange is well again, for the tests to come
+    assert len(running.events("watchdog.withheld")) == withheld
+
+
+def test_a_journal_that_somebody_else_holds_starves_it(daemon: tuple[World, Daemon]) -> None:
+    """The supervisor, and every actor, answers all the while."""
+    world, running = daemon
+    fed_again(running)
+    with closing(sqlite3.connect(world.state_dir / JOURNAL_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        starved(running, "database is locked")
+        fed = running.fed()
+        with running.router() as router:
+            assert router.get_status()["status"] == "ready"
+        assert running.fed() == fed
+        other.execute("ROLLBACK")
+    recovered(running)
+
+
+def test_an_event_loop_that_is_blocked_starves_it(daemon: tuple[World, Daemon]) -> None:
+    """The connector itself answers; nothing comes back from the thread beside it."""
+    _, running = daemon
+    fed_again(running)
+    running.set(BLOCK_DRY)
+    starved(running, "bybit has not answered for 1.5 s")
+    fed = running.fed()
+    until(lambda: len(running.events("watchdog.withheld")) >= 2, means="the second word on it")
+    assert running.fed() == fed, "that the other connector answers is no way for an order"
+    running.unset(BLOCK_DRY)
+    recovered(running)
+
+
+def test_orders_feed_it_too(daemon: tuple[World, Daemon]) -> None:
+    """Where orders flow, hardly a dry request is needed."""
+    _, running = daemon
+    dry_runs = running.hooks / DRY_RUNS
+    with running.router() as router:
+        assert place(router, "warm").order is not None
+        fed_again(running)
+        fed, dry = running.fed(), dry_runs.stat().st_size
+        n = 0
+        while running.fed() < fed + 20:
+            n += 1
+            assert place(router, f"fed-{n}").order is not None
+        assert dry_runs.stat().st_size - dry < 10
+    assert n >= 20
