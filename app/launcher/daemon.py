@@ -32,7 +32,7 @@ from app.config.handover import take_over
 from app.domain.restart import GiveUp, Restarts, on_exit
 from app.exchanges.preload import preload
 from app.journal.store import Journal
-from app.launcher.presence import Presence, remove_presence, write_presence
+from app.launcher.presence import PRESENCE_NAME, Presence, remove_presence, write_presence
 from app.launcher.tree import (
     START_TIMEOUT_S,
     STOP_BUDGET_S,
@@ -45,7 +45,7 @@ from app.launcher.tree import (
 )
 from app.process.clock import AnchoredClock
 from app.process.guards import become_subreaper, disable_core_dumps, keep_files_private
-from app.process.lock import StateLock
+from app.process.lock import LOCK_NAME, StateLock, private_file
 from app.process.logs import configure_logs, log_config
 from app.process.notify import Notifier
 from app.transport.address import address_to_str
@@ -59,6 +59,8 @@ log = structlog.get_logger()
 EX_OK = 0
 EX_TEMPFAIL = 75
 """sysexits: try again; what systemd's `Restart=on-failure` acts on."""
+PRIVATE_FILES = (LOCK_NAME, PRESENCE_NAME, *(f"{JOURNAL_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")))
+"""Of the state directory, those that decide or tell something; SQLite keeps the newest of a journal beside it."""
 
 
 class Daemon:
@@ -135,6 +137,8 @@ class Daemon:
         # both fork connectors again. Every other actor forgets what is not its own.
         take_over(self._config)
         with StateLock(self._config.router.state_dir) as lock, AccountLocks(self._config):
+            for companion in PRIVATE_FILES:
+                private_file(lock.state_dir / companion)
             Journal(lock.state_dir / JOURNAL_NAME).close()  # what is wrong with it is said here, in one sentence
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda got, _frame: self.stop(signal.Signals(got).name))

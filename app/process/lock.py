@@ -62,6 +62,34 @@ def private_dir(path: Path) -> Path:
     return path.resolve()
 
 
+def private_file(path: Path) -> None:
+    """Check that a file, where there is one, is ours alone; nothing is changed about it.
+
+    What decides what was traded is not read from a file that somebody else could have written, and a journal others
+    may read tells them every order. A symbolic link is refused: who holds the directory it points into decides.
+
+    Raises:
+        StateDirError: it is no regular file, belongs to another user, or is open to group or others.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateDirError(f"the file {path} cannot be looked at: {error.strerror}") from error
+    if stat.S_ISLNK(found.st_mode):
+        raise StateDirError(f"{path} is a symbolic link; it must be a file of its own in the state directory")
+    if not stat.S_ISREG(found.st_mode):
+        raise StateDirError(f"{path} is no regular file; move it out of the state directory")
+    if found.st_uid != os.geteuid():
+        raise StateDirError(f"{path} belongs to user id {found.st_uid}; it must belong to user id {os.geteuid()}")
+    if found.st_mode & 0o077:
+        raise StateDirError(
+            f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, open to other users; make it private with:"
+            f" chmod 600 {path}"
+        )
+
+
 class StateLock:
     """The hold on a state directory; a context manager, released by `release` or by the end of the whole tree.
 

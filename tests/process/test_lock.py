@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.process.lock import LOCK_NAME, StateDirError, StateDirInUse, StateLock, private_dir
+from app.process.lock import LOCK_NAME, StateDirError, StateDirInUse, StateLock, private_dir, private_file
 from tests.processes import Deaths
 
 TIMEOUT_S = 20
@@ -121,3 +121,49 @@ def test_a_killed_holders_fork_still_holds(tmp_path: Path) -> None:
         os.kill(child, signal.SIGKILL)
         deaths.wait(TIMEOUT_S)
     StateLock(tmp_path / "state").release()
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("mode", "has mode 0640, open to other users; make it private with: chmod 600"),
+        ("symlink", "is a symbolic link"),
+        ("dangling", "is a symbolic link"),
+        ("directory", "is no regular file"),
+        ("pipe", "is no regular file"),
+    ],
+)
+def test_a_file_that_is_not_ours_alone_is_refused(tmp_path: Path, how: str, says: str) -> None:
+    path = tmp_path / "journal.db"
+    match how:
+        case "mode":
+            path.touch()
+            path.chmod(0o640)
+        case "symlink":
+            (tmp_path / "elsewhere").touch(0o600)
+            path.symlink_to(tmp_path / "elsewhere")
+        case "dangling":
+            path.symlink_to(tmp_path / "nowhere")
+        case "directory":
+            path.mkdir(0o700)
+        case _:
+            os.mkfifo(path, 0o600)
+    with pytest.raises(StateDirError, match=says) as refused:
+        private_file(path)
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.touch(0o600)
+    os.chown(path, 65534, -1)
+    with pytest.raises(StateDirError, match="belongs to user id 65534; it must belong to user id 0"):
+        private_file(path)
+
+
+def test_a_private_file_or_none_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    private_file(path)
+    path.touch(0o600)
+    private_file(path)

@@ -1,0 +1,267 @@
+"""The end of a daemon: within five seconds, with code 0 and nothing left; or with 75 or 78, and a reason."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.core.order_router import OrderRouter, OrderRouterError
+from app.launcher.presence import read_presence
+from app.launcher.tree import STOP_BUDGET_S
+from tests.e2e.daemons import Daemon, file_mode, stopped
+from tests.e2e.world import (
+    Answered,
+    World,
+    actor_pid,
+    check_once,
+    place,
+    restarted,
+    until,
+)
+from tests.processes import Deaths
+
+CONNECTOR = "connector:bybit"
+
+
+def ends_in_time(daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> None:
+    """Ends it, and looks at what the promise says."""
+    with Deaths(daemon.tree()) as deaths:
+        code, took_s = daemon.end(number)
+        left_s = deaths.wait(STOP_BUDGET_S)
+    assert code == 0, daemon.log()[-5:]
+    assert took_s + left_s <= STOP_BUDGET_S, took_s
+    (stopping,) = [each for each in daemon.said() if "STOPPING" in each]
+    assert int(stopping["EXTEND_TIMEOUT_USEC"]) == STOP_BUDGET_S * 1_000_000
+    assert daemon.events("daemon.stopped")[0]["reason"] == number.name
+    assert not [each for each in daemon.log() if "exception" in each]
+
+
+def flow(router: OrderRouter, prefix: str, stop: threading.Event, into: list[Answered]) -> None:
+    """Orders until told to stop; what fails fails."""
+    n = 0
+    while not stop.is_set():
+        into.append(place(router, f"{prefix}-{n}", timeout_s=2.0))
+        n += 1
+
+
+@pytest.mark.parametrize(
+    ("what", "number"),
+    [
+        ("all well", signal.SIGTERM),
+        ("all well", signal.SIGINT),
+        ("exchange hangs", signal.SIGTERM),
+        ("connector stopped", signal.SIGINT),
+    ],
+)
+def test_it_ends_within_five_seconds_whatever_hangs(tmp_path: Path, number: signal.Signals, what: str) -> None:
+    """With orders under way, and open ones to be cancelled."""
+    with (
+        World(["bybit", "okx"], tmp_path / "state") as world,
+        Daemon(
+            world,
+            tmp_path,
+            orders={"on_shutdown": "cancel"},
+            router={"request_timeout_s": 10.0, "order_timeout_s": 20.0},
+        ) as daemon,
+    ):
+        daemon.serves()
+        with daemon.router() as router, ThreadPoolExecutor(2) as pool:
+            for n in range(3):
+                assert place(router, f"resting-{n}").order is not None
+            answered: list[Answered] = []
+            stop = threading.Event()
+            flows = [pool.submit(flow, router, f"flow-{n}", stop, answered) for n in range(2)]
+            until(lambda: len(answered) > 5)
+            if what == "exchange hangs":
+                world["bybit"].control.fault("blackhole")
+                seen = len(world["bybit"].control.requests())
+                until(lambda: len(world["bybit"].control.requests()) > seen)
+            elif what == "connector stopped":
+                os.kill(actor_pid(router, CONNECTOR), signal.SIGSTOP)
+            try:
+                ends_in_time(daemon, number)
+            finally:
+                stop.set()
+                world["bybit"].control.clear_faults()
+            for each in flows:
+                each.result()
+        assert read_presence(world.state_dir) is None
+        if what == "all well":
+            before = [each for each in world["bybit"].control.truth()["orders"] if each["price"] is not None][:3]
+            assert {each["status"] for each in before} == {"cancelled"}
+
+
+def test_a_stopped_supervisor_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with World(["bybit", "okx"], tmp_path / "state") as world, Daemon(world, tmp_path) as daemon:
+        daemon.serves()
+        with daemon.router() as router:
+            supervisor = psutil.Process(actor_pid(router, CONNECTOR)).parents()[0]
+        supervisor.send_signal(signal.SIGSTOP)
+        until(partial(stopped, supervisor.pid))
+        ends_in_time(daemon)
+
+
+# ---- a new configuration ----
+
+
+def test_a_new_configuration_is_taken_over_and_a_wrong_one_changes_nothing(tmp_path: Path) -> None:
+    with World(["bybit", "okx"], tmp_path / "state") as world, Daemon(world, tmp_path) as daemon:
+        daemon.serves()
+        with daemon.router() as router:
+            resting = place(router, "resting").order
+            assert resting is not None
+            pids = {actor["name"]: actor["pid"] for actor in router.get_status()["actors"]}
+
+            daemon.config.write_text("[health]\nhealth_check_interval = 'often'\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            until(lambda: daemon.events("config.not_reloaded"), means="the refusal")
+            (refused,) = daemon.events("config.not_reloaded")
+            assert "health.health_check_interval" in refused["words"]
+            assert "\n" not in refused["words"]
+            assert place(router, "after the refusal").order is not None
+            assert {actor["name"]: actor["pid"] for actor in router.get_status()["actors"]} == pids
+            assert not [each for each in daemon.said() if "RELOADING" in each]
+
+            answered: list[Answered] = []
+            stop = threading.Event()
+            with ThreadPoolExecutor(3) as pool:
+                flows = [pool.submit(orders, router, f"flow-{n}", stop, answered) for n in range(3)]
+                until(lambda: len(answered) > 10)
+                daemon.write(health={"health_check_interval": 2.5, "probe_timeout_s": 1.0})
+                began_s = time.monotonic()
+                daemon.process.send_signal(signal.SIGHUP)
+                until(lambda: _settings(world).get("health_check_interval") == 2.5, means="the new settings")
+                took_s = time.monotonic() - began_s
+                until(partial(restarted, router, CONNECTOR, pids[CONNECTOR]), means="new actors")
+                seen = len(answered)
+                until(lambda: len(answered) > seen + 10, means="orders after it")
+                stop.set()
+            for each in flows:
+                each.result()
+            assert took_s < STOP_BUDGET_S, took_s
+            assert [each for each in answered if each.order is None] == [], "every order was placed"
+            books = world.books()
+            for one in answered:
+                assert len(check_once(books, world.presence().journal_id, router.strategy, one)) == 1
+            assert router.get_order(resting["orderId"])["orderStatus"] == "New"
+            assert router.cancel_order("BTCUSDT", resting["orderId"])["orderStatus"] == "Cancelled"
+        until(lambda: [each for each in daemon.said() if "READY" in each][1:], means="READY again")
+        words = [word for each in daemon.said() for word in ("READY", "RELOADING") if word in each]
+        assert words == ["READY", "RELOADING", "READY"]
+        (reloading,) = [each for each in daemon.said() if "RELOADING" in each]
+        assert int(reloading["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
+def orders(router: OrderRouter, prefix: str, stop: threading.Event, into: list[Answered]) -> None:
+    """Market orders until told to stop."""
+    n = 0
+    while not stop.is_set():
+        side = "Buy" if n % 2 else "Sell"
+        into.append(place(router, f"{prefix}-{n}", side=side, order_type="Market", price=None))
+        n += 1
+
+
+def _settings(world: World) -> dict[str, object]:
+    presence = read_presence(world.state_dir)
+    return {} if presence is None else presence.settings
+
+
+def test_exchanges_taken_out_and_put_in_by_a_new_configuration(tmp_path: Path) -> None:
+    with World(["bybit", "okx", "binance"], tmp_path / "state") as world:
+        two = {"primary_exchange": "bybit", "failover_exchanges": ["okx"]}
+        with Daemon(world, tmp_path, router=two) as daemon:
+            daemon.serves()
+            world.names[:] = ["bybit", "okx"]
+            with daemon.router() as router:
+                resting = place(router, "resting").order
+                assert resting is not None
+                world.names.append("binance")
+                daemon.write(router={"primary_exchange": "bybit", "failover_exchanges": ["binance"]})
+                daemon.process.send_signal(signal.SIGHUP)
+                until(lambda: _settings(world).get("failover_exchanges") == ["binance"], means="the new settings")
+
+                def moved() -> bool:
+                    try:
+                        return router.manual_failover("binance")["to_exchange"] == "binance"
+                    except OrderRouterError:
+                        return False
+
+                until(moved, means="trading on the new exchange")
+                placed = place(router, "moved").order
+                assert placed is not None
+                assert placed["exchange"] == "binance"
+
+
+# ---- no hope ----
+
+
+def test_a_tree_that_keeps_dying_ends_the_daemon_with_75(tmp_path: Path) -> None:
+    """Systemd is to try again; the last line says what it died of."""
+    with (
+        World(["bybit", "okx"], tmp_path / "state") as world,
+        Daemon(world, tmp_path, supervision={"intensity": 2, "period_s": 60.0}) as daemon,
+    ):
+        daemon.serves()
+        for life in range(1, 4):
+            until(lambda life=life: len(daemon.events("daemon.ready")) == life, means=f"life {life}")
+            (admin,) = daemon.tree()[0].children()
+            with Deaths(daemon.tree()[1:]) as deaths:
+                admin.kill()
+                deaths.wait(STOP_BUDGET_S)
+        daemon.process.wait(STOP_BUDGET_S)
+        assert daemon.process.returncode == 75
+        assert daemon.events("daemon.gave_up")
+        last = (tmp_path / "stderr.log").read_text().splitlines()[-1]
+        assert last.startswith("order-router: ")
+        assert "died" in last
+        assert read_presence(world.state_dir) is None
+        assert "starting the actors anew" in " ".join(daemon.statuses())
+
+
+# ---- whose files ----
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("journal.db", "mode"), ("journal.db-wal", "owner"), ("journal.db-shm", "symlink")]
+)
+def test_a_journal_that_is_not_private_is_refused_with_78(tmp_path: Path, name: str, how: str) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    path = state / name
+    if how == "symlink":
+        (tmp_path / "elsewhere").touch(0o600)
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.touch(0o600)
+    if how == "mode":
+        path.chmod(0o640)
+    if how == "owner":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a file away")
+        os.chown(path, 65534, 65534)
+    with World(["bybit", "okx"], state) as world, Daemon(world, tmp_path) as daemon:
+        assert daemon.process.wait(20) == 78
+        (line,) = (tmp_path / "stderr.log").read_text().splitlines()
+    assert str(path) in line
+    wrong = {"mode": "0640", "owner": "65534", "symlink": "symbolic link"}[how]
+    assert wrong in line
+    assert how != "mode" or f"chmod 600 {path}" in line
+    assert how != "mode" or file_mode(path) == 0o640, "nothing was changed"
+
+
+def test_a_state_directory_that_is_not_private_is_refused_with_78(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o750)
+    with World(["bybit", "okx"], state) as world, Daemon(world, tmp_path) as daemon:
+        assert daemon.process.wait(20) == 78
+        (line,) = (tmp_path / "stderr.log").read_text().splitlines()
+    assert f"chmod 700 {state}" in line
