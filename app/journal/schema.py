@@ -128,7 +128,7 @@ def facts_of(core: Connection) -> dict[str, str]:
 
 
 def make_schema(core: Connection) -> dict[str, str]:
-    """Makes a new journal's tables, unless somebody was quicker; to be called in a transaction that holds the write lock.
+    """Makes a new journal's tables, unless somebody was quicker; to be called with the write lock held.
 
     Returns what the journal says of itself from now on.
     """

@@ -28,7 +28,9 @@ STOP_IN_WRITE = "stop in write"
 LOOP_IN_HANDLER = "loop in handler"
 """Once: the connector's handler of a placement does not end."""
 BLOCK_LOOP = "block loop"
-"""Once: the event loop of the exchange's client is blocked by a placement."""
+"""Once: the event loop of the exchange's client is blocked by a placement, and with it whoever turns it."""
+BLOCK_OPENING = "block opening"
+"""Once: the thread that loads the markets is blocked, beside an actor that answers."""
 BLOCK_DRY = "block dry"
 """While it lies there: the same by a dry request, until the file is gone."""
 DRY_RUNS = "dry runs"
@@ -53,7 +55,7 @@ def lies(hook: str) -> bool:
 
 def hook() -> None:
     """Puts the places in."""
-    real_event, real_perform = Journal._event, CcxtPort.perform
+    real_event, real_perform, real_open = Journal._event, CcxtPort.perform, CcxtPort.open
     real_message, real_start = ConnectorActor.on_message, ConnectorActor.on_start
 
     @wraps(real_event)
@@ -74,6 +76,12 @@ def hook() -> None:
             threading.Event().wait(0.02)
         return await real_perform(self, call)
 
+    @wraps(real_open)
+    async def opened(self: CcxtPort, deadline_s: float) -> str:
+        if take(BLOCK_OPENING):
+            threading.Event().wait()
+        return await real_open(self, deadline_s)
+
     @wraps(real_message)
     def on_message(self: ConnectorActor, message: Any, sender: Any, now_s: float) -> None:
         if isinstance(message, PlaceOrder) and take(LOOP_IN_HANDLER):
@@ -89,6 +97,7 @@ def hook() -> None:
 
     Journal._event = event  # type: ignore[method-assign]
     CcxtPort.perform = perform  # type: ignore[method-assign]
+    CcxtPort.open = opened  # type: ignore[method-assign]
     ConnectorActor.on_message = on_message  # type: ignore[method-assign]
     ConnectorActor.on_start = on_start  # type: ignore[method-assign]
 

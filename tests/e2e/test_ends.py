@@ -118,6 +118,7 @@ def test_a_new_configuration_is_taken_over_and_a_wrong_one_changes_nothing(tmp_p
         with daemon.router() as router:
             resting = place(router, "resting").order
             assert resting is not None
+            connector = actor_pid(router, CONNECTOR)
             pids = {actor["name"]: actor["pid"] for actor in router.get_status()["actors"]}
 
             daemon.config.write_text("[health]\nhealth_check_interval = 'often'\n")
@@ -140,7 +141,7 @@ def test_a_new_configuration_is_taken_over_and_a_wrong_one_changes_nothing(tmp_p
                 daemon.process.send_signal(signal.SIGHUP)
                 until(lambda: _settings(world).get("health_check_interval") == 2.5, means="the new settings")
                 took_s = time.monotonic() - began_s
-                until(partial(restarted, router, CONNECTOR, pids[CONNECTOR]), means="new actors")
+                until(partial(restarted, router, CONNECTOR, connector), means="new actors")
                 seen = len(answered)
                 until(lambda: len(answered) > seen + 10, means="orders after it")
                 stop.set()
@@ -203,6 +204,11 @@ def test_exchanges_taken_out_and_put_in_by_a_new_configuration(tmp_path: Path) -
 # ---- no hope ----
 
 
+def lives(daemon: Daemon, count: int) -> bool:
+    """Whether its tree has served so many times."""
+    return len(daemon.events("daemon.ready")) == count
+
+
 def test_a_tree_that_keeps_dying_ends_the_daemon_with_75(tmp_path: Path) -> None:
     """Systemd is to try again; the last line says what it died of."""
     with (
@@ -211,7 +217,7 @@ def test_a_tree_that_keeps_dying_ends_the_daemon_with_75(tmp_path: Path) -> None
     ):
         daemon.serves()
         for life in range(1, 4):
-            until(lambda life=life: len(daemon.events("daemon.ready")) == life, means=f"life {life}")
+            until(partial(lives, daemon, life), means=f"life {life}")
             (admin,) = daemon.tree()[0].children()
             with Deaths(daemon.tree()[1:]) as deaths:
                 admin.kill()
