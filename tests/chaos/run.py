@@ -39,6 +39,8 @@ JUDGED_EACH: Final = 25
 RESOLVE_S: Final = 60.0
 CALM_S: Final = 6.0
 LOOK_S: Final = 0.01
+ATTEMPTS: Final = 5
+"""At an injury whose victim is gone before it comes."""
 
 
 class RunFailed(Exception):
@@ -94,24 +96,32 @@ class Run:
     # ------------------------------------------------------------------------------------------------ one injury
 
     def _injure(self, injury: Injury) -> Sample:
-        roll = self._well(f"before injury {injury.number}")
-        well_s = time.monotonic()
-        self._load.wait_sent(min(injury.orders_before, LONGEST_LULL), BOUND_S)
-        threading.Event().wait(injury.part * self._load.interval_s)
-        if injury.target is Target.LAUNCHER:
-            return self._kill_launcher(injury, roll, well_s)
-        exchange = self._stage.router.current_connector_name
-        pid = roll.of(injury.target, exchange or "")
-        if pid is None:
-            raise RunFailed(f"There is no {injury.target} to hurt.")
-        connector = roll.of(Target.CONNECTOR, exchange or "")
-        with Ends(pid) as ends, Ends(connector or pid) as last:
+        for _ in range(ATTEMPTS):
+            roll = self._well(f"before injury {injury.number}")
+            well_s = time.monotonic()
+            self._load.wait_sent(min(injury.orders_before, LONGEST_LULL), BOUND_S)
+            threading.Event().wait(injury.part * self._load.interval_s)
+            try:
+                if injury.target is Target.LAUNCHER:
+                    return self._kill_launcher(injury, roll, well_s)
+                return self._hurt(injury, roll, well_s)
+            except ProcessLookupError:
+                continue  # somebody died meanwhile, of an injury before
+        raise RunFailed(f"There is no {injury.target} that lives long enough to be hurt.")
+
+    def _hurt(self, injury: Injury, roll: Roll, well_s: float) -> Sample:
+        """Raises ProcessLookupError where nobody is there any more, and nothing was done."""
+        exchange = self._stage.router.current_connector_name or ""
+        pid, connector = roll.of(injury.target, exchange), roll.of(Target.CONNECTOR, exchange)
+        if pid is None or connector is None:
+            raise ProcessLookupError
+        with Ends(pid) as ends, Ends(connector) as last:
             at_s = since_s = time.monotonic()
             os.kill(pid, SIGNALS[injury.means])
             if injury.target in ROOTS and injury.means is not Means.STOP and last.wait(BOUND_S):
                 since_s = time.monotonic()
             answered_s = self._load.accepted_after(since_s, BOUND_S)
-            healed = self._healed(injury, exchange or "", pid, ends, at_s + BOUND_S)
+            healed = self._healed(injury, exchange, pid, ends, at_s + BOUND_S)
             healed_s = time.monotonic()
             self._windows.append((well_s, at_s, healed_s))
             words = [] if answered_s is not None else ["no order was acknowledged"]
