@@ -27,6 +27,7 @@ from attrs import frozen
 
 from app.domain.order_path import Ask, Effect, Feed, PathWatch, Withhold
 from app.domain.pulse import Pulse
+from app.launcher.logger_watch import LoggerWatch
 from app.process.parent_pipe import at_eof
 from app.process.reap import reap_orphans
 from app.transport.base import (
@@ -138,6 +139,7 @@ class Tree:
         self._path = PathWatch(patience.path_every_s, patience.path_timeout_s)
         self._listened_s = 0.0
         self._connectors: dict[str, Address] = {}
+        self._logger: LoggerWatch | None = None
         self._watched: dict[int, str] = {}
 
     def start(self) -> Directory:
@@ -182,6 +184,8 @@ class Tree:
                     return f"The {name} (pid {pid}) died."
                 open_fds.callback(os.close, fd)
                 self._watched[fd] = f"The {name} (pid {pid}) died."
+            timeout_s = self._patience.heartbeat_timeout_s
+            self._logger = LoggerWatch(admin_pid(self._system), self._supervisor_pid, timeout_s)
             self._supervisor_pulse.begin(time.monotonic())
             self._admin_pulse.begin(time.monotonic())
             while not self._orders.stopped() and not self._orders.reload():
@@ -226,6 +230,8 @@ class Tree:
         match got:
             case TreeState():
                 self._supervisor_pulse.heard(time.monotonic())
+                if self._logger is not None:
+                    self._logger.look(time.monotonic())
                 reap_orphans({admin_pid(self._system)})
                 if got.gave_up:
                     return got.words

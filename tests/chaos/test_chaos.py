@@ -28,7 +28,7 @@ PATIENCE_S = 30.0
 
 def chaos(output: Path, *arguments: str) -> subprocess.Popen[str]:
     """`python -m tests.chaos`, small."""
-    small = ["--kills", "2", "--others", "4", "--launchers", "1", "--seed", "29", "--output", str(output)]
+    small = ["--kills", "2", "--others", "4", "--launchers", "1", "--seed", "6", "--output", str(output)]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", *small, *arguments],
         cwd=ROOT,
