@@ -214,6 +214,8 @@ class Tree:
             self._listen()
         words = self._handle(self._mailbox.receive(SLICE_S))
         now_s = time.monotonic()
+        if self._logger is not None:
+            self._logger.look(now_s)
         if self._admin_pulse.waits and admin_was_heard(self._system):
             self._admin_pulse.heard(now_s)
         timeout_s = self._patience.heartbeat_timeout_s
@@ -230,8 +232,6 @@ class Tree:
         match got:
             case TreeState():
                 self._supervisor_pulse.heard(time.monotonic())
-                if self._logger is not None:
-                    self._logger.look(time.monotonic())
                 reap_orphans({admin_pid(self._system)})
                 if got.gave_up:
                     return got.words

@@ -51,6 +51,18 @@ class StartFailedError(RuntimeError):
     """The actor system could not be started."""
 
 
+class Admin(multiprocCommon.MultiProcAdmin):  # type: ignore[misc]  # Thespian is untyped
+    """Thespian's admin, which starts another logger when that dies.
+
+    It reads how logs are configured from itself, where 4.0.1 never puts it: without this, the admin ends with the
+    logger, and the tree with the admin.
+    """
+
+    def __init__(self, transport: Any, address: Any, capabilities: Any, log_defs: Any, context: Any) -> None:
+        super().__init__(transport, address, capabilities, log_defs, context)
+        self.logDefs = log_defs
+
+
 class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]  # Thespian is untyped
     """Thespian's multiprocess base over one of our transports; made by `start_system` and `attach`.
 
@@ -205,7 +217,7 @@ def _run_admin(
     # with its parent, kill it at once. Its first call of fork answers "you are the child"; later ones really fork.
     os.fork = stay
     multiprocCommon.startAdmin(
-        multiprocCommon.MultiProcAdmin,
+        Admin,
         starter,
         endpoint,
         transport,

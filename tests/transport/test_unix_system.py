@@ -22,6 +22,7 @@ from thespian.actors import ActorSystem
 from app.transport import Mailbox, NotRunningError, Undelivered, address_from_str, address_to_str, attach, detach
 from app.transport.base import sweep_sockets
 from app.transport.mailbox import MAX_IN_FLIGHT, MailboxFullError
+from tests.e2e.world import until
 from tests.processes import Deaths
 from tests.transport.actors import AskPid, Fault, Say, Spawn
 from tests.transport.conftest import ROOT
@@ -227,6 +228,23 @@ def test_what_killed_outsiders_leave_is_cleared_by_the_next(daemon: UnixDaemon) 
     with attached(daemon) as system:
         assert left() == []
         assert system.ask(daemon.actors[2], Say(text="still here"), ANSWER_TIMEOUT_S) == "still here"
+
+
+def test_a_logger_that_dies_is_replaced_and_takes_nobody_along(own_daemon: UnixDaemon) -> None:
+    """It writes records, and is on nobody's way."""
+    admin = psutil.Process(own_daemon.admin_pid)
+    (logger,) = [each for each in admin.children() if each.pid not in own_daemon.actor_pids]
+    before = [each for each in own_daemon.tree() if each != logger]
+    logger.kill()
+
+    def another() -> bool:
+        new = [each for each in admin.children() if each.pid not in (logger.pid, *own_daemon.actor_pids)]
+        return any(each.status() != psutil.STATUS_ZOMBIE for each in new)
+
+    until(another, means="another logger")
+    assert all(each.is_running() for each in before)
+    with attached(own_daemon) as system:
+        assert system.ask(own_daemon.actors[2], Say(text="still here"), ANSWER_TIMEOUT_S) == "still here"
 
 
 def test_a_crashed_actor_dies_and_its_parent_is_told(own_daemon: UnixDaemon) -> None:
