@@ -2,10 +2,9 @@
 
 from decimal import Decimal
 
-from app.simulator.model import MarketSpec, NewOrder, OrderType, Reason, Refusal
-
-MAX_PRICE = Decimal(10) ** 12
-"""Above it the remainder by a tick leaves the decimal context, and no market is there anyway."""
+from app.simulator.model import NewOrder, OrderType, Reason, Refusal
+from app.simulator.spec import MarketSpec
+from app.simulator.venue import MAX_PRICE
 
 
 def check_order(new: NewOrder, market: MarketSpec, reference: Decimal) -> None:
@@ -30,6 +29,11 @@ def check_order(new: NewOrder, market: MarketSpec, reference: Decimal) -> None:
             )
     if not new.reduce_only and new.qty * reference < market.min_notional:
         raise Refusal(Reason.NOTIONAL_TOO_SMALL, f"Notional is below {market.min_notional}.", symbol=new.symbol)
+    if new.trigger is not None and (not 0 < new.trigger.price <= MAX_PRICE or new.trigger.price % market.tick):
+        raise Refusal(Reason.BAD_TRIGGER, f"Trigger {new.trigger.price} is off tick or no price.", symbol=new.symbol)
+    for limit in (new.attach.take_profit_limit, new.attach.stop_loss_limit):
+        if limit is not None and (not 0 < limit <= MAX_PRICE or limit % market.tick):
+            raise Refusal(Reason.PRICE_OFF_TICK, f"{limit} is off tick or no price.", symbol=new.symbol)
     for reason, level, sign in (
         (Reason.BAD_TAKE_PROFIT, new.take_profit, new.side.sign),
         (Reason.BAD_STOP_LOSS, new.stop_loss, -new.side.sign),

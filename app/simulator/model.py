@@ -5,7 +5,6 @@ everywhere here (never contracts: a dialect converts at its edge); prices, money
 Unix milliseconds.
 """
 
-from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 
@@ -66,6 +65,37 @@ class Status(StrEnum):
         return self in (Status.OPEN, Status.PARTIALLY_FILLED)
 
 
+class PositionSide(StrEnum):
+    """Which position an order is about: the one net position, or in hedge mode the long or the short one."""
+
+    BOTH = "both"
+    LONG = "long"
+    SHORT = "short"
+
+
+class MarginMode(StrEnum):
+    """What stands behind a position: the whole account, or a margin of its own."""
+
+    CROSS = "cross"
+    ISOLATED = "isolated"
+
+
+class TriggerBy(StrEnum):
+    """Which price sets a trigger off."""
+
+    LAST = "last"
+    MARK = "mark"
+
+
+class Role(StrEnum):
+    """Why there is an order: a client sent it, or the exchange made it of attached levels or of a breached margin."""
+
+    USER = "user"
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    LIQUIDATION = "liquidation"
+
+
 class Reason(StrEnum):
     """Why the engine refused. Each dialect maps every reason to the code and words of its exchange."""
 
@@ -91,6 +121,16 @@ class Reason(StrEnum):
     BAD_LEVERAGE = "bad_leverage"
     EXPIRED = "expired"  # past the expiry that the matching engine enforces
     ENGINE_FULL = "engine_full"  # the engine keeps a bounded number of orders
+    TOO_MANY_ORDERS = "too_many_orders"  # open on the symbol; only where `EngineRules.max_open_orders`
+    SUSPENDED = "suspended"  # the symbol does not trade now; cancels pass
+    INSUFFICIENT_BALANCE = "insufficient_balance"  # of a coin, on a spot market
+    REDUCE_ONLY_ON_SPOT = "reduce_only_on_spot"  # there are no positions to reduce there
+    BAD_TRIGGER = "bad_trigger"  # a trigger price that is no price or off tick
+    WRONG_POSITION_SIDE = "wrong_position_side"  # long or short in one-way mode, or none of them in hedge mode
+    MODE_IN_USE = "mode_in_use"  # the position mode cannot change: there are positions or open orders
+    MARGIN_MODE_IN_USE = "margin_mode_in_use"  # the same of cross and isolated
+    NO_POSITION = "no_position"  # levels or margin for a position that is not there
+    UNSUPPORTED = "unsupported"  # this exchange has no such thing
 
 
 class Refusal(Exception):
@@ -105,73 +145,71 @@ class Refusal(Exception):
 
 
 @frozen(kw_only=True)
-class MarketSpec:
-    """One market.
-
-    Attributes:
-        symbol: canonical, as ccxt writes it ("BTC/USDT:USDT").
-        native: the exchange's own name ("BTCUSDT", "BTC-USDT-SWAP", "PF_XBTUSD").
-        base, settle: coins, in ccxt's naming ("BTC", "USDT").
-        price: first reference price.
-        tick: price step.
-        step: quantity step in base coin.
-        min_qty, max_qty: bounds of an order's quantity in base coin.
-        min_notional: least quantity times price in the settlement coin; 0 for none. Not asked of reduce-only orders.
-        contract_size: base coin in a contract: what the dialect divides by. The engine never uses it.
-        max_leverage: highest leverage that can be set.
-    """
-
-    symbol: str
-    native: str
-    base: str
-    settle: str
-    price: Decimal
-    tick: Decimal
-    step: Decimal
-    min_qty: Decimal
-    max_qty: Decimal = Decimal("1000000")
-    min_notional: Decimal = ZERO
-    contract_size: Decimal = Decimal(1)
-    max_leverage: Decimal = Decimal(100)
-
-
-@frozen(kw_only=True)
 class Trigger:
-    """When an order becomes active: the reference price at or above `price` if `rising`, else at or below."""
+    """When an order becomes active: the price `by` at or above `price` if `rising`, else at or below."""
 
     price: Decimal
     rising: bool
+    by: TriggerBy = TriggerBy.LAST
 
     def met(self, reference: Decimal) -> bool:
-        """True when the market at `reference` sets the order off."""
+        """True when a price of `reference` sets the order off."""
         return reference >= self.price if self.rising else reference <= self.price
+
+
+@frozen(kw_only=True)
+class Attach:
+    """How attached take profit and stop loss act; the prices themselves are fields of the order.
+
+    Attributes:
+        take_profit_limit, stop_loss_limit: price of the limit order they become; None: a market order.
+        take_profit_by, stop_loss_by: the price that sets them off.
+        take_profit_id, stop_loss_id: client order ids of the orders they become.
+        whole_position: they are for the whole position (bybit's "Full"), not for what the order filled.
+    """
+
+    take_profit_limit: Decimal | None = None
+    stop_loss_limit: Decimal | None = None
+    take_profit_by: TriggerBy = TriggerBy.LAST
+    stop_loss_by: TriggerBy = TriggerBy.LAST
+    take_profit_id: str | None = None
+    stop_loss_id: str | None = None
+    whole_position: bool = False
 
 
 @frozen(kw_only=True)
 class NewOrder:
     """What a client asks for. `qty` in base coin; `price` None for a market order.
 
-    `take_profit` and `stop_loss` are stored with the order and shown; the engine does not fire them.
+    `cost`: of a spot market order to buy, what to spend in quote coin; `qty` is ignored then.
+    `take_profit` and `stop_loss` become linked reduce-only triggers when the order fills, as `attach` says.
     `trigger`: rest inactive until it is met. `tag` is the dialect's own (shown back, never read by the engine).
     """
 
     symbol: str
     side: Side
     type: OrderType
-    qty: Decimal
+    qty: Decimal = ZERO
     price: Decimal | None = None
     tif: Tif = Tif.GTC
     reduce_only: bool = False
     client_order_id: str | None = None
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    attach: Attach = Attach()
     trigger: Trigger | None = None
+    position_side: PositionSide = PositionSide.BOTH
+    cost: Decimal | None = None
     tag: str = ""
 
 
 @define(kw_only=True, eq=False)
 class Order:
-    """An order the engine has accepted. Mutable, and changed by the engine only; dialects read it."""
+    """An order the engine has accepted. Mutable, and changed by the engine only; dialects read it.
+
+    `role`, `parent_id`: of an order made of attached levels, which it is and whose. `oco`: the group of which one order
+    at most is ever set off. `whole_position`: its quantity follows the position until it is set off.
+    """
 
     order_id: str
     seq: int
@@ -190,11 +228,20 @@ class Order:
     created_ms: int
     updated_ms: int
     visible_from_ms: int
+    position_side: PositionSide = PositionSide.BOTH
+    attach: Attach = Attach()
+    role: Role = Role.USER
+    parent_id: str | None = None
+    oco: str | None = None
+    whole_position: bool = False
+    cost_asked: Decimal | None = None
     status: Status = Status.OPEN
     filled: Decimal = ZERO
     cost: Decimal = ZERO
     fee: Decimal = ZERO
+    fee_coin: str = ""
     triggered: bool = False
+    triggered_ms: int = 0
     close_reason: str = ""
     last_fill: "Fill | None" = field(default=None, repr=False)
 
@@ -213,10 +260,20 @@ class Order:
         """True while a trigger order has not been set off."""
         return self.trigger is not None and not self.triggered
 
+    @property
+    def reduces(self) -> bool:
+        """True when it may only make a position smaller: by its flag, or as the closing side in hedge mode."""
+        return self.reduce_only or closes(self.side, self.position_side)
+
+
+def closes(side: Side, position_side: PositionSide) -> bool:
+    """True for selling a long and buying a short position, in hedge mode."""
+    return (position_side, side) in ((PositionSide.LONG, Side.SELL), (PositionSide.SHORT, Side.BUY))
+
 
 @frozen(kw_only=True)
 class Fill:
-    """One execution. `fee` is positive when paid, in the settlement coin."""
+    """One execution. `fee` is positive when paid, in `fee_coin`: the settlement coin, or on spot a coin of the pair."""
 
     trade_id: str
     seq: int
@@ -226,6 +283,7 @@ class Fill:
     qty: Decimal
     price: Decimal
     fee: Decimal
+    fee_coin: str
     is_maker: bool
     realised_pnl: Decimal
     ts_ms: int
@@ -233,37 +291,28 @@ class Fill:
 
 @define(kw_only=True)
 class Position:
-    """One-way net position of a symbol: `qty` signed in base coin, `entry_price` 0 when flat."""
+    """A position of a symbol: `qty` signed in base coin, `entry_price` 0 when flat.
+
+    `side` BOTH is the one-way net position; in hedge mode LONG never is below zero and SHORT never above. `margin`:
+    what an isolated position holds of its own, settlement coin; 0 under cross margin.
+    """
 
     symbol: str
+    side: PositionSide = PositionSide.BOTH
     qty: Decimal = ZERO
     entry_price: Decimal = ZERO
     leverage: Decimal = Decimal(10)
+    margin: Decimal = ZERO
+    realised: Decimal = ZERO
     updated_ms: int = 0
 
 
 @frozen(kw_only=True)
-class EngineRules:
-    """In what one exchange's engine differs from another's.
+class Entry:
+    """A change of a balance that no fill made: "deposit", "funding" or "insurance" (a loss the exchange bore)."""
 
-    Attributes:
-        settle: settlement coin of every market ("USDT", "USD").
-        client_id_scope: "all": a client order id is never accepted twice; "open": only while an open order has it.
-        refuse_crossing_post_only: True refuses a post-only order that would take; False accepts and cancels it at once.
-        refuse_unfillable_ioc: True refuses an IOC or FOK that would not fill; False accepts and expires it at once.
-        order_id, trade_id: how the exchange writes the n-th (from 1) id.
-        taker_fee, maker_fee: share of the notional.
-        initial_balance: settlement coin at start.
-        leverage: at start, on every symbol.
-    """
-
-    settle: str = "USDT"
-    client_id_scope: str = "all"
-    refuse_crossing_post_only: bool = False
-    refuse_unfillable_ioc: bool = False
-    order_id: Callable[[int], str] = str
-    trade_id: Callable[[int], str] = str
-    taker_fee: Decimal = Decimal("0.0005")
-    maker_fee: Decimal = Decimal("0.0002")
-    initial_balance: Decimal = Decimal(100_000)
-    leverage: Decimal = Decimal(10)
+    ts_ms: int
+    kind: str
+    coin: str
+    amount: Decimal
+    symbol: str = ""

@@ -4,9 +4,55 @@ Apart from the engine because finding is one topic and matching another. Look-up
 that are not visible yet: the visibility lag of real exchanges.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+from attrs import frozen
 
 from app.simulator.model import Fill, Order
+
+T = TypeVar("T", Order, Fill)
+
+
+@frozen(kw_only=True)
+class Page(Generic[T]):
+    """Some rows of a listing. `cursor`: the number of the last row if there are more, to go on with; else None."""
+
+    rows: list[T]
+    cursor: int | None
+
+
+def page(
+    rows: Iterable[T],
+    limit: int,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+    time_of: Callable[[T], int] | None = None,
+) -> Page[T]:
+    """The first `limit` rows with numbers (`seq`) below `after` and above `before`, of times `from_ms` to `to_ms`.
+
+    Rows come newest first (`OrderStore.history`, `OrderStore.trades`) and are numbered for ever, so that going on with
+    `after=cursor` never repeats or skips a row, whatever is placed meanwhile. `time_of`: what the times are compared
+    with; default: an order's creation, a fill's time. Both ends are included.
+    """
+    when = time_of if time_of is not None else _time
+    kept: list[T] = []
+    for row in rows:
+        if (after is not None and row.seq >= after) or (before is not None and row.seq <= before):
+            continue
+        if (from_ms is not None and when(row) < from_ms) or (to_ms is not None and when(row) > to_ms):
+            continue
+        if len(kept) == limit:
+            return Page(rows=kept, cursor=kept[-1].seq)
+        kept.append(row)
+    return Page(rows=kept, cursor=None)
+
+
+def _time(row: Order | Fill) -> int:
+    return row.created_ms if isinstance(row, Order) else row.ts_ms
 
 
 class OrderStore:
@@ -15,8 +61,14 @@ class OrderStore:
     def __init__(self, symbols: Iterable[str]) -> None:
         self.fills: list[Fill] = []
         self._orders: dict[str, Order] = {}
+        symbols = list(symbols)
         self._open: dict[str, dict[str, Order]] = {s: {} for s in symbols}
+        # Of them those that reduce a position: every fill looks at these, and must not walk the others.
+        self._reducing: dict[str, dict[str, Order]] = {s: {} for s in symbols}
         self._by_client: dict[str, list[Order]] = {}
+        self._fills_of: dict[str, list[Fill]] = {}
+        self.changed: dict[str, Order] | None = None
+        """Orders changed since somebody who keeps the books on disk looked, by id; None while nobody does."""
 
     def find(
         self,
@@ -47,11 +99,14 @@ class OrderStore:
 
     def trades(self, now_ms: int, *, symbol: str | None = None, order_id: str | None = None) -> Iterator[Fill]:
         """Fills of visible orders, NEWEST first, lazily."""
-        for fill in reversed(self.fills):
+        for fill in reversed(self.fills if order_id is None else self._fills_of.get(order_id, [])):
             if fill.order.visible_from_ms > now_ms or (symbol is not None and fill.symbol != symbol):
                 continue
-            if order_id is None or fill.order.order_id == order_id:
-                yield fill
+            yield fill
+
+    def fills_of(self, order: Order) -> list[Fill]:
+        """Fills of one order, oldest first."""
+        return list(self._fills_of.get(order.order_id, ()))
 
     def with_client_id(self, client_order_id: str) -> list[Order]:
         """Every order ever accepted under a client order id, visible or not, oldest first."""
@@ -72,6 +127,24 @@ class OrderStore:
 
     def _add(self, order: Order) -> None:
         self._orders[order.order_id] = order
-        self._open[order.symbol][order.order_id] = order
+        if order.status.is_open:
+            self._open[order.symbol][order.order_id] = order
+            if order.reduces:
+                self._reducing[order.symbol][order.order_id] = order
         if order.client_order_id is not None:
             self._by_client.setdefault(order.client_order_id, []).append(order)
+        self._note(order)
+
+    def _leave(self, order: Order) -> None:
+        """A closed order is not open any more."""
+        self._open[order.symbol].pop(order.order_id, None)
+        self._reducing[order.symbol].pop(order.order_id, None)
+
+    def _add_fill(self, fill: Fill) -> None:
+        self.fills.append(fill)
+        self._fills_of.setdefault(fill.order.order_id, []).append(fill)
+
+    def _note(self, order: Order) -> None:
+        """Remember that an order changed, for whoever keeps the books on disk."""
+        if self.changed is not None:
+            self.changed[order.order_id] = order

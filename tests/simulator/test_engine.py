@@ -7,20 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.simulator.engine import Engine
-from app.simulator.model import (
-    EngineRules,
-    MarketSpec,
-    NewOrder,
-    Order,
-    OrderType,
-    Reason,
-    Refusal,
-    Side,
-    Status,
-    Tif,
-    Trigger,
-    text,
-)
+from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Status, Tif, Trigger, text
+from app.simulator.spec import EngineRules, MarketSpec
 
 BTC = "BTC/USDT:USDT"
 D = Decimal

@@ -46,7 +46,7 @@ def test_markets_time_status_ticker_and_book(sim: Simulated) -> None:
         assert abs(await client.fetch_time() - client.milliseconds()) < 2_000
         assert (await client.fetch_status())["status"] == "ok"
         book = await client.fetch_order_book(BTC, 5)
-        assert (book["bids"][0][:2], book["asks"][0][:2]) == ([27000, 1000], [27000.1, 1000])
+        assert (book["bids"][0][:2], book["asks"][0][:2]) == ([27000, 740.74], [27000.1, 740.74])
 
     trade(sim, act)
 

@@ -27,7 +27,8 @@ from attrs import define, field, frozen
 
 from app.simulator.dialects.wire import Answer, BadNumber, flat
 from app.simulator.engine import Engine
-from app.simulator.model import EngineRules, MarketSpec, NewOrder, Order, Reason, Refusal
+from app.simulator.model import NewOrder, Order, Reason, Refusal
+from app.simulator.spec import EngineRules, MarketSpec
 
 LATENESS_BOUND_S = 2.0
 """Where only the gateway enforces an expiry (bybit, okx), an admitted order may still execute this long after it."""

@@ -20,7 +20,7 @@ from itertools import count
 from typing import ClassVar
 
 from app.simulator.dialects.base import Call, Context, Credentials, Dialect, NativeError, Request, Route
-from app.simulator.dialects.binance_account import AccountApi
+from app.simulator.dialects.binance_account import TIERS, AccountApi
 from app.simulator.dialects.binance_algo import AlgoApi
 from app.simulator.dialects.binance_bodies import order_body, trade_body
 from app.simulator.dialects.binance_params import (
@@ -43,7 +43,8 @@ from app.simulator.dialects.binance_params import (
 from app.simulator.dialects.binance_public import PublicApi
 from app.simulator.dialects.wire import Answer, hmac_hex, int_or_none, json_answer, same
 from app.simulator.engine import Engine
-from app.simulator.model import EngineRules, MarketSpec, NewOrder, Order, OrderType, Reason, Refusal, Side, Tif
+from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Tif
+from app.simulator.spec import EngineRules, MarketSpec, level_of
 
 DEFAULT_RECV_WINDOW_MS = 5_000
 MAX_RECV_WINDOW_MS = 60_000
@@ -67,6 +68,8 @@ def _market(base: str, reference: str, tick: str, step: str, max_qty: str) -> Ma
         min_qty=Decimal(step),
         max_qty=Decimal(max_qty),
         min_notional=Decimal(5),
+        level_qty=level_of(reference, step),
+        tiers=TIERS,
         max_leverage=Decimal(125),
     )
 
@@ -110,6 +113,16 @@ class Binance(Dialect):
         Reason.BAD_LEVERAGE: (-4028, "Invalid leverage"),
         Reason.EXPIRED: (-5028, "Timestamp for this request is outside of the ME recvWindow."),
         Reason.ENGINE_FULL: (-2025, "Reach max open order limit."),
+        Reason.TOO_MANY_ORDERS: (-2025, "Reach max open order limit."),
+        Reason.SUSPENDED: (-4140, "Invalid symbol status for opening position."),
+        Reason.INSUFFICIENT_BALANCE: (-2018, "Balance is insufficient."),
+        Reason.REDUCE_ONLY_ON_SPOT: (-1106, "Parameter 'reduceOnly' sent when not required."),
+        Reason.BAD_TRIGGER: (-4014, "Price not increased by tick size."),
+        Reason.WRONG_POSITION_SIDE: (-4061, "Order's position side does not match user's setting."),
+        Reason.MODE_IN_USE: (-4068, "Position side cannot be changed if there exists position."),
+        Reason.MARGIN_MODE_IN_USE: (-4048, "Margin type cannot be changed if there exists position."),
+        Reason.NO_POSITION: (-4509, "Time in Force (TIF) GTE can only be used with open positions."),
+        Reason.UNSUPPORTED: (-1020, "This operation is not supported."),
     }
 
     def __init__(self, engine: Engine, credentials: Credentials) -> None:
@@ -133,6 +146,7 @@ class Binance(Dialect):
             settle="USDT",
             client_id_scope="open",
             refuse_crossing_post_only=True,
+            refuse_unfillable_fok=True,
             order_id=lambda n: str(8_389_765_000_000 + n),
             trade_id=lambda n: str(698_759_000 + n),
             leverage=Decimal(20),

@@ -12,7 +12,8 @@ from app.simulator.dialects.binance_bodies import PRECISION, amount, fixed
 from app.simulator.dialects.binance_params import need
 from app.simulator.dialects.wire import Answer, int_or_none, json_answer
 from app.simulator.engine import Engine
-from app.simulator.model import ZERO, MarketSpec, Position
+from app.simulator.model import ZERO, Position
+from app.simulator.spec import MarketSpec, Tier
 
 BRACKETS: tuple[tuple[int, int, int, Decimal], ...] = (
     (125, 0, 300_000, Decimal("0.004")),
@@ -22,6 +23,7 @@ BRACKETS: tuple[tuple[int, int, int, Decimal], ...] = (
     (10, 12_000_000, 70_000_000, Decimal("0.05")),
 )
 """Leverage brackets, the same for every market: (highest leverage, notional from, notional to, maintenance rate)."""
+TIERS = tuple(Tier(cap=Decimal(cap), rate=rate) for _, _, cap, rate in BRACKETS)
 
 
 class AccountApi:
@@ -133,11 +135,6 @@ def max_notional(leverage: Decimal) -> int:
     return max(cap for most, _, cap, _ in BRACKETS if most >= leverage)
 
 
-def maintenance(notional: Decimal) -> Decimal:
-    """Maintenance margin of a notional, from the brackets."""
-    return notional * next((rate for _, _, cap, rate in BRACKETS if notional < cap), BRACKETS[-1][3])
-
-
 def _bracket_body(market: MarketSpec) -> dict[str, object]:
     return {
         "symbol": market.native,
@@ -165,7 +162,7 @@ def position_body(engine: Engine, position: Position, *, v2: bool) -> dict[str, 
     """One entry of positionRisk; version 2 tells leverage and margin type, version 3 the margins."""
     market = engine.markets[position.symbol]
     price_places, qty_places = PRECISION[market.native]
-    mark = engine.prices[position.symbol]
+    mark, liquidation = engine.mark(position.symbol), engine.liquidation_price(position)
     notional = position.qty * mark
     body: dict[str, object] = {
         "symbol": market.native,
@@ -174,8 +171,8 @@ def position_body(engine: Engine, position: Position, *, v2: bool) -> dict[str, 
         "entryPrice": fixed(position.entry_price, price_places + 3),
         "breakEvenPrice": fixed(position.entry_price, price_places + 3),
         "markPrice": amount(mark),
-        "unRealizedProfit": amount(engine.ledger.unrealised(position.symbol)),
-        "liquidationPrice": "0",
+        "unRealizedProfit": amount(engine.ledger.profit(position)),
+        "liquidationPrice": "0" if liquidation is None else amount(liquidation),
         "isolatedMargin": "0",
         "notional": amount(notional),
         "isolatedWallet": "0",
@@ -193,7 +190,7 @@ def position_body(engine: Engine, position: Position, *, v2: bool) -> dict[str, 
     return body | {
         "marginAsset": market.settle,
         "initialMargin": amount(margin),
-        "maintMargin": amount(maintenance(abs(notional))),
+        "maintMargin": amount(engine.ledger.maintenance(position)),
         "positionInitialMargin": amount(held),
         "openOrderInitialMargin": amount(margin - held),
         "adl": 0,
@@ -238,7 +235,7 @@ def _assets(engine: Engine, now_ms: int) -> list[dict[str, object]]:
                 "walletBalance": amount(balance),
                 "unrealizedProfit": amount(pnl if own else ZERO),
                 "marginBalance": amount(balance + pnl if own else balance),
-                "maintMargin": amount(sum((maintenance(n) for n, _ in notionals), ZERO) if own else ZERO),
+                "maintMargin": amount(sum((ledger.maintenance(p) for p in engine.positions()), ZERO) if own else ZERO),
                 "initialMargin": amount(used if own else ZERO),
                 "positionInitialMargin": amount(held if own else ZERO),
                 "openOrderInitialMargin": amount(used - held if own else ZERO),

@@ -26,19 +26,8 @@ from app.simulator.dialects.binance_params import (
     time_in_force,
 )
 from app.simulator.dialects.wire import Answer, json_answer
-from app.simulator.model import (
-    ZERO,
-    MarketSpec,
-    NewOrder,
-    Order,
-    OrderType,
-    Reason,
-    Refusal,
-    Side,
-    Status,
-    Tif,
-    Trigger,
-)
+from app.simulator.model import ZERO, NewOrder, Order, OrderType, Reason, Refusal, Side, Status, Tif, Trigger
+from app.simulator.spec import MarketSpec
 
 TYPES: dict[str, tuple[OrderType, bool]] = {
     "STOP": (OrderType.LIMIT, False),

@@ -7,7 +7,8 @@ precision, ids and times are JSON integers.
 
 from decimal import ROUND_DOWN, Decimal
 
-from app.simulator.model import ZERO, Fill, MarketSpec, Order, OrderType, Status, Tif
+from app.simulator.model import ZERO, Fill, Order, OrderType, Status, Tif
+from app.simulator.spec import MarketSpec
 
 PRECISION: dict[str, tuple[int, int]] = {"BTCUSDT": (2, 3), "ETHUSDT": (2, 3), "SOLUSDT": (4, 2), "XRPUSDT": (4, 1)}
 """Native name → (pricePrecision, quantityPrecision): decimals above which a number is refused with -1111."""

@@ -12,7 +12,8 @@ from typing import TypeVar
 from app.simulator.dialects.base import Context, NativeError
 from app.simulator.dialects.binance_bodies import MULTIPLIER_DOWN, MULTIPLIER_UP, PRECISION, TIF_NAMES
 from app.simulator.dialects.wire import int_or_none
-from app.simulator.model import MarketSpec, Order, Side, Status, Tif, text
+from app.simulator.model import Order, Side, Status, Tif, text
+from app.simulator.spec import MarketSpec
 
 DEFAULT_LIMIT = 500
 MAX_LIMIT = 1000

@@ -7,7 +7,8 @@ from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Rou
 from app.simulator.dialects.binance_bodies import PRECISION, amount, fixed, symbol_info
 from app.simulator.dialects.binance_params import need
 from app.simulator.dialects.wire import Answer, int_or_none, json_answer
-from app.simulator.model import ZERO, MarketSpec
+from app.simulator.model import ZERO
+from app.simulator.spec import MarketSpec
 
 DEPTH_LEVELS = 20
 """Levels shown at most on each side, one tick apart: the simulated book is a price with a spread, not a queue."""
@@ -88,13 +89,14 @@ class PublicApi:
         return {"symbol": market.native, "price": price, "time": now_ms}
 
     def _best(self, market: MarketSpec, now_ms: int) -> dict[str, object]:
-        size = fixed(market.min_qty * 1000, PRECISION[market.native][1])
+        bids, asks = self._engine.book(market.symbol, 1)
+        places = PRECISION[market.native][1]
         return {
             "symbol": market.native,
             "bidPrice": self._price(market, self._engine.bid(market.symbol)),
-            "bidQty": size,
+            "bidQty": fixed(bids[0].qty, places),
             "askPrice": self._price(market, self._engine.ask(market.symbol)),
-            "askQty": size,
+            "askQty": fixed(asks[0].qty, places),
             "time": now_ms,
             "lastUpdateId": now_ms,
         }
@@ -103,7 +105,7 @@ class PublicApi:
         price = amount(self._engine.prices[market.symbol])
         return {
             "symbol": market.native,
-            "markPrice": price,
+            "markPrice": amount(self._engine.mark(market.symbol)),
             "indexPrice": price,
             "estimatedSettlePrice": price,
             "lastFundingRate": "0.00010000",
@@ -117,15 +119,14 @@ class PublicApi:
         limit = int_or_none(ctx.params.get("limit", "500"))
         if limit not in DEPTH_LIMITS:
             raise NativeError(-4021, f"{ctx.params.get('limit')} is not valid depth limit.")
-        size = fixed(market.min_qty * 1000, PRECISION[market.native][1])
-        bid, ask = self._engine.bid(market.symbol), self._engine.ask(market.symbol)
-        levels = range(min(limit, DEPTH_LEVELS))
+        bids, asks = self._engine.book(market.symbol, min(limit, DEPTH_LEVELS))
+        places = PRECISION[market.native][1]
         return json_answer(
             {
                 "lastUpdateId": ctx.now_ms,
                 "E": ctx.now_ms,
                 "T": ctx.now_ms,
-                "bids": [[self._price(market, bid - n * market.tick), size] for n in levels],
-                "asks": [[self._price(market, ask + n * market.tick), size] for n in levels],
+                "bids": [[self._price(market, level.price), fixed(level.qty, places)] for level in bids],
+                "asks": [[self._price(market, level.price), fixed(level.qty, places)] for level in asks],
             }
         )

@@ -4,7 +4,7 @@ A create answers the ids and nothing else. `realtime` lists what is open and, as
 `history` lists what is closed. Source: https://bybit-exchange.github.io/docs/v5/order/create-order and its neighbours.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 
@@ -26,16 +26,20 @@ from app.simulator.dialects.wire import (
     page_size,
 )
 from app.simulator.model import (
+    Attach,
     NewOrder,
     Order,
     OrderType,
     Side,
     Tif,
     Trigger,
+    TriggerBy,
 )
 
 RECENT_CLOSED = 500
 """/v5/order/realtime finds this many recently closed orders by id; older ones are only in the history."""
+_BY = {"MarkPrice": TriggerBy.MARK}
+"""LastPrice is the default; the index price is the last price here."""
 _TIFS = {"GTC": Tif.GTC, "IOC": Tif.IOC, "FOK": Tif.FOK, "PostOnly": Tif.POST_ONLY}
 
 
@@ -86,7 +90,8 @@ class Bybit(BybitAccount):
         trigger_price = decimal_or_none(given.get("triggerPrice"))
         trigger = None
         if trigger_price is not None:
-            trigger = Trigger(price=trigger_price, rising=given.get("triggerDirection") == "1")
+            by = _BY.get(given.get("triggerBy", ""), TriggerBy.LAST)
+            trigger = Trigger(price=trigger_price, rising=given.get("triggerDirection") == "1", by=by)
         order = self.place(
             ctx,
             NewOrder(
@@ -100,6 +105,7 @@ class Bybit(BybitAccount):
                 client_order_id=given.get("orderLinkId") or None,
                 take_profit=decimal_or_none(given.get("takeProfit")) or None,
                 stop_loss=decimal_or_none(given.get("stopLoss")) or None,
+                attach=_attach(given),
                 trigger=trigger,
             ),
         )
@@ -201,6 +207,18 @@ class Bybit(BybitAccount):
         items = [execution_item(f, self.engine.markets[f.symbol], self.engine) for f in page]
         cursor = str(page[-1].seq) if len(page) == limit else ""
         return self.ok(ctx, {"category": "linear", "list": items, "nextPageCursor": cursor})
+
+
+def _attach(given: Mapping[str, str]) -> Attach:
+    """How the attached levels act: for the whole position unless tpslMode says Partial, which takes limit prices."""
+    partial = given.get("tpslMode") == "Partial"
+    return Attach(
+        take_profit_limit=decimal_or_none(given.get("tpLimitPrice")) if partial else None,
+        stop_loss_limit=decimal_or_none(given.get("slLimitPrice")) if partial else None,
+        take_profit_by=_BY.get(given.get("tpTriggerBy", ""), TriggerBy.LAST),
+        stop_loss_by=_BY.get(given.get("slTriggerBy", ""), TriggerBy.LAST),
+        whole_position=not partial,
+    )
 
 
 def _ids(order: Order) -> dict[str, str]:

@@ -36,14 +36,13 @@ class BybitAccount(BybitGateway):
 
     def _orderbook(self, ctx: Context) -> Answer:
         market = self.market_of(ctx.params.get("symbol"))
-        bid, ask = self.engine.bid(market.symbol), self.engine.ask(market.symbol)
-        levels = range(page_size(ctx.params.get("limit"), 25, 50))
+        bids, asks = self.engine.book(market.symbol, page_size(ctx.params.get("limit"), 25, 50))
         return self.ok(
             ctx,
             {
                 "s": market.native,
-                "b": [[text(bid - n * market.tick), "10"] for n in levels],
-                "a": [[text(ask + n * market.tick), "10"] for n in levels],
+                "b": [[text(level.price), text(level.qty)] for level in bids],
+                "a": [[text(level.price), text(level.qty)] for level in asks],
                 "ts": ctx.now_ms,
                 "u": ctx.now_ms,
                 "seq": ctx.now_ms,
@@ -85,6 +84,7 @@ class BybitAccount(BybitGateway):
             (abs(p.qty) * self.engine.prices[p.symbol] / p.leverage for p in self.engine.positions()), Decimal(0)
         )
         used = ledger.used_margin
+        maintenance = sum((ledger.maintenance(p) for p in self.engine.positions()), Decimal(0))
         coins = []
         for coin, amount in ledger.balances.items():
             if wanted and coin not in wanted:
@@ -101,11 +101,11 @@ class BybitAccount(BybitGateway):
                     "accruedInterest": "0",
                     "totalOrderIM": with_money(used - held) if main else "0",
                     "totalPositionIM": with_money(held) if main else "0",
-                    "totalPositionMM": "0",
+                    "totalPositionMM": with_money(maintenance) if main else "0",
                     "unrealisedPnl": with_money(ledger.equity - amount) if main else "0",
                     "cumRealisedPnl": "0",
                     "bonus": "0",
-                    "locked": "0",
+                    "locked": with_money(ledger.locked.get(coin, Decimal(0))),
                     "spotHedgingQty": "0",
                     "collateralSwitch": True,
                     "marginCollateral": True,
@@ -119,7 +119,7 @@ class BybitAccount(BybitGateway):
             "totalMarginBalance": with_money(ledger.equity),
             "totalAvailableBalance": with_money(ledger.available),
             "totalInitialMargin": with_money(used),
-            "totalMaintenanceMargin": "0",
+            "totalMaintenanceMargin": with_money(maintenance),
             "totalPerpUPL": with_money(ledger.equity - ledger.balances[ledger.settle]),
             "coin": coins,
         }

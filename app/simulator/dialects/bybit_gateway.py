@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from app.simulator.dialects.base import Context, Credentials, Dialect, NativeError, Request
 from app.simulator.dialects.wire import Answer, BadNumber, hmac_hex, int_or_none, json_answer, same
-from app.simulator.model import EngineRules, MarketSpec, Reason, Refusal
+from app.simulator.model import Reason, Refusal
+from app.simulator.spec import EngineRules, MarketSpec, level_of
 
 DEFAULT_RECV_WINDOW_MS = 5_000
 AHEAD_MS = 1_000
@@ -50,6 +51,16 @@ class BybitGateway(Dialect):
         Reason.BAD_LEVERAGE: (110013, "cannot set leverage gt maxLeverage by risk limit"),
         Reason.EXPIRED: (10002, "request expired"),
         Reason.ENGINE_FULL: (110020, "You can't have more than 500 active orders"),
+        Reason.TOO_MANY_ORDERS: (110020, "You can't have more than 500 active orders"),
+        Reason.SUSPENDED: (110074, "This contract is not live"),
+        Reason.INSUFFICIENT_BALANCE: (170131, "Insufficient balance."),
+        Reason.REDUCE_ONLY_ON_SPOT: (10001, "params error: reduceOnly is not supported"),
+        Reason.BAD_TRIGGER: (10001, "TriggerPrice invalid"),
+        Reason.WRONG_POSITION_SIDE: (10001, "position idx not match position mode"),
+        Reason.MODE_IN_USE: (110024, "You have an existing position, so position mode cannot be switched"),
+        Reason.MARGIN_MODE_IN_USE: (3400045, "Set margin mode failed: there are open positions or orders"),
+        Reason.NO_POSITION: (10001, "can not set tp/sl/ts for zero position"),
+        Reason.UNSUPPORTED: (10001, "params error: not supported"),
     }
 
     @classmethod
@@ -73,6 +84,7 @@ class BybitGateway(Dialect):
                 min_qty=Decimal(step),
                 max_qty=Decimal(top),
                 min_notional=Decimal(5),
+                level_qty=level_of(price, step),
             )
             for base, price, tick, step, top in rows
         ]

@@ -4,17 +4,33 @@ from decimal import Decimal
 
 from app.simulator.dialects.wire import with_money
 from app.simulator.engine import Engine
-from app.simulator.model import Fill, MarketSpec, Order, OrderType, Position, Side, Status, text
+from app.simulator.model import Fill, Order, OrderType, Position, Role, Side, Status, TriggerBy, text
+from app.simulator.spec import MarketSpec
 
 _REJECT_REASONS = {
     "": "EC_NoError",
     "by_user": "EC_PerCancelRequest",
     "post_only_would_cross": "EC_PostOnlyWillTakeLiquidity",
     "would_not_fill": "EC_NoImmediateQtyToFill",
+    "no_liquidity": "EC_NoImmediateQtyToFill",
     "reduce_only": "EC_ReduceOnly",
     "insufficient_margin": "EC_NoEnoughBalance",
 }
-_CANCEL_TYPES = {"by_user": "CancelByUser", "reduce_only": "CancelByReduceOnly"}
+_CANCEL_TYPES = {
+    "by_user": "CancelByUser",
+    "reduce_only": "CancelByReduceOnly",
+    "oco": "CancelByTpSlTsClear",
+    "position_closed": "CancelByTpSlTsClear",
+    "replaced": "CancelByTpSlTsClear",
+    "liquidation": "CancelAllBeforeLiq",
+    "dead_man": "CancelByDCP",
+}
+_CREATE_TYPES = {
+    Role.USER: "CreateByUser",
+    Role.TAKE_PROFIT: "CreateByTakeProfit",
+    Role.STOP_LOSS: "CreateByStopLoss",
+    Role.LIQUIDATION: "CreateByLiq",
+}
 
 
 def order_status(order: Order) -> str:
@@ -39,6 +55,32 @@ def side_word(side: Side) -> str:
     return "Buy" if side is Side.BUY else "Sell"
 
 
+def stop_type(order: Order) -> str:
+    """stopOrderType: "" for an order without a trigger."""
+    if order.role in (Role.TAKE_PROFIT, Role.STOP_LOSS):
+        word = "TakeProfit" if order.role is Role.TAKE_PROFIT else "StopLoss"
+        return word if order.whole_position else f"Partial{word}"
+    return "Stop" if order.trigger is not None else ""
+
+
+def _tpsl_mode(order: Order) -> str:
+    if order.role in (Role.TAKE_PROFIT, Role.STOP_LOSS):
+        return "Full" if order.whole_position else "Partial"
+    if order.take_profit is None and order.stop_loss is None:
+        return ""
+    return "Full" if order.attach.whole_position else "Partial"
+
+
+def _trigger_by(order: Order) -> str:
+    if order.trigger is None:
+        return ""
+    return "MarkPrice" if order.trigger.by is TriggerBy.MARK else "LastPrice"
+
+
+def _level(order: Order | None) -> str:
+    return "" if order is None or order.trigger is None else text(order.trigger.price)
+
+
 def _or_empty(value: Decimal | None) -> str:
     return "" if value is None else text(value)
 
@@ -59,7 +101,7 @@ def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
         "isLeverage": "",
         "positionIdx": 0,
         "orderStatus": order_status(order),
-        "createType": "CreateByUser",
+        "createType": _CREATE_TYPES[order.role],
         "cancelType": _CANCEL_TYPES.get(order.close_reason, "UNKNOWN"),
         "rejectReason": _REJECT_REASONS.get(order.close_reason, "EC_NoError"),
         "avgPrice": text(round(order.avg_price, 10)) if order.avg_price is not None else "",
@@ -71,18 +113,18 @@ def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
         "cumFeeDetail": {market.settle: with_money(order.fee)} if order.filled else {},
         "timeInForce": "IOC" if is_market else order.tif.value,
         "orderType": "Market" if is_market else "Limit",
-        "stopOrderType": "Stop" if order.trigger is not None else "",
+        "stopOrderType": stop_type(order),
         "orderIv": "",
         "triggerPrice": text(order.trigger.price) if order.trigger is not None else "",
         "takeProfit": _or_empty(order.take_profit),
         "stopLoss": _or_empty(order.stop_loss),
-        "tpslMode": "Full" if order.take_profit is not None or order.stop_loss is not None else "",
+        "tpslMode": _tpsl_mode(order),
         "tpLimitPrice": "",
         "slLimitPrice": "",
         "tpTriggerBy": "LastPrice" if order.take_profit is not None else "",
         "slTriggerBy": "LastPrice" if order.stop_loss is not None else "",
         "triggerDirection": 0 if order.trigger is None else (1 if order.trigger.rising else 2),
-        "triggerBy": "LastPrice" if order.trigger is not None else "",
+        "triggerBy": _trigger_by(order),
         "lastPriceOnCreated": "",
         "reduceOnly": order.reduce_only,
         "closeOnTrigger": False,
@@ -107,14 +149,14 @@ def execution_item(fill: Fill, market: MarketSpec, engine: Engine) -> dict[str, 
         "orderPrice": text(order.price if order.price is not None else fill.price),
         "orderQty": text(order.qty),
         "leavesQty": text(order.remaining if order.status.is_open else Decimal(0)),
-        "createType": "CreateByUser",
+        "createType": _CREATE_TYPES[order.role],
         "orderType": "Market" if order.type is OrderType.MARKET else "Limit",
-        "stopOrderType": "UNKNOWN",
+        "stopOrderType": stop_type(order) or "UNKNOWN",
         "execFee": with_money(fill.fee),
         "execId": fill.trade_id,
         "execPrice": text(fill.price),
         "execQty": text(fill.qty),
-        "execType": "Trade",
+        "execType": "BustTrade" if order.role is Role.LIQUIDATION else "Trade",
         "execValue": text(fill.qty * fill.price),
         "execTime": str(fill.ts_ms),
         "feeCurrency": "",
@@ -123,7 +165,7 @@ def execution_item(fill: Fill, market: MarketSpec, engine: Engine) -> dict[str, 
         "feeRate": text(rate),
         "tradeIv": "",
         "markIv": "",
-        "markPrice": text(engine.prices[fill.symbol]),
+        "markPrice": text(engine.mark(fill.symbol)),
         "indexPrice": text(engine.prices[fill.symbol]),
         "underlyingPrice": "",
         "blockTradeId": "",
@@ -134,7 +176,8 @@ def execution_item(fill: Fill, market: MarketSpec, engine: Engine) -> dict[str, 
 
 def position_item(position: Position, market: MarketSpec, engine: Engine) -> dict[str, object]:
     """An element of /v5/position/list; also of a flat position, which Bybit lists when asked by symbol."""
-    mark = engine.prices[position.symbol]
+    mark = engine.mark(position.symbol)
+    levels, liquidation = engine.levels(position.symbol, position.side), engine.liquidation_price(position)
     flat = position.qty == 0
     value = abs(position.qty) * position.entry_price
     return {
@@ -153,15 +196,15 @@ def position_item(position: Position, market: MarketSpec, engine: Engine) -> dic
         "leverage": text(position.leverage),
         "positionBalance": "0",
         "markPrice": text(mark),
-        "liqPrice": "",
+        "liqPrice": text(round(liquidation, 8)) if liquidation is not None else "",
         "bustPrice": "",
-        "positionMM": "" if flat else with_money(value / 200),
+        "positionMM": "" if flat else with_money(engine.ledger.maintenance(position)),
         "positionIM": "" if flat else with_money(value / position.leverage),
         "tpslMode": "Full",
-        "takeProfit": "",
-        "stopLoss": "",
+        "takeProfit": _level(levels.get(Role.TAKE_PROFIT)),
+        "stopLoss": _level(levels.get(Role.STOP_LOSS)),
         "trailingStop": "0",
-        "unrealisedPnl": "" if flat else with_money(engine.ledger.unrealised(position.symbol)),
+        "unrealisedPnl": "" if flat else with_money(engine.ledger.profit(position)),
         "curRealisedPnl": "0",
         "cumRealisedPnl": "0",
         "seq": len(engine.fills),
@@ -211,7 +254,7 @@ def ticker_item(market: MarketSpec, engine: Engine) -> dict[str, object]:
         "symbol": market.native,
         "lastPrice": text(last),
         "indexPrice": text(last),
-        "markPrice": text(last),
+        "markPrice": text(engine.mark(market.symbol)),
         "prevPrice24h": text(market.price),
         "price24hPcnt": text(round((last - market.price) / market.price, 6)),
         "highPrice24h": text(max(last, market.price)),

@@ -24,13 +24,14 @@ from typing import ClassVar
 
 from app.simulator.dialects.base import Call, Context, Credentials, Dialect, Matched, NativeError, Request, Route
 from app.simulator.dialects.kraken_account import AccountApi
-from app.simulator.dialects.kraken_bodies import V3, iso
+from app.simulator.dialects.kraken_bodies import TIERS, V3, iso
 from app.simulator.dialects.kraken_history import HistoryApi
 from app.simulator.dialects.kraken_orders import OrdersApi, not_placed
 from app.simulator.dialects.kraken_params import batch_of, process_before, time_ms
 from app.simulator.dialects.wire import Answer, BadNumber, hmac_bytes, json_answer, same
 from app.simulator.engine import Engine
-from app.simulator.model import EngineRules, MarketSpec, Reason
+from app.simulator.model import Reason
+from app.simulator.spec import EngineRules, MarketSpec, level_of
 
 BATCH = f"{V3}/batchorder"
 _LATE_STATUS = {f"{V3}/sendorder": "sendStatus", f"{V3}/editorder": "editStatus"}
@@ -49,6 +50,8 @@ def _market(base: str, native: str, reference: str, tick: str, step: str, max_qt
         min_qty=Decimal(step),
         max_qty=Decimal(max_qty),
         max_leverage=Decimal(50),
+        level_qty=level_of(reference, step),
+        tiers=TIERS,
     )
 
 
@@ -84,6 +87,16 @@ class Kraken(Dialect):
         Reason.BAD_LEVERAGE: ("invalidArgument: maxLeverage", ""),
         Reason.EXPIRED: ("wouldProcessAfterSpecifiedTime", ""),
         Reason.ENGINE_FULL: ("tooManyOrders", ""),
+        Reason.TOO_MANY_ORDERS: ("tooManyOrders", ""),
+        Reason.SUSPENDED: ("marketSuspended", ""),
+        Reason.INSUFFICIENT_BALANCE: ("insufficientAvailableFunds", ""),
+        Reason.REDUCE_ONLY_ON_SPOT: ("invalidArgument: reduceOnly", ""),
+        Reason.BAD_TRIGGER: ("invalidArgument: stopPrice", ""),
+        Reason.WRONG_POSITION_SIDE: ("invalidArgument", ""),
+        Reason.MODE_IN_USE: ("invalidArgument", ""),
+        Reason.MARGIN_MODE_IN_USE: ("invalidArgument: maxLeverage", ""),
+        Reason.NO_POSITION: ("wouldNotReducePosition", ""),
+        Reason.UNSUPPORTED: ("invalidArgument", ""),
     }
 
     def __init__(self, engine: Engine, credentials: Credentials) -> None:

@@ -8,7 +8,8 @@ from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Rou
 from app.simulator.dialects.kraken_bodies import V3, iso, num
 from app.simulator.dialects.kraken_params import need
 from app.simulator.dialects.wire import Answer, decimal_or_none, json_answer
-from app.simulator.model import MarketSpec, Refusal
+from app.simulator.model import Refusal
+from app.simulator.spec import MarketSpec
 
 BOOK_LEVELS = 25
 

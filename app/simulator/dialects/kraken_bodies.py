@@ -8,13 +8,23 @@ from datetime import UTC, datetime
 from decimal import ROUND_UP, Decimal
 
 from app.simulator.engine import Engine
-from app.simulator.model import ZERO, Fill, MarketSpec, Order, OrderType, Position, Status, Tif
+from app.simulator.model import ZERO, Fill, Order, OrderType, Position, Status, Tif
+from app.simulator.spec import MarketSpec, Tier
 
 V3 = "/derivatives/api/v3"
 """Path of the trading API."""
 
 PRECISION: dict[str, int] = {"PF_XBTUSD": 4, "PF_ETHUSD": 3, "PF_SOLUSD": 2, "PF_XRPUSD": 0}
 """Native name → contractValueTradePrecision: decimals of a size."""
+
+MARGIN_LEVELS = ((0, "0.02", "0.01"), (500_000, "0.04", "0.02"), (2_000_000, "0.1", "0.05"))
+"""From which notional, the initial and the maintenance margin."""
+TIERS = (
+    Tier(cap=Decimal(500_000), rate=Decimal("0.01")),
+    Tier(cap=Decimal(2_000_000), rate=Decimal("0.02")),
+    Tier(cap=Decimal("Infinity"), rate=Decimal("0.05")),
+)
+"""The same maintenance margins, for the engine."""
 
 MARKET_PROTECTION = Decimal("0.01")
 """A market order is an immediate-or-cancel order priced this far through the market."""
@@ -186,7 +196,6 @@ def fill_json(fill: Fill, engine: Engine) -> dict[str, object]:
 def instrument(market: MarketSpec) -> dict[str, object]:
     """One entry of GET /instruments: a flexible (multi-collateral, linear) perpetual."""
     base = "XBT" if market.base == "BTC" else market.base
-    levels = [(0, "0.02", "0.01"), (500_000, "0.04", "0.02"), (2_000_000, "0.1", "0.05")]
     return {
         "symbol": market.native,
         "type": "flexible_futures",
@@ -198,7 +207,7 @@ def instrument(market: MarketSpec) -> dict[str, object]:
         "openingDate": "2022-01-01T00:00:00.000Z",
         "marginLevels": [
             {"numNonContractUnits": units, "initialMargin": float(initial), "maintenanceMargin": float(maintenance)}
-            for units, initial, maintenance in levels
+            for units, initial, maintenance in MARGIN_LEVELS
         ],
         "fundingRateCoefficient": 8,
         "maxRelativeFundingRate": 0.0025,
@@ -217,16 +226,16 @@ def ticker(engine: Engine, market: MarketSpec, now_ms: int) -> dict[str, object]
     """One ticker."""
     price = num(engine.prices[market.symbol])
     base = "XBT" if market.base == "BTC" else market.base
-    size = num(market.min_qty * 1000)
+    bids, asks = engine.book(market.symbol, 1)
     return {
         "tag": "perpetual",
         "pair": f"{base}:USD",
         "symbol": market.native,
-        "markPrice": price,
+        "markPrice": num(engine.mark(market.symbol)),
         "bid": num(engine.bid(market.symbol)),
-        "bidSize": size,
+        "bidSize": num(bids[0].qty),
         "ask": num(engine.ask(market.symbol)),
-        "askSize": size,
+        "askSize": num(asks[0].qty),
         "vol24h": 0.0,
         "volumeQuote": 0.0,
         "openInterest": 0.0,
@@ -236,7 +245,7 @@ def ticker(engine: Engine, market: MarketSpec, now_ms: int) -> dict[str, object]
         "last": price,
         "lastTime": iso(now_ms),
         "lastSize": num(market.min_qty),
-        "suspended": False,
+        "suspended": market.symbol in engine.venue.suspended,
         "fundingRate": 0.0,
         "fundingRatePrediction": 0.0,
         "indexPrice": price,
@@ -266,7 +275,7 @@ def accounts(engine: Engine) -> dict[str, object]:
     ledger = engine.ledger
     pnl = ledger.equity - ledger.balances[ledger.settle]
     held = sum((abs(p.qty) * engine.prices[p.symbol] / p.leverage for p in engine.positions()), ZERO)
-    maintenance = sum((abs(p.qty) * engine.prices[p.symbol] for p in engine.positions()), ZERO) * Decimal("0.01")
+    maintenance = sum((ledger.maintenance(p) for p in engine.positions()), ZERO)
     currencies: dict[str, object] = {}
     for coin, balance in ledger.balances.items():
         own = coin == ledger.settle
@@ -300,9 +309,8 @@ def accounts(engine: Engine) -> dict[str, object]:
 
 def book(engine: Engine, market: MarketSpec, levels: int) -> dict[str, object]:
     """A book of `levels` a side, one tick apart: the simulated book is a price with a spread, not a queue."""
-    size = num(market.min_qty * 1000)
-    bid, ask = engine.bid(market.symbol), engine.ask(market.symbol)
+    bids, asks = engine.book(market.symbol, levels)
     return {
-        "bids": [[num(bid - n * market.tick), size] for n in range(levels)],
-        "asks": [[num(ask + n * market.tick), size] for n in range(levels)],
+        "bids": [[num(level.price), num(level.qty)] for level in bids],
+        "asks": [[num(level.price), num(level.qty)] for level in asks],
     }

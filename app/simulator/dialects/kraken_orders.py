@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from itertools import count, islice
 
-from app.simulator.checks import MAX_PRICE
 from app.simulator.dialects import kraken_bodies as bodies
 from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Route
 from app.simulator.dialects.kraken_bodies import V3, iso
@@ -17,19 +16,9 @@ from app.simulator.dialects.kraken_history import Rejected, direction, order_typ
 from app.simulator.dialects.kraken_params import MAX_BATCH, batch_of, need, time_ms, uuid_or_none, values
 from app.simulator.dialects.wire import Answer, decimal_or_none, json_answer
 from app.simulator.engine import Engine
-from app.simulator.model import (
-    MarketSpec,
-    NewOrder,
-    Order,
-    OrderType,
-    Reason,
-    Refusal,
-    Side,
-    Status,
-    Tif,
-    Trigger,
-    text,
-)
+from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Status, Tif, Trigger, text
+from app.simulator.spec import MarketSpec
+from app.simulator.venue import MAX_PRICE
 
 STATUS_MEMORY_MS = 5_000
 """How long /orders/status still tells an order after it closed."""
@@ -110,7 +99,7 @@ class OrdersApi:
         if order.close_reason == "would_not_fill":
             return self._refused(ctx, new, "iocWouldNotExecute", order.order_id)
         if order.filled:
-            events = [bodies.execution_event(self._engine.fills[-1], self._engine)]
+            events = [bodies.execution_event(f, self._engine) for f in self._engine.fills_of(order)]
         else:
             events = [bodies.placed_event(order, self._engine)]
         return self._about(order, "placed", ctx.now_ms, events)
@@ -274,8 +263,8 @@ class OrdersApi:
             return not_placed(str(self._dialect.refusals[refusal.reason][0]), ctx.now_ms)
         new = bodies.order_json(order, self._engine, filled=filled_before)
         events: list[dict[str, object]] = [{"type": "EDIT", "old": old, "new": new, "reducedQuantity": None}]
-        if order.filled > filled_before:
-            events.append(bodies.execution_event(self._engine.fills[-1], self._engine))
+        if order.filled > filled_before and order.last_fill is not None:
+            events.append(bodies.execution_event(order.last_fill, self._engine))
         return self._about(order, "edited", ctx.now_ms, events) | {"orderId": order.order_id}
 
     def _batch(self, ctx: Context) -> Answer:

@@ -14,7 +14,8 @@ from app.simulator.dialects.base import Call, Context, NativeError, Route
 from app.simulator.dialects.okx_account import OkxAccount
 from app.simulator.dialects.okx_shapes import fill_item, order_item, order_state, order_type
 from app.simulator.dialects.wire import Answer, BadNumber, decimal_or_none, flat, int_or_none, page_size
-from app.simulator.model import MarketSpec, NewOrder, Order, OrderType, Refusal, Side, Tif
+from app.simulator.model import NewOrder, Order, OrderType, Refusal, Side, Tif
+from app.simulator.spec import MarketSpec
 
 MAX_BATCH = 20
 UNFILLED_KEPT_MS = 2 * 3_600_000
@@ -169,14 +170,15 @@ class Okx(OkxAccount):
         market = self.market_of(ctx.params.get("instId"))
         order_id, client_id = _ids(ctx)
         order = self.engine.find(ctx.now_ms, order_id=order_id, client_order_id=client_id, symbol=market.symbol)
-        if order is None or _forgotten(order, ctx.now_ms):
+        if order is None or _is_algo(order) or _forgotten(order, ctx.now_ms):
             raise NativeError("51603", "Order does not exist")
         return self.ok([self._shown(order)])
 
     def _pending(self, ctx: Context) -> Answer:
         native = ctx.params.get("instId")
         symbol = self.market_of(native).symbol if native else None
-        return self._page(ctx, reversed(self.engine.open_orders(ctx.now_ms, symbol=symbol)))
+        rows = reversed(self.engine.open_orders(ctx.now_ms, symbol=symbol))
+        return self._page(ctx, (o for o in rows if not _is_algo(o)))
 
     def _history(self, ctx: Context) -> Answer:
         if ctx.params.get("instType") != "SWAP":
@@ -184,7 +186,7 @@ class Okx(OkxAccount):
         native = ctx.params.get("instId")
         symbol = self.market_of(native).symbol if native else None
         rows = self.engine.history(ctx.now_ms, symbol=symbol)
-        return self._page(ctx, (o for o in rows if not _forgotten(o, ctx.now_ms)))
+        return self._page(ctx, (o for o in rows if not _is_algo(o) and not _forgotten(o, ctx.now_ms)))
 
     def _page(self, ctx: Context, rows: Iterable[Order]) -> Answer:
         """Newest first: older than `after`, newer than `before` (order ids), at most 100."""
@@ -259,6 +261,11 @@ def _ids(ctx: Context) -> tuple[str | None, str | None]:
     if order_id is None and client_id is None:
         raise NativeError("51003", "Either client order ID or order ID is required.")
     return order_id, client_id
+
+
+def _is_algo(order: Order) -> bool:
+    """Take profit and stop loss that were never set off are algo orders, which these endpoints do not tell."""
+    return order.is_waiting_trigger
 
 
 def _forgotten(order: Order, now_ms: int) -> bool:

@@ -34,13 +34,12 @@ class OkxAccount(OkxGateway):
 
     def _books(self, ctx: Context) -> Answer:
         market = self.market_of(ctx.params.get("instId"))
-        bid, ask = self.engine.bid(market.symbol), self.engine.ask(market.symbol)
-        levels, size = range(page_size(ctx.params.get("sz"), 1, 50)), contracts(Decimal(10), market)
+        bids, asks = self.engine.book(market.symbol, page_size(ctx.params.get("sz"), 1, 50))
         return self.ok(
             [
                 {
-                    "asks": [[text(ask + n * market.tick), size, "0", "1"] for n in levels],
-                    "bids": [[text(bid - n * market.tick), size, "0", "1"] for n in levels],
+                    "asks": [[text(level.price), contracts(level.qty, market), "0", "1"] for level in asks],
+                    "bids": [[text(level.price), contracts(level.qty, market), "0", "1"] for level in bids],
                     "ts": str(ctx.now_ms),
                     "seqId": ctx.now_ms,
                 }
@@ -50,8 +49,8 @@ class OkxAccount(OkxGateway):
     def _mark_price(self, ctx: Context) -> Answer:
         native = ctx.params.get("instId")
         markets = [self.market_of(native)] if native else list(self.engine.markets.values())
-        prices, now = self.engine.prices, str(ctx.now_ms)
-        return self.ok([_mark(m.native, text(prices[m.symbol]), now) for m in markets])
+        now = str(ctx.now_ms)
+        return self.ok([_mark(m.native, text(self.engine.mark(m.symbol)), now) for m in markets])
 
     # ---- account ----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 from app.simulator.dialects.base import Context, Credentials, Dialect, NativeError, Request
 from app.simulator.dialects.wire import Answer, BadNumber, hmac_bytes, int_or_none, json_answer, same
-from app.simulator.model import EngineRules, MarketSpec, Reason, Refusal
+from app.simulator.model import Reason, Refusal
+from app.simulator.spec import EngineRules, MarketSpec, level_of
 
 TIMESTAMP_WINDOW_MS = 30_000
 FIRST_ORDER_ID = 1_900_000_000_000_000_000
@@ -65,6 +66,16 @@ class OkxGateway(Dialect):
         Reason.BAD_LEVERAGE: ("59102", "Leverage exceeds the maximum limit. Please lower the leverage."),
         Reason.EXPIRED: ("50102", "Timestamp request expired."),
         Reason.ENGINE_FULL: ("51025", "Order count exceeds the limit."),
+        Reason.TOO_MANY_ORDERS: ("51102", "Entered amount exceeds the max pending count."),
+        Reason.SUSPENDED: ("51022", "Contract suspended"),
+        Reason.INSUFFICIENT_BALANCE: ("51008", "Order failed. Insufficient balance in account"),
+        Reason.REDUCE_ONLY_ON_SPOT: ("51000", "Parameter reduceOnly error"),
+        Reason.BAD_TRIGGER: ("51000", "Parameter triggerPx error"),
+        Reason.WRONG_POSITION_SIDE: ("51000", "Parameter posSide error"),
+        Reason.MODE_IN_USE: ("59000", "Your settings failed as you have positions or open orders."),
+        Reason.MARGIN_MODE_IN_USE: ("59000", "Your settings failed as you have positions or open orders."),
+        Reason.NO_POSITION: ("51023", "Position doesn't exist."),
+        Reason.UNSUPPORTED: ("51010", "The current account mode does not support this API interface."),
     }
 
     @classmethod
@@ -88,6 +99,7 @@ class OkxGateway(Dialect):
                 min_qty=Decimal(lot) * Decimal(size),
                 max_qty=Decimal(top) * Decimal(size),
                 contract_size=Decimal(size),
+                level_qty=level_of(price, str(Decimal(lot) * Decimal(size))),
             )
             for base, price, tick, size, lot, top in rows
         ]

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from app.simulator.dialects.wire import with_money
 from app.simulator.engine import Engine
-from app.simulator.model import Fill, MarketSpec, Order, OrderType, Position, Status, Tif, text
+from app.simulator.model import Fill, Order, OrderType, Position, Status, Tif, text
+from app.simulator.spec import MarketSpec
 
 _STATES = {
     Status.OPEN: "live",
@@ -15,7 +16,7 @@ _STATES = {
     Status.REJECTED: "canceled",
 }
 _ORD_TYPES = {Tif.GTC: "limit", Tif.IOC: "ioc", Tif.FOK: "fok", Tif.POST_ONLY: "post_only"}
-_CANCEL_SOURCES = {"": "", "by_user": "1", "post_only_would_cross": "31", "reduce_only": "9"}
+_CANCEL_SOURCES = {"": "", "by_user": "1", "post_only_would_cross": "31", "reduce_only": "9", "liquidation": "3"}
 
 
 def contracts(qty: Decimal, market: MarketSpec) -> str:
@@ -29,7 +30,7 @@ def order_state(order: Order) -> str:
 
 
 def _cancel_source(order: Order) -> str:
-    if order.close_reason == "would_not_fill":
+    if order.close_reason in ("would_not_fill", "no_liquidity"):
         return "13" if order.tif is Tif.FOK else "14"
     return _CANCEL_SOURCES.get(order.close_reason, "0")
 
@@ -147,9 +148,9 @@ def fill_item(fill: Fill, market: MarketSpec) -> dict[str, object]:
 
 def position_item(position: Position, market: MarketSpec, engine: Engine) -> dict[str, object]:
     """An element of /account/positions: net mode, the sign of `pos` is the side."""
-    mark = engine.prices[position.symbol]
+    mark = engine.mark(position.symbol)
     value = abs(position.qty) * mark
-    profit = engine.ledger.unrealised(position.symbol)
+    profit, liquidation = engine.ledger.profit(position), engine.liquidation_price(position)
     cost = abs(position.qty) * position.entry_price / position.leverage
     return {
         "adl": "1",
@@ -168,12 +169,12 @@ def position_item(position: Position, market: MarketSpec, engine: Engine) -> dic
         "lever": text(position.leverage),
         "liab": "",
         "liabCcy": "",
-        "liqPx": "",
+        "liqPx": text(round(liquidation, 8)) if liquidation is not None else "",
         "margin": "",
         "markPx": text(mark),
         "mgnMode": "cross",
         "mgnRatio": "1000",
-        "mmr": with_money(value / 250),
+        "mmr": with_money(engine.ledger.maintenance(position)),
         "notionalUsd": with_money(value),
         "pnl": "0",
         "pos": contracts(position.qty, market),
