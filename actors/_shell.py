@@ -27,15 +27,13 @@ from thespian.actors import (
 )
 
 from actors.environment import Environment, installed
+from app.domain.gather import gathered
 from messages.base import Together
 from messages.supervision import Address, Directory, Finished, Ping, Pong, Role, Start, Started
 
 log = structlog.get_logger()
 
 SHORTEST_WAKE_S = 0.001
-MAX_TOGETHER = 64
-"""Messages in one."""
-
 MAX_EARLY = 1000
 """Messages kept for an actor that has not been started yet; the rest is dropped, and sent again by who needs it."""
 
@@ -121,8 +119,7 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
             case ActorSystemMessage():
                 pass
             case Together():
-                for each in message.messages:
-                    self.on_message(each, sender, self.now_s())
+                self.on_messages(message.messages, sender, self.now_s())
             case _:
                 self.on_message(message, sender, self.now_s())
         self._send_posted()
@@ -138,6 +135,11 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
         """Anything else."""
+
+    def on_messages(self, messages: tuple[Any, ...], sender: Any, now_s: float) -> None:
+        """Several that left together: one after the other, in this order."""
+        for message in messages:
+            self.on_message(message, sender, now_s)
 
     def on_tick(self, now_s: float) -> None:
         """What was due may be done."""
@@ -173,18 +175,10 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
         self._posted.append((address, message))
 
     def _send_posted(self) -> None:
-        while self._posted:
-            address = self._posted[0][0]
-            own = [message for to, message in self._posted if to == address][:MAX_TOGETHER]
-            self.send(address, own[0] if len(own) == 1 else Together(messages=tuple(own)))
-            sent = len(own)
-            left = []
-            for to, message in self._posted:
-                if sent and to == address:
-                    sent -= 1
-                else:
-                    left.append((to, message))
-            self._posted = left
+        if self._posted:
+            posted, self._posted = self._posted, []
+            for address, message in gathered(posted):
+                self.send(address, message)
 
     def die(self) -> None:
         """Ends this actor, as soon as Thespian gets to it; nothing more is handled."""

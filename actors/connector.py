@@ -16,13 +16,14 @@ from attrs import define
 from actors._shell import Shell
 from actors.environment import PortRunner, ResultsWait
 from actors.order_path import OrderPath
+from actors.order_writes import OrderWrites, leading
 from app.domain import calls as c
 from app.domain import effects as e
 from app.domain.connector import NO_ROOM, Connector
 from app.domain.effects import Effect
 from app.domain.ids import order_id
 from app.domain.limiter import Priority
-from app.journal.store import Committed, Journal, JournalError
+from app.journal.store import Journal, JournalError
 from messages.base import Failed, Request
 from messages.failover import PreflightReply, PreflightRequest, SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceKind, EvidenceSeen, Probe, ProbeKind, ProbeReply
@@ -89,6 +90,7 @@ class ConnectorActor(Shell):
         port = self.runner.port
         self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rate_limit)
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
+        self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path)
         self.runner.start()
         self.watch(self.runner.fileno())
         self._perform(self.machine.recover(self.journal.open_orders(exchange=self.name), now_s), now_s)
@@ -108,9 +110,16 @@ class ConnectorActor(Shell):
 
     def on_ready(self, now_s: float) -> None:
         """The exchange's client has something to do, or results came back."""
+        placed: list[Effect] = []
         for call_id, result in self.runner.drain():
             self._path.heard(result, now_s)
+            if isinstance(result, c.Placed):
+                placed += self.machine.returned(call_id, result, now_s)
+                continue
+            self._perform(placed, now_s)
+            placed = []
             self._perform(self.machine.returned(call_id, result, now_s), now_s)
+        self._perform(placed, now_s)
         self.watch(self.runner.fileno())
 
     def ill(self, now_s: float) -> str:
@@ -140,6 +149,18 @@ class ConnectorActor(Shell):
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ messages
+
+    def on_messages(self, messages: tuple[Any, ...], sender: Any, now_s: float) -> None:
+        """Orders that left together are committed together; anything else goes one by one, in its place among them."""
+        placements: list[Effect] = []
+        for message in messages:
+            if isinstance(message, PlaceOrder):
+                placements += self._place(sender, message, now_s)
+                continue
+            self._perform(placements, now_s)
+            placements = []
+            self.on_message(message, sender, now_s)
+        self._perform(placements, now_s)
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
         """One request, or one subscription."""
@@ -235,17 +256,22 @@ class ConnectorActor(Shell):
     # ------------------------------------------------------------------------------------------------ effects
 
     def _perform(self, effects: Iterable[Effect], now_s: float) -> None:
-        queue = deque(effects)
+        queue: deque[Effect] = deque()
         observed: list[Evidence] = []
+        for effect in effects:
+            if isinstance(effect, e.Observe):
+                observed.append(effect.evidence)
+            else:
+                queue.append(effect)
         while queue:
             effect = queue.popleft()
             match effect:
                 case e.Commit():
-                    queue.extendleft(reversed(list(self._commit(effect, now_s))))
+                    queue.extendleft(reversed(self._writes.commit(leading(queue, effect), now_s)))
                 case e.TurnAway():
                     queue.extendleft(reversed(list(self._turn_away(effect, now_s))))
                 case e.Record():
-                    queue.extend(self._record(effect, now_s))
+                    queue.extend(self._writes.record(leading(queue, effect), now_s, self._changes))
                 case e.Send(call=c.DryCall()) if (failed := self._path.committed()) is not None:
                     queue.extend(self.machine.returned(effect.call_id, failed, now_s))
                 case e.Send():
@@ -276,26 +302,6 @@ class ConnectorActor(Shell):
         self._evidence.clear()
         self._evidence_due_s = now_s + EVIDENCE_S
 
-    def _commit(self, effect: e.Commit, now_s: float) -> Iterable[Effect]:
-        request = effect.request
-        port = self.runner.port
-        problem = port.check(request.spec) if port.ready else f"{self.name} has not answered yet."
-        try:
-            result = self.journal.commit_intent(
-                exchange=self.name,
-                epoch=request.epoch,
-                key=request.key,
-                spec=request.spec,
-                expiry_s=effect.expiry_s,
-                now_s=now_s,
-                problem=problem,
-            )
-        except JournalError as error:
-            log.error("journal.unavailable", exchange=self.name, words=str(error))
-            return self.machine.commit_failed(effect.asker, request, str(error))
-        known = result.order if isinstance(result, Committed) else result
-        return self.machine.committed(effect.asker, request, known, now_s)
-
     def _turn_away(self, effect: e.TurnAway, now_s: float) -> Iterable[Effect]:
         try:
             known = self.journal.order(order_id(self.journal.journal_id, effect.request.key))
@@ -304,30 +310,6 @@ class ConnectorActor(Shell):
             log.error("journal.unavailable", exchange=self.name, words=str(error))
             return []
         return self.machine.turned_away(effect, known, now_s)
-
-    def _record(self, effect: e.Record, now_s: float) -> Iterable[Effect]:
-        try:
-            recorded = self.journal.record(
-                effect.order_id,
-                effect.number,
-                effect.event,
-                now_s=now_s,
-                filled=effect.filled,
-                average_price=effect.average_price,
-                exchange_order_id=effect.exchange_order_id,
-                code=effect.code,
-                words=effect.words,
-                native_code=effect.native_code,
-            )
-        except JournalError as error:
-            log.error("journal.unavailable", exchange=self.name, words=str(error))
-            self._path.not_recorded()
-            return self.machine.not_recorded(effect.order_id, now_s)
-        if recorded.contradiction:
-            log.error("order.contradiction", exchange=self.name, order_id=effect.order_id, event=effect.event.value)
-        if recorded.changed:
-            self._changes.append(OrderChanged(sequence=recorded.sequence, order=recorded.order))
-        return self.machine.recorded(recorded.order, now_s)
 
     def _reply(self, request: Request, result: c.Result, now_s: float) -> Any:
         """A read's result in the words of the reply to its request."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from thespian.actors import ActorSystemMessage
 
-from actors._shell import MAX_TOGETHER, Shell
+from actors._shell import Shell
+from app.domain.gather import MAX_TOGETHER
 from messages.base import Done, Together
 
 

@@ -19,6 +19,7 @@ import structlog
 
 from app.core.errors import NotRunning
 from app.domain import session as s
+from app.domain.gather import gathered
 from app.launcher.presence import Presence, presence_mark, read_presence
 from app.process.clock import AnchoredClock
 from app.transport.address import address_from_str
@@ -27,7 +28,7 @@ from app.transport.mailbox import Mailbox, MailboxFullError
 from messages.base import Reply, Request, Together
 from messages.failover import RouteChanged
 from messages.orders import OrderChanged
-from messages.supervision import Directory
+from messages.supervision import Address, Directory
 
 log = structlog.get_logger()
 
@@ -76,6 +77,7 @@ class Client:
         self._futures: dict[str, Future[s.Outcome]] = {}
         self._supervisor = address_from_str(presence.supervisor)
         self._mailbox: Mailbox | None = None
+        self._told: list[tuple[Address, object]] = []
         self._closing = False
         self._ended = ""
         self._lock = threading.Lock()
@@ -199,10 +201,12 @@ class Client:
         return False
 
     def _serve(self, mailbox: Mailbox, daemon: int) -> str:
+        self._told.clear()  # to a tree that is gone
         self._perform(mailbox, self.session.reconnected(self.clock()))
         look_s = 0.0
         while not self._closing:
             self._take_asked(mailbox)
+            self._send_told(mailbox)
             wait_s = min(max(self.session.next_s() - self.clock(), 0.0), LONGEST_WAIT_S)
             got = mailbox.receive(wait_s)
             now_s = self.clock()
@@ -216,6 +220,7 @@ class Client:
                 if presence_mark(self._state_dir) != self._mark:
                     return ""
         self._perform(mailbox, self.session.end())
+        self._send_told(mailbox)
         mailbox.flush(FLUSH_S)
         return "The router was closed."
 
@@ -248,12 +253,8 @@ class Client:
         for effect in effects:
             match effect:
                 case s.Tell(to=to, message=message):
-                    if mailbox is None:
-                        continue  # asked again once there is somebody to ask
-                    try:
-                        mailbox.tell(self._supervisor if to is None else to, message)
-                    except MailboxFullError as error:
-                        log.warning("client.mailbox_full", words=str(error))  # the session sends again
+                    if mailbox is not None:  # else it is asked again once there is somebody to ask
+                        self._told.append((self._supervisor if to is None else to, message))
                 case s.Resolved(correlation_id=correlation_id, outcome=outcome):
                     future = self._futures.pop(correlation_id, None)
                     if future is not None:
@@ -264,6 +265,16 @@ class Client:
                     self._on_news(effect)
                 case s.OrderTold():
                     self._on_news(effect)
+
+    def _send_told(self, mailbox: Mailbox) -> None:
+        """Orders asked for at the same moment travel as one message, and are committed together."""
+        if self._told:
+            told, self._told = self._told, []
+            for address, message in gathered(told):
+                try:
+                    mailbox.tell(address, message)
+                except MailboxFullError as error:
+                    log.warning("client.mailbox_full", words=str(error))  # the session sends again
 
     def _answer_all(self, why: str) -> None:
         with self._lock:

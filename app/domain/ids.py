@@ -24,11 +24,8 @@ _HEX = frozenset("0123456789abcdef")
 
 def _digest(*parts: str, size: int) -> str:
     # Lengths are hashed too: ("ab", "c") and ("a", "bc") must differ.
-    h = blake2b(digest_size=size)
-    for part in parts:
-        raw = part.encode()
-        h.update(len(raw).to_bytes(4, "big") + raw)
-    return h.hexdigest()
+    hashed = b"".join([len(raw).to_bytes(4, "big") + raw for raw in [part.encode() for part in parts]])
+    return blake2b(hashed, digest_size=size).hexdigest()
 
 
 def is_client_order_id(value: object) -> bool:

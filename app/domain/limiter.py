@@ -47,6 +47,7 @@ class Limiter(Generic[T]):
     _at_s: float = field(init=False, default=0.0)
     _closed_until_s: float = field(init=False, default=0.0)
     _queues: dict[Priority, deque[tuple[T, float]]] = field(init=False)
+    _queued: int = field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
         self._tokens = float(self.limit.burst)
@@ -59,18 +60,21 @@ class Limiter(Generic[T]):
 
     def queued(self) -> int:
         """How many wait."""
-        return sum(len(queue) for queue in self._queues.values())
+        return self._queued
 
     def ask(self, item: T, priority: Priority, deadline_s: float, now_s: float) -> bool:
         """Queues an item. Returns False, and keeps nothing, when it could not be granted before its deadline."""
         self._refill(now_s)
-        ahead = sum(len(queue) for level, queue in self._queues.items() if level <= priority)
+        ahead = 0
+        if self._queued:
+            ahead = sum(len(queue) for level, queue in self._queues.items() if level <= priority)
         reserve = 1 if priority >= Priority.PLACE else 0
         lacking = max(0.0, ahead + 1 + reserve - self._tokens)
         wait_s = max(lacking / self.limit.per_s, self._closed_until_s - now_s)
-        if now_s + wait_s > deadline_s or self.queued() >= self.max_queued:
+        if now_s + wait_s > deadline_s or self._queued >= self.max_queued:
             return False
         self._queues[priority].append((item, deadline_s))
+        self._queued += 1
         return True
 
     def granted(self, now_s: float) -> tuple[list[T], list[T]]:
@@ -78,6 +82,8 @@ class Limiter(Generic[T]):
         self._refill(now_s)
         go: list[T] = []
         late: list[T] = []
+        if not self._queued:
+            return go, late
         closed = now_s < self._closed_until_s
         for priority, queue in self._queues.items():
             reserve = 1.0 if priority >= Priority.PLACE and self.limit.burst > 1 else 0.0
@@ -91,6 +97,7 @@ class Limiter(Generic[T]):
                 else:
                     break
                 queue.popleft()
+                self._queued -= 1
         return go, late
 
     def close_until(self, at_s: float) -> None:
@@ -99,7 +106,7 @@ class Limiter(Generic[T]):
 
     def next_s(self, now_s: float) -> float | None:
         """When something may be granted, or is to be turned away, next; None when nothing waits."""
-        if not self.queued():
+        if not self._queued:
             return None
         self._refill(now_s)
         need = 2.0 if not any(self._queues[level] for level in Priority if level < Priority.PLACE) else 1.0

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
+
 from app.domain.book import Exposure
 from app.domain.commit import CommitNew
+from app.domain.leg_life import Leg
 from messages.failover import Route
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderType, OrderView, Side, TimeInForce
@@ -129,6 +132,53 @@ def new_leg(new: CommitNew, wire_id: str, exchange: str, epoch: int, *, expiry_s
         reason_words=None,
         native_code=None,
         created_s=now_s,
+        updated_s=now_s,
+    )
+
+
+def leg_again(leg: LegView, epoch: int, *, expiry_s: float, now_s: float) -> LegView:
+    """The leg as it is when it is committed once more: why it was absent no longer matters."""
+    return evolve(
+        leg,
+        state=LegState.INTENT,
+        epoch=epoch,
+        committed_s=now_s,
+        expiry_s=expiry_s,
+        attempts=leg.attempts + 1,
+        reason_code=None,
+        reason_words=None,
+        native_code=None,
+        updated_s=now_s,
+    )
+
+
+def learned_leg(
+    old: LegView,
+    new: Leg,
+    exchange_order_id: str | None,
+    reason: tuple[str | None, str | None, str | None],
+    *,
+    now_s: float,
+) -> LegView:
+    """The leg after an event. Spelled out, since `evolve` costs more than the row's own writing."""
+    code, words, native_code = reason
+    return LegView(
+        number=old.number,
+        exchange=old.exchange,
+        epoch=old.epoch,
+        wire_id=old.wire_id,
+        quantity=old.quantity,
+        state=new.state,
+        committed_s=old.committed_s,
+        expiry_s=old.expiry_s,
+        attempts=old.attempts,
+        exchange_order_id=exchange_order_id or old.exchange_order_id,
+        filled=new.filled,
+        average_price=new.average_price,
+        reason_code=code,
+        reason_words=words,
+        native_code=native_code,
+        created_s=old.created_s,
         updated_s=now_s,
     )
 

@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 from cattrs.preconf.json import make_converter
 from sqlalchemy import Connection, Executable, create_engine, func, insert, select, update
 from sqlalchemy.pool import StaticPool
@@ -33,6 +33,8 @@ from app.journal.errors import JournalError, StaleEpoch, translated
 from app.journal.memory import Memory
 from app.journal.rows import (
     exposure_of,
+    learned_leg,
+    leg_again,
     new_leg,
     order_of,
     route_of,
@@ -98,6 +100,7 @@ class Journal:
             self._db = sqlite3.connect(self._where, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             self._db.row_factory = sqlite3.Row
             self._memory = Memory()
+            self._joined = False
             self._db.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new one; no other changes
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA wal_autocheckpoint={WRITER_PAGES}")
@@ -144,7 +147,26 @@ class Journal:
             yield core
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """One transaction for every `commit_intent` and `record` inside: all of them are written, or none.
+
+        Nothing of what they return may be acted upon before this is left without an error.
+
+        Raises:
+            JournalError: Nothing was written.
+        """
+        with self._transaction():
+            self._joined = True
+            try:
+                yield
+            finally:
+                self._joined = False
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._joined:
+            yield
+            return
         with translated(self._where):
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -246,18 +268,7 @@ class Journal:
             committed_s=now_s,
             expiry_s=expiry_s,
         )
-        return evolve(
-            leg,
-            state=LegState.INTENT,
-            epoch=epoch,
-            committed_s=now_s,
-            expiry_s=expiry_s,
-            attempts=leg.attempts + 1,
-            reason_code=None,
-            reason_words=None,
-            native_code=None,
-            updated_s=now_s,
-        )
+        return leg_again(leg, epoch, expiry_s=expiry_s, now_s=now_s)
 
     def record(
         self,
@@ -289,25 +300,7 @@ class Journal:
             new = advance(leg, event, filled=filled, average_price=average_price)
             if new is leg and (exchange_order_id is None or old.exchange_order_id is not None):
                 return Recorded(order=order, changed=False, sequence=0)
-            learned = LegView(
-                number=number,
-                exchange=old.exchange,
-                epoch=old.epoch,
-                wire_id=old.wire_id,
-                quantity=old.quantity,
-                state=new.state,
-                committed_s=old.committed_s,
-                expiry_s=old.expiry_s,
-                attempts=old.attempts,
-                exchange_order_id=exchange_order_id or old.exchange_order_id,
-                filled=new.filled,
-                average_price=new.average_price,
-                reason_code=code,
-                reason_words=words,
-                native_code=native_code,
-                created_s=old.created_s,
-                updated_s=now_s,
-            )
+            learned = learned_leg(old, new, exchange_order_id, (code, words, native_code), now_s=now_s)
             filled_text = text(learned.filled)
             hot.ADVANCE_LEG(
                 self._db,

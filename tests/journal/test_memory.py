@@ -114,3 +114,26 @@ def test_what_is_remembered_is_bounded(path: Path, monkeypatch: pytest.MonkeyPat
         told = journal.record(order.order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x")
         assert told.changed
         assert told.order == journal.order(order.order_id)
+
+
+def test_what_is_written_together_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
+    journal, reader = opened(path), opened(path)
+    journal.fence(1.0)
+    journal.commit_route(1, "bybit", 1.0)
+    with journal.together():
+        orders = [placed(journal, name) for name in ("one", "two")]
+        again = place(journal, "two")
+        assert isinstance(again, AlreadyKnown), "seen before it is committed"
+        assert not reader.open_orders(), "nobody else sees a part"
+    assert [reader.order(order.order_id) for order in orders] == orders
+    with pytest.raises(JournalError), journal.together():
+        journal.record(orders[0].order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x-1")
+        placed(journal, "three")
+        journal._db.execute("INSERT INTO no_such_table VALUES (1)")
+    assert [reader.order(order.order_id) for order in orders] == orders, "nothing of what failed"
+    assert len(reader.open_orders()) == 2
+    known = place(journal, "one")
+    assert isinstance(known, AlreadyKnown)
+    assert known.order == orders[0], "nor is it remembered"
+    assert placed(journal, "three"), "and it works again, one by one"
+    assert len(reader.open_orders()) == 3

@@ -1,0 +1,120 @@
+"""What a connector writes into the journal: intents, and what became of them; several in one transaction.
+
+What a transaction costs is its end, hardly what is in it. So orders that left a session together are committed
+together, and outcomes that came back together are recorded together. The machine is told of neither before the
+transaction has ended: nothing is sent, and nobody is answered, on the strength of what may still be undone. When the
+journal does not take it, none of it is written, and each is treated as if it had been alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+import structlog
+
+from actors.environment import PortRunner
+from actors.order_path import OrderPath
+from app.domain import effects as e
+from app.domain.commit import Decision
+from app.domain.connector import Connector
+from app.domain.effects import Effect
+from app.journal.store import Committed, Journal, JournalError, Recorded
+from messages.orders import OrderChanged
+
+log = structlog.get_logger()
+
+E = TypeVar("E", bound=Effect)
+
+MAX_AT_ONCE = 64
+"""In one transaction."""
+
+
+def leading(queue: deque[Effect], first: E) -> list[E]:
+    """`first` and what the queue goes on with of its kind, taken out of it; no more than a transaction should hold."""
+    kind = type(first)
+    taken = [first]
+    while queue and isinstance(following := queue[0], kind) and len(taken) < MAX_AT_ONCE:
+        taken.append(following)
+        queue.popleft()
+    return taken
+
+
+class OrderWrites:
+    """Of one connector."""
+
+    def __init__(self, journal: Journal, machine: Connector, runner: PortRunner, path: OrderPath) -> None:
+        self._journal = journal
+        self._machine = machine
+        self._runner = runner
+        self._path = path
+        self._exchange = machine.exchange
+
+    def commit(self, effects: list[e.Commit], now_s: float) -> list[Effect]:
+        """Fences, finds duplicates, commits; returns what the machine makes of it."""
+        out: list[Effect] = []
+        try:
+            with self._transaction_for(effects):
+                results = [self._committed(effect, now_s) for effect in effects]
+        except JournalError as error:
+            log.error("journal.unavailable", exchange=self._exchange, words=str(error))
+            for effect in effects:
+                out += self._machine.commit_failed(effect.asker, effect.request, str(error))
+            return out
+        for effect, result in zip(effects, results, strict=True):
+            known = result.order if isinstance(result, Committed) else result
+            out += self._machine.committed(effect.asker, effect.request, known, now_s)
+        return out
+
+    def record(self, effects: list[e.Record], now_s: float, changes: list[OrderChanged]) -> list[Effect]:
+        """Records; returns what the machine makes of it, and adds what sessions are to be told to `changes`."""
+        out: list[Effect] = []
+        try:
+            with self._transaction_for(effects):
+                results = [self._recorded(effect, now_s) for effect in effects]
+        except JournalError as error:
+            log.error("journal.unavailable", exchange=self._exchange, words=str(error))
+            self._path.not_recorded()
+            for effect in effects:
+                out += self._machine.not_recorded(effect.order_id, now_s)
+            return out
+        for effect, recorded in zip(effects, results, strict=True):
+            if recorded.contradiction:
+                event = effect.event.value
+                log.error("order.contradiction", exchange=self._exchange, order_id=effect.order_id, event=event)
+            if recorded.changed:
+                changes.append(OrderChanged(sequence=recorded.sequence, order=recorded.order))
+            out += self._machine.recorded(recorded.order, now_s)
+        return out
+
+    def _transaction_for(self, effects: Sequence[Effect]) -> AbstractContextManager[None]:
+        return self._journal.together() if len(effects) > 1 else nullcontext()
+
+    def _committed(self, effect: e.Commit, now_s: float) -> Committed | Decision:
+        request = effect.request
+        port = self._runner.port
+        return self._journal.commit_intent(
+            exchange=self._exchange,
+            epoch=request.epoch,
+            key=request.key,
+            spec=request.spec,
+            expiry_s=effect.expiry_s,
+            now_s=now_s,
+            problem=port.check(request.spec) if port.ready else f"{self._exchange} has not answered yet.",
+        )
+
+    def _recorded(self, effect: e.Record, now_s: float) -> Recorded:
+        return self._journal.record(
+            effect.order_id,
+            effect.number,
+            effect.event,
+            now_s=now_s,
+            filled=effect.filled,
+            average_price=effect.average_price,
+            exchange_order_id=effect.exchange_order_id,
+            code=effect.code,
+            words=effect.words,
+            native_code=effect.native_code,
+        )
