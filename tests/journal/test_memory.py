@@ -126,10 +126,15 @@ def test_what_is_written_together_is_written_as_a_whole_or_not_at_all(path: Path
         assert isinstance(again, AlreadyKnown), "seen before it is committed"
         assert not reader.open_orders(), "nobody else sees a part"
     assert [reader.order(order.order_id) for order in orders] == orders
-    with pytest.raises(JournalError), journal.together():
-        journal.record(orders[0].order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x-1")
-        placed(journal, "three")
-        journal._db.execute("INSERT INTO no_such_table VALUES (1)")
+
+    def broken_off() -> None:
+        with journal.together():
+            journal.record(orders[0].order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x-1")
+            placed(journal, "three")
+            journal._db.execute("INSERT INTO no_such_table VALUES (1)")
+
+    with pytest.raises(JournalError):
+        broken_off()
     assert [reader.order(order.order_id) for order in orders] == orders, "nothing of what failed"
     assert len(reader.open_orders()) == 2
     known = place(journal, "one")
