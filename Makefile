@@ -35,6 +35,9 @@ test: $(STAMP) ## the test suite (ARGS="-m slow", "-k name", ...)
 bench: $(STAMP) ## measure against the baselines
 	@timeout --kill-after=10 1800 "$(BIN)/python" -m benchmarks $(ARGS)
 
+bench-memory: $(STAMP) ## what each further exchange costs in memory
+	@timeout --kill-after=10 600 "$(BIN)/python" -m benchmarks.memory $(ARGS)
+
 soak: $(STAMP) ## twenty minutes of messages between processes that die (ARGS="--minutes 2")
 	@timeout --kill-after=10 7200 "$(BIN)/python" -m benchmarks.soak $(ARGS)
 
@@ -66,4 +69,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test bench soak thespian-suite fuzz chaos lint types layers clean
+.PHONY: help setup demo test bench bench-memory soak thespian-suite fuzz chaos lint types layers clean

@@ -177,15 +177,7 @@ class CcxtPort:
         return self._client
 
     def _new_client(self, credentials: Credentials, offset: ClockOffset) -> type_client:
-        return make_client(
-            self._profile.ccxt_id,
-            self._profile.options,
-            self._settings,
-            credentials,
-            profile=self._profile,
-            clock=self._clock,
-            offset=offset,
-        )
+        return make_client(self._settings, credentials, profile=self._profile, clock=self._clock, offset=offset)
 
     # ---- beside the calls --------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ round them).
 
 from __future__ import annotations
 
+import copy
 import select
 import socket
 import ssl
@@ -218,13 +219,53 @@ def _socket_maker(give_up_s: float) -> Callable[[Any], socket.socket]:
     return make
 
 
+class Prepared(Signer, Protocol):
+    """What a profile says of its client."""
+
+    ccxt_id: ClassVar[str]
+    options: ClassVar[Mapping[str, Any]]
+
+
+_templates: dict[str, type_client] = {}
+"""By ccxt's name of an exchange: a client without credentials, session and markets, of which others are copies."""
+
+
+def prepare(profile: Prepared | type[Prepared]) -> type_client:
+    """The template of an exchange's clients, made at the first call. Imports ccxt, which takes a second the first time.
+
+    ccxt's constructor sets a thousand names and copies every table it has. Done before a fork, that is shared: a
+    connector's client then takes 0.3 ms instead of 8, and three megabytes less.
+    """
+    template = _templates.get(profile.ccxt_id)
+    if template is None:
+        import ccxt.async_support as ccxt
+
+        base = getattr(ccxt, profile.ccxt_id)
+        fitted: Any = type(f"Fitted{profile.ccxt_id}", (_Fitted, Sifting, base), {"number": str})
+        template = fitted({"enableRateLimit": False, "options": dict(profile.options)})
+        template.ssl_context = False  # its own session, which it never opens, needs none
+        template.has["fetchCurrencies"] = False
+        _templates[profile.ccxt_id] = template
+    return template
+
+
+def _copied(template: type_client) -> type_client:
+    """A client that shares with the template what nothing changes."""
+    client = copy.copy(template)
+    for name, value in vars(template).items():
+        if name in ("options", "urls", "has"):
+            setattr(client, name, copy.deepcopy(value))
+        elif not value and isinstance(value, dict | list | set):
+            setattr(client, name, type(value)())
+    client.origin = client.uuid()
+    return client
+
+
 def make_client(
-    ccxt_id: str,
-    options: Mapping[str, Any],
     settings: ExchangeSettings,
     credentials: Credentials,
     *,
-    profile: Signer,
+    profile: Prepared,
     clock: Callable[[], float],
     offset: ClockOffset,
 ) -> type_client:
@@ -232,10 +273,7 @@ def make_client(
 
     Retries and ccxt's rate limiter are off: what is sent again, and when, is not ccxt's to decide.
     """
-    import ccxt.async_support as ccxt
-
-    base = getattr(ccxt, ccxt_id)
-    fitted: Any = type(f"Fitted{ccxt_id}", (_Fitted, Sifting, base), {"number": str})
+    template = prepare(profile)
     loopback = settings.base_url is not None and urlsplit(settings.base_url).scheme == "http"
     session = aiohttp.ClientSession(
         connector=_Connector(
@@ -252,21 +290,17 @@ def make_client(
     )
     # aiohttp would send GET and DELETE (a cancel on Binance) again by itself when a kept connection drops.
     session._retry_connection = False
-    client = fitted(
-        {
-            "apiKey": credentials.api_key,
-            "secret": credentials.secret,
-            "password": credentials.password,
-            "timeout": max(1, int(settings.request_timeout_s * 1000)),
-            "enableRateLimit": False,
-            "options": {**options, **settings.options},
-            "session": session,
-        }
-    )
+    if settings.options:  # which may change anything: ccxt's constructor is to see them
+        client = type(template)({"enableRateLimit": False, "options": {**profile.options, **settings.options}})
+        client.ssl_context = False
+        client.has["fetchCurrencies"] = False
+    else:
+        client = _copied(template)
+    client.session, client.own_session = session, False
+    client.apiKey, client.secret, client.password = credentials.api_key, credentials.secret, credentials.password
+    client.timeout = max(1, int(settings.request_timeout_s * 1000))
     client.router_clock, client.router_offset, client.router_profile = clock, offset, profile
     client.router_market_rows = profile.market_rows
-    client.ssl_context = False  # its own session, which it never opens, needs none
-    client.has["fetchCurrencies"] = False
     if settings.sandbox:
         client.set_sandbox_mode(True)
     if settings.base_url is not None:

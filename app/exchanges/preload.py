@@ -1,17 +1,27 @@
 """ccxt imported once, before connectors are forked: they start at once, and share its hundred megabytes.
 
 Measured: `import ccxt.async_support` takes 1 to 2 s and 103 MB; a child forked after it, with the collector's objects
-frozen, has under 1 MB of pages of its own. A connector restarted after a death needs none of that time.
+frozen, has under 1 MB of pages of its own. A connector restarted after a death needs none of that time. A client of
+each exchange is prepared too, to be copied (`app.exchanges.client.prepare`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Iterable
+
+from app.domain.names import UnknownExchange, canonical_name
+from app.exchanges.client import prepare
+from app.exchanges.factory import PROFILES
 
 
-def preload() -> None:
+def preload(exchanges: Iterable[str] = ()) -> None:
     """Imports the client library, and keeps the collector from touching, and so copying, what is shared by fork."""
     import ccxt.async_support  # noqa: F401
 
+    for name in exchanges:
+        with contextlib.suppress(UnknownExchange):  # whoever opens its port says so
+            prepare(PROFILES[canonical_name(name)])
     gc.collect()
     gc.freeze()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
-from app.journal.schema import events, legs, orders, routes
+from app.domain.leg_life import LIVE, UNPROVEN
+from app.journal.schema import events, legs, meta, orders, routes
 
 
 class Hot:
@@ -45,6 +46,14 @@ def _columns(table: Any, *without: str) -> dict[str, Any]:
 READ_ROUTE = Hot(select(routes).order_by(routes.c.epoch.desc()).limit(1))
 READ_ORDER = Hot(select(orders).where(orders.c.order_id == bindparam("order_id")))
 READ_LEGS = Hot(select(legs).where(legs.c.order_id == bindparam("order_id")).order_by(legs.c.number))
+READ_META = Hot(select(meta.c.name, meta.c.value))
+OPEN_ON = Hot(
+    select(orders.c.order_id)
+    .join(legs)
+    .where(legs.c.exchange == bindparam("exchange"), or_(*(legs.c.state == state for state in sorted(LIVE | UNPROVEN))))
+    .group_by(orders.c.order_id)
+    .order_by(orders.c.created_s, orders.c.order_id)
+)
 ADD_ORDER = Hot(insert(orders).values(_columns(orders)))
 ADD_LEG = Hot(insert(legs).values(_columns(legs)))
 ADD_EVENT = Hot(insert(events).values(_columns(events, "sequence")))

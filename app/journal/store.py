@@ -20,8 +20,7 @@ from typing import Any
 
 from attrs import frozen
 from cattrs.preconf.json import make_converter
-from sqlalchemy import Connection, Executable, create_engine, func, insert, select, update
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Executable, func, insert, select, update
 
 from app.domain import ids
 from app.domain.book import Exposure, book_lines
@@ -29,6 +28,7 @@ from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
 from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, WRITER_PAGES
+from app.journal.cold import Cold
 from app.journal.errors import JournalError, StaleEpoch, translated
 from app.journal.memory import Memory
 from app.journal.rows import (
@@ -44,7 +44,7 @@ from app.journal.rows import (
     text,
     with_leg,
 )
-from app.journal.schema import SCHEMA_VERSION, events, facts_of, legs, make_schema, orders, routes, switches
+from app.journal.schema import SCHEMA_VERSION, events, legs, make_schema, meta, orders, routes, switches
 from messages.failover import Route, Switch
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderView
 
@@ -106,33 +106,25 @@ class Journal:
             self._db.execute(f"PRAGMA wal_autocheckpoint={WRITER_PAGES}")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._synchronous(power_safe)
-            # Transactions are ours: SQLAlchemy neither begins nor ends one on this connection.
-            self._engine = create_engine(
-                "sqlite://",
-                creator=lambda: self._db,
-                poolclass=StaticPool,
-                pool_reset_on_return=None,
-                isolation_level="AUTOCOMMIT",
-                skip_autocommit_rollback=True,
-            )
-            with self._core():
-                pass  # SQLAlchemy's first connection probes and rolls back; later ones leave transactions alone
+            self._cold = Cold(self._db)
             self.journal_id = self._open_schema()
 
     def close(self) -> None:
         """Closes the connection; the journal stays."""
-        self._engine.dispose()
+        self._cold.close()
         self._db.close()
 
     def _synchronous(self, full: bool) -> None:
         self._db.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
 
     def _open_schema(self) -> str:
-        with self._core() as core:
-            # Read first: an actor must be able to start while another, which may hang, is in the middle of a write.
-            found = facts_of(core)
+        # Read first: an actor must be able to start while another, which may hang, is in the middle of a write. And by
+        # the driver: through SQLAlchemy it would take longer than all the rest of opening.
+        new = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (meta.name,)).fetchone() is None
+        found = {} if new else dict(hot.READ_META(self._db).fetchall())
         if not found:
-            with self._transaction(), self._core() as core:
+            self._cold.ready()
+            with self._transaction(), self._cold.connection() as core:
                 found = make_schema(core)
         if int(found["schema_version"]) != SCHEMA_VERSION:
             raise JournalError(
@@ -140,11 +132,6 @@ class Journal:
                 f"knows {SCHEMA_VERSION}: run the version that wrote it, or choose another state directory."
             )
         return str(found["journal_id"])
-
-    @contextmanager
-    def _core(self) -> Iterator[Connection]:
-        with self._engine.connect() as core:
-            yield core
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -355,6 +342,10 @@ class Journal:
 
     def open_orders(self, *, exchange: str | None = None, strategy: str | None = None) -> tuple[OrderView, ...]:
         """Orders with a leg that is live or unproven."""
+        if exchange is not None and strategy is None:  # what a connector asks first
+            with translated(self._where):
+                rows = hot.OPEN_ON(self._db, exchange=exchange).fetchall()
+                return tuple(order for row in rows if (order := self._read(row["order_id"])) is not None)
         return self.orders_in(sorted(LIVE | UNPROVEN), exchange=exchange, strategy=strategy)
 
     def counts(self) -> dict[str, int]:
@@ -393,7 +384,7 @@ class Journal:
         return tuple(sorted(found))
 
     def _all(self, query: Executable) -> Sequence[Any]:
-        with translated(self._where), self._core() as core:
+        with translated(self._where), self._cold.connection() as core:
             return core.execute(query).all()
 
     # ------------------------------------------------------------------------------------------------ routes
@@ -418,6 +409,7 @@ class Journal:
 
     @contextmanager
     def _durable_transaction(self) -> Iterator[None]:
+        self._cold.ready()
         self._synchronous(True)
         try:
             with self._transaction():
@@ -451,7 +443,7 @@ class Journal:
             return self._route()
 
     def _run(self, work: Callable[[Connection], Any]) -> None:
-        with self._core() as core:
+        with self._cold.connection() as core:
             work(core)
 
     # ------------------------------------------------------------------------------------------------ switches
@@ -459,6 +451,7 @@ class Journal:
     def save_switch(self, switch: Switch) -> None:
         """Writes a switch into the history, replacing what was there for its epoch."""
         body = _converter.dumps(switch)
+        self._cold.ready()
         with self._transaction():
             found = self._db.execute("SELECT 1 FROM switches WHERE switch_id = ?", (switch.epoch,)).fetchone()
             row = {"switch_id": switch.epoch, "body": body, "finished": switch.finished}

@@ -143,7 +143,7 @@ class Daemon:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda got, _frame: self.stop(signal.Signals(got).name))
             signal.signal(signal.SIGHUP, lambda _got, _frame: self.reload())
-            preload()
+            preload(self._config.routed)
             try:
                 return self._keep(lock.state_dir)
             except Stopped:
