@@ -48,6 +48,7 @@ from app.process.guards import become_subreaper, disable_core_dumps, keep_files_
 from app.process.lock import LOCK_NAME, StateLock, private_file
 from app.process.logs import configure_logs, log_config
 from app.process.notify import Notifier
+from app.process.remains import after_remains
 from app.transport.address import address_to_str
 from app.transport.base import START_TIMEOUT_S as ACTOR_SYSTEM_TIMEOUT_S
 from app.transport.base import Base, sweep_sockets
@@ -136,7 +137,10 @@ class Daemon:
         # Out of the environment before anything is forked. They stay in this process's memory, and in the supervisor's:
         # both fork connectors again. Every other actor forgets what is not its own.
         take_over(self._config)
-        with StateLock(self._config.router.state_dir) as lock, AccountLocks(self._config):
+        with (
+            after_remains(lambda: StateLock(self._config.router.state_dir)) as lock,
+            after_remains(lambda: AccountLocks(self._config)),
+        ):
             for companion in PRIVATE_FILES:
                 private_file(lock.state_dir / companion)
             Journal(lock.state_dir / JOURNAL_NAME).close()  # what is wrong with it is said here, in one sentence

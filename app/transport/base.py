@@ -62,6 +62,13 @@ class Admin(multiprocCommon.MultiProcAdmin):  # type: ignore[misc]  # Thespian i
         super().__init__(transport, address, capabilities, log_defs, context)
         self.logDefs = log_defs
 
+    def childDied(self) -> Any:
+        """Thespian's own; and the socket that a dead logger leaves is nobody's to remove."""
+        result = super().childDied()
+        if isinstance(self.transport, UnixTransport):
+            self.transport.board.sweep()
+        return result
+
 
 class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]  # Thespian is untyped
     """Thespian's multiprocess base over one of our transports; made by `start_system` and `attach`.

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -158,10 +159,14 @@ class Run:
 
     def _kill_launcher(self, injury: Injury, roll: Roll, well_s: float) -> Sample:
         sample = Sample(number=injury.number, target=injury.target, means=injury.means)
-        at_s = time.monotonic()
-        os.kill(roll.launcher, signal.SIGKILL)
-        left = self._gone(at_s + BOUND_S)
-        if left:
+        with ExitStack() as stack:
+            # A process that is ending shows no command line any more, and may still hold what the next one needs.
+            everybody = [stack.enter_context(Ends(pid)) for pid in self._stage.family()]
+            at_s = time.monotonic()
+            os.kill(roll.launcher, signal.SIGKILL)
+            gone = all([each.wait(at_s + BOUND_S - time.monotonic()) for each in everybody])
+        left = self._gone(at_s + BOUND_S) if gone else self._stage.family()
+        if left or not gone:
             sample = evolve(sample, words=f"processes {left} were left after {BOUND_S:g} s")
         else:
             sample = evolve(sample, gone_s=time.monotonic() - at_s)

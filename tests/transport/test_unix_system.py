@@ -242,6 +242,7 @@ def test_a_logger_that_dies_is_replaced_and_takes_nobody_along(own_daemon: UnixD
         return any(each.status() != psutil.STATUS_ZOMBIE for each in new)
 
     until(another, means="another logger")
+    until(lambda: not any(each.name.startswith(f"{logger.pid}-") for each in own_daemon.sockets()))
     assert all(each.is_running() for each in before)
     with attached(own_daemon) as system:
         assert system.ask(own_daemon.actors[2], Say(text="still here"), ANSWER_TIMEOUT_S) == "still here"

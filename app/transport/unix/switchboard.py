@@ -138,6 +138,10 @@ class Switchboard(Connections):
                 elif fd == self._door.fd:
                     self._accept()
 
+    def sweep(self) -> None:
+        """Remove the sockets of processes that are gone."""
+        self._folder.sweep()
+
     def close(self) -> None:
         """Acknowledge, and close everything; what is under way is dropped. Safe to call again."""
         with self._lock:
