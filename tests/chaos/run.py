@@ -164,7 +164,7 @@ class Run:
             everybody = [stack.enter_context(Ends(pid)) for pid in self._stage.family()]
             at_s = time.monotonic()
             os.kill(roll.launcher, signal.SIGKILL)
-            gone = all([each.wait(at_s + BOUND_S - time.monotonic()) for each in everybody])
+            gone = all(each.wait(at_s + BOUND_S - time.monotonic()) for each in everybody)
         left = self._gone(at_s + BOUND_S) if gone else self._stage.family()
         if left or not gone:
             sample = evolve(sample, words=f"processes {left} were left after {BOUND_S:g} s")
