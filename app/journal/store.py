@@ -31,6 +31,7 @@ from app.journal.checkpoints import PAGE_BYTES, WRITER_PAGES
 from app.journal.cold import Cold
 from app.journal.errors import JournalError, StaleEpoch, translated
 from app.journal.memory import Memory
+from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
 from app.journal.rows import (
     exposure_of,
     learned_leg,
@@ -49,9 +50,6 @@ from messages.failover import Route, Switch
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderView
 
 __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "Recorded", "StaleEpoch"]
-
-BUSY_TIMEOUT_S = 1.0
-"""How long a writer waits for another; below the heartbeat budget, so that waiting is never taken for hanging."""
 
 _converter = make_converter()
 
@@ -99,6 +97,7 @@ class Journal:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(self._where, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             self._db.row_factory = sqlite3.Row
+            self._lock = WriteLock(self._db)
             self._memory = Memory()
             self._joined = False
             self._db.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new one; no other changes
@@ -155,7 +154,7 @@ class Journal:
             yield
             return
         with translated(self._where):
-            self._db.execute("BEGIN IMMEDIATE")
+            self._lock.begin()
             try:
                 yield
                 self._db.execute("COMMIT")

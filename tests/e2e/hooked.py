@@ -19,6 +19,7 @@ from app.cli.main import main
 from app.domain import calls
 from app.exchanges.adapter import CcxtPort
 from app.journal.store import Journal
+from messages.failover import Unsubscribe
 from messages.orders import PlaceOrder
 from messages.supervision import Start
 
@@ -35,6 +36,9 @@ BLOCK_DRY = "block dry"
 """While it lies there: the same by a dry request, until the file is gone."""
 DRY_RUNS = "dry runs"
 """Is written to: a byte for each dry request at the exchange's client."""
+SLOW = "slow"
+"""While it lies there: a connector takes `SLOW_S` for a message that asks nothing of it."""
+SLOW_S = 0.01
 NEVER_READY = "never ready"
 """While it lies there: no connector starts to serve."""
 
@@ -87,6 +91,8 @@ def hook() -> None:
         if isinstance(message, PlaceOrder) and take(LOOP_IN_HANDLER):
             while True:
                 pass
+        if isinstance(message, Unsubscribe) and lies(SLOW):
+            threading.Event().wait(SLOW_S)
         real_message(self, message, sender, now_s)
 
     @wraps(real_start)

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from app.bootstrap import JOURNAL_NAME
 from app.core.order_router import OrderOutcomeUnknown, OrderRouter
 from app.domain.supervision import Timing
+from app.transport.address import address_from_str
+from app.transport.base import attach, detach
+from app.transport.mailbox import MAX_IN_FLIGHT, Mailbox, MailboxFullError
+from messages.failover import Unsubscribe
+from messages.supervision import Directory, Listen, Role
 from tests.e2e.daemons import Daemon, stopped
-from tests.e2e.hooked import BLOCK_LOOP, BLOCK_OPENING, LOOP_IN_HANDLER, STOP_IN_WRITE
+from tests.e2e.hooked import BLOCK_LOOP, BLOCK_OPENING, LOOP_IN_HANDLER, SLOW, STOP_IN_WRITE
 from tests.e2e.world import (
     ORDER_TIMEOUT_S,
+    PATIENCE_S,
     Answered,
     World,
     actor_pid,
@@ -175,36 +183,88 @@ def test_a_thread_that_hangs_beside_an_actor_that_answers_is_found(
     pid = actor_pid(router, CONNECTOR)
     killed = len(daemon.events("child.killed"))
     daemon.set(BLOCK_OPENING)
-    with under_load(world, router, "opening") as load:
-        os.kill(pid, signal.SIGKILL)
-        until(lambda: not daemon.armed(BLOCK_OPENING), means="the thread being blocked")
-        began_s = time.monotonic()
-        until(lambda: len(daemon.events("child.killed")) > killed, means="the hang being found")
-        assert time.monotonic() - began_s < HEALED_S + SLACK_S
-        healed(load, began_s)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not daemon.armed(BLOCK_OPENING), means="the thread being blocked")
+    began_s = time.monotonic()
+    until(lambda: len(daemon.events("child.killed")) > killed, means="the hang being found")
+    assert time.monotonic() - began_s < HEALED_S + SLACK_S
+    until(lambda: all_well(router, world.names), means="all being well")
+    assert place(router, "after the thread").order is not None
     assert "event loop of bybit has stood still" in daemon.events("child.killed")[-1]["why"]
 
 
-def test_the_write_lock_of_a_stopped_connector_holds_nobody_up_for_longer_than_the_busy_timeout(
+def test_trading_moves_while_the_connector_in_use_sits_on_the_write_lock(
     shared: tuple[World, Daemon, OrderRouter],
 ) -> None:
-    """A switch by hand has to write while the connector in use sits on the lock."""
+    """A switch by hand has to write: it is begun anew until it can."""
     world, daemon, router = shared
     pid = actor_pid(router, CONNECTOR)
-    coordinator = actor_pid(router, "failover_coordinator:failover_coordinator")
     daemon.set(STOP_IN_WRITE)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(place, router, "sits on the lock")
         until(lambda: stopped(pid), means="the connector being stopped")
-        began_s = time.monotonic()
-        until(partial(restarted, router, CONNECTOR, pid), means="the connector being another")
-        assert time.monotonic() - began_s < HEALED_S + SLACK_S
-        answered = asked.result()
-    order = resolved(router, answered)
-    assert order is not None
+        try:
+            assert router.manual_failover("okx")["to_exchange"] == "okx"
+            answered = asked.result()
+            assert resolved(router, answered) is not None
+        finally:
+            until(lambda: all_well(router, world.names), means="all being well")
+            router.manual_failover("bybit")
     check_once(world.books(), world.presence().journal_id, router.strategy, answered)
-    assert actor_pid(router, "failover_coordinator:failover_coordinator") == coordinator
-    assert router.cancel_order("BTCUSDT", order["orderId"])["orderStatus"] == "Cancelled"
+    assert {each["child"] for each in daemon.events("child.killed")} == {CONNECTOR}
+
+
+def test_a_write_lock_that_somebody_holds_for_long_gets_nobody_killed(
+    shared: tuple[World, Daemon, OrderRouter],
+) -> None:
+    """Orders are answered truthfully meanwhile, and go on when it is free; waiting for it is no hanging."""
+    world, daemon, router = shared
+    pid, killed = actor_pid(router, CONNECTOR), len(daemon.events("child.killed"))
+    with under_load(world, router, "locked") as load:
+        with closing(sqlite3.connect(world.state_dir / JOURNAL_NAME, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began_s = time.monotonic()
+            until(
+                lambda: time.monotonic() > began_s + 1.5 * BUDGET_S, means="more than the time after which one has hung"
+            )
+            assert daemon.events("journal.unavailable")
+            other.execute("ROLLBACK")
+        free_s = time.monotonic()
+        assert healed(load, free_s) < 1.0 + SLACK_S
+    assert actor_pid(router, CONNECTOR) == pid
+    assert len(daemon.events("child.killed")) == killed
+
+
+def test_a_connector_whose_mailbox_is_full_is_replaced_and_orders_go_on(
+    shared: tuple[World, Daemon, OrderRouter],
+) -> None:
+    """It lives, and would answer after thousands of messages: that is too late for a sign of life, and for an order."""
+    world, daemon, router = shared
+    pid = actor_pid(router, CONNECTOR)
+    presence = world.presence()
+    daemon.set(SLOW)
+    system = attach(0, bytes.fromhex(presence.key), base="unix", state_dir=world.state_dir)
+    try:
+        with Mailbox(system) as strangers, under_load(world, router, "flooded") as load:
+            strangers.tell(address_from_str(presence.supervisor), Listen(session_id="flood"))
+            directory = until(lambda: strangers.receive(0.1), means="the directory")
+            assert isinstance(directory, Directory)
+            entry = directory.find(Role.CONNECTOR, "bybit")
+            assert entry is not None
+            began_s = time.monotonic()
+            for n in range(MAX_IN_FLIGHT - strangers.in_flight):
+                strangers.tell(entry.address, Unsubscribe(session_id=f"nobody-{n}"))
+            with pytest.raises(MailboxFullError):
+                strangers.tell(entry.address, Unsubscribe(session_id="one too many"))
+            assert strangers.flush(0.0) is False
+            took_s = healed(load, began_s)
+            until(partial(restarted, router, CONNECTOR, pid), means="the connector being another")
+            assert took_s < HEALED_S + SLACK_S, took_s
+            assert strangers.flush(PATIENCE_S), "what waited for the dead one was given back"
+    finally:
+        detach(system)
+        daemon.unset(SLOW)
+    assert "gave no sign of life" in daemon.events("child.killed")[-1]["why"]
 
 
 @pytest.mark.parametrize("who", [0, 1], ids=["supervisor", "admin"])

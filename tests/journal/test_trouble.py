@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from app.journal.patience import AFTER_VAIN_S, BUSY_TIMEOUT_S
 from app.journal.store import Committed, Journal, JournalError
 from tests.domain.orders import key, spec
 
@@ -53,3 +56,30 @@ def test_a_directory_in_the_journals_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "journal.db").mkdir()
     with pytest.raises(JournalError, match=r"journal\.db cannot be opened: Is a directory\.$"):
         Journal(tmp_path / "journal.db")
+
+
+def test_whoever_waited_in_vain_does_not_wait_so_long_again(tmp_path: Path) -> None:
+    """An actor with many writes before it would else look as if it hung, as whoever holds the lock may."""
+    path = tmp_path / "journal.db"
+    journal = Journal(path)
+    journal.fence(1.0)
+    journal.commit_route(1, "bybit", 1.0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="locked"):
+            commit(journal, "first")
+        began_s = time.monotonic()
+        for n in range(20):
+            with pytest.raises(JournalError, match="locked"):
+                commit(journal, f"next-{n}")
+        assert time.monotonic() - began_s < BUSY_TIMEOUT_S, AFTER_VAIN_S
+        with closing(Journal(path)) as late:
+            assert late.journal_id == journal.journal_id, "one can be opened meanwhile"
+        other.execute("ROLLBACK")
+        assert commit(journal, "after").order.order_id
+        other.execute("BEGIN IMMEDIATE")
+        began_s = time.monotonic()
+        with pytest.raises(JournalError, match="locked"):
+            commit(journal, "patient again")
+        assert time.monotonic() - began_s > 0.9 * BUSY_TIMEOUT_S
+    journal.close()
