@@ -1,8 +1,8 @@
 """Taking the write lock: how long a writer waits for another, and how long after it has waited in vain.
 
 SQLite has one write lock, and a process that hangs inside a write keeps it until it is killed for hanging. Others must
-not hang because of it: one wait is below the heartbeat budget, but an actor with ten writes in its mailbox would wait ten
-times, and be killed as well. So after a wait in vain the next ones are short, until one succeeds.
+not hang because of it: one wait is below the heartbeat budget, but an actor with ten writes in its mailbox would wait
+ten times, and be killed as well. So after a wait in vain the next ones are short, until one succeeds.
 """
 
 from __future__ import annotations
