@@ -135,16 +135,18 @@ def test_a_new_configuration_is_taken_over_and_a_wrong_one_changes_nothing(tmp_p
             stop = threading.Event()
             with ThreadPoolExecutor(3) as pool:
                 flows = [pool.submit(orders, router, f"flow-{n}", stop, answered) for n in range(3)]
-                until(lambda: len(answered) > 10)
-                daemon.write(health={"health_check_interval": 2.5, "probe_timeout_s": 1.0})
-                began_s = time.monotonic()
-                daemon.process.send_signal(signal.SIGHUP)
-                until(lambda: _settings(world).get("health_check_interval") == 2.5, means="the new settings")
-                took_s = time.monotonic() - began_s
-                until(partial(restarted, router, CONNECTOR, connector), means="new actors")
-                seen = len(answered)
-                until(lambda: len(answered) > seen + 10, means="orders after it")
-                stop.set()
+                try:
+                    until(lambda: len(answered) > 10)
+                    daemon.write(health={"health_check_interval": 2.5, "probe_timeout_s": 1.0})
+                    began_s = time.monotonic()
+                    daemon.process.send_signal(signal.SIGHUP)
+                    until(lambda: _settings(world).get("health_check_interval") == 2.5, means="the new settings")
+                    took_s = time.monotonic() - began_s
+                    until(partial(restarted, router, CONNECTOR, connector), means="new actors")
+                    seen = len(answered)
+                    until(lambda: len(answered) > seen + 10, means="orders after it")
+                finally:
+                    stop.set()
             for each in flows:
                 each.result()
             assert took_s < STOP_BUDGET_S, took_s
