@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.core import shapes
 from app.core.calls import Call
 from app.core.errors import NotRunning
+from app.core.waiting import LoopWaiting
 
 if TYPE_CHECKING:
     from app.core.order_router import OrderRouter
@@ -23,9 +24,10 @@ class AsyncCalls:
 
     async def _wait(self, call: Call[T]) -> T:
         router = self._router
-        future = router._ask(call)
+        waiting = LoopWaiting()
+        router._connected().ask_for(waiting, call.request)
         try:
-            outcome = await asyncio.wrap_future(future)
+            outcome = await waiting.future
         except asyncio.CancelledError:
             client = router._client
             if client is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from app.core.errors import NotRunning
+from app.core.waiting import Waiting
 from app.domain import session as s
 from app.domain.gather import gathered
 from app.launcher.presence import Presence, presence_mark, read_presence
@@ -72,9 +73,9 @@ class Client:
         self._mark = presence_mark(state_dir)
         self._on_news = on_news
         self._on_end = on_end
-        self._asked: deque[tuple[Request, Future[s.Outcome]]] = deque()
+        self._asked: deque[tuple[Request, Waiting]] = deque()
         self._forgotten: deque[str] = deque()
-        self._futures: dict[str, Future[s.Outcome]] = {}
+        self._futures: dict[str, Waiting] = {}
         self._supervisor = address_from_str(presence.supervisor)
         self._mailbox: Mailbox | None = None
         self._told: list[tuple[Address, object]] = []
@@ -103,13 +104,21 @@ class Client:
         future: Future[s.Outcome] = Future()
         # Whoever waits may stop waiting; the future itself cannot be cancelled, since the order is not.
         future.set_running_or_notify_cancel()
+        self.ask_for(future, request)
+        return future
+
+    def ask_for(self, waiting: Waiting, request: Request) -> None:
+        """Asks the router for somebody who waits in a way of his own; he is told on this client's thread.
+
+        Raises:
+            NotRunning: Closed, or the daemon has ended.
+        """
         with self._lock:
             if self._ended:
                 raise NotRunning(self._ended)
-            self._asked.append((request, future))
+            self._asked.append((request, waiting))
             if self._mailbox is not None:
                 self._mailbox.wake()
-        return future
 
     def forget(self, correlation_id: str) -> None:
         """Nobody waits for this any more."""

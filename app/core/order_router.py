@@ -17,7 +17,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -432,6 +431,8 @@ class OrderRouter:
                 "epoch": news.route.epoch,
                 "status": news.state.value,
             }
+        elif not self._streams:
+            return  # nobody listens: what an answer costs its caller is also what is done here beside it
         else:
             order = render.order(news.order, self._settings.spell)
             event = {"kind": "order_changed", "order": order, "sequence": news.sequence}
@@ -453,9 +454,6 @@ class OrderRouter:
             why = "it was closed" if self._closed else "call initialize() first"
             raise NotRunning(f"The router is not running: {why}.")
         return self._client
-
-    def _ask(self, call: Call[Any]) -> Future[s.Outcome]:
-        return self._connected().ask(call.request)
 
     def _wait(self, call: Call[T]) -> T:
         client = self._connected()
