@@ -10,8 +10,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 from app.bootstrap import JOURNAL_NAME
 from app.core.order_router import OrderRouter
@@ -20,6 +22,18 @@ from tests.e2e.conftest import Build
 from tests.e2e.world import Answered, World, check_once, place, tree, until
 from tests.transport.test_strangers import Exploit
 from tests.transport.test_unix_strangers import answer_to, as_another_user, as_root, forged, framed
+
+
+@pytest.fixture
+def world(short_path: Path) -> Iterator[Build]:
+    """Worlds whose sockets a stranger can name."""
+    with ExitStack() as stack:
+
+        def build(*exchanges: str) -> World:
+            return stack.enter_context(World(exchanges, short_path / "state"))
+
+        yield build
+
 
 ROLES = 8
 """Admin, logger, supervisor, two connectors, monitor, coordinator, synchronizer: each listens, the launcher as well."""

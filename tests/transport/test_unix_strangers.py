@@ -27,9 +27,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become ano
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[UnixDaemon]:
+def daemon(short_path: Path) -> Iterator[UnixDaemon]:
     """A daemon, in a place where other users get as far as its state directory allows."""
-    state_dir = tmp_path / "state"
+    state_dir = short_path / "state"
     state_dir.mkdir(mode=0o700)
     with running(state_dir) as started:
         yield started
