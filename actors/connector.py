@@ -16,7 +16,7 @@ from attrs import define
 from actors._shell import Shell
 from actors.environment import PortRunner, ResultsWait
 from actors.order_path import OrderPath
-from actors.order_writes import OrderWrites, leading
+from actors.order_writes import OrderWrites, leading, request_facts
 from app.domain import calls as c
 from app.domain import effects as e
 from app.domain.connector import NO_ROOM, Connector
@@ -307,7 +307,7 @@ class ConnectorActor(Shell):
             known = self.journal.order(order_id(self.journal.journal_id, effect.request.key))
         except JournalError as error:
             # Nobody can say whether it is known: no answer is the honest one, and the session asks again.
-            log.error("journal.unavailable", exchange=self.name, words=str(error))
+            log.error("journal.unavailable", words=str(error), **request_facts(effect.request, self.name))
             return []
         return self.machine.turned_away(effect, known, now_s)
 

@@ -22,7 +22,8 @@ from app.domain.commit import Decision
 from app.domain.connector import Connector
 from app.domain.effects import Effect
 from app.journal.store import Committed, Journal, JournalError, Recorded
-from messages.orders import OrderChanged
+from app.process.logs import state
+from messages.orders import OrderChanged, OrderView, PlaceOrder
 
 log = structlog.get_logger()
 
@@ -42,6 +43,40 @@ def leading(queue: deque[Effect], first: E) -> list[E]:
     return taken
 
 
+def order_facts(order: OrderView) -> dict[str, str | int | None]:
+    """What every line of the log about an order says, so that its life can be found by any of its names."""
+    leg, key = order.leg, order.key
+    facts: dict[str, str | int | None] = {
+        "strategy": key.strategy,
+        "client_order_id": key.client_order_id,
+        "order_id": order.order_id,
+    }
+    if leg is not None:
+        facts |= {
+            "exchange": leg.exchange,
+            "epoch": leg.epoch,
+            "wire_id": leg.wire_id,
+            "leg": leg.number,
+            "state": leg.state.value,
+            "filled": format(leg.filled, "f"),
+            "exchange_order_id": leg.exchange_order_id,
+            "code": leg.reason_code,
+            "native_code": leg.native_code,
+        }
+    return facts
+
+
+def request_facts(request: PlaceOrder, exchange: str) -> dict[str, str | int | None]:
+    """The same of an order that is only asked for."""
+    key = request.key
+    return {
+        "strategy": key.strategy,
+        "client_order_id": key.client_order_id,
+        "exchange": exchange,
+        "epoch": request.epoch,
+    }
+
+
 class OrderWrites:
     """Of one connector."""
 
@@ -59,8 +94,8 @@ class OrderWrites:
             with self._transaction_for(effects):
                 results = [self._committed(effect, now_s) for effect in effects]
         except JournalError as error:
-            log.error("journal.unavailable", exchange=self._exchange, words=str(error))
             for effect in effects:
+                log.error("journal.unavailable", words=str(error), **request_facts(effect.request, self._exchange))
                 out += self._machine.commit_failed(effect.asker, effect.request, str(error))
             return out
         for effect, result in zip(effects, results, strict=True):
@@ -75,16 +110,17 @@ class OrderWrites:
             with self._transaction_for(effects):
                 results = [self._recorded(effect, now_s) for effect in effects]
         except JournalError as error:
-            log.error("journal.unavailable", exchange=self._exchange, words=str(error))
             self._path.not_recorded()
             for effect in effects:
+                facts = {"exchange": self._exchange, "order_id": effect.order_id, "leg": effect.number}
+                log.error("journal.unavailable", words=str(error), learned=effect.event.value, **facts)
                 out += self._machine.not_recorded(effect.order_id, now_s)
             return out
         for effect, recorded in zip(effects, results, strict=True):
             if recorded.contradiction:
-                event = effect.event.value
-                log.error("order.contradiction", exchange=self._exchange, order_id=effect.order_id, event=event)
+                log.error("order.contradiction", learned=effect.event.value, **order_facts(recorded.order))
             if recorded.changed:
+                state(__name__, "order.changed", **order_facts(recorded.order))
                 changes.append(OrderChanged(sequence=recorded.sequence, order=recorded.order))
             out += self._machine.recorded(recorded.order, now_s)
         return out

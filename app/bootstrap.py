@@ -19,6 +19,7 @@ from app.exchanges.runner import LoopRunner
 from app.journal.checkpoints import Checkpointer
 from app.journal.store import Journal
 from app.process.logs import configure_actor_logs
+from app.process.redact import hide
 from messages.supervision import Address, Role
 
 JOURNAL_NAME = "journal.db"
@@ -48,7 +49,10 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         return Journal(config.router.state_dir / JOURNAL_NAME, power_safe=config.journal.durability == "power")
 
     def open_runner(exchange: str, _owner: Address) -> PortRunner:
-        port = build_port(config.exchange_settings(exchange), read_credentials(config, exchange), clock)
+        credentials = read_credentials(config, exchange)
+        for secret in (credentials.api_key, credentials.secret, credentials.password):
+            hide(secret)  # whatever an exception says in here, no line of the log holds them
+        port = build_port(config.exchange_settings(exchange), credentials, clock)
         port.take_over()
         forget(config)  # the client has them now, and nobody else in this process needs them
         return LoopRunner(port, clock=clock, limit=MAX_CALLS, open_timeout_s=2 * config.router.request_timeout_s)
@@ -61,7 +65,8 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         if role is Role.POSITION_SYNCHRONIZER:  # no order waits for it, and it forks nobody
             Checkpointer(config.router.state_dir / JOURNAL_NAME).start()
         # Straight to the file or stderr: what goes through Thespian's logger is lost with the actor, or with it.
-        configure_actor_logs(level=config.logging.level.upper(), path=log_file)
+        actor = name if role is None or role.value == name else f"{role.value}:{name}"
+        configure_actor_logs(level=config.logging.level.upper(), path=log_file, actor=actor)
 
     router = config.router
     connector = ConnectorSettings(

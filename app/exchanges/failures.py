@@ -64,6 +64,7 @@ class Failures:
                 "exchange.unexpected_exception",
                 exchange=self._profile.name,
                 call=type(call).__name__,
+                wire_id=getattr(call, "wire_id", None),
                 kind=failure.kinds[0] if failure.kinds else "",
             )
         match call:

@@ -11,23 +11,37 @@ import logging
 import logging.config
 import sys
 from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
 import structlog
 
-from app.process.redact import redact, redacting_processor
+from app.process.redact import redact, redacting_processor, without_hidden
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _RENDERED: Final = "rendered_event"
 """Attribute of a log record whose message already is a JSON line of ours; it survives pickling between processes."""
 
+_STATE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 TALKATIVE: Final = ("sqlalchemy", "ccxt", "asyncio", "aiohttp")
 """Libraries that log every statement or request at INFO: of them only warnings are kept. A journal's statements in the
 log would cost more than the statements, and show what every order was."""
 
+_actor: dict[str, str] = {}
+"""What every line of this process says besides: which actor it is. Of the process: threads begin without a context."""
+
+
+def _who(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in _actor.items():
+        event.setdefault(key, value)
+    return event
+
+
 _MARKS: Final[list[structlog.typing.Processor]] = [
     structlog.contextvars.merge_contextvars,
+    _who,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -116,12 +130,17 @@ def configure_logs(*, level: str = "INFO", path: Path | None = None, human: bool
     configure_events()
 
 
-def configure_actor_logs(*, level: str = "INFO", path: Path | None = None, human: bool | None = None) -> None:
-    """The same for an actor, straight to the file or stderr.
+def configure_actor_logs(
+    *, level: str = "INFO", path: Path | None = None, human: bool | None = None, actor: str = ""
+) -> None:
+    """The same for an actor, straight to the file or stderr; each line says `actor`, where one is named.
 
     In an actor Thespian has put in place of logging's root one that forwards each record, pickled, to its own logger
     process: what is on that way is lost when either dies. A line written by the actor itself is not.
     """
+    _actor.clear()
+    if actor:
+        _actor["actor"] = actor
     root = logging.RootLogger(logging.WARNING)
     logging.root = logging.Logger.root = root
     logging.Logger.manager = logging.Manager(root)
@@ -139,6 +158,31 @@ def configure_events() -> None:
         # Not cached: in a forked actor Thespian replaces logging's root, and a cached logger would keep the old one.
         cache_logger_on_first_use=False,
     )
+
+
+def state(name: str, event: str, **facts: str | int | None) -> None:
+    """A line at info that must cost little, on the way of an order: 16 µs where an event takes 52.
+
+    What an event goes through is left out, but for values registered with `hide`: `facts` are texts and numbers whose
+    names name no secret. Those that are None are left out.
+    """
+    logger = logging.getLogger(name)
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    at = datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    line = _STATE.encode(
+        {
+            "event": event,
+            **{key: value for key, value in facts.items() if value is not None},
+            **_actor,
+            "level": "info",
+            "logger": name,
+            "timestamp": at,
+        }
+    )
+    record = logging.LogRecord(name, logging.INFO, "", 0, without_hidden(line), None, None)
+    setattr(record, _RENDERED, True)
+    logger.handle(record)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

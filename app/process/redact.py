@@ -34,6 +34,14 @@ def hide(secret: str) -> None:
         _hidden.add(secret)
 
 
+def without_hidden(text: str) -> str:
+    """`text` without registered secrets; the quickest of the nets."""
+    for secret in _hidden:
+        if secret in text:
+            text = text.replace(secret, REDACTED)
+    return text
+
+
 def names_a_secret(key: str) -> bool:
     """Whether a field or header of this name must not be logged (`apiKey`, `X-BAPI-SIGN`, `secret_key`, …)."""
     return _SECRET_KEY.fullmatch(key) is not None
@@ -41,8 +49,7 @@ def names_a_secret(key: str) -> bool:
 
 def redact_text(text: str) -> str:
     """`text` without registered secrets, and without values that follow a secret's name as in `signature=…`."""
-    for secret in _hidden:
-        text = text.replace(secret, REDACTED)
+    text = without_hidden(text)
     return _IN_TEXT.sub(lambda found: found["name"] + REDACTED, text)
 
 

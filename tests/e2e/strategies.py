@@ -72,3 +72,7 @@ class Diarist(Strategy):
         """The order after the move."""
         self.note("timer")
         self.place("BTCUSDT", "buy", "0.003", client_order_id="moved")
+
+
+class Idler(Strategy):
+    """Does nothing."""
