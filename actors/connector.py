@@ -48,6 +48,9 @@ SUBSCRIPTION_S = 35.0
 """How long a session is told of its orders without renewing; sessions renew every ten seconds."""
 
 MAX_SUBSCRIBERS = 1000
+MAX_UNHEARD = 1000
+"""Changes of the first moments of a life, told again to who subscribes then: a restarted connector looks orders up at
+once, and may have learned of a fill before any session knows that it is back."""
 EVIDENCE_S = 0.25
 """Good evidence waits so long for more, so that an order does not cost the monitor and the coordinator a message each;
 bad evidence takes what waits along at once."""
@@ -77,6 +80,7 @@ class ConnectorActor(Shell):
     def on_start(self, start: Start, now_s: float) -> None:
         """Opens journal and exchange, and takes up what an earlier life left in doubt."""
         self._subscribers: dict[str, _Subscriber] = {}
+        self._unheard: deque[OrderChanged] = deque(maxlen=MAX_UNHEARD)
         self._reopen_s: float | None = now_s + REOPEN_S
         self._changes: list[OrderChanged] = []
         self._evidence: list[Evidence] = []
@@ -251,7 +255,14 @@ class ConnectorActor(Shell):
         if len(self._subscribers) >= MAX_SUBSCRIBERS and message.session_id not in self._subscribers:
             log.warning("connector.too_many_subscribers", exchange=self.name, limit=MAX_SUBSCRIBERS)
             return
+        new = message.session_id not in self._subscribers
         self._subscribers[message.session_id] = _Subscriber(sender, message.strategy, now_s + SUBSCRIPTION_S)
+        if now_s >= self._opening_until_s:
+            self._unheard.clear()
+        elif new:  # a session drops what it has heard
+            for changed in self._unheard:
+                if changed.order.key.strategy == message.strategy:
+                    self.post(sender, changed)
 
     # ------------------------------------------------------------------------------------------------ effects
 
@@ -286,6 +297,8 @@ class ConnectorActor(Shell):
         changes, self._changes = self._changes, []
         for changed in changes:
             self._tell_change(changed, now_s)
+        if changes and now_s < self._opening_until_s:
+            self._unheard += changes
         if observed:
             self._evidence += observed
             if now_s >= self._evidence_due_s or not all(evidence.ok for evidence in observed):

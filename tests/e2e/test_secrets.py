@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                     until(lambda: "bybit" in _looked(folder / "snoop"), patience_s=60, means="the first one looking")
                     old = actor_pid(router, "connector:bybit")
                     os.kill(old, signal.SIGKILL)
-                    until(lambda old=old: restarted(router, "connector:bybit", old), means="a new connector")
+                    until(partial(restarted, router, "connector:bybit", old), means="a new connector")
                 place(router, f"order-{n}")
             with pytest.raises(OrderRouterError):
                 router.get_balances()
