@@ -47,6 +47,10 @@ def simulate(
     ready: Annotated[
         Path | None, typer.Option("--ready", metavar="FILE", help="Written as JSON once every exchange answers.")
     ] = None,
+    books: Annotated[
+        Path | None,
+        typer.Option("--books", metavar="FOLDER", help="Keep the exchanges' books there; go on with them if they are."),
+    ] = None,
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[-- COMMAND]", help="Run under the exchanges, and ended with them.")
     ] = None,
@@ -70,7 +74,7 @@ def simulate(
             raise Ended(EX_USAGE, f"--exchange {name} names {canonical} a second time")
         seen.add(canonical)
     try:
-        return run(names, ready, command or [])
+        return run(names, ready, command or [], books=books)
     except ValueError as error:
         raise Ended(EX_USAGE, str(error)) from None
     except OSError as error:

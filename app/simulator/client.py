@@ -81,6 +81,10 @@ class ControlClient:
         """Make the net position `qty` base coin, signed."""
         self._ask("POST", "/position", {"symbol": symbol, "qty": str(qty)})
 
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Any other call of the control interface: those that `control` documents and that have no method here."""
+        return self._ask(method, path, body)
+
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.control_url + path, data=data, method=method)

@@ -30,6 +30,7 @@ class Ledger:
         self.isolated: set[str] = set()
         self.hedged: set[str] = set()
         self.entries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
+        self.entries_made = 0
         self._leverage = leverage
         self._venue = venue
         # Notional of open, counted orders, kept incrementally: placing must not walk the book.
@@ -198,6 +199,7 @@ class Ledger:
     def enter(self, kind: str, coin: str, amount: Decimal, now_ms: int, symbol: str = "") -> None:
         """Change a balance without a fill, and remember why."""
         self.balances[coin] = self.balances.get(coin, ZERO) + amount
+        self.entries_made += 1
         self.entries.append(Entry(ts_ms=now_ms, kind=kind, coin=coin, amount=amount, symbol=symbol))
 
     def deposit(self, coin: str, amount: Decimal, now_ms: int = 0) -> None:

@@ -6,6 +6,7 @@ the others are cancelled in the same step, before anything fills. Levels go with
 are plain triggers over the coins received, as there is no position to reduce.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from attrs import evolve
@@ -56,6 +57,27 @@ class Linked(Matching):
             for o in self._reducing.get(symbol, {}).values()
             if o.whole_position and o.position_side is side and o.is_waiting_trigger
         }
+
+    # ---- books ------------------------------------------------------------------------------------------------------
+
+    def linked_state(self) -> tuple[dict[str, Decimal], dict[str, list[str]]]:
+        """By parent's id: what is covered of what it filled, and the ids of its newest pair; of open parents only."""
+        parents = [k for k in self._covered if self._orders[k].status.is_open]
+        pairs = {k: [o.order_id for o in self._pair[k]] for k in parents}
+        return {k: self._covered[k] for k in parents}, pairs
+
+    def restore(
+        self, orders: list[Order], fills: list[Fill], covered: Mapping[str, Decimal], pairs: Mapping[str, list[Order]]
+    ) -> None:
+        """Take over the orders (by number) and fills of an account's books, into an engine that has none."""
+        for order in orders:
+            self._add(order)
+            self._reserve(order, 1)
+        for fill in fills:
+            self._add_fill(fill)
+            fill.order.last_fill = fill
+        self._covered.update(covered)
+        self._pair.update(pairs)
 
     # ---- hooks ------------------------------------------------------------------------------------------------------
 

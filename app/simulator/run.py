@@ -34,29 +34,36 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 
 
-def simulate(exchanges: Sequence[str], ready: Path | None, command: Sequence[str]) -> int:
+def simulate(exchanges: Sequence[str], ready: Path | None, command: Sequence[str], *, books: Path | None = None) -> int:
     """Run `exchanges`, and `command` under them; returns its exit code (128 + n when signal n ended it).
 
     ready: file written, atomically and readable by the owner only, once every exchange answers: a JSON object by
     exchange of base_url, control_url, api_key, secret, password. Without a command this serves until SIGINT or SIGTERM,
     prints a line for each exchange, and returns 0. A command that cannot be started gives 127.
-    Raises ValueError for no exchange, one named twice, or an unknown one; OSError if the ready file cannot be written.
+    books: a folder in which each exchange keeps its books, made if it is not there: killed and started again, the
+    exchanges go on with them, on the same ports and under the same keys.
+    Raises ValueError for no exchange, one named twice, an unknown one, or books that are none; OSError if a file cannot
+    be written or a port is taken.
     """
     if not exchanges:
         raise ValueError("Name at least one exchange to simulate.")
     if len(set(exchanges)) != len(exchanges):
         raise ValueError(f"An exchange is named twice in {', '.join(exchanges)}.")
-    return asyncio.run(_simulate(list(exchanges), ready, list(command)))
+    if books is not None:
+        books.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return asyncio.run(_simulate(list(exchanges), ready, list(command), books))
 
 
-async def _simulate(names: list[str], ready: Path | None, command: list[str]) -> int:
+async def _simulate(names: list[str], ready: Path | None, command: list[str], books: Path | None) -> int:
     stop = asyncio.Event()
     received: list[signal.Signals] = []
     async with AsyncExitStack() as stack:
         stack.enter_context(_signals(stop, received))
         facts: dict[str, dict[str, str]] = {}
         for name in names:
-            exchange = await stack.enter_async_context(await SimulatedExchange.start(name))
+            exchange = await stack.enter_async_context(
+                await SimulatedExchange.start(name, books=books / f"{name}.jsonl" if books else None)
+            )
             facts[name] = {
                 "base_url": exchange.base_url,
                 "control_url": exchange.control_url,

@@ -67,6 +67,7 @@ class Venue:
         self.accounts: dict[str, Participant] = {}
         self.orders_made = 0
         self.fills_made = 0
+        self.numbers = 0
 
     # ---- markets and prices -----------------------------------------------------------------------------------------
 
@@ -193,6 +194,11 @@ class Venue:
                 self.fund(symbol, rate, now_ms)
         for account in self.accounts.values():
             account.advance(now_ms)
+
+    def next_number(self) -> int:
+        """A number that was not given before: for ids of what is neither an order nor a fill."""
+        self.numbers += 1
+        return self.numbers
 
     def due_ms(self) -> int | None:
         """When `advance` has something to do next, Unix ms; None while nothing waits for the clock."""

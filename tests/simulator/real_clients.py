@@ -35,7 +35,7 @@ def make_client(sim: Simulated, *, timeout_ms: int = 5_000) -> Any:
         }
     )
     client.has["fetchCurrencies"] = False
-    client.options["fetchMarkets"] = {"types": ["linear"] if client.id == "bybit" else ["swap"]}
+    client.options["fetchMarkets"] = {"types": ["swap"] if client.id == "okx" else ["linear"]}
     client.options["defaultType"] = "swap"
     client.urls["api"] = _moved(client.urls["api"], sim.base_url)
     return client

@@ -9,7 +9,8 @@ import pytest
 
 from app.simulator.client import ControlError
 from app.simulator.dialects.base import LATENESS_BOUND_S, Call
-from app.simulator.faults import Faults, Kind
+from app.simulator.fault_rules import Kind
+from app.simulator.faults import Faults
 from app.simulator.thread import Simulated, SimulatorThread
 from tests.simulator.real_clients import BTC, client_id, eventually, order_of, orders_of, trade
 

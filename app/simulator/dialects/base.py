@@ -19,41 +19,21 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from enum import StrEnum
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
 from attrs import define, field, frozen
 
+from app.simulator.calls import Call as Call
+from app.simulator.calls import Trouble
 from app.simulator.dialects.wire import Answer, BadNumber, flat
 from app.simulator.engine import Engine
+from app.simulator.limits import LimitRules, Verdict
 from app.simulator.model import NewOrder, Order, Reason, Refusal
 from app.simulator.spec import EngineRules, MarketSpec
 
 LATENESS_BOUND_S = 2.0
 """Where only the gateway enforces an expiry (bybit, okx), an admitted order may still execute this long after it."""
-
-
-class Call(StrEnum):
-    """What a request is for; fault rules match on it and the request log shows it."""
-
-    MARKETS = "markets"
-    TIME = "time"
-    STATUS = "status"
-    BALANCE = "balance"
-    TICKER = "ticker"
-    BOOK = "book"
-    PLACE = "place"
-    CANCEL = "cancel"
-    CANCEL_ALL = "cancel_all"
-    OPEN_ORDERS = "open_orders"
-    ORDER = "order"
-    CLOSED_ORDERS = "closed_orders"
-    POSITIONS = "positions"
-    FILLS = "fills"
-    LEVERAGE = "leverage"
-    ACCOUNT = "account"
-    OTHER = "other"
 
 
 @frozen(kw_only=True)
@@ -182,6 +162,10 @@ class Dialect(ABC):
     """Used when the caller names none. Kraken Futures needs a base64 secret."""
     refusals: ClassVar[Mapping[Reason, tuple[str | int, str]]]
     """Native code and words for every engine refusal; `refusal_error` may be overridden for finer ones."""
+    troubles: ClassVar[Mapping[Trouble, tuple[str | int, str, int]]]
+    """Native code, words, HTTP status of what the gateway refuses; "{until}" in the words is the end of a ban, ms."""
+    limits: ClassVar[LimitRules | None] = None
+    """The exchange's rate limits, enforced when somebody switches them on."""
 
     def __init__(self, engine: Engine, credentials: Credentials) -> None:
         self.engine = engine
@@ -237,6 +221,23 @@ class Dialect(ABC):
     @abstractmethod
     def client_order_id_of(self, request: Request) -> str | None:
         """The client order id that a request carries, for the request log; None if it carries none."""
+
+    @abstractmethod
+    def key_of(self, request: Request) -> str | None:
+        """The API key that a request names, whether it is known or not; None if it names none."""
+
+    def limit_headers(self, verdict: Verdict, now_ms: int) -> Mapping[str, str]:
+        """Headers in which this exchange tells how much of its limits is used; none unless overridden."""
+        return {}
+
+    def state(self) -> dict[str, object]:
+        """What the dialect remembers besides the engine's books, as JSON; nothing unless overridden."""
+        return {}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take over what `state` told. Raises ValueError for what it never tells."""
+        if state:
+            raise ValueError(f"{self.name} remembers nothing of {', '.join(state)}.")
 
     # ---- what the server calls --------------------------------------------------------------------------------------
 
@@ -294,6 +295,12 @@ class Dialect(ABC):
             return self.error_answer(error, request, now_ms)
         except BadNumber as error:
             return self.error_answer(self.bad_number(error, ctx), request, now_ms)
+
+    def trouble_answer(self, trouble: Trouble, request: Request, now_ms: int, *, until_ms: int = 0) -> Answer:
+        """The gateway's answer to a request that it turns away."""
+        code, words, status = self.troubles[trouble]
+        native = NativeError(code, words.replace("{until}", str(until_ms)), status=status)
+        return self.error_answer(native, request, now_ms)
 
     # ---- helpers for handlers ---------------------------------------------------------------------------------------
 

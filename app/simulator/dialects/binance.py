@@ -14,15 +14,16 @@ The other endpoints: `binance_public`, `binance_account`, `binance_algo` (condit
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from itertools import count
 from typing import ClassVar
 
-from app.simulator.dialects.base import Call, Context, Credentials, Dialect, NativeError, Request, Route
+from app.simulator.calls import Call
+from app.simulator.dialects.base import Context, Credentials, Dialect, NativeError, Request, Route
 from app.simulator.dialects.binance_account import TIERS, AccountApi
 from app.simulator.dialects.binance_algo import AlgoApi
 from app.simulator.dialects.binance_bodies import order_body, trade_body
+from app.simulator.dialects.binance_gate import LIMITS, TROUBLES, limit_headers
 from app.simulator.dialects.binance_params import (
     ALL_VISIBLE_MS,
     client_id,
@@ -42,7 +43,7 @@ from app.simulator.dialects.binance_params import (
 )
 from app.simulator.dialects.binance_public import PublicApi
 from app.simulator.dialects.wire import Answer, hmac_hex, int_or_none, json_answer, same
-from app.simulator.engine import Engine
+from app.simulator.limits import Verdict
 from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Tif
 from app.simulator.spec import EngineRules, MarketSpec, level_of
 
@@ -125,9 +126,8 @@ class Binance(Dialect):
         Reason.UNSUPPORTED: (-1020, "This operation is not supported."),
     }
 
-    def __init__(self, engine: Engine, credentials: Credentials) -> None:
-        self._made_up = count(1)
-        super().__init__(engine, credentials)
+    troubles: ClassVar = TROUBLES
+    limits = LIMITS
 
     @classmethod
     def markets(cls) -> Sequence[MarketSpec]:
@@ -157,7 +157,7 @@ class Binance(Dialect):
         order = "/fapi/v1/order"
         return (
             Route(method="POST", path=order, call=Call.PLACE, handler=self._place),
-            Route(method="PUT", path=order, call=Call.OTHER, handler=self._amend),
+            Route(method="PUT", path=order, call=Call.AMEND, handler=self._amend),
             Route(method="DELETE", path=order, call=Call.CANCEL, handler=self._cancel),
             Route(method="GET", path=order, call=Call.ORDER, handler=self._order),
             Route(method="GET", path="/fapi/v1/openOrder", call=Call.ORDER, handler=self._open_order),
@@ -169,6 +169,14 @@ class Binance(Dialect):
             *AccountApi(self).routes(),
             *AlgoApi(self, self._new_client_id).routes(),
         )
+
+    def key_of(self, request: Request) -> str | None:
+        """X-MBX-APIKEY."""
+        return request.headers.get("x-mbx-apikey")
+
+    def limit_headers(self, verdict: Verdict, now_ms: int) -> Mapping[str, str]:
+        """X-MBX-USED-WEIGHT-1M, X-MBX-ORDER-COUNT-10S, X-MBX-ORDER-COUNT-1M."""
+        return limit_headers(verdict)
 
     # ---- gateway ----------------------------------------------------------------------------------------------------
 
@@ -262,7 +270,7 @@ class Binance(Dialect):
 
     def _new_client_id(self) -> str:
         """The exchange makes one up for an order that comes without."""
-        return f"web_{next(self._made_up):020d}"
+        return f"web_{self.engine.venue.next_number():020d}"
 
     def _refuse_unfillable_fok(self, ctx: Context, new: NewOrder) -> None:
         """The engine would keep an FOK that does not fill, as an expired order; this exchange keeps no trace of it."""

@@ -26,7 +26,7 @@ class PublicApi:
         """GET endpoints; none is private."""
         table: tuple[tuple[str, Call, Callable[[Context], Answer]], ...] = (
             ("/fapi/v1/ping", Call.STATUS, lambda _: json_answer({})),
-            ("/sapi/v1/system/status", Call.STATUS, lambda _: json_answer({"status": 0, "msg": "normal"})),
+            ("/sapi/v1/system/status", Call.STATUS, self._status),
             ("/fapi/v1/time", Call.TIME, lambda ctx: json_answer({"serverTime": ctx.now_ms})),
             ("/fapi/v1/exchangeInfo", Call.MARKETS, self._info),
             ("/fapi/v1/ticker/24hr", Call.TICKER, lambda ctx: self._each(ctx, self._day)),
@@ -36,6 +36,10 @@ class PublicApi:
             ("/fapi/v1/depth", Call.BOOK, self._depth),
         )
         return [Route(method="GET", path=path, call=call, handler=do, private=False) for path, call, do in table]
+
+    def _status(self, ctx: Context) -> Answer:
+        down = self._engine.venue.maintenance is not None
+        return json_answer({"status": int(down), "msg": "system_maintenance" if down else "normal"})
 
     def _info(self, ctx: Context) -> Answer:
         return json_answer(

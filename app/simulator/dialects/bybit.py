@@ -60,7 +60,7 @@ class Bybit(BybitAccount):
             ("GET", "/v5/account/info", Call.ACCOUNT, self._account_info),
             ("GET", "/v5/account/wallet-balance", Call.BALANCE, self._wallet),
             ("POST", "/v5/order/create", Call.PLACE, self._create),
-            ("POST", "/v5/order/amend", Call.OTHER, self._amend),
+            ("POST", "/v5/order/amend", Call.AMEND, self._amend),
             ("POST", "/v5/order/cancel", Call.CANCEL, self._cancel),
             ("POST", "/v5/order/cancel-all", Call.CANCEL_ALL, self._cancel_all),
             ("GET", "/v5/order/realtime", Call.OPEN_ORDERS, self._realtime),

@@ -26,7 +26,21 @@ class BybitAccount(BybitGateway):
         return self.ok(ctx, {"timeSecond": str(ctx.now_ms // 1000), "timeNano": str(ctx.now_ms * 1_000_000)})
 
     def _status(self, ctx: Context) -> Answer:
-        return self.ok(ctx, {"list": []})
+        words = self.engine.venue.maintenance
+        entry = {
+            "id": "1",
+            "title": words,
+            "state": "ongoing",
+            "begin": str(ctx.now_ms),
+            "end": "",
+            "href": "",
+            "serviceTypes": [1, 2, 3, 4, 5],
+            "product": [1, 2, 3, 4],
+            "uidSuffix": [],
+            "maintainType": 1,
+            "env": 1,
+        }
+        return self.ok(ctx, {"list": [] if words is None else [entry]})
 
     def _tickers(self, ctx: Context) -> Answer:
         self.linear(ctx)

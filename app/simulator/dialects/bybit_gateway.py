@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
+from app.simulator.calls import READS, Call, Trouble
 from app.simulator.dialects.base import Context, Credentials, Dialect, NativeError, Request
 from app.simulator.dialects.wire import Answer, BadNumber, hmac_hex, int_or_none, json_answer, same
+from app.simulator.limits import Limit, LimitRules, Verdict
 from app.simulator.model import Reason, Refusal
 from app.simulator.spec import EngineRules, MarketSpec, level_of
 
@@ -63,6 +65,37 @@ class BybitGateway(Dialect):
         Reason.UNSUPPORTED: (10001, "params error: not supported"),
     }
 
+    troubles: ClassVar[Mapping[Trouble, tuple[str | int, str, int]]] = {
+        Trouble.NO_PERMISSION: (10005, "Permission denied, please check your API key permissions.", 200),
+        Trouble.IP_NOT_ALLOWED: (10010, "Unmatched IP, please check your API key's bound IP addresses.", 200),
+        Trouble.RATE_LIMIT: (10006, "Too many visits. Exceeded the API Rate Limit.", 200),
+        Trouble.BANNED: (10018, "Exceeded the IP Rate Limit.", 403),
+        Trouble.MAINTENANCE: (10019, "Trade service is restarting.", 200),
+        Trouble.BUSY: (10016, "Server error.", 200),
+        Trouble.TIMEOUT_UNKNOWN: (10000, "Server Timeout", 200),
+        Trouble.AUTH: (10003, "API key is invalid.", 200),
+        Trouble.CLOCK: (10002, "invalid request, please check your server timestamp or recv_window param.", 200),
+    }
+    limits = LimitRules(
+        limits=(
+            Limit(name="ip", window_ms=5_000, most=600),
+            Limit(name="create", window_ms=1_000, most=10, per_key=True, calls=frozenset({Call.PLACE})),
+            Limit(name="amend", window_ms=1_000, most=10, per_key=True, calls=frozenset({Call.AMEND})),
+            Limit(
+                name="cancel",
+                window_ms=1_000,
+                most=10,
+                per_key=True,
+                calls=frozenset({Call.CANCEL, Call.CANCEL_ALL}),
+            ),
+            Limit(name="reads", window_ms=1_000, most=50, per_key=True, calls=READS),
+        ),
+        ban_after=100,
+        ban_ms=600_000,
+        longest_ban_ms=600_000,
+    )
+    """Per user and second, and 600 requests in five seconds from one address; going on is a ban of ten minutes."""
+
     @classmethod
     def markets(cls) -> Sequence[MarketSpec]:
         """USDT perpetuals with Bybit's steps."""
@@ -99,6 +132,21 @@ class BybitGateway(Dialect):
             taker_fee=Decimal("0.00055"),
             maker_fee=Decimal("0.0002"),
         )
+
+    def key_of(self, request: Request) -> str | None:
+        """X-BAPI-API-KEY."""
+        return request.headers.get("x-bapi-api-key")
+
+    def limit_headers(self, verdict: Verdict, now_ms: int) -> Mapping[str, str]:
+        """What is left of the endpoint's limit, and when it begins anew."""
+        for limit in self.limits.limits if self.limits is not None else ():
+            if limit.per_key and limit.name in verdict.used:
+                return {
+                    "X-Bapi-Limit": str(limit.most),
+                    "X-Bapi-Limit-Status": str(max(limit.most - verdict.used[limit.name], 0)),
+                    "X-Bapi-Limit-Reset-Timestamp": str(now_ms - now_ms % limit.window_ms + limit.window_ms),
+                }
+        return {}
 
     # ---- gateway ----------------------------------------------------------------------------------------------------
 

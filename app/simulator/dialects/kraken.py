@@ -18,18 +18,22 @@ Linear ("flexible futures") perpetuals, settled in USD, contract size 1.
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
-from app.simulator.dialects.base import Call, Context, Credentials, Dialect, Matched, NativeError, Request, Route
+from attrs import asdict
+
+from app.simulator.calls import Call, Trouble
+from app.simulator.dialects.base import Context, Credentials, Dialect, Matched, NativeError, Request, Route
 from app.simulator.dialects.kraken_account import AccountApi
 from app.simulator.dialects.kraken_bodies import TIERS, V3, iso
-from app.simulator.dialects.kraken_history import HistoryApi
+from app.simulator.dialects.kraken_history import HistoryApi, Rejected
 from app.simulator.dialects.kraken_orders import OrdersApi, not_placed
 from app.simulator.dialects.kraken_params import batch_of, process_before, time_ms
 from app.simulator.dialects.wire import Answer, BadNumber, hmac_bytes, json_answer, same
 from app.simulator.engine import Engine
+from app.simulator.limits import Limit, LimitRules
 from app.simulator.model import Reason
 from app.simulator.spec import EngineRules, MarketSpec, level_of
 
@@ -99,6 +103,41 @@ class Kraken(Dialect):
         Reason.UNSUPPORTED: ("invalidArgument", ""),
     }
 
+    troubles: ClassVar = {
+        Trouble.NO_PERMISSION: ("authenticationError", "", 200),
+        Trouble.IP_NOT_ALLOWED: ("authenticationError", "", 200),
+        Trouble.RATE_LIMIT: ("apiLimitExceeded", "", 429),
+        Trouble.BANNED: ("apiLimitExceeded", "", 429),
+        Trouble.MAINTENANCE: ("Unavailable", "", 503),
+        Trouble.BUSY: ("Unavailable", "", 503),
+        Trouble.TIMEOUT_UNKNOWN: ("Server Error", "", 500),
+        Trouble.AUTH: ("authenticationError", "", 200),
+        Trouble.CLOCK: ("nonceBelowThreshold", "", 200),
+    }
+    limits = LimitRules(
+        limits=(
+            Limit(
+                name="derivatives",
+                window_ms=10_000,
+                most=500,
+                per_key=True,
+                weights={
+                    Call.PLACE: 10,
+                    Call.AMEND: 10,
+                    Call.CANCEL: 10,
+                    Call.CANCEL_ALL: 25,
+                    Call.DEAD_MAN: 25,
+                    Call.BALANCE: 2,
+                    Call.POSITIONS: 2,
+                    Call.OPEN_ORDERS: 2,
+                    Call.FILLS: 2,
+                    Call.LEVERAGE: 10,
+                },
+            ),
+        ),
+    )
+    """Tokens of a pool of 500 that is full again after ten seconds."""
+
     def __init__(self, engine: Engine, credentials: Credentials) -> None:
         try:
             self._secret = base64.b64decode(credentials.secret, validate=True)
@@ -136,6 +175,20 @@ class Kraken(Dialect):
         """The trading API and the history API."""
         history = HistoryApi(self.engine, self._orders.rejected)
         return [*self._orders.routes(), *AccountApi(self).routes(), *history.routes()]
+
+    def key_of(self, request: Request) -> str | None:
+        """APIKey."""
+        return request.headers.get("apikey")
+
+    def state(self) -> dict[str, object]:
+        """The refused orders that the history tells."""
+        return {"rejected": [asdict(r) for r in self._orders.rejected]}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """The same."""
+        rejected = state.get("rejected")
+        if isinstance(rejected, list):
+            self._orders.rejected.extend(Rejected(**r) for r in rejected)
 
     # ---- gateway ----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ So the single endpoints and /batchorder share the same `_placed`, `_cancelled` b
 from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from itertools import count, islice
+from itertools import islice
 
 from app.simulator.dialects import kraken_bodies as bodies
 from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Route
@@ -58,14 +58,13 @@ class OrdersApi:
     def __init__(self, dialect: Dialect, engine: Engine) -> None:
         self._dialect = dialect
         self._engine = engine
-        self._numbers = count(1)
         self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
 
     def routes(self) -> list[Route]:
         """All private."""
         table: tuple[tuple[str, str, Call, Callable[[Context], Answer]], ...] = (
             ("POST", "sendorder", Call.PLACE, self._send),
-            ("POST", "editorder", Call.OTHER, self._edit),
+            ("POST", "editorder", Call.AMEND, self._edit),
             ("POST", "cancelorder", Call.CANCEL, self._cancel),
             ("POST", "cancelallorders", Call.CANCEL_ALL, self._cancel_all),
             ("POST", "batchorder", Call.PLACE, self._batch),
@@ -151,7 +150,7 @@ class OrdersApi:
         reason = REJECT_REASONS.get(status)
         if reason is None:
             return not_placed(status, ctx.now_ms)
-        uid = order_id or f"{next(self._numbers):08x}-0eec-4000-8000-0000000000e1"
+        uid = order_id or f"{self._engine.venue.next_number():08x}-0eec-4000-8000-0000000000e1"
         market = self._engine.markets[new.symbol]
         price = new.price or self._engine.prices[new.symbol]
         self.rejected.append(

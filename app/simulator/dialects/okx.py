@@ -50,7 +50,7 @@ class Okx(OkxAccount):
             ("POST", "account/set-position-mode", Call.ACCOUNT, self._set_position_mode),
             ("POST", "trade/order", Call.PLACE, self._place_one),
             ("POST", "trade/batch-orders", Call.PLACE, self._place_batch),
-            ("POST", "trade/amend-order", Call.OTHER, self._amend),
+            ("POST", "trade/amend-order", Call.AMEND, self._amend),
             ("POST", "trade/cancel-order", Call.CANCEL, self._cancel),
             ("POST", "trade/cancel-batch-orders", Call.CANCEL_ALL, self._cancel_batch),
             ("GET", "trade/order", Call.ORDER, self._order),

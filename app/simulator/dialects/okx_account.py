@@ -16,7 +16,21 @@ class OkxAccount(OkxGateway):
         return self.ok([{"ts": str(ctx.now_ms)}])
 
     def _status(self, ctx: Context) -> Answer:
-        return self.ok([])
+        words = self.engine.venue.maintenance
+        entry = {
+            "title": words,
+            "state": "ongoing",
+            "begin": str(ctx.now_ms),
+            "end": "",
+            "preOpenBegin": "",
+            "href": "",
+            "serviceType": "0",
+            "system": "unified",
+            "scheDesc": "",
+            "maintType": "1",
+            "env": "1",
+        }
+        return self.ok([] if words is None or ctx.params.get("state", "ongoing") != "ongoing" else [entry])
 
     def _instruments(self, ctx: Context) -> Answer:
         if ctx.params.get("instType") != "SWAP":

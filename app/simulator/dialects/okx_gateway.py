@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar
 
+from app.simulator.calls import Call, Trouble
 from app.simulator.dialects.base import Context, Credentials, Dialect, NativeError, Request
 from app.simulator.dialects.wire import Answer, BadNumber, hmac_bytes, int_or_none, json_answer, same
+from app.simulator.limits import Limit, LimitRules
 from app.simulator.model import Reason, Refusal
 from app.simulator.spec import EngineRules, MarketSpec, level_of
 
@@ -78,6 +80,46 @@ class OkxGateway(Dialect):
         Reason.UNSUPPORTED: ("51010", "The current account mode does not support this API interface."),
     }
 
+    troubles: ClassVar[Mapping[Trouble, tuple[str | int, str, int]]] = {
+        Trouble.NO_PERMISSION: ("50120", "This API key doesn't have permission to use this function", 401),
+        Trouble.IP_NOT_ALLOWED: ("50110", "Your IP is not included in your API key's IP whitelist.", 401),
+        Trouble.RATE_LIMIT: ("50011", "Too Many Requests", 429),
+        Trouble.BANNED: ("50061", "You've reached the maximum order rate limit for this account.", 429),
+        Trouble.MAINTENANCE: ("50001", "Service temporarily unavailable. Please try again later", 503),
+        Trouble.BUSY: ("50013", "Systems are busy. Please try again later.", 429),
+        Trouble.TIMEOUT_UNKNOWN: (
+            "50004",
+            "API endpoint request timeout (does not mean that the request was successful or failed, "
+            "please check the request result).",
+            400,
+        ),
+        Trouble.AUTH: ("50113", "Invalid Sign", 401),
+        Trouble.CLOCK: ("50102", "Timestamp request expired", 401),
+    }
+    limits = LimitRules(
+        limits=(
+            Limit(name="place", window_ms=2_000, most=60, per_key=True, calls=frozenset({Call.PLACE})),
+            Limit(name="amend", window_ms=2_000, most=60, per_key=True, calls=frozenset({Call.AMEND})),
+            Limit(
+                name="cancel",
+                window_ms=2_000,
+                most=60,
+                per_key=True,
+                calls=frozenset({Call.CANCEL, Call.CANCEL_ALL}),
+            ),
+            Limit(
+                name="orders", window_ms=2_000, most=60, per_key=True, calls=frozenset({Call.ORDER, Call.OPEN_ORDERS})
+            ),
+            Limit(name="history", window_ms=2_000, most=40, per_key=True, calls=frozenset({Call.CLOSED_ORDERS})),
+            Limit(name="fills", window_ms=2_000, most=60, per_key=True, calls=frozenset({Call.FILLS})),
+            Limit(
+                name="account", window_ms=2_000, most=10, per_key=True, calls=frozenset({Call.BALANCE, Call.POSITIONS})
+            ),
+            Limit(name="public", window_ms=2_000, most=20, calls=frozenset({Call.MARKETS, Call.TICKER, Call.BOOK})),
+        ),
+    )
+    """Per user and two seconds, of each endpoint; there are no bans."""
+
     @classmethod
     def markets(cls) -> Sequence[MarketSpec]:
         """USDT swaps with OKX's contract sizes; steps here are in base coin (lotSz x ctVal)."""
@@ -114,6 +156,10 @@ class OkxGateway(Dialect):
             taker_fee=Decimal("0.0005"),
             maker_fee=Decimal("0.0002"),
         )
+
+    def key_of(self, request: Request) -> str | None:
+        """OK-ACCESS-KEY."""
+        return request.headers.get("ok-access-key")
 
     # ---- gateway ----------------------------------------------------------------------------------------------------
 

@@ -13,11 +13,12 @@ from app.simulator.model import text
 
 @frozen(kw_only=True)
 class Answer:
-    """One HTTP answer."""
+    """One HTTP answer. `headers` besides the content type."""
 
     body: bytes
     status: int = 200
     content_type: str = "application/json"
+    headers: Mapping[str, str] = {}
 
 
 def json_answer(body: object, *, status: int = 200) -> Answer:
