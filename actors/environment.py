@@ -88,6 +88,10 @@ class StrategySpec:
     arguments: Mapping[str, Any] = field(factory=dict)
 
 
+def _nothing() -> None:
+    """Where nothing is to be done."""
+
+
 @frozen(kw_only=True)
 class Environment:
     """Everything an actor needs from outside.
@@ -102,6 +106,7 @@ class Environment:
         child_pids: Process ids of this process's children, to learn that of one just made.
         jitter: A number between 0 and 1, drawn anew each time.
         restarts: How often one child may end; `root_restarts`, all of them together.
+        copy_log: Begins to copy the journal's log, in a process that has opened it and keeps no order waiting.
     """
 
     clock: Callable[[], float]
@@ -123,6 +128,7 @@ class Environment:
     market_type: str
     strategies: tuple[StrategySpec, ...] = ()
     timing: Timing = field(factory=Timing)
+    copy_log: Callable[[], None] = _nothing
 
 
 _installed: list[Environment] = []

@@ -37,6 +37,7 @@ class PositionSynchronizerActor(Shell):
     def on_start(self, start: Start, now_s: float) -> None:
         """Begins with an empty book."""
         self.journal = self.environment.open_journal()
+        self.environment.copy_log()  # here, since no order waits for this actor, and it forks nobody
         self._positions: dict[str, tuple[Position, ...]] = {}
         self._read_s: dict[str, float] = {}
         self._asked: dict[str, str] = {}

@@ -48,6 +48,9 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
     def open_journal() -> Journal:
         return Journal(config.router.state_dir / JOURNAL_NAME, power_safe=config.journal.durability == "power")
 
+    def copy_log() -> None:
+        Checkpointer(config.router.state_dir / JOURNAL_NAME).start()
+
     def open_runner(exchange: str, _owner: Address) -> PortRunner:
         credentials = read_credentials(config, exchange)
         for secret in (credentials.api_key, credentials.secret, credentials.password):
@@ -62,8 +65,6 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
             keep_own(config, name)
         elif role is not None:
             forget(config)
-        if role is Role.POSITION_SYNCHRONIZER:  # no order waits for it, and it forks nobody
-            Checkpointer(config.router.state_dir / JOURNAL_NAME).start()
         # Straight to the file or stderr: what goes through Thespian's logger is lost with the actor, or with it.
         actor = name if role is None or role.value == name else f"{role.value}:{name}"
         configure_actor_logs(level=config.logging.level.upper(), path=log_file, actor=actor)
@@ -78,6 +79,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         clock=clock,
         open_journal=open_journal,
         open_runner=open_runner,
+        copy_log=copy_log,
         adopt=adopt,
         connectors=dict.fromkeys(config.routed, connector),
         health=config.health_settings,

@@ -27,7 +27,7 @@ from app.domain.book import Exposure, book_lines
 from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
 from app.journal import statements as hot
-from app.journal.checkpoints import PAGE_BYTES, WRITER_PAGES
+from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
 from app.journal.errors import JournalError, StaleEpoch, translated
 from app.journal.memory import Memory
@@ -93,7 +93,8 @@ class Journal:
         self._where = str(path) if path else ":memory:"
         self._power_safe = power_safe
         with translated(self._where):
-            if path is not None:
+            if path is not None and not path.is_file():
+                # Not where it is there: closing any descriptor of it drops the locks this process holds on it.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(self._where, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             self._db.row_factory = sqlite3.Row
@@ -102,7 +103,8 @@ class Journal:
             self._joined = False
             self._db.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new one; no other changes
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(f"PRAGMA wal_autocheckpoint={WRITER_PAGES}")
+            (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
+            self._db.execute(f"PRAGMA wal_autocheckpoint={writer_pages(page_bytes)}")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._synchronous(power_safe)
             self._cold = Cold(self._db)
