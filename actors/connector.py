@@ -140,7 +140,8 @@ class ConnectorActor(Shell):
                 self.runner.start()
                 self.watch(self.runner.fileno())
         runner_s = self.runner.next_s()
-        if runner_s is not None and now_s >= runner_s:
+        # It is read off the clock anew, so what is due by now is never before the `now_s` of a while ago.
+        if runner_s is not None and self.now_s() >= runner_s:
             self.on_ready(now_s)
         if self._evidence and now_s >= self._evidence_due_s:
             self._tell_evidence(now_s)
