@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -33,11 +34,15 @@ class Simulated:
 class SimulatorThread:
     """`with SimulatorThread(["bybit", "okx"]) as sims: sims["bybit"].base_url`.
 
+    books: a folder where each exchange keeps its books; with the same folder again it goes on with them.
     Raises what starting an exchange raised (ValueError, OSError), or TimeoutError.
     """
 
-    def __init__(self, exchanges: Sequence[str], *, clock: Callable[[], int] = wall_clock_ms) -> None:
+    def __init__(
+        self, exchanges: Sequence[str], *, clock: Callable[[], int] = wall_clock_ms, books: Path | None = None
+    ) -> None:
         self._names = list(exchanges)
+        self._books = books
         self._clock = clock
         self._sims: dict[str, Simulated] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,7 +104,8 @@ class SimulatorThread:
         running: list[SimulatedExchange] = []
         try:
             for name in self._names:
-                exchange = await SimulatedExchange.start(name, clock=self._clock)
+                books = None if self._books is None else self._books / f"{name}.jsonl"
+                exchange = await SimulatedExchange.start(name, clock=self._clock, books=books)
                 running.append(exchange)
                 self._sims[name] = Simulated(
                     name=name,

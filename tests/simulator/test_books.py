@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import ccxt.async_support as ccxt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,7 +54,10 @@ def test_a_copy_goes_on_like_the_original(
     steps(one, before, 0)
     steps(other, before[::2], 1000)
     # A market order that a control call filled in part is counted at the price of loading: that alone may differ.
-    one.cancel_all(1999)
+    for e in (one, other):
+        for resting in e.open_orders(10**9):
+            if resting.price is None and not resting.is_waiting_trigger:
+                e.cancel(1999, order_id=resting.order_id)
     two = copied(one, made(rules, level))
     assert Books(two).dump() == Books(one).dump()
     steps(one, after, 2000)
@@ -148,6 +152,43 @@ def test_the_whole_exchange_over_the_control() -> None:
         assert [k["permissions"] for k in control.ask("GET", "/key")] == [["read", "trade"], ["read"]]
 
 
+def test_an_exchange_in_a_thread_goes_on_with_its_books(tmp_path: Path) -> None:
+    """Stopped and started on the same folder: what the control did and what a client did are both there."""
+
+    async def act(client: Any) -> None:
+        await client.create_order(BTC, "limit", "buy", 0.01, 25000, {"clientOrderId": client_id()})
+
+    with SimulatorThread(["okx"], books=tmp_path) as sims:
+        url = sims["okx"].base_url
+        trade(sims["okx"], act)
+        sims["okx"].control.deposit("USDT", 5)
+        truth = sims["okx"].control.truth()
+    with SimulatorThread(["okx"], books=tmp_path) as sims:
+        assert sims["okx"].base_url == url
+        assert {**sims["okx"].control.truth(), "now_ms": 0} == {**truth, "now_ms": 0}
+    assert (truth["balance"]["USDT"], len(truth["orders"])) == ("100005", 1)
+
+
+def test_what_a_dialect_remembers_itself_is_in_the_books(tmp_path: Path) -> None:
+    """Kraken's leverage preferences, and the refused orders that its history tells."""
+    symbol = "BTC/USD:USD"
+
+    async def act(client: Any) -> None:
+        await client.set_leverage(5, symbol)
+        with pytest.raises(ccxt.OrderImmediatelyFillable):
+            await client.create_order(symbol, "limit", "buy", 0.01, 28000, {"postOnly": True})
+
+    async def look(client: Any) -> None:
+        assert (await client.fetch_leverage(symbol))["longLeverage"] == 5
+        told = await client.historyGetOrders()
+        assert [next(iter(e["event"])) for e in told["elements"]] == ["OrderRejected"]
+
+    with SimulatorThread(["kraken"], books=tmp_path) as sims:
+        trade(sims["kraken"], act)
+    with SimulatorThread(["kraken"], books=tmp_path) as sims:
+        trade(sims["kraken"], look)
+
+
 class Process:
     """`simulate` with books, in a process of its own."""
 
@@ -225,3 +266,16 @@ def test_books_of_a_spot_engine_keep_the_locks() -> None:
     assert back.ledger.locked == {"USDT": D(20000)}
     back.cancel(2, order_id=resting.order_id)
     assert back.ledger.locked == {"USDT": D(0)}
+
+
+def test_linked_orders_go_on_growing_after_a_restart() -> None:
+    """What was covered before is known: the waiting pair grows by what fills later."""
+    e = engine()
+    parent = e.place(order(qty="1", price="26000", take_profit="28000", stop_loss="25000"), 1)
+    e.fill(parent, 2, qty=D("0.3"))
+    back = copied(e, engine())
+    again = next(iter(back.all_orders()))
+    back.fill(again, 3, qty=D("0.2"))
+    assert [(o.role.value, o.qty) for o in back.children(again)] == [("take_profit", D("0.5")), ("stop_loss", D("0.5"))]
+    back.move_price(BTC, D(28000), 4)
+    assert (back.positions(), [o.order_id for o in back.open_orders(5)]) == ([], [again.order_id])

@@ -85,6 +85,11 @@ def test_levels_go_with_their_position_and_follow_an_amendment() -> None:
     e.fill(parent, 2, qty=D("0.5"))
     e.amend(3, order_id=parent.order_id, take_profit=D(29000), stop_loss=D(25500))
     assert [o.trigger.price for o in e.children(parent) if o.trigger] == [D(29000), D(25500)]
+    past = e.place(order(qty="1", price="26500", take_profit="28000"), 3)
+    e.fill(past, 3, qty=D("0.2"))
+    e.amend(3, order_id=past.order_id, take_profit=D(26900))
+    assert told(e.children(past)) == [("take_profit", "0.2", "filled")], "the market is past the new level already"
+    e.cancel(3, order_id=past.order_id)
     e.place(order(SELL, "0.5", reduce_only=True), 4)
     assert [(o.status, o.close_reason) for o in e.children(parent)] == [(Status.CANCELLED, "position_closed")] * 2
 
@@ -135,8 +140,22 @@ def test_attached_for_the_whole_position() -> None:
         Role.TAKE_PROFIT: (D(4), D(28000)),
         Role.STOP_LOSS: (D(4), D(25000)),
     }
-    e.move_price(BTC, D(28000), 4)
-    assert (e.positions(), e.open_orders(5)) == ([], [])
+    half = e.place(order(BUY, "1", "26900", stop_loss="24000", attach=full), 4)
+    e.fill(half, 5, qty=D("0.5"))
+    e.set_position_levels(BTC, 6, stop_loss=D(25500))
+    e.fill(half, 7)
+    levels = {r: (o.qty, o.trigger and o.trigger.price) for r, o in e.levels(BTC).items()}
+    assert levels[Role.STOP_LOSS] == (D(5), D(25500)), "a later fill does not undo what was set meanwhile"
+    e.move_price(BTC, D(28000), 8)
+    assert (e.positions(), e.open_orders(9)) == ([], [])
+
+
+def test_ids_of_attached_levels_are_checked_like_the_orders_own() -> None:
+    """Used before, they refuse the order."""
+    e = engine()
+    e.place(order(price="20000", client_order_id="a"), 1)
+    for attach in (Attach(take_profit_id="a"), Attach(stop_loss_id="a")):
+        assert refusal(e, order(take_profit="28000", stop_loss="26000", attach=attach)) is Reason.DUPLICATE_CLIENT_ID
 
 
 def test_a_clients_own_oco_pair() -> None:

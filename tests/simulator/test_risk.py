@@ -144,7 +144,9 @@ def test_funding_by_hand_and_by_the_clock() -> None:
     other = e.new_account("other")
     e.set_position(BTC, D(2), 1)
     other.set_position(BTC, D(-1), 1)
-    e.venue.fund(BTC, D("0.0001"), 2)
+    e.venue.pin_mark(BTC, D(54000), 2)
+    e.venue.fund(BTC, D("0.00005"), 2)
+    e.venue.pin_mark(BTC, None, 2)
     assert (e.ledger.balances["USDT"], other.ledger.balances["USDT"]) == (D("99994.6"), D("100002.7"))
     assert reason_of(e.venue.fund, SPOT, D(0), 3) is Reason.UNSUPPORTED
     e.venue.advance(10**9)

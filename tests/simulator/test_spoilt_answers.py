@@ -95,6 +95,17 @@ def test_trouble_in_the_exchanges_own_words_never_executes(
     assert orders_of(sim, client_id()) == []
 
 
+@pytest.mark.parametrize(("kind", "status", "wait_s"), [("http_429", 429, 7), ("http_418", 418, 60)])
+def test_too_many_requests_say_when_to_come_back(one: Simulated, kind: str, status: int, wait_s: int) -> None:
+    """Retry-After, in whole seconds; sixty of a ban unless told otherwise."""
+    one.control.fault(kind, params={"retry_after_s": 7} if kind == "http_429" else {})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(one.base_url + TIME_PATHS["bybit"], timeout=5)
+    with caught.value as answer:
+        assert (answer.code, answer.headers["Retry-After"]) == (status, str(wait_s))
+        assert json.load(answer)["retCode"] in (10006, 10018)
+
+
 def test_a_suspended_symbol_for_one_request(sim: Simulated) -> None:
     """The engine's refusal in the exchange's words, of this request alone."""
     answer = place(sim, "suspended", {})

@@ -28,6 +28,9 @@ def test_fees_in_quote_are_paid_on_top() -> None:
     assert refusal(e, order(BUY, "1", symbol=SPOT)) is Reason.INSUFFICIENT_BALANCE
     e.place(order(BUY, "0.9", symbol=SPOT), 1)
     assert e.ledger.balances == {"USDT": D(27100) - D("24300.09") * D("1.01"), "BTC": D("0.9")}
+    all_of_it = e.ledger.balances["USDT"]
+    by_cost = e.place(order(BUY, "0", symbol=SPOT, cost=str(all_of_it)), 2)
+    assert all_of_it - D("27000.1") * D("0.001") * D("1.01") < by_cost.cost + by_cost.fee <= all_of_it
 
 
 def test_open_orders_lock_what_they_would_pay() -> None:

@@ -13,6 +13,22 @@ handlers as methods `(self, ctx: Context) -> Answer` listed in `routes()`, and a
 Helpers for JSON answers, numbers and signatures are in `wire`.
 A handler refuses by raising `NativeError`; a `Refusal` that the engine raises inside a handler is turned into one by
 `refusals`. Handlers convert contracts to base coin and back; the engine knows base coin only.
+
+An instance serves one API key, over the engine of the key's account (`engine`); prices, book, funding and halts, which
+accounts share, are on `engine.venue`. What a handler finds there:
+
+- Spot: a `MarketSpec` of kind SPOT; `engine.venue.native(name, kind)` where both kinds share names; `NewOrder.cost` for
+  a market order to buy by its cost; `ledger.balances`, `locked`, `free_of`. `Fill.fee_coin` may be the base coin.
+- Triggers: `NewOrder.trigger`, amended by `amend(trigger_price=…)`; `Order.is_waiting_trigger` tells algo orders from
+  ordinary ones, `triggered_ms` when one was set off. It keeps its id: a dialect whose exchange gives it a new one
+  derives that from `Order.seq`. Attached levels: `NewOrder.take_profit`, `stop_loss`, `attach`; what they become is
+  `children`, told by `Order.role` and `parent_id`. A client's OCO: `place_oco`. Of a position: `set_position_levels`,
+  `levels`.
+- Margin: `set_leverage`, `set_margin_mode`, `set_hedge_mode` (each False if it was so already: some exchanges refuse
+  that), `add_margin`, `ledger.mode`, `ledger.maintenance`, `liquidation_price`. Hedge mode: `NewOrder.position_side`.
+- Dead-man switch: `arm_dead_man`, with its scope in `EngineRules.dead_man`. Pages: `store.page`.
+- The gateway's refusals: `troubles`; limits: `limits`, `limit_headers`; a maintenance to announce: `venue.maintenance`.
+- What a dialect remembers itself must be in `state`, or a restart and a stale copy lose it.
 """
 
 import json

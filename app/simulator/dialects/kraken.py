@@ -174,19 +174,23 @@ class Kraken(Dialect):
     def routes(self) -> Sequence[Route]:
         """The trading API and the history API."""
         history = HistoryApi(self.engine, self._orders.rejected)
-        return [*self._orders.routes(), *AccountApi(self).routes(), *history.routes()]
+        self._account = AccountApi(self)
+        return [*self._orders.routes(), *self._account.routes(), *history.routes()]
 
     def key_of(self, request: Request) -> str | None:
         """APIKey."""
         return request.headers.get("apikey")
 
     def state(self) -> dict[str, object]:
-        """The refused orders that the history tells."""
-        return {"rejected": [asdict(r) for r in self._orders.rejected]}
+        """The refused orders that the history tells, and the leverage preferences."""
+        preferences = {symbol: str(leverage) for symbol, leverage in self._account.max_leverage.items()}
+        return {"rejected": [asdict(r) for r in self._orders.rejected], "max_leverage": preferences}
 
     def restore(self, state: Mapping[str, object]) -> None:
         """The same."""
-        rejected = state.get("rejected")
+        rejected, preferences = state.get("rejected"), state.get("max_leverage")
+        if isinstance(preferences, dict):
+            self._account.max_leverage.update({symbol: Decimal(raw) for symbol, raw in preferences.items()})
         if isinstance(rejected, list):
             self._orders.rejected.extend(Rejected(**r) for r in rejected)
 

@@ -21,7 +21,7 @@ class AccountApi:
         self._dialect = dialect
         self._engine = dialect.engine
         self._cross_leverage = dialect.rules().leverage
-        self._max_leverage: dict[str, Decimal] = {}
+        self.max_leverage: dict[str, Decimal] = {}
 
     def routes(self) -> list[Route]:
         """Market data is public, the rest is not."""
@@ -71,7 +71,7 @@ class AccountApi:
         held = self._engine.positions()
         return self._ok(
             ctx,
-            openPositions=[bodies.open_position(self._engine, p, self._max_leverage.get(p.symbol)) for p in held],
+            openPositions=[bodies.open_position(self._engine, p, self.max_leverage.get(p.symbol)) for p in held],
         )
 
     def _leverages(self, ctx: Context) -> Answer:
@@ -79,7 +79,7 @@ class AccountApi:
         wanted = ctx.params.get("symbol", "").upper()
         found = [
             {"symbol": native, "maxLeverage": num(leverage)}
-            for symbol, leverage in self._max_leverage.items()
+            for symbol, leverage in self.max_leverage.items()
             if wanted in ("", native := self._engine.markets[symbol].native)
         ]
         return self._ok(ctx, leveragePreferences=found)
@@ -94,7 +94,7 @@ class AccountApi:
         wanted = decimal_or_none(ctx.params.get("maxLeverage"))
         self._engine.set_leverage(market.symbol, self._cross_leverage if wanted is None else wanted)
         if wanted is None:
-            self._max_leverage.pop(market.symbol, None)
+            self.max_leverage.pop(market.symbol, None)
         else:
-            self._max_leverage[market.symbol] = wanted
+            self.max_leverage[market.symbol] = wanted
         return self._ok(ctx)
