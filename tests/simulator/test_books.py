@@ -170,7 +170,7 @@ def test_an_exchange_in_a_thread_goes_on_with_its_books(tmp_path: Path) -> None:
 
 
 def test_what_a_dialect_remembers_itself_is_in_the_books(tmp_path: Path) -> None:
-    """Kraken's leverage preferences, and the refused orders that its history tells."""
+    """Kraken's leverage preferences, and the refused orders that its history tells; in a stale copy too."""
     symbol = "BTC/USD:USD"
 
     async def act(client: Any) -> None:
@@ -186,6 +186,8 @@ def test_what_a_dialect_remembers_itself_is_in_the_books(tmp_path: Path) -> None
     with SimulatorThread(["kraken"], books=tmp_path) as sims:
         trade(sims["kraken"], act)
     with SimulatorThread(["kraken"], books=tmp_path) as sims:
+        trade(sims["kraken"], look)
+        sims["kraken"].control.fault("stale")
         trade(sims["kraken"], look)
 
 
