@@ -52,6 +52,25 @@ def test_what_was_taken_before_the_one_in_use_is_given_back(tmp_path: Path, keys
         AccountLocks(config(tmp_path, other, keys[3])).release()
 
 
+def test_a_new_configuration_takes_what_is_new_and_lets_go_of_the_rest_later(tmp_path: Path, keys: list[str]) -> None:
+    """What is gone from it is held until the processes that trade there are gone too."""
+    okx, bybit, new, other = keys
+    with AccountLocks(config(tmp_path, okx, bybit)) as locks:
+        with AccountLocks(config(tmp_path, other, new)), pytest.raises(AccountInUse):
+            locks.take(config(tmp_path, okx, new))
+        locks.keep_named()
+        with pytest.raises(AccountInUse, match=r"exchanges\.bybit"):
+            AccountLocks(config(tmp_path, other, bybit))
+        locks.take(config(tmp_path, okx, new))
+        for held in (bybit, new):
+            with pytest.raises(AccountInUse, match=r"exchanges\.bybit"):
+                AccountLocks(config(tmp_path, other, held))
+        locks.keep_named()
+        AccountLocks(config(tmp_path, other, bybit)).release()
+        with pytest.raises(AccountInUse, match=r"exchanges\.okx"):
+            AccountLocks(config(tmp_path, okx, other))
+
+
 def test_simulators_have_accounts_of_their_own(tmp_path: Path, keys: list[str]) -> None:
     """The same key on two of them is two accounts; any address elsewhere is the one exchange."""
 

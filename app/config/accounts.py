@@ -28,14 +28,36 @@ class AccountLocks:
             app.process.account_lock.AccountLockError: This system gives no such hold.
             ConfigError: An API key is missing or cannot be read.
         """
-        with ExitStack() as held:
-            for name in config.routed:
-                held.enter_context(AccountLock(name, account_fingerprint(config, name), config.router.state_dir))
-            self._held = held.pop_all()
+        self._held: dict[str, AccountLock] = {}
+        self._named: frozenset[str] = frozenset()
+        self.take(config)
+
+    def take(self, config: Config) -> None:
+        """Takes what another configuration names and is not held yet: all of it, or none. Nothing is let go.
+
+        Raises:
+            AccountInUse, AccountLockError, ConfigError: As above; what was held stays so.
+        """
+        names = {account_fingerprint(config, name): name for name in config.routed}
+        with ExitStack() as taken:
+            new = {
+                print_: taken.enter_context(AccountLock(name, print_, config.router.state_dir))
+                for print_, name in names.items()
+                if print_ not in self._held
+            }
+            taken.pop_all()
+        self._held |= new
+        self._named = frozenset(names)
+
+    def keep_named(self) -> None:
+        """Lets go of what the configuration that was last taken does not name: its last processes are gone."""
+        for print_ in self._held.keys() - self._named:
+            self._held.pop(print_).release()
 
     def release(self) -> None:
         """Lets go, in this process; safe to call again."""
-        self._held.close()
+        while self._held:
+            self._held.popitem()[1].release()
 
     def __enter__(self) -> Self:
         return self

@@ -34,15 +34,17 @@ from app.exchanges.preload import preload
 from app.journal.store import Journal
 from app.launcher.presence import PRESENCE_NAME, Presence, remove_presence, write_presence
 from app.launcher.tree import (
-    START_TIMEOUT_S,
     STOP_BUDGET_S,
     Orders,
     Patience,
     StartFailed,
     Stopped,
     Tree,
+    kill_leftovers,
     running_tree,
+    starts_within_s,
 )
+from app.process.account_lock import AccountInUse, AccountLockError
 from app.process.clock import AnchoredClock
 from app.process.guards import become_subreaper, disable_core_dumps, keep_files_private
 from app.process.lock import LOCK_NAME, StateLock, private_file
@@ -50,8 +52,7 @@ from app.process.logs import configure_logs, log_config
 from app.process.notify import Notifier
 from app.process.remains import after_remains
 from app.transport.address import address_to_str
-from app.transport.base import START_TIMEOUT_S as ACTOR_SYSTEM_TIMEOUT_S
-from app.transport.base import Base, sweep_sockets
+from app.transport.base import Base, StartFailedError, sweep_sockets
 
 __all__ = ["EX_OK", "EX_TEMPFAIL", "Daemon", "StartFailed", "announce", "public_settings"]
 
@@ -93,6 +94,7 @@ class Daemon:
         self._stop = ""
         self._stuck = ""
         self._reload = False
+        self._accounts: AccountLocks | None = None
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._orders = Orders(
             bell=self._bell,
@@ -139,7 +141,7 @@ class Daemon:
         take_over(self._config)
         with (
             after_remains(lambda: StateLock(self._config.router.state_dir)) as lock,
-            after_remains(lambda: AccountLocks(self._config)),
+            after_remains(lambda: AccountLocks(self._config)) as self._accounts,
         ):
             for companion in PRIVATE_FILES:
                 private_file(lock.state_dir / companion)
@@ -159,13 +161,12 @@ class Daemon:
         """One tree after the other, until told to stop or there is no hope."""
         ends = Restarts(name="the tree of actors", policy=self._config.supervision.restart_policy)
         key = secrets.token_bytes(32)
-        while True:
+        while not self._stop:
+            if self._accounts is not None:
+                self._accounts.keep_named()
             words = self._live(state_dir, key)
-            if self._stop:
-                log.info("daemon.stopped", reason=self._stop)
-                return EX_OK
-            if not words:
-                continue  # reloaded
+            if self._stop or not words:
+                continue  # to the end, or reloaded
             log.error("tree.died", words=words)
             self._notifier.status(f"starting the actors anew: {words}")
             answer = on_exit(ends, time.monotonic())
@@ -174,18 +175,43 @@ class Daemon:
                 print(f"order-router: {answer.words}; the last time: {words}", file=sys.stderr)
                 return EX_TEMPFAIL
             ends = answer.state
-            select.select([self._bell], [], [], answer.after_s)
+            self._notifier.starting_anew(answer.after_s + starts_within_s(self._base))
+            self._pause(answer.after_s)
+        log.info("daemon.stopped", reason=self._stop)
+        return EX_OK
+
+    def _pause(self, for_s: float) -> None:
+        """Waits, between two trees. Only an order to stop, or a new configuration that is good, ends that early."""
+        until_s = time.monotonic() + for_s
+        while not self._stop and (left_s := until_s - time.monotonic()) > 0:
+            if self._reload and self._reloaded():
+                self._notifier.reloading()
+                return
+            if select.select([self._bell], [], [], left_s)[0]:
+                os.eventfd_read(self._bell)  # what it was rung for is looked at above, also what was before
 
     def _live(self, state_dir: Path, key: bytes) -> str:
-        """One tree. Returns why it died; empty when it was ended on purpose."""
+        """One tree. Returns why it died, or did not come up again; empty when it was ended on purpose."""
+        try:
+            return self._live_tree(state_dir, key)
+        except StartFailedError as error:
+            if not self._served:
+                raise
+            kill_leftovers()
+            return str(error)
+
+    def _live_tree(self, state_dir: Path, key: bytes) -> str:
         level = self._config.logging.level.upper()
         log_file = self._log_file or self._config.logging.file
         configure_logs(level=level, path=log_file)
         install(build_environment(self._config, self._clock, log_file=log_file))
-        self._notifier.starting(START_TIMEOUT_S + ACTOR_SYSTEM_TIMEOUT_S)
+        base = self._base
+        if self._served:
+            self._notifier.starting_anew(starts_within_s(base))
+        else:
+            self._notifier.starting(starts_within_s(base))
         patience = self._patience()
         log_defs = log_config(level=level, path=log_file)
-        base: Base = "unix" if self._config.transport.base == "unix" else "tcp"
         with running_tree(key, self._orders, patience=patience, log_defs=log_defs, base=base, state_dir=state_dir) as (
             tree,
             port,
@@ -213,6 +239,10 @@ class Daemon:
                 return words
             finally:
                 remove_presence(state_dir)
+
+    @property
+    def _base(self) -> Base:
+        return "unix" if self._config.transport.base == "unix" else "tcp"
 
     def _patience(self) -> Patience:
         """As configured; orders' way is asked for often enough for a shorter watchdog of systemd's, too."""
@@ -247,6 +277,7 @@ class Daemon:
             self._notifier.stopping(STOP_BUDGET_S)
         else:
             self._notifier.reloading()
+            self._notifier.starting_anew(STOP_BUDGET_S + starts_within_s(self._base))
         cancel = bool(self._stop) and self._config.orders.on_shutdown == "cancel"
         tree.end(cancel=cancel)
 
@@ -261,10 +292,15 @@ class Daemon:
             require_credentials(config)
             if config.router.state_dir != self._config.router.state_dir:
                 raise ConfigError("router.state_dir cannot be changed while the daemon runs: restart it.")
-        except ConfigError as error:
+            if self._accounts is not None:
+                self._accounts.take(config)
+        except (ConfigError, AccountInUse, AccountLockError) as error:
             log.error("config.not_reloaded", words=str(error))
             return False
         self._config = config
+        # As at the start, and as then before anything is forked: of what only the new configuration names.
+        take_over(config)
+        preload(config.routed)
         log.info("config.reloaded", where=config.where)
         return True
 

@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 import structlog
 from attrs import frozen
+from thespian.actors import ActorSystemException
 
 from app.domain.order_path import Ask, Effect, Feed, PathWatch, Withhold
 from app.domain.pulse import Pulse
@@ -31,6 +32,10 @@ from app.launcher.logger_watch import LoggerWatch
 from app.process.parent_pipe import at_eof
 from app.process.reap import reap_orphans
 from app.transport.base import (
+    START_TIMEOUT_S as ACTOR_SYSTEM_TIMEOUT_S,
+)
+from app.transport.base import (
+    STOP_TIMEOUT_S,
     Base,
     StartFailedError,
     admin_pid,
@@ -71,6 +76,18 @@ ADMIN_TIMEOUT_S = 0.5
 LEFTOVER_TIMEOUT_S = 1.0
 """For the kernel to end what was killed; a process in an uninterruptible wait may take longer, and is left to it."""
 STOP_BUDGET_S = 5.0
+PORTS_TRIED = 3
+"""Of "tcp": somebody may take a free port before it is used."""
+CREATE_TIMEOUT_S = 50.0
+"""Thespian's own, for the first actor (MAX_CHILD_ACTOR_CREATE_DELAY)."""
+
+
+def starts_within_s(base: Base) -> float:
+    """A tree serves, or has failed to, within that, whatever hangs: the sum of what bounds each step of a start."""
+    tries = 1 if base == "unix" else PORTS_TRIED
+    # The admin connects, then answers, and one that does not is reaped.
+    admin_s = 2 * ACTOR_SYSTEM_TIMEOUT_S + STOP_TIMEOUT_S
+    return tries * admin_s + CREATE_TIMEOUT_S + START_TIMEOUT_S
 
 
 class StartFailed(Exception):
@@ -149,14 +166,17 @@ class Tree:
             StartFailed: One of them did not.
             Stopped: We were told to stop meanwhile.
         """
-        self.supervisor = self._system.createActor(RootSupervisor)
-        if self.supervisor is None:
-            raise StartFailed("The daemon did not start: the root supervisor could not be created.")
+        try:
+            self.supervisor = self._system.createActor(RootSupervisor)
+        except ActorSystemException as error:
+            raise StartFailed(
+                f"The daemon did not start: the root supervisor could not be created ({type(error).__name__})."
+            ) from error
         self._mailbox.tell(self.supervisor, StartTree())
         until_s = time.monotonic() + START_TIMEOUT_S
         words = "The actors did not start in time."
-        while time.monotonic() < until_s:
-            tree = self._ask(0.3)
+        while (left_s := until_s - time.monotonic()) > 0:
+            tree = self._ask(min(0.3, left_s))
             if tree is None:
                 continue
             words = tree.words or words
@@ -166,7 +186,7 @@ class Tree:
             if tree.ready:
                 self._supervisor_pid = tree.pid
                 self._listen()
-                directory = self._receive(Directory, START_TIMEOUT_S)
+                directory = self._receive(Directory, until_s - time.monotonic())
                 if isinstance(directory, Directory):
                     self._learn(directory)
                     return directory
@@ -344,7 +364,7 @@ def running_tree(
 def _started_system(key: bytes, log_defs: dict[str, Any], base: Base, state_dir: Path) -> tuple[int, Any]:
     if base == "unix":
         return 0, start_system(0, key, log_defs=log_defs, base=base, state_dir=state_dir)
-    for _ in range(2):
+    for _ in range(PORTS_TRIED - 1):
         port = free_port()
         with contextlib.suppress(StartFailedError):  # somebody may have taken the port meanwhile
             return port, start_system(port, key, log_defs=log_defs)

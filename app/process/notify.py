@@ -33,13 +33,14 @@ class Notifier:
         self._pid = os.getpid()
         self._address = _address(found["NOTIFY_SOCKET"])
         self._owed: dict[str, str] = {}
+        self._lengthened = False
         self.watchdog_interval_s = _interval_s(found["WATCHDOG_USEC"], found["WATCHDOG_PID"], self._pid)
 
     def ready(self, status: str) -> None:
         """The daemon serves, or serves again after `reloading`; `status` is what `systemctl status` shows."""
         self._owed.pop("RELOADING", None)
         self._owed.pop("MONOTONIC_USEC", None)
-        self._send({"READY": "1", "STATUS": _line(status)})
+        self._send({"READY": "1", "STATUS": _line(status), **self._watchdog_again()})
 
     def status(self, text: str) -> None:
         """How it goes, in a few words for people."""
@@ -53,8 +54,20 @@ class Notifier:
         self._send({"RELOADING": "1", "MONOTONIC_USEC": str(now_us)})
 
     def starting(self, within_s: float) -> None:
-        """The daemon starts, or starts its actors anew, and has an answer by then: patience is asked for."""
+        """The daemon starts, and has an answer by then: patience is asked for."""
         self._send(_more_time(within_s))
+
+    def starting_anew(self, within_s: float) -> None:
+        """A daemon that served starts its actors anew, and serves or has given up by then.
+
+        Nothing can be said to be well meanwhile, and EXTEND_TIMEOUT_USEC does nothing for the watchdog, which has run
+        since `ready`: so that one is given more time too, until the next `ready`.
+        """
+        more_us = {}
+        if self.watchdog_interval_s is not None:
+            self._lengthened = True
+            more_us["WATCHDOG_USEC"] = _us(max(within_s, 2 * self.watchdog_interval_s))
+        self._send({**_more_time(within_s), **more_us})
 
     def stopping(self, within_s: float) -> None:
         """The daemon ends, on purpose, by then."""
@@ -64,6 +77,12 @@ class Notifier:
     def watchdog(self) -> None:
         """Still well. To be said by the loop that would stop if something hung, and by no thread of its own."""
         self._send({"WATCHDOG": "1"})
+
+    def _watchdog_again(self) -> dict[str, str]:
+        if not self._lengthened or self.watchdog_interval_s is None:
+            return {}
+        self._lengthened = False
+        return {"WATCHDOG_USEC": _us(2 * self.watchdog_interval_s)}
 
     def _send(self, assignments: dict[str, str]) -> None:
         if self._address is None or os.getpid() != self._pid:
@@ -96,7 +115,11 @@ def _interval_s(allowed_us: str, pid: str, our_pid: int) -> float | None:
 
 def _more_time(seconds: float) -> dict[str, str]:
     """Only ever lengthens what the unit grants, so a unit that grants more is not cut short."""
-    return {"EXTEND_TIMEOUT_USEC": str(int(seconds * 1_000_000))}
+    return {"EXTEND_TIMEOUT_USEC": _us(seconds)}
+
+
+def _us(seconds: float) -> str:
+    return str(int(seconds * 1_000_000))
 
 
 def _line(text: str) -> str:

@@ -20,17 +20,30 @@ import psutil
 import tomli_w
 
 from app.core.order_router import OrderRouter
-from tests.e2e.hooked import VARIABLE
+from tests.e2e.hooked import PARENT, VARIABLE
 from tests.e2e.world import PATIENCE_S, World, all_well, environment, tree, until
 
 
 class Daemon:
-    """A daemon of its own process; a context manager that kills it, should it still run."""
+    """A daemon of its own process; a context manager that kills it, should it still run.
 
-    def __init__(self, world: World, folder: Path, *, watchdog_s: float | None = None, **tables: Mapping[str, Any]):
+    It dies with the process that made it: tests that are killed leave none behind. To be made by the main thread, since
+    the kernel ties that to the thread.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        folder: Path,
+        *,
+        watchdog_s: float | None = None,
+        environ: Mapping[str, str] | None = None,
+        **tables: Mapping[str, Any],
+    ):
         """
         Args:
             watchdog_s: As the unit's WatchdogSec; None where it has none.
+            environ: More variables.
             tables: Over those of the world, by section.
         """
         self._world = world
@@ -53,7 +66,9 @@ class Daemon:
             env={
                 **environment(),
                 **watchdog,
+                **(environ or {}),
                 VARIABLE: str(self.hooks),
+                PARENT: str(os.getpid()),
                 "NOTIFY_SOCKET": str(folder / "notify"),
             },
             start_new_session=True,

@@ -6,6 +6,7 @@ once removes the file first. So a test decides when, and nothing is replaced by 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -19,11 +20,14 @@ from app.cli.main import main
 from app.domain import calls
 from app.exchanges.adapter import CcxtPort
 from app.journal.store import Journal
+from app.process.guards import PR_SET_PDEATHSIG
 from messages.failover import Unsubscribe
 from messages.orders import PlaceOrder
 from messages.supervision import Start
 
 VARIABLE = "HOOKS"
+PARENT = "TESTED_BY"
+"""Names the process whose end, however it comes about, ends this one too."""
 STOP_IN_WRITE = "stop in write"
 """Once: the process stops itself between writing an intent and committing it, so with the write lock in its hands."""
 LOOP_IN_HANDLER = "loop in handler"
@@ -108,6 +112,16 @@ def hook() -> None:
     ConnectorActor.on_start = on_start  # type: ignore[method-assign]
 
 
+def die_with_the_tests() -> None:
+    """From now on; a parent that has died already sends nothing any more."""
+    parent = os.environ.pop(PARENT, "")
+    if parent:
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != int(parent):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    die_with_the_tests()
     hook()
     sys.exit(main())

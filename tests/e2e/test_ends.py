@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,22 +16,30 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.config import load
+from app.config.accounts import account_fingerprint
 from app.core.order_router import OrderRouter, OrderRouterError
 from app.launcher.presence import read_presence
 from app.launcher.tree import STOP_BUDGET_S
+from app.process.account_lock import AccountInUse, AccountLock
+from app.transport.base import sockets_folder
 from tests.e2e.daemons import Daemon, file_mode, stopped
 from tests.e2e.world import (
+    PATIENCE_S,
     Answered,
     World,
     actor_pid,
     check_once,
+    environment,
     place,
     restarted,
+    tree,
     until,
 )
 from tests.processes import Deaths
 
 CONNECTOR = "connector:bybit"
+SECRET_VARIABLE = "TESTED_SECRET"
 
 
 def ends_in_time(daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> None:
@@ -178,16 +189,31 @@ def _settings(world: World) -> dict[str, object]:
 
 
 def test_exchanges_taken_out_and_put_in_by_a_new_configuration(tmp_path: Path) -> None:
+    """What is new is held against other daemons, and its secrets leave the environment, as at the start."""
     with World(["bybit", "okx", "binance"], tmp_path / "state") as world:
         two = {"primary_exchange": "bybit", "failover_exchanges": ["okx"]}
-        with Daemon(world, tmp_path, router=two) as daemon:
+        account = world.account("binance")
+        secret, account["secret_env"] = account.pop("secret"), SECRET_VARIABLE
+        before = {name: world.account(name) for name in ("bybit", "okx")}
+        with Daemon(world, tmp_path, environ={SECRET_VARIABLE: secret}, router=two, exchanges=before) as daemon:
             daemon.serves()
             world.names[:] = ["bybit", "okx"]
             with daemon.router() as router:
                 resting = place(router, "resting").order
                 assert resting is not None
                 world.names.append("binance")
-                daemon.write(router={"primary_exchange": "bybit", "failover_exchanges": ["binance"]})
+                daemon.write(
+                    router={"primary_exchange": "bybit", "failover_exchanges": ["binance"]},
+                    exchanges={"binance": account},
+                )
+                now = load(daemon.config)
+                with AccountLock("binance", account_fingerprint(now, "binance"), tmp_path / "other"):
+                    daemon.process.send_signal(signal.SIGHUP)
+                    until(lambda: daemon.events("config.not_reloaded"), means="the refusal")
+                (refused,) = daemon.events("config.not_reloaded")
+                assert "exchanges.binance.api_key is in use by" in refused["words"]
+                assert place(router, "after the refusal").order is not None
+
                 daemon.process.send_signal(signal.SIGHUP)
                 until(lambda: _settings(world).get("failover_exchanges") == ["binance"], means="the new settings")
 
@@ -201,6 +227,12 @@ def test_exchanges_taken_out_and_put_in_by_a_new_configuration(tmp_path: Path) -
                 placed = place(router, "moved").order
                 assert placed is not None
                 assert placed["exchange"] == "binance"
+                for name in ("bybit", "binance"):
+                    with pytest.raises(AccountInUse, match=f"process id {daemon.process.pid} "):
+                        AccountLock(name, account_fingerprint(now, name), tmp_path / "other")
+                AccountLock("okx", account_fingerprint(now, "okx"), tmp_path / "other").release()
+                for each in daemon.tree():
+                    assert secret.encode() not in Path(f"/proc/{each.pid}/environ").read_bytes(), each
 
 
 # ---- no hope ----
@@ -232,6 +264,47 @@ def test_a_tree_that_keeps_dying_ends_the_daemon_with_75(tmp_path: Path) -> None
         assert "died" in last
         assert read_presence(world.state_dir) is None
         assert "starting the actors anew" in " ".join(daemon.statuses())
+
+
+def test_an_actor_system_that_does_not_come_up_again_is_tried_again(tmp_path: Path) -> None:
+    """As a tree that dies is; only the first one is the end of the daemon."""
+    with World(["bybit", "okx"], tmp_path / "state") as world, Daemon(world, tmp_path) as daemon:
+        daemon.serves()
+        sockets = sockets_folder(world.state_dir)
+        sockets.chmod(0o755)
+        (admin,) = daemon.tree()[0].children()
+        admin.kill()
+        until(lambda: len(daemon.events("tree.died")) > 2, means="more than one in vain")
+        assert "cannot be started" in daemon.events("tree.died")[-1]["words"]
+        sockets.chmod(0o700)
+        until(partial(lives, daemon, 2), means="a tree that serves")
+        with daemon.router() as router:
+            assert place(router, "after it").order is not None
+
+
+def test_a_daemon_dies_with_the_tests_that_made_it(tmp_path: Path) -> None:
+    """So that tests which are killed leave nothing behind."""
+    program = f"import sys; from tests.e2e.test_ends import hold; hold({str(tmp_path)!r})"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as tests:
+        assert tests.stdout is not None
+        pid = int(tests.stdout.readline())
+        with Deaths(tree(pid)) as deaths:
+            tests.kill()
+            try:
+                deaths.wait(PATIENCE_S)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def hold(folder: str) -> None:
+    """Runs a daemon until killed."""
+    with World(["bybit", "okx"], Path(folder) / "state") as world, Daemon(world, Path(folder)) as daemon:
+        daemon.serves()
+        print(daemon.process.pid, flush=True)
+        sys.stdin.read()
 
 
 # ---- whose files ----

@@ -10,8 +10,9 @@ from contextlib import closing
 import pytest
 
 from app.bootstrap import JOURNAL_NAME
+from app.launcher.tree import starts_within_s
 from tests.e2e.daemons import Daemon
-from tests.e2e.hooked import BLOCK_DRY, DRY_RUNS
+from tests.e2e.hooked import BLOCK_DRY, DRY_RUNS, NEVER_READY
 from tests.e2e.world import World, place, until
 
 WATCHDOG_S = 1.5
@@ -143,3 +144,26 @@ def test_orders_feed_it_too(daemon: tuple[World, Daemon]) -> None:
             assert place(router, f"fed-{n}").order is not None
         assert dry_runs.stat().st_size - dry < 10
     assert n >= 20
+
+
+def allowed_s(daemon: Daemon) -> float:
+    """What systemd's watchdog allows by now: the unit's, or what it was told since."""
+    told = [int(each["WATCHDOG_USEC"]) / 1_000_000 for each in daemon.said() if "WATCHDOG_USEC" in each]
+    return told[-1] if told else WATCHDOG_S
+
+
+def test_a_tree_that_is_replaced_is_given_the_time_that_takes(daemon: tuple[World, Daemon]) -> None:
+    """Nothing feeds between two trees, and a watchdog that bit then would end the daemon amid its recovery."""
+    _, running = daemon
+    fed_again(running)
+    ready = sum("READY" in each for each in running.said())
+    running.set(NEVER_READY)
+    (admin,) = running.tree()[0].children()
+    admin.kill()
+    until(lambda: running.statuses()[-1].startswith("starting the actors anew"), means="the death being found")
+    lapsed(running)
+    assert allowed_s(running) >= starts_within_s("unix")
+    running.unset(NEVER_READY)
+    until(lambda: sum("READY" in each for each in running.said()) > ready, means="the next tree")
+    assert allowed_s(running) == WATCHDOG_S, "as the unit has it"
+    fed_again(running)

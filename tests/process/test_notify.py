@@ -58,6 +58,25 @@ def test_every_word(systemd: Systemd) -> None:
     assert systemd.heard() is None
 
 
+def test_a_watchdog_waits_for_a_new_start_and_then_as_before(systemd: Systemd) -> None:
+    """What a unit grants is never cut short, and where it has no watchdog none is begun."""
+    notifier = Notifier({"NOTIFY_SOCKET": systemd.named, "WATCHDOG_USEC": "3000000"})
+    notifier.starting(2.0)
+    assert systemd.heard() == ["EXTEND_TIMEOUT_USEC=2000000"], "it does not run before ready"
+    notifier.ready("well")
+    assert systemd.heard() == ["READY=1", "STATUS=well"]
+    for asked_s, given in ((20.0, "20000000"), (1.0, "3000000")):
+        notifier.starting_anew(asked_s)
+        assert f"WATCHDOG_USEC={given}" in (systemd.heard() or [])
+    notifier.ready("well")
+    assert systemd.heard() == ["READY=1", "STATUS=well", "WATCHDOG_USEC=3000000"]
+    notifier.ready("well")
+    assert systemd.heard() == ["READY=1", "STATUS=well"]
+    unwatched = Notifier({"NOTIFY_SOCKET": systemd.named})
+    unwatched.starting_anew(2.0)
+    assert systemd.heard() == ["EXTEND_TIMEOUT_USEC=2000000"]
+
+
 def test_the_variables_are_taken_out_of_the_environment(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child of ours would speak, or be watched, in our place."""
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.named)
