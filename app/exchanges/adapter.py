@@ -25,7 +25,8 @@ from app.exchanges.admission import NotSupported, admit
 from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.dry_run import dry_run
-from app.exchanges.failures import LOOK_BACK_S, ClockUnknown, Failures, RefusedQuietly
+from app.exchanges.exchange_time import ExchangeTime
+from app.exchanges.failures import LOOK_BACK_S, Failures, RefusedQuietly
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
 from app.exchanges.markets_file import Markets
@@ -68,14 +69,14 @@ class CcxtPort:
         self._settings = settings
         self._credentials = credentials
         self._clock = clock
-        self._offset = ClockOffset()
+        self._time = ExchangeTime(profile, clock, None if handover is None else handover.offset)
+        self._offset = self._time.offset
         self._client: type_client = None
         self._handover = handover
         self._markets: Markets | None = None
         self._table = MarketTable(profile.name, (), allow_settlement_change=settings.allow_settlement_change)
         self._ready = False
         self._failures = Failures(profile, lambda: clock() + self._offset.value_s)
-        self._measuring: asyncio.Task[str] | None = None
         chores = Chores(measure=self._measured, warm_up=self._warmed_up, load=self._loaded_anew)
         self._keeper = Keeper(profile.name, chores, refresh_s=settings.markets_refresh_s)
         # Of the key alone, so that what was learned of one account is not taken for another's.
@@ -116,10 +117,8 @@ class CcxtPort:
         """
         if self._handover is None or self._settings.market_type is not MarketType.SWAP:
             return False
+        self._time.take_over()
         now_s = self._clock()
-        offset_s = self._handover.offset.read(now_s)
-        if offset_s is not None:
-            self._offset.hand_over(offset_s)
         markets = self._handover.markets.read(now_s)
         if markets is not None and self._adopt(markets):
             _LOG.info(
@@ -146,7 +145,9 @@ class CcxtPort:
             async with asyncio.timeout(deadline_s - self._clock()):
                 client = self._made_client()
                 for _ in range(OFFSET_SAMPLES):
-                    await self._measure(client)
+                    await self._time.measure(client)
+                if words := self._time.unknown():
+                    return words
                 await client.load_markets(True)
                 await self._profile.warm_up(client)
         except Exception as error:  # answered: every way the exchange can fail is the sentence returned
@@ -203,7 +204,8 @@ class CcxtPort:
             threading.Thread(target=self._handover.markets.write, args=(markets,), daemon=True).start()
 
     async def _measured(self) -> str:
-        return await self._chore(self._measure, "the question for its time")
+        words = await self._chore(self._time.measure, "the question for its time")
+        return words or self._time.unknown()
 
     async def _warmed_up(self) -> str:
         return await self._chore(self._profile.warm_up, "the question for its account")
@@ -254,20 +256,6 @@ class CcxtPort:
             else ""
         )
 
-    async def _know_clock(self) -> None:
-        """Measures the clock where nobody has yet; those who wait for it wait for the same measurement.
-
-        Raises:
-            ClockUnknown: It could not be measured.
-        """
-        if self._offset.known:
-            return
-        if self._measuring is None or self._measuring.done():
-            self._measuring = asyncio.get_running_loop().create_task(self._measured())
-        words = await asyncio.shield(self._measuring)
-        if words:
-            raise ClockUnknown(words)
-
     # ---- pure over the markets ---------------------------------------------------------------------------------------
 
     def tradable(self, symbol: str) -> str:
@@ -316,7 +304,7 @@ class CcxtPort:
             isinstance(call, calls.ProbeCall) and call.kind is ProbeKind.PUBLIC
         )
         if not public:
-            await self._know_clock()  # nothing is signed by a clock that may be anywhere
+            await self._time.know(self._measured)  # nothing is signed by a clock that may be anywhere
         match call:
             case calls.PlaceCall():
                 return await self._place(client, call, trace)
@@ -355,7 +343,7 @@ class CcxtPort:
                     positions=reports.positions(held, self._table, self.exchange, self._clock())
                 )
             case calls.ProbeCall(kind=ProbeKind.PUBLIC):
-                return calls.ProbeOk(clock_offset_s=await self._measure(client))
+                return calls.ProbeOk(clock_offset_s=await self._time.measure(client))
             case calls.ProbeCall():
                 await self._profile.signed_probe(client)
                 return calls.ProbeOk(clock_offset_s=None)
@@ -396,11 +384,3 @@ class CcxtPort:
         """A refusal in an answer that ccxt took for a success."""
         if self._profile.native_code(trace.answer) is not None:
             raise RefusedQuietly
-
-    async def _measure(self, client: type_client) -> float:
-        sent_s = self._clock()
-        server_s = await self._profile.server_time_s(client)
-        offset_s = self._offset.measured(sent_s, server_s, self._clock())
-        if self._handover is not None:
-            self._handover.offset.write(self._offset.value_s, self._clock())
-        return offset_s

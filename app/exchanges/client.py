@@ -74,6 +74,7 @@ class Trace:
 
     Attributes:
         sent: A connection was had for it.
+        had_s: Since when, by the host's anchored clock; None while it was not.
         status: Of the answer; None while there is none.
         answer: The parsed JSON of the answer; None where it was none.
         dry: The call must not reach the network.
@@ -82,6 +83,7 @@ class Trace:
     pin: Pin | None = None
     dry: bool = False
     sent: bool = False
+    had_s: float | None = None
     status: int | None = None
     answer: Any = None
     headers: Mapping[str, str] | None = None
@@ -89,7 +91,8 @@ class Trace:
 
     def begin(self) -> None:
         """A new request begins."""
-        self.sent, self.status, self.answer, self.headers, self.transport = False, None, None, None, None
+        self.sent, self.had_s, self.status = False, None, None
+        self.answer, self.headers, self.transport = None, None, None
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """The whole answer is here, and with it the connection is free for others."""
@@ -181,6 +184,10 @@ class _Connector(aiohttp.TCPConnector):
     lost, and nobody could prove that. Nothing was written yet, so another is taken.
     """
 
+    def __init__(self, *, clock: Callable[[], float], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._clock = clock
+
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         trace = TRACE.get()
         if trace is not None and trace.dry:  # whatever way it took past `fetch`
@@ -192,7 +199,7 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
             connection = await super().connect(req, traces, timeout)
         if trace is not None:
-            trace.sent, trace.transport = True, connection.transport
+            trace.sent, trace.had_s, trace.transport = True, self._clock(), connection.transport
         return connection
 
 
@@ -277,6 +284,7 @@ def make_client(
     loopback = settings.base_url is not None and urlsplit(settings.base_url).scheme == "http"
     session = aiohttp.ClientSession(
         connector=_Connector(
+            clock=clock,
             # aiohttp would load the system's certificates for plain HTTP as well.
             ssl=False if loopback else ssl.create_default_context(cafile=certifi.where()),
             family=socket.AF_UNSPEC,

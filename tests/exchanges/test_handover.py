@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import structlog
 
@@ -37,6 +38,7 @@ from app.exchanges import clock_offset
 from app.exchanges.adapter import CcxtPort
 from app.exchanges.factory import build_port
 from app.exchanges.settings import Credentials, ExchangeSettings
+from app.process import private_file
 from app.simulator.thread import Simulated, SimulatorThread
 from tests.exchanges.altered import Altered, many
 from tests.exchanges.desk import BTC, EXCHANGES, Clock, spec, symbol, wire_id
@@ -361,25 +363,124 @@ def test_an_offset_that_may_have_drifted_is_not_handed_over(
 ) -> None:
     """Of another boot, too old, of a time to come, slewed since, or damaged."""
     path = tmp_path / "markets" / "x.clock"
-    clock_offset.OffsetFile(path, exchange="bybit").write(3.0, time.time())
+    held = clock_offset.Measured(3.0, 0.1, time.time())
+    clock_offset.OffsetFile(path, exchange="bybit").write(held, time.time)
     found = json.loads(path.read_bytes())
     for key, value in change.items():
         found[key] = found[key] + value if isinstance(value, float) else value
         if key == "boot_s":
             found["raw_s"] += value
     path.write_text(json.dumps(found))
-    offset_s = clock_offset.OffsetFile(path, exchange="bybit").read(time.time())
-    assert (offset_s == pytest.approx(3.0, abs=0.1)) if usable else (offset_s is None)
+    handed = clock_offset.OffsetFile(path, exchange="bybit").read(time.time)
+    if not usable:
+        assert handed is None
+        return
+    assert handed is not None
+    assert handed.offset_s == pytest.approx(3.0, abs=0.1)
+    assert handed.error_s == pytest.approx(0.1, abs=0.05)
 
 
-def test_a_measurement_replaces_what_was_handed_over() -> None:
+def test_what_was_handed_over_stands_until_something_errs_less() -> None:
     offset = clock_offset.ClockOffset()
-    offset.hand_over(5.0)
+    offset.hand_over(clock_offset.Measured(5.0, 0.1, 10.0))
     assert offset.value_s == 5.0
-    offset.measured(10.0, 12.1, 10.2)
+    assert offset.measured(10.0, 15.6, 10.8) == pytest.approx(5.2)
+    assert offset.value_s == 5.0, "0.8 s on the way: it may err by 0.4"
+    offset.measured(20.0, 25.02, 20.02)
+    assert offset.value_s == pytest.approx(5.01)
+    offset.hand_over(clock_offset.Measured(5.0, 0.0, 20.0))
+    assert offset.value_s == pytest.approx(5.01), "too late"
+
+
+def test_measurements_that_prove_it_wrong_replace_what_was_handed_over() -> None:
+    offset = clock_offset.ClockOffset()
+    offset.hand_over(clock_offset.Measured(5.0, 0.01, 10.0))
+    offset.measured(10.0, 12.2, 10.4)
+    assert offset.value_s == 5.0, "it may be an answer out of some cache"
+    offset.measured(10.4, 12.6, 10.8)
     assert offset.value_s == pytest.approx(2.0)
-    offset.hand_over(5.0)
-    assert offset.value_s == pytest.approx(2.0), "too late"
+
+
+def test_a_measurement_that_may_err_by_more_than_proofs_allow_is_none() -> None:
+    offset = clock_offset.ClockOffset(0.5)
+    offset.hand_over(clock_offset.Measured(5.0, 0.6, 10.0))
+    assert offset.measured(10.0, 15.5, 11.1) is None
+    assert not offset.known
+    assert offset.measured(11.1, 16.6, 12.0) == pytest.approx(5.05)
+    assert offset.known
+    assert offset.measured(20.0, 35.0, 25.0) is None
+    assert offset.known
+    assert offset.measured(25.0, 40.0, 30.0) is None
+    assert not offset.known, "no measurements, but they prove the other one wrong"
+
+
+def test_an_old_measurement_gives_way_to_a_new_one() -> None:
+    """Clocks drift: what was closer to the truth half an hour ago is not by now."""
+    offset = clock_offset.ClockOffset()
+    offset.measured(0.0, 5.001, 0.002)
+    offset.measured(1800.0, 1805.35, 1800.1)
+    assert offset.value_s == pytest.approx(5.3)
+
+
+def test_a_slow_reading_of_the_file_moves_no_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the disk takes, and whenever the process is set aside between its readings of two clocks."""
+    time_s = [1000.0]
+    stops_s = [0.0, 0.0, 0.0, 7.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+
+    def read(offset_s: float) -> float:
+        time_s[0] += stops_s.pop() if stops_s else 0.0
+        return time_s[0] + offset_s
+
+    monkeypatch.setattr(clock_offset, "_boot_s", lambda: read(0.0))
+    monkeypatch.setattr(clock_offset, "_raw_s", lambda: time_s[0])
+    path = tmp_path / "markets" / "x.clock"
+    clock_offset.OffsetFile(path, exchange="bybit").write(clock_offset.Measured(3.0, 0.0, 6000.0), lambda: read(5000.0))
+    really = private_file.read_private
+
+    def slowly(*arguments: Any) -> bytes | None:
+        content = really(*arguments)
+        time_s[0] += 11.0
+        return content
+
+    monkeypatch.setattr(clock_offset, "read_private", slowly)
+    stops_s[:] = [0.0, 0.0, 0.0, 0.0, 13.0, 0.0, 0.0, 0.0]
+    handed = clock_offset.OffsetFile(path, exchange="bybit").read(lambda: read(5000.0))
+    assert handed is not None
+    assert handed.offset_s == pytest.approx(3.0, abs=0.001)
+
+
+def test_the_time_it_takes_to_connect_moves_no_clock(
+    sim: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first packet that is lost costs a second, all of it on one of the two ways."""
+    path = first_life(sim, tmp_path)
+    path.with_suffix(".clock").unlink()
+    really = aiohttp.TCPConnector.connect
+
+    async def late(*arguments: Any) -> Any:
+        await asyncio.sleep(1.2)
+        return await really(*arguments)
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", late)
+    with Life(sim, tmp_path) as life:
+        assert life.port.take_over()
+        assert life.open() == ""
+        until(lambda: life.port._offset.known, "a measurement")
+        assert life.port.clock_offset_s == pytest.approx(0, abs=0.3)
+
+
+def test_nothing_is_signed_by_a_clock_that_took_too_long_to_be_told(sim: Simulated, tmp_path: Path) -> None:
+    path = first_life(sim, tmp_path)
+    path.with_suffix(".clock").unlink()
+    sim.control.fault("slow", call="time", params={"delay_s": 1.3})
+    with Life(sim, tmp_path) as life:
+        assert life.port.take_over()
+        placed = life.place()
+        assert isinstance(placed, NotExecuted)
+        assert (placed.code, placed.ill) == ("clock_unknown", True)
+        assert "took too long to tell its time" in placed.words
+        sim.control.clear_faults()
+        assert isinstance(life.place(), Placed)
 
 
 # ---- loaded anew -----------------------------------------------------------------------------------------------------
