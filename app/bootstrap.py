@@ -17,6 +17,7 @@ from app.domain.failover import FailoverSettings
 from app.exchanges.factory import build_port
 from app.exchanges.runner import LoopRunner
 from app.journal.checkpoints import Checkpointer
+from app.journal.patience import busy_timeout_s
 from app.journal.store import Journal
 from app.process.logs import configure_actor_logs
 from app.process.redact import hide
@@ -46,7 +47,11 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
     """
 
     def open_journal() -> Journal:
-        return Journal(config.router.state_dir / JOURNAL_NAME, power_safe=config.journal.durability == "power")
+        return Journal(
+            config.router.state_dir / JOURNAL_NAME,
+            power_safe=config.journal.durability == "power",
+            busy_timeout_s=busy_timeout_s(config.supervision.heartbeat_timeout_s),
+        )
 
     def copy_log() -> None:
         Checkpointer(config.router.state_dir / JOURNAL_NAME).start()

@@ -17,6 +17,7 @@ under way no exchange is in use, and whoever answers speaks for the path.
     | one answers that it is stuck       | withheld, if it is in use; asked again `every_s` later   |
     | no answer for `timeout_s`          | withheld; the next is asked                              |
     | the one asked was started anew     | asked again at once: the question died with its mailbox  |
+    | we were away for `timeout_s`       | asked again at once: nobody owes an answer for that time |
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class PathWatch:
     _question: _Question | None = field(init=False, default=None)
     _next_s: float = field(init=False, default=0.0)
     _numbers: int = field(init=False, default=0)
+    _ticked_s: float | None = field(init=False, default=None)
 
     def knows(self, connectors: Mapping[str, int], now_s: float) -> list[Effect]:
         """Who can be asked, by exchange, with the number of its life."""
@@ -96,6 +98,9 @@ class PathWatch:
     def tick(self, now_s: float) -> list[Effect]:
         """Asks when it is time, and loses patience when it is."""
         out: list[Effect] = []
+        if self._ticked_s is not None and now_s > self._ticked_s + self.timeout_s and self._question is not None:
+            self._question, self._next_s = None, now_s
+        self._ticked_s = now_s
         question = self._question
         if question is not None and now_s >= question.asked_s + self.timeout_s:
             out.append(Withhold(f"the connector of {question.exchange} has not answered for {self.timeout_s:g} s"))

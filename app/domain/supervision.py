@@ -19,6 +19,10 @@ for `heartbeat_timeout_s`, or says itself that it is not well, is killed, and wh
 death. One that does not serve `start_timeout_s` after it was made, or does not end `stop_timeout_s` after it was asked
 to, is killed too.
 
+A supervisor that was itself away (its host slept, it was stopped) finds everything overdue at once, and what was owed
+meanwhile says nothing about who owes it. So a tick that comes late by more than half of `heartbeat_timeout_s` lets
+every wait begin anew, once for each.
+
     | life, event  | serves  | ends (to come back) | ends (not to) | hangs  | elder ends | wait over      |
     | STARTING     | RUNNING | WAITING             | ENDED         | killed | STOPPING   | -              |
     | RUNNING      | -       | WAITING             | ENDED         | killed | STOPPING   | -              |
@@ -153,6 +157,7 @@ class Child:
         asked_s: When it was last asked for one; None before the first time.
         back_at_s: When it is to be started, while WAITING; None while an elder of its group must serve first.
         killed: It was killed and has not ended yet.
+        forgiven: What it owes has begun anew, because we were away.
     """
 
     spec: ChildSpec
@@ -165,6 +170,7 @@ class Child:
     asked_s: float | None = None
     back_at_s: float | None = None
     killed: bool = False
+    forgiven: bool = False
     words: str = ""
 
     @property
@@ -220,7 +226,7 @@ class Supervision:
         child = self.children.get(key)
         if child is None or child.incarnation != incarnation or not child.alive:
             return []
-        child.heard_s = now_s
+        child.heard_s, child.forgiven = now_s, False
         if ill and child.life is Life.RUNNING:
             return self._kill(child, ill)
         return []
@@ -299,6 +305,9 @@ class Supervision:
 
     def tick(self, now_s: float) -> list[Effect]:
         """Does what is due: starts, pings, kills."""
+        due_s = self.next_s()
+        if due_s is not None and now_s > due_s + self.timing.heartbeat_timeout_s / 2:
+            self._forgive(now_s)
         out: list[Effect] = []
         timing = self.timing
         for child in self.children.values():
@@ -317,6 +326,19 @@ class Supervision:
             elif child.life is Life.RUNNING:
                 out += self._pulse(child, now_s)
         return out
+
+    def _forgive(self, now_s: float) -> None:
+        """We were away: whoever owes something owes it from now on."""
+        for child in self.children.values():
+            if child.killed or child.forgiven or not child.alive:
+                continue
+            child.forgiven = True
+            if child.life is not Life.RUNNING:
+                child.since_s = now_s
+            elif child.asked_s is not None and child.asked_s > child.heard_s:
+                child.asked_s = now_s
+            else:
+                child.forgiven = False  # it owes nothing
 
     def _pulse(self, child: Child, now_s: float) -> list[Effect]:
         owes_since_s = child.asked_s if child.asked_s is not None and child.asked_s > child.heard_s else None
@@ -374,7 +396,7 @@ class Supervision:
         )
 
     def _enter(self, child: Child, life: Life, now_s: float) -> None:
-        child.life, child.since_s = life, now_s
+        child.life, child.since_s, child.forgiven = life, now_s, False
 
     def _stop(self, child: Child, now_s: float) -> list[Effect]:
         self._enter(child, Life.STOPPING, now_s)

@@ -11,16 +11,25 @@ import sqlite3
 from typing import Final
 
 BUSY_TIMEOUT_S: Final = 1.0
-"""How long a writer waits for another; below the heartbeat budget, so that waiting is never taken for hanging."""
+"""How long a writer waits for another at most."""
 AFTER_VAIN_S: Final = 0.01
 """How long, while whoever has the lock has had it for longer than that."""
 
 
-class WriteLock:
-    """Of one connection."""
+def busy_timeout_s(heartbeat_timeout_s: float) -> float:
+    """How long a writer waits for another, where whoever owes a sign of life for so long is taken to have hung.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    Two thirds of that: waiting is never taken for hanging, and time is left for the answer.
+    """
+    return min(BUSY_TIMEOUT_S, heartbeat_timeout_s * 2 / 3)
+
+
+class WriteLock:
+    """Of one connection, which waits for `busy_timeout_s` as long as nobody has waited in vain."""
+
+    def __init__(self, db: sqlite3.Connection, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._db = db
+        self._busy_timeout_s = busy_timeout_s
         self._patient = True
 
     def begin(self) -> None:
@@ -36,4 +45,4 @@ class WriteLock:
 
     def _be_patient(self, patient: bool) -> None:
         self._patient = patient
-        self._db.execute(f"PRAGMA busy_timeout={int(1000 * (BUSY_TIMEOUT_S if patient else AFTER_VAIN_S))}")
+        self._db.execute(f"PRAGMA busy_timeout={int(1000 * (self._busy_timeout_s if patient else AFTER_VAIN_S))}")

@@ -80,12 +80,13 @@ class Recorded:
 class Journal:
     """An open journal. Not thread-safe: one thread of one process."""
 
-    def __init__(self, path: Path | None, *, power_safe: bool = False) -> None:
+    def __init__(self, path: Path | None, *, power_safe: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         """Opens the journal, creating it with mode 0600 if it is not there.
 
         Args:
             path: The database file; None keeps it in memory.
             power_safe: Whether acknowledged orders survive a power cut, not only the death of processes.
+            busy_timeout_s: How long a writer waits for another; see `app.journal.patience.busy_timeout_s`.
 
         Raises:
             JournalError: It cannot be opened, is not a journal, or is of a newer schema.
@@ -96,9 +97,9 @@ class Journal:
             if path is not None and not path.is_file():
                 # Not where it is there: closing any descriptor of it drops the locks this process holds on it.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(self._where, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            self._db = sqlite3.connect(self._where, timeout=busy_timeout_s, isolation_level=None)
             self._db.row_factory = sqlite3.Row
-            self._lock = WriteLock(self._db)
+            self._lock = WriteLock(self._db, busy_timeout_s)
             self._memory = Memory()
             self._joined = False
             self._db.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new one; no other changes

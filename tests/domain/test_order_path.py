@@ -122,6 +122,19 @@ def test_one_that_was_started_anew_is_asked_again_at_once() -> None:
     assert desk.whom() == "bybit"
 
 
+def test_time_that_the_launcher_slept_through_is_nobodys_silence() -> None:
+    desk = Desk()
+    assert desk.answer("bybit") == [Feed()]
+    desk.later(EVERY_S)
+    old = desk.asked
+    assert old is not None
+    assert desk.later(5 * 3600.0) == [], "no word of a connector that has not answered"
+    assert desk.asked is not old
+    assert desk.answer("bybit") == [Feed()], "the question it had would have been too old"
+    desk.later(EVERY_S)
+    assert desk.later(TIMEOUT_S) == [Withhold("the connector of bybit has not answered for 5 s")]
+
+
 def test_nobody_to_ask_feeds_nothing() -> None:
     watch = PathWatch(EVERY_S, TIMEOUT_S)
     assert watch.tick(1000.0) == []
@@ -135,8 +148,24 @@ def test_a_pulse_owes_from_the_question_on() -> None:
     assert not pulse.due(100.2)
     assert pulse.due(100.25)
     assert not pulse.due(100.5), "one question at a time"
-    assert not pulse.silent(101.7)
+    assert not any(pulse.silent(look_s) for look_s in (100.5, 101.0, 101.5, 101.7))
     assert pulse.silent(101.75)
     pulse.heard(101.76)
     assert not pulse.silent(200.0), "nothing is owed, however long nobody asked"
     assert pulse.due(200.0)
+
+
+def test_a_pulse_is_not_missed_by_who_was_away() -> None:
+    """Once: somebody who always comes late would never find anything."""
+    pulse = Pulse(0.25, 1.5)
+    pulse.begin(100.0)
+    assert pulse.due(100.25)
+    assert not pulse.silent(100.3)
+    assert not pulse.silent(9000.0), "stopped, it may be with the answer before it"
+    assert not pulse.silent(9000.7)
+    assert not pulse.silent(9001.4)
+    assert pulse.silent(9001.5), "but there was none"
+    pulse.begin(100.0)
+    assert pulse.due(100.25)
+    looks_s = [100.3 + n for n in range(4)]
+    assert [pulse.silent(look_s) for look_s in looks_s] == [False, False, False, True], "owed from 101.3"

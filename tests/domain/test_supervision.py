@@ -290,6 +290,51 @@ def test_all_children_together_have_an_intensity_too() -> None:
 
 
 KEYS = st.sampled_from([child.key for child in FAMILY])
+
+
+def test_hours_that_the_host_slept_are_forgiven(world: World) -> None:
+    """With questions open, a child that starts and one that stops: nobody is killed for what was owed meanwhile."""
+    world.calm()
+    world.end("two")
+    world.wait(0.1)
+    assert world.machine.children["two"].life is Life.STARTING
+    world.end("elder")
+    assert world.machine.children["younger"].life is Life.STOPPING
+    world.wait(TIMING.heartbeat_s)
+    assert world.machine.children["one"].asked_s is not None
+    before = dict(world.processes)
+    world.now_s += 5 * 3600.0
+    world.perform(world.machine.tick(world.now_s))
+    assert world.kills == []
+    world.end("younger")
+    world.end("middle")
+    world.calm()
+    assert world.kills == []
+    assert running(world) >= {child.key for child in FAMILY}
+    assert world.processes["one"] == before["one"]
+
+
+def test_who_hangs_is_found_after_a_sleep_too_and_by_one_who_is_always_late(world: World) -> None:
+    """Forgiven once."""
+    world.calm()
+    world.wait(TIMING.heartbeat_s)
+    world.now_s += 5 * 3600.0
+    woke_s = world.now_s
+    world.perform(world.machine.tick(world.now_s))
+    assert world.kills == []
+    world.wait(TIMING.heartbeat_timeout_s)
+    assert {key for key, _ in world.kills} == {child.key for child in FAMILY}
+    assert world.now_s - woke_s <= TIMING.heartbeat_timeout_s
+    late = World(Supervision((spec("one"),), CALM, TIMING)).begin()
+    late.serve("one")
+    late.wait(TIMING.heartbeat_s)
+    for _ in range(2):
+        assert late.kills == []
+        late.now_s = (late.machine.next_s() or 0.0) + TIMING.heartbeat_timeout_s
+        late.perform(late.machine.tick(late.now_s))
+    assert late.kills == [("one", 1)]
+
+
 EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("end"), KEYS, st.booleans()),
