@@ -95,9 +95,11 @@ class ConnectorActor(Shell):
         self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rate_limit)
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
         self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path)
+        orders = self.journal.open_orders(exchange=self.name)
+        port.live_in({order.spec.symbol for order in orders})
         self.runner.start()
         self.watch(self.runner.fileno())
-        self._perform(self.machine.recover(self.journal.open_orders(exchange=self.name), now_s), now_s)
+        self._perform(self.machine.recover(orders, now_s), now_s)
 
     def on_directory(self, directory: Directory, now_s: float) -> None:
         """Remembers where evidence goes."""

@@ -10,8 +10,9 @@ All but `take_over`, `check`, `tradable`, `ready` and `proof` belongs to one eve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, assert_never
 
 import structlog
@@ -36,7 +37,7 @@ from app.exchanges.sizes import InvalidSize, plain
 from app.exchanges.symbols import MarketTable, NotTradable, read_markets
 from app.process.account_lock import fingerprint
 from messages.health import ProbeKind
-from messages.market import MarketType
+from messages.market import MarketType, Symbol
 from messages.orders import OrderSpec, OrderType
 
 _LOG = structlog.stdlib.get_logger(__name__)
@@ -129,6 +130,19 @@ class CcxtPort:
                 clock_known=self._offset.known,
             )
         return self._ready
+
+    def live_in(self, symbols: Collection[Symbol]) -> None:
+        """Orders of ours live in no other markets. See the port."""
+        markets = self._markets
+        if markets is None:
+            return
+        busy = set()
+        for symbol in symbols:
+            with contextlib.suppress(NotTradable):
+                busy.add(self._table.known(symbol).unified)
+        left = markets.without_resized(busy)
+        if left is not markets:
+            self._adopt(left)
 
     async def open(self, deadline_s: float) -> str:
         """Measures the clock, loads the markets, makes the calls a first order would wait for; or, where markets were

@@ -15,7 +15,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from attrs import evolve, field, frozen
 from app.exchanges.client import type_client
 from app.exchanges.settings import ExchangeSettings
 from app.exchanges.sift import named
+from app.exchanges.sizes import plain
+from app.exchanges.symbols import RESIZED
 from app.process.private_file import Untrusted, read_private, write_private
 
 log = structlog.stdlib.get_logger(__name__)
@@ -66,13 +69,32 @@ class Markets:
 
         It stays for `GONE_S`; every exchange forgets its orders about then. It is traded on until a second list lacks
         it too: the first may have been half a list.
+
+        What has another contract size by now stays as it was, and is not traded on (`RESIZED`): orders of ours that
+        live there are counted in the contracts they were sized with.
         """
-        gone = {}
+        stay = {}
         for symbol, market in before.by_symbol.items():
             gone_s = market.get(GONE, self.loaded_s)
-            if symbol not in self.by_symbol and self.loaded_s - gone_s < GONE_S:
-                gone[symbol] = {**market, "active": market.get("active") if GONE not in market else False, GONE: gone_s}
-        return evolve(self, by_symbol={**self.by_symbol, **gone}) if gone else self
+            if symbol not in self.by_symbol:
+                if self.loaded_s - gone_s < GONE_S:
+                    active = market.get("active") if GONE not in market else False
+                    stay[symbol] = {**market, "active": active, GONE: gone_s}
+            elif (resized := _resized(market, self.by_symbol[symbol])) is not None:
+                stay[symbol] = {**market, "active": False, RESIZED: resized}
+                if market.get(RESIZED) != resized:
+                    before_it = market.get("contractSize")
+                    log.error("markets.resized", symbol=symbol, contract_size=resized, contract_size_before=before_it)
+        return evolve(self, by_symbol={**self.by_symbol, **stay}) if stay else self
+
+    def without_resized(self, but: Collection[str]) -> Markets:
+        """These without what stayed as it was for its contract size alone, but for some; the next loading has it anew.
+
+        Args:
+            but: ccxt's symbols of where orders of ours live.
+        """
+        left = {symbol: each for symbol, each in self.by_symbol.items() if RESIZED not in each or symbol in but}
+        return evolve(self, by_symbol=left) if len(left) < len(self.by_symbol) else self
 
     @property
     def doubtful(self) -> int:
@@ -86,6 +108,22 @@ class Markets:
     def give(self, client: type_client) -> None:
         """Makes them the client's, the way ccxt shares markets between its clients: a few dictionaries by reference."""
         client.set_markets_from_exchange(_Source(client.id, self))
+
+
+def _resized(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """A market's contract size by now, where it has another; None where it is the same, or was not known."""
+    old, new = (_size(market.get("contractSize")) for market in (before, now))
+    if not before.get("swap") or old is None or old == new:
+        return None
+    return "one it does not tell" if new is None else plain(new)
+
+
+def _size(value: object) -> Decimal | None:
+    try:
+        size = Decimal(str(value))
+    except ArithmeticError:
+        return None
+    return size if size.is_finite() and size > 0 else None
 
 
 class _Source:

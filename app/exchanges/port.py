@@ -6,10 +6,12 @@ the same conformance suite runs against both. Nothing raises for what an exchang
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from app.domain.calls import Call, Proof, Result
 from app.domain.limiter import RateLimit
+from messages.market import Symbol
 from messages.orders import OrderSpec
 
 
@@ -34,6 +36,13 @@ class ExchangePort(Protocol):
     @property
     def ready(self) -> bool:
         """Whether the markets are loaded, so that `check` and calls can work."""
+        ...
+
+    def live_in(self, symbols: Collection[Symbol]) -> None:
+        """Told once, before `open`: orders of ours live in no other markets than these.
+
+        A market whose contract size changed is kept as it was, and not traded on, while orders may live there.
+        """
         ...
 
     async def open(self, deadline_s: float) -> str:

@@ -16,13 +16,17 @@ from typing import Any
 import structlog
 from attrs import frozen
 
-from app.exchanges.sizes import SizeRules
+from app.exchanges.sizes import SizeRules, plain
 from messages.market import MarketType, Symbol
 
 _LOG = structlog.stdlib.get_logger(__name__)
 
 SETTLEMENT_CHANGES = (("USDT", "USD"), ("USDC", "USD"))
 """Quote coins that may be traded as another one, where that is allowed."""
+
+
+RESIZED = "router_resized"
+"""Key of a market that is kept as it was, since its contract size changed: the one it has by now, in words."""
 
 
 class NotTradable(ValueError):
@@ -38,6 +42,8 @@ class Market:
         native_id: The exchange's own name.
         unified: ccxt's name.
         active: Trading now.
+        resized: What the exchange says its contract size is by now, where `rules` have the one that orders of ours were
+            sized with; then it is not active. Else empty.
     """
 
     symbol: Symbol
@@ -45,6 +51,7 @@ class Market:
     unified: str
     rules: SizeRules
     active: bool
+    resized: str = ""
 
 
 class MarketTable:
@@ -88,6 +95,11 @@ class MarketTable:
             NotTradable: There is none, or only one that settles in another coin, or it is not trading now.
         """
         market = self.known(symbol)
+        if market.resized:
+            raise NotTradable(
+                f"{self._exchange} changed the contract size of {symbol} from {plain(market.rules.contract_size)} to"
+                f" {market.resized}: it is traded again once the router is started with no order of ours live there."
+            )
         if not market.active:
             raise NotTradable(f"{self._exchange} lists {symbol} but does not trade it at the moment.")
         return market
@@ -143,7 +155,8 @@ def _quoted(symbol: Symbol, coin: str) -> Symbol:
 def read_markets(markets: Iterable[Any], exchange: str) -> list[Market]:
     """The linear swaps among ccxt's markets, whose numbers must be strings.
 
-    What lacks a step or a tick is left out; so is what cannot be read at all, which the log tells.
+    What lacks a step or a tick is left out; so is what cannot be read at all, or tells no contract size, of which the
+    log tells.
     """
     found, unreadable = [], []
     for raw in markets:
@@ -176,9 +189,10 @@ def _market(raw: Mapping[str, Any]) -> Market | None:
             minimum=_decimal(amount.get("min")),
             maximum=_decimal(amount.get("max")),
             minimum_notional=_decimal(cost.get("min")),
-            contract_size=_decimal(raw.get("contractSize")) or Decimal(1),
+            contract_size=_size(raw.get("contractSize")),
         ),
         active=raw.get("active") is not False,
+        resized=raw.get(RESIZED, ""),
     )
 
 
@@ -186,6 +200,14 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("no name")
     return value
+
+
+def _size(value: object) -> Decimal:
+    """A contract's size. Nothing stands for one that is not told: an order would be any number of times too large."""
+    size = _decimal(value)
+    if size is None:
+        raise ValueError("no contract size")
+    return size
 
 
 def _decimal(value: object) -> Decimal | None:

@@ -6,7 +6,7 @@ the meantime is the weather's business. Results are announced to the connector b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 
 from actors.environment import ResultsWait
@@ -15,6 +15,7 @@ from app.domain.limiter import RateLimit
 from app.fuzz.exchange import SimExchange, serial_of
 from app.fuzz.faults import Fault, Weather
 from app.fuzz.record import Record, Sent
+from messages.market import Symbol
 from messages.orders import OrderSpec
 
 Arrive = Callable[[Callable[[c.Result], None]], None]
@@ -42,6 +43,9 @@ class SimPort:
     def rate_limit(self) -> RateLimit:
         """Requests the account may make."""
         return self._exchange.traits.rate_limit
+
+    def live_in(self, symbols: Collection[Symbol]) -> None:
+        """No market changes its contract size."""
 
     async def open(self, deadline_s: float) -> str:
         """Unused: the runner opens it in simulated time."""

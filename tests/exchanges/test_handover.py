@@ -582,6 +582,58 @@ def test_what_is_loaded_anew_is_what_the_next_life_takes_over(sim: Simulated, tm
             assert life.port.tradable("C002USDT") == ""
 
 
+def test_nothing_is_sized_anew_under_orders_that_live(sims: SimulatorThread, tmp_path: Path) -> None:
+    """A contract of OKX becomes ten times as large: orders go on being counted in the old ones, and no new one goes."""
+    sim = sims["okx"]
+
+    def tenfold(rows: list[Any]) -> list[Any]:
+        return [{**row, "ctVal": "0.1"} if row["instId"] == "BTC-USDT-SWAP" else row for row in rows]
+
+    with Altered("okx", sim.base_url) as between, structlog.testing.capture_logs() as told:
+        first_life(sim, tmp_path, base_url=between.base_url)
+        with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
+            assert life.port.take_over()
+            filled = life.place(spec(price=None))
+            assert isinstance(filled, Placed)
+            between.alter = tenfold
+            assert life.open() == ""
+            until(lambda: life.port.tradable("BTCUSDT"), "the change being seen")
+            assert life.port.tradable("ETHUSDT") == ""
+            refused = life.place()
+            assert isinstance(refused, Refused)
+            assert "changed the contract size of BTC/USDT:USDT from 0.01 to 0.1" in refused.words
+            asked = between.of_markets()
+            until(lambda: between.of_markets() > asked + 3, "loading again and again")
+            now_s = life.clock()
+            assert filled.report.wire_id is not None
+            found = life.do(
+                LookUpCall(
+                    symbol=BTC,
+                    wire_id=filled.report.wire_id,
+                    exchange_order_id=filled.report.exchange_order_id,
+                    since_s=now_s - 60,
+                    deadline_s=now_s + 4,
+                )
+            )
+            assert isinstance(found, Found)
+            assert found.report.filled == Decimal("0.01")
+            until(lambda: b"router_resized" in kept(tmp_path).read_bytes(), "that being kept")
+        assert len([line for line in told if line["event"] == "markets.resized"]) == 1, "told once"
+        with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
+            assert life.port.take_over()
+            life.port.live_in({BTC})
+            assert life.open() == ""
+            asked = between.of_markets()
+            until(lambda: between.of_markets() > asked + 2, "loading anew")
+            assert "changed the contract size" in life.port.tradable("BTCUSDT")
+        with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
+            assert life.port.take_over()
+            life.port.live_in({symbol("ETHUSDT")})
+            assert life.open() == ""
+            until(lambda: life.port.tradable("BTCUSDT") == "", "the new size being traded on")
+            assert life.port._table.known(BTC).rules.contract_size == Decimal("0.1")
+
+
 # ---- bad listings ----------------------------------------------------------------------------------------------------
 
 BAD: dict[str, Callable[[Any], Any]] = {

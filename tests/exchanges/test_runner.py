@@ -3,7 +3,7 @@
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 
 import pytest
@@ -26,6 +26,7 @@ from app.exchanges.runner import LoopRunner, RunnerClosed, RunnerFull
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.simulator.thread import SimulatorThread
 from messages.health import ProbeKind
+from messages.market import Symbol
 from messages.orders import OrderSpec
 from tests.exchanges.desk import spec, until, wire_id
 
@@ -164,6 +165,9 @@ class BuggyPort:
     proof = Proof(enforcement=ExpiryEnforcement.NONE, validity_s=1, lateness_s=1, visibility_s=1)
     rate_limit = RateLimit(per_s=1, burst=1)
     ready = True
+
+    def live_in(self, symbols: Collection[Symbol]) -> None:
+        """Does nothing."""
 
     async def open(self, deadline_s: float) -> str:
         """Raises."""

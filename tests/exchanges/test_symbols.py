@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.factory import PROFILES, build_port
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import SizeRules
-from app.exchanges.symbols import Market, MarketTable, NotTradable
+from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
 from messages.market import MarketType, Symbol
 
 COINS = st.from_regex(r"[A-Z0-9]{2,10}", fullmatch=True)
@@ -157,3 +158,23 @@ def test_one_bad_measurement_does_not_move_the_offset() -> None:
         offset.measured(100.0, 102.005, 100.01)
     offset.measured(100.0, 150.0, 103.0)
     assert offset.value_s == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("size", [None, "", "0", "-1", "NaN"])
+def test_a_contract_whose_size_is_not_told_is_not_traded(size: str | None) -> None:
+    """One BTC would become one contract, of a hundredth or of a million."""
+    raw = {
+        **dict.fromkeys(("swap", "linear"), True),
+        **dict.fromkeys(("quote", "settle"), "USDT"),
+        "base": "BTC",
+        "id": "B",
+        "symbol": "BTC/USDT:USDT",
+        "precision": {"amount": "1", "price": "0.1"},
+        "contractSize": "0.01",
+        "limits": {"amount": {}, "cost": {}},
+    }
+    with structlog.testing.capture_logs() as told:
+        assert read_markets([{**raw, "contractSize": size}], "okx") == []
+    assert [(line["event"], line["names"]) for line in told] == [("markets.unreadable", ["'BTC/USDT:USDT'"])]
+    (market,) = read_markets([raw], "okx")
+    assert market.rules.contract_size == Decimal("0.01")
