@@ -5,8 +5,8 @@ through. When admin or supervisor ends or hangs the tree is over, since whatever
 is killed, and the launcher begins another one. That orders do not get through is only told: what is wrong then may be
 outside, and whoever is above (systemd) decides.
 
-An end takes at most STOP_BUDGET_S from the word to the last process, whatever hangs: each step has its share, and who
-does not use it is killed.
+An end takes at most STOP_BUDGET_S from the word to the last process, whatever hangs: each step has its share, one
+deadline cuts short the steps of an end that is late by then, and who has not ended is killed.
 """
 
 from __future__ import annotations
@@ -73,9 +73,12 @@ CANCEL_TIMEOUT_S = 2.0
 CHILDREN_TIMEOUT_S = 1.0
 """For the actors to close what they have open."""
 ADMIN_TIMEOUT_S = 0.5
-LEFTOVER_TIMEOUT_S = 1.0
+LEFTOVER_TIMEOUT_S, LEAST_LEFTOVER_S = 1.0, 0.1
 """For the kernel to end what was killed; a process in an uninterruptible wait may take longer, and is left to it."""
+OWN_TIME_S = 0.5
+"""For the launcher itself, to work and to exit."""
 STOP_BUDGET_S = 5.0
+"""The shares above add up to less; leftovers have what is over."""
 PORTS_TRIED = 3
 """Of "tcp": somebody may take a free port before it is used."""
 CREATE_TIMEOUT_S = 50.0
@@ -150,6 +153,7 @@ class Tree:
         self._mailbox = Mailbox(system)
         self.supervisor: Address = None
         self.died = False
+        self._end_by_s: float | None = None
         self._supervisor_pid = 0
         self._supervisor_pulse = Pulse(patience.heartbeat_s, patience.heartbeat_timeout_s)
         self._admin_pulse = Pulse(patience.heartbeat_s, patience.heartbeat_timeout_s)
@@ -286,11 +290,12 @@ class Tree:
 
     def end(self, *, cancel: bool) -> None:
         """Asks everybody to end, within a few seconds; whoever does not is killed when the tree is left."""
+        self._end_by_s = time.monotonic() + STOP_BUDGET_S - OWN_TIME_S
         if cancel:
             self._cancel_all()
-        until_s = time.monotonic() + CHILDREN_TIMEOUT_S
-        now_s = self._orders.clock()
-        stop = StopTree(correlation_id=secrets.token_hex(8), deadline_s=now_s + CHILDREN_TIMEOUT_S)
+        share_s = self.share_s(CHILDREN_TIMEOUT_S)
+        until_s = time.monotonic() + share_s
+        stop = StopTree(correlation_id=secrets.token_hex(8), deadline_s=self._orders.clock() + share_s)
         self._mailbox.tell(self.supervisor, stop)
         while (left_s := until_s - time.monotonic()) > 0:
             tree = self._receive(TreeState, left_s, heed=False)
@@ -300,6 +305,10 @@ class Tree:
                 again = GetTree(correlation_id=secrets.token_hex(8), deadline_s=0.0)
                 self._mailbox.receive(SLICE_S / 5)  # its children need the time more than we need the answer
                 self._mailbox.tell(self.supervisor, again)
+
+    def share_s(self, wanted_s: float) -> float:
+        """How long a step may take: what it wants or, at an end that `end` began, what is left of the budget."""
+        return wanted_s if self._end_by_s is None else max(0.0, min(wanted_s, self._end_by_s - time.monotonic()))
 
     def _cancel_all(self) -> None:
         deadline_s = self._orders.clock() + 0.8 * CANCEL_TIMEOUT_S
@@ -357,8 +366,8 @@ def running_tree(
             kill_leftovers()  # an admin that hangs would keep an orderly end waiting
             detach(system)
         else:
-            stop_system(system, timeout_s=ADMIN_TIMEOUT_S)
-            kill_leftovers()
+            stop_system(system, timeout_s=tree.share_s(ADMIN_TIMEOUT_S))
+            kill_leftovers(max(LEAST_LEFTOVER_S, tree.share_s(LEFTOVER_TIMEOUT_S)))
 
 
 def _started_system(key: bytes, log_defs: dict[str, Any], base: Base, state_dir: Path) -> tuple[int, Any]:
@@ -372,10 +381,10 @@ def _started_system(key: bytes, log_defs: dict[str, Any], base: Base, state_dir:
     return port, start_system(port, key, log_defs=log_defs)
 
 
-def kill_leftovers() -> None:
+def kill_leftovers(within_s: float = LEFTOVER_TIMEOUT_S) -> None:
     """Whatever is still below us, adopted orphans included, is killed and reaped."""
     children = psutil.Process().children(recursive=True)
     for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
-    psutil.wait_procs(children, timeout=LEFTOVER_TIMEOUT_S)
+    psutil.wait_procs(children, timeout=within_s)

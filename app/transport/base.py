@@ -171,13 +171,16 @@ class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]
                 break
         self.close()
 
-    def kill_admin(self, grace_s: float = 0.0) -> None:
-        """Give an admin of ours `grace_s` to end, then kill it, which kills every actor under it; reap it."""
+    def kill_admin(self, grace_s: float = 0.0, reap_s: float = STOP_TIMEOUT_S) -> None:
+        """Give an admin of ours `grace_s` to end, then kill it, which kills every actor under it; reap it.
+
+        `reap_s` is for the kernel, which ends at once what was killed, unless that is in an uninterruptible wait.
+        """
         if self.admin is not None:
             self.admin.join(grace_s)
             if self.admin.is_alive():
                 self.admin.kill()
-            self.admin.join(STOP_TIMEOUT_S)
+            self.admin.join(reap_s)
 
     def close(self) -> None:
         """Close this process's endpoint; the system goes on."""
@@ -336,13 +339,14 @@ def detach(system: ActorSystem) -> None:
 def stop_system(system: ActorSystem, *, timeout_s: float = STOP_TIMEOUT_S) -> None:
     """End an actor system that this process started: ask all actors to exit, then kill what is left.
 
-    Blocks for at most twice `timeout_s`, and as long again where the kernel cannot end the admin; safe to call again.
+    Blocks for at most `timeout_s`, and as long again where the kernel cannot end the admin; safe to call again.
     """
     base = _take_base(system)
     if base is not None:
+        until_s = time.monotonic() + timeout_s
         with contextlib.suppress(OSError):  # an admin that died meanwhile needs no shutdown
             base.end_actors(timeout_s)
-        base.kill_admin(timeout_s)
+        base.kill_admin(max(0.0, until_s - time.monotonic()), timeout_s)
 
 
 def admin_pid(system: ActorSystem) -> int:

@@ -33,12 +33,15 @@ from tests.e2e.world import (
     environment,
     place,
     restarted,
+    slack_s,
     tree,
     until,
 )
 from tests.processes import Deaths
 
 CONNECTOR = "connector:bybit"
+SLACK_S = 0.5
+"""For the machine the tests run on, where it is idle."""
 SECRET_VARIABLE = "TESTED_SECRET"
 
 
@@ -48,7 +51,7 @@ def ends_in_time(daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> Non
         code, took_s = daemon.end(number)
         left_s = deaths.wait(STOP_BUDGET_S)
     assert code == 0, daemon.log()[-5:]
-    assert took_s + left_s <= STOP_BUDGET_S, took_s
+    assert took_s + left_s <= STOP_BUDGET_S + slack_s(SLACK_S), took_s
     (stopping,) = [each for each in daemon.said() if "STOPPING" in each]
     assert int(stopping["EXTEND_TIMEOUT_USEC"]) == STOP_BUDGET_S * 1_000_000
     assert daemon.events("daemon.stopped")[0]["reason"] == number.name
@@ -70,6 +73,7 @@ def flow(router: OrderRouter, prefix: str, stop: threading.Event, into: list[Ans
         ("all well", signal.SIGINT),
         ("exchange hangs", signal.SIGTERM),
         ("connector stopped", signal.SIGINT),
+        ("everything stopped", signal.SIGTERM),
     ],
 )
 def test_it_ends_within_five_seconds_whatever_hangs(tmp_path: Path, number: signal.Signals, what: str) -> None:
@@ -97,6 +101,9 @@ def test_it_ends_within_five_seconds_whatever_hangs(tmp_path: Path, number: sign
                 until(lambda: len(world["bybit"].control.requests()) > seen)
             elif what == "connector stopped":
                 os.kill(actor_pid(router, CONNECTOR), signal.SIGSTOP)
+            elif what == "everything stopped":
+                for each in daemon.tree()[1:]:
+                    each.send_signal(signal.SIGSTOP)
             try:
                 ends_in_time(daemon, number)
             finally:
@@ -160,7 +167,7 @@ def test_a_new_configuration_is_taken_over_and_a_wrong_one_changes_nothing(tmp_p
                     stop.set()
             for each in flows:
                 each.result()
-            assert took_s < STOP_BUDGET_S, took_s
+            assert took_s < STOP_BUDGET_S + slack_s(SLACK_S), took_s
             assert [each for each in answered if each.order is None] == [], "every order was placed"
             books = world.books()
             for one in answered:

@@ -37,6 +37,7 @@ from tests.e2e.world import (
     place,
     resolved,
     restarted,
+    slack_s,
     until,
 )
 
@@ -44,7 +45,7 @@ BUDGET_S = Timing().heartbeat_s + Timing().heartbeat_timeout_s
 HEALED_S = BUDGET_S + 0.5
 """From the hang to the next order that is placed after it."""
 SLACK_S = 1.5
-"""For the machine the tests run on; what is measured is in the message of a failure."""
+"""For the machine the tests run on, where it is idle; what is measured is in the message of a failure."""
 PACE_S = 0.06
 CONNECTOR = "connector:bybit"
 
@@ -132,7 +133,7 @@ def under_load(world: World, router: OrderRouter, prefix: str) -> Iterator[Load]
         load.end()
     for _, each in load.answered:
         assert isinstance(each.error, OrderOutcomeUnknown | None), each
-        assert each.took_s < ORDER_TIMEOUT_S + SLACK_S, each
+        assert each.took_s < ORDER_TIMEOUT_S + slack_s(SLACK_S), each
         resolved(router, each)
     books, journal_id = world.books(), world.presence().journal_id
     for _, each in load.answered:
@@ -167,7 +168,7 @@ def test_a_connector_that_hangs_is_replaced_and_orders_go_on(
             until(lambda: stopped(pid), means="the connector being stopped")
         took_s = healed(load, began_s)
         until(partial(restarted, router, CONNECTOR, pid), means="the connector being another")
-    assert took_s < HEALED_S + SLACK_S, took_s
+    assert took_s < HEALED_S + slack_s(SLACK_S), took_s
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     assert {each: actor_pid(router, each) for each in others} == others, "nobody else was to blame"
     killed = [each for each in daemon.events("child.killed") if each["child"] == CONNECTOR][-1]
@@ -187,7 +188,7 @@ def test_a_thread_that_hangs_beside_an_actor_that_answers_is_found(
     until(lambda: not daemon.armed(BLOCK_OPENING), means="the thread being blocked")
     began_s = time.monotonic()
     until(lambda: len(daemon.events("child.killed")) > killed, means="the hang being found")
-    assert time.monotonic() - began_s < HEALED_S + SLACK_S
+    assert time.monotonic() - began_s < HEALED_S + slack_s(SLACK_S)
     until(lambda: all_well(router, world.names), means="all being well")
     assert place(router, "after the thread").order is not None
     assert "event loop of bybit has stood still" in daemon.events("child.killed")[-1]["why"]
@@ -230,7 +231,7 @@ def test_a_write_lock_that_somebody_holds_for_long_gets_nobody_killed(
             assert daemon.events("journal.unavailable")
             other.execute("ROLLBACK")
         free_s = time.monotonic()
-        assert healed(load, free_s) < 1.0 + SLACK_S
+        assert healed(load, free_s) < 1.0 + slack_s(SLACK_S)
     assert actor_pid(router, CONNECTOR) == pid
     assert len(daemon.events("child.killed")) == killed
 
@@ -259,7 +260,7 @@ def test_a_connector_whose_mailbox_is_full_is_replaced_and_orders_go_on(
             assert strangers.flush(0.0) is False
             took_s = healed(load, began_s)
             until(partial(restarted, router, CONNECTOR, pid), means="the connector being another")
-            assert took_s < HEALED_S + SLACK_S, took_s
+            assert took_s < HEALED_S + slack_s(SLACK_S), took_s
             assert strangers.flush(PATIENCE_S), "what waited for the dead one was given back"
     finally:
         detach(system)
@@ -280,8 +281,8 @@ def test_a_root_that_hangs_is_found_within_the_same_budget(shared: tuple[World, 
         until(lambda: len(daemon.events("tree.died")) > died, means="the hang being found")
         found_s = time.monotonic() - began_s
         until(partial(restarted_after, router, pid), means="the tree being another")
-        assert found_s < BUDGET_S + SLACK_S, found_s
-        assert healed(load, began_s + found_s) < 1.0 + SLACK_S
+        assert found_s < BUDGET_S + slack_s(SLACK_S), found_s
+        assert healed(load, began_s + found_s) < 1.0 + slack_s(SLACK_S)
     assert "has not answered for" in daemon.events("tree.died")[-1]["words"]
 
 
@@ -305,7 +306,7 @@ def test_a_strategy_that_loops_for_ever_is_replaced_and_orders_of_others_go_on(t
                 until(lambda: (folder / "looped").exists(), means="the strategy looping")
                 began_s = time.monotonic()
                 until(lambda: daemon.events("child.killed"), means="it being found")
-                assert time.monotonic() - began_s < HEALED_S + SLACK_S
+                assert time.monotonic() - began_s < HEALED_S + slack_s(SLACK_S)
                 until(lambda: len(started(daemon, "strategy:looping")) == 2, means="it being started anew")
             assert all(each.error is None for _, each in load.answered), "orders of others never waited for it"
             (killed,) = daemon.events("child.killed")
