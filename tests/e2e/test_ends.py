@@ -102,8 +102,8 @@ def test_it_ends_within_five_seconds_whatever_hangs(tmp_path: Path, number: sign
             elif what == "connector stopped":
                 os.kill(actor_pid(router, CONNECTOR), signal.SIGSTOP)
             elif what == "everything stopped":
-                for each in daemon.tree()[1:]:
-                    each.send_signal(signal.SIGSTOP)
+                for process in daemon.tree()[1:]:
+                    process.send_signal(signal.SIGSTOP)
             try:
                 ends_in_time(daemon, number)
             finally:
