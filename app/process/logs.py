@@ -109,6 +109,8 @@ def log_config(*, level: str = "INFO", path: Path | None = None, human: bool | N
     for_people = path is None and (terminal if human is None else human)
     target: dict[str, Any] = (
         {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+        if path is None and terminal
+        else {"class": "app.process.stderr_lines.StderrHandler"}
         if path is None
         else {"class": "logging.handlers.WatchedFileHandler", "filename": str(path), "encoding": "utf-8"}
     )
