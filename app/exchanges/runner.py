@@ -94,9 +94,12 @@ class LoopRunner:
         return self._pending
 
     def stalled_s(self) -> float:
-        """For how long the loop's thread has not turned it although it should: something on it blocks."""
+        """For how long the loop's thread has not turned it although it should: something on it blocks.
+
+        By the loop's own clock, which stands still while the host sleeps.
+        """
         turned_s = self._turned_s
-        return 0.0 if turned_s is None or self._closed else max(0.0, self._clock() - turned_s - TURN_S)
+        return 0.0 if turned_s is None or self._closed else max(0.0, self._loop.time() - turned_s - TURN_S)
 
     def fileno(self) -> int:
         """Readable when `drain` has something to do. Another one, it may be, after each `start` and each `drain`."""
@@ -198,7 +201,7 @@ class LoopRunner:
         os.eventfd_write(self._waker, 1)
 
     def _turn(self) -> None:
-        self._turned_s = self._clock()
+        self._turned_s = self._loop.time()
         self._turning = self._loop.call_later(TURN_S, self._turn)
 
     def _start(self, call_id: int, call: Call) -> None:

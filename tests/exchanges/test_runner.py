@@ -203,3 +203,35 @@ def test_a_bug_in_the_port_is_answered() -> None:
     assert taken[2].code == "unexpected"
     runner.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "exchange-buggy"]
+
+
+class OpeningPort(BuggyPort):
+    """A port that opens until it is let, and blocks its thread before."""
+
+    def __init__(self) -> None:
+        self.blocks, self.let = threading.Event(), threading.Event()
+
+    async def open(self, deadline_s: float) -> str:
+        """Blocks."""
+        self.blocks.set()
+        self.let.wait()
+        return ""
+
+
+def test_hours_that_the_host_slept_are_no_stall_and_a_blocked_thread_is_one() -> None:
+    """Unix seconds go on while the host sleeps."""
+    slept_s = 0.0
+    port = OpeningPort()
+    runner = LoopRunner(port, clock=lambda: time.time() + slept_s)
+    runner.start()
+    try:
+        assert port.blocks.wait(5.0)
+        slept_s = 5 * 3600.0
+        assert runner.stalled_s() < 60.0
+        until(lambda: runner.stalled_s() > 0.1)
+    finally:
+        port.let.set()
+    assert readable(runner, 5.0)
+    runner.drain()
+    assert runner.stalled_s() == 0.0
+    runner.close()
