@@ -29,6 +29,7 @@ from thespian.system.utilis import thesplog_control
 
 from app.process.guards import CRASH_SIGNALS, die_with_parent
 from app.transport.address import LOOPBACK
+from app.transport.children import tell_every_end
 from app.transport.keyed import MIN_KEY_BYTES, close_transport, install
 from app.transport.unix.endpoint import Outside
 from app.transport.unix.folder import FOLDER_NAME, Folder, FolderError
@@ -217,6 +218,7 @@ def _run_admin(
 ) -> None:
     """Run Thespian's admin in this forked process itself; `inherited` are the starter's sockets."""
     multiprocCommon.closeFileNums(inherited)
+    tell_every_end()
     real_fork = os.fork
 
     def stay() -> int:

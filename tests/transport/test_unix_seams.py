@@ -32,6 +32,7 @@ WRITTEN_AGAINST: Final = {
     "thespian.system.admin.convention:ConventioneerAdmin.run": "6cc67ff1c711bcb7",
     "thespian.system.logdirector:ThespianLogForwardHandler.handle": "39a7c1f891c741f3",
     "thespian.system.logdirector:startupASLogger": "927620b7a7fdc3fa",
+    "thespian.system.multiprocCommon:MultiProcReplicator._childExited": "910c47068615dc91",
     "thespian.system.multiprocCommon:MultiProcReplicator._startChildActor": "74875e11f52c4dbd",
     "thespian.system.multiprocCommon:MultiProcReplicator.childDied": "b123adadb3c3c121",
     "thespian.system.multiprocCommon:MultiProcReplicator.h_LoggerConnected": "f548487bdf17e700",

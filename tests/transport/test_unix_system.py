@@ -24,7 +24,7 @@ from app.transport.base import sweep_sockets
 from app.transport.mailbox import MAX_IN_FLIGHT, MailboxFullError
 from tests.e2e.world import until
 from tests.processes import Deaths
-from tests.transport.actors import AskPid, Fault, Say, Spawn
+from tests.transport.actors import AskPid, Exited, Fault, Parent, Say, Spawn
 from tests.transport.conftest import ROOT
 from tests.transport.test_base import (
     test_a_killed_actor_takes_its_children,
@@ -265,6 +265,28 @@ def test_a_crashed_actor_dies_and_its_parent_is_told(own_daemon: UnixDaemon) -> 
         mailbox.tell(own_daemon.actors[2], Say(text="its parent is well"))
         assert mailbox.receive(ANSWER_TIMEOUT_S) == "its parent is well"
         assert not own_daemon.socket_of(child).exists()
+
+
+def test_of_children_that_die_together_each_is_told(own_daemon: UnixDaemon) -> None:
+    """The end of one must not be forgotten over another's: nobody would ever start it again."""
+    with attached(own_daemon) as system, Mailbox(system) as mailbox:
+        parent = system.createActor(Parent)
+        for number in range(20):
+            children: dict[str, int] = {}
+            for _ in range(3):
+                mailbox.tell(parent, Spawn())
+                child = mailbox.receive(ANSWER_TIMEOUT_S)
+                mailbox.tell(child, AskPid())
+                pid = mailbox.receive(ANSWER_TIMEOUT_S)
+                assert isinstance(pid, int)
+                children[str(child)] = pid
+            for pid in children.values():
+                os.kill(pid, signal.SIGKILL)
+            told = set[str]()
+            while len(told) < len(children):
+                said = mailbox.receive(5)
+                assert isinstance(said, Exited), f"round {number}: told of {len(told)} of {len(children)}"
+                told |= {each for each in children if each in said.child}
 
 
 def test_what_nobody_takes_comes_back(mailbox: Mailbox) -> None:

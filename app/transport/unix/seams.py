@@ -27,6 +27,7 @@ SEAMS: Final = (
     "thespian.system.admin.convention:ConventioneerAdmin.run",
     "thespian.system.logdirector:startupASLogger",
     "thespian.system.logdirector:ThespianLogForwardHandler.handle",
+    "thespian.system.multiprocCommon:MultiProcReplicator._childExited",
     "thespian.system.multiprocCommon:MultiProcReplicator._startChildActor",
     "thespian.system.multiprocCommon:MultiProcReplicator.childDied",
     "thespian.system.multiprocCommon:MultiProcReplicator.h_LoggerConnected",
