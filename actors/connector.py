@@ -1,7 +1,8 @@
 """The connector: the one actor that talks to one exchange.
 
-A shell over `app.domain.connector`: it performs the machine's effects on the journal and on the exchange, whose client
-runs beside it in a thread, so that the actor itself never waits. Sessions are told of every change of an order.
+A shell over `app.domain.connector`: it performs the machine's effects on the journal and on the exchange. It turns the
+event loop of the exchange's client itself, whenever there is something to do, and so never waits. Sessions are told of
+every change of an order.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class ConnectorActor(Shell):
         self.watch(self.runner.fileno())
 
     def ill(self, now_s: float) -> str:
-        """Whether the thread beside us still turns: this one would answer for ever while that one hangs."""
+        """Whether the thread that loads the markets still turns: we would answer for ever while that one hangs."""
         stalled_s = self.runner.stalled_s()
         limit_s = self.environment.timing.heartbeat_timeout_s
         return f"the event loop of {self.name} has stood still for {stalled_s:.1f} s" if stalled_s > limit_s else ""

@@ -52,7 +52,7 @@ class PortRunner(Protocol):
         ...
 
     def stalled_s(self) -> float:
-        """For how long the thread that runs the port has done nothing although it should."""
+        """For how long the port's event loop has stood still on a thread of its own; 0 where the actor turns it."""
         ...
 
     def fileno(self) -> int | None:

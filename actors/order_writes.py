@@ -3,7 +3,8 @@
 What a transaction costs is its end, hardly what is in it. So orders that left a session together are committed
 together, and outcomes that came back together are recorded together. The machine is told of neither before the
 transaction has ended: nothing is sent, and nobody is answered, on the strength of what may still be undone. When the
-journal does not take it, none of it is written, and each is treated as if it had been alone.
+journal does not take it, none of it is written, and all of them are told so: what keeps a journal from being written
+(a lock, a full disk) keeps it from every one of them, and sessions ask again.
 """
 
 from __future__ import annotations

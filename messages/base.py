@@ -75,8 +75,3 @@ class Failed(Reply):
     words: str
     native_code: str | None = None
     retryable: bool = False
-
-
-@frozen(kw_only=True)
-class Done(Reply):
-    """A request without a result of its own was carried out."""

@@ -188,8 +188,3 @@ class OrderPathChecked(Reply):
     routed: str | None
     words: str = ""
     dry: bool = True
-
-
-@frozen(kw_only=True)
-class Tick:
-    """A wake-up an actor asked for, as the pure machines see it."""

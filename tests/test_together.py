@@ -8,7 +8,7 @@ from thespian.actors import ActorSystemMessage
 
 from actors._shell import Shell
 from app.domain.gather import MAX_TOGETHER
-from messages.base import Done, Together
+from messages.base import Reply, Together
 
 
 class Posting(Shell):
@@ -39,12 +39,12 @@ class Posting(Shell):
         assert not self.sent, "nothing leaves before the handler is done"
 
 
-def done(number: int) -> Done:
+def done(number: int) -> Reply:
     """A message."""
-    return Done(correlation_id=str(number))
+    return Reply(correlation_id=str(number))
 
 
-def sent(*posted: tuple[str, Done]) -> list[tuple[Any, Any]]:
+def sent(*posted: tuple[str, Reply]) -> list[tuple[Any, Any]]:
     """What leaves when these are posted by one handler."""
     actor = Posting()
     actor.receiveMessage(list(posted), "somebody")

@@ -3,8 +3,8 @@
 A daemon whose supervisor answers can still be one that places nothing. So its watchdog is fed by what an order needs:
 the connector of the exchange in use answers that an order has made its way since it was last asked or, where none has,
 that a dry request has gone the same way: the connector's mailbox, its rate limiter, a journal transaction that takes
-the write lock and reads the route, the thread of the exchange's client, a placement made and signed there, and back.
-Nothing is sent, so an exchange that is down says nothing about the path.
+the write lock and reads the route, the event loop of the exchange's client, a placement made and signed there, and
+back. Nothing is sent, so an exchange that is down says nothing about the path.
 
 Who the exchange in use is, each answer tells: it is in the journal. When the one asked stays silent the next is asked,
 since trading may have moved meanwhile. Its answer feeds nothing unless trading is there, or nowhere: while a switch is

@@ -28,7 +28,7 @@ from app.exchanges.settings import ExchangeSettings
 from app.exchanges.sift import named
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import RESIZED
-from app.process.private_file import Untrusted, read_private, write_private
+from app.process.private_file import Untrusted, read_private, remove_half_written, write_private
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -36,7 +36,7 @@ SCHEMA = 1
 MOST_BYTES = 64 * 1024 * 1024
 """Seven hundred markets take 1.2 MB."""
 MOST_FILES = 16
-"""In the folder: addresses and options that are no longer used leave files behind; the oldest go."""
+"""Of markets: addresses and options that are no longer used leave files behind; the oldest go, with their clocks'."""
 GONE = "router_gone_s"
 """Key of a market that is not listed any more: since when."""
 GONE_S = 7 * 86400.0
@@ -234,10 +234,13 @@ class MarketsFile:
             log.warning("markets.not_kept", exchange=self._about["exchange"], words=str(error))
 
     def _tidy(self) -> None:
+        folder = self.path.parent
         with contextlib.suppress(OSError):  # another connector tidies at the same time
-            files = sorted(self.path.parent.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
+            files = sorted(folder.glob("*.json"), key=lambda path: path.lstat().st_mtime, reverse=True)
             for path in files[MOST_FILES:]:
                 path.unlink()
+                path.with_suffix(".clock").unlink(missing_ok=True)
+        remove_half_written(folder)
 
 
 def _versions() -> dict[str, Any]:

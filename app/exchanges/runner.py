@@ -94,7 +94,7 @@ class LoopRunner:
         return self._pending
 
     def stalled_s(self) -> float:
-        """For how long the loop's thread has not turned it although it should: something on it blocks.
+        """For how long the loop's own thread has not turned it; 0 where there is none: who turns it then knows.
 
         By the loop's own clock, which stands still while the host sleeps.
         """

@@ -74,3 +74,22 @@ def write_private(path: Path, content: bytes) -> None:
         raise Untrusted(f"{error}.") from error
     except OSError as error:
         raise Untrusted(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def remove_half_written(folder: Path) -> None:
+    """Removes what `write_private` left there in processes that were killed; what lives may still be writing."""
+    with contextlib.suppress(OSError):  # somebody else does the same
+        for path in folder.glob(".*"):
+            _, _, pid = path.name.rpartition(".")
+            if pid.isascii() and pid.isdecimal() and not _lives(int(pid)):
+                path.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

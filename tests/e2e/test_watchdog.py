@@ -120,7 +120,7 @@ def test_a_journal_that_somebody_else_holds_starves_it(daemon: tuple[World, Daem
 
 
 def test_an_event_loop_that_is_blocked_starves_it(daemon: tuple[World, Daemon]) -> None:
-    """The connector itself answers; nothing comes back from the thread beside it."""
+    """Its connector, which turns it, stands in it; the other one's answer feeds nothing."""
     _, running = daemon
     fed_again(running)
     running.set(BLOCK_DRY)

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -192,6 +193,28 @@ def test_a_start_during_an_outage_knows_its_markets(sim: Simulated, tmp_path: Pa
         assert life.port.tradable("BTCUSDT") == ""
         placed = life.place()
         assert isinstance(placed, NotExecuted), placed
+
+
+def test_what_is_no_longer_used_goes_and_what_others_are_writing_stays(sim: Simulated, tmp_path: Path) -> None:
+    folder = tmp_path / "markets"
+    folder.mkdir(mode=0o700)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    theirs = folder / f".okx-swap-1.json.{os.getppid()}"
+    left = folder / f".okx-swap-1.json.{ended.pid}"
+    odd = folder / ".keep"
+    old = [folder / f"okx-swap-{number}.json" for number in range(20)]
+    for path in (theirs, left, odd, *old, *(path.with_suffix(".clock") for path in old)):
+        path.touch()
+    for age_s, path in enumerate(old):
+        os.utime(path, (1000.0 - age_s, 1000.0 - age_s))
+    os.utime(theirs, (1.0, 1.0))
+    first_life(sim, tmp_path)
+    until(lambda: not left.exists(), "the folder being tidied")
+    assert theirs.exists()
+    assert odd.exists()
+    for suffix in (".json", ".clock"):
+        assert set(folder.glob(f"okx*{suffix}")) == {path.with_suffix(suffix) for path in old[:15]}
 
 
 # ---- what is not relied on -------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The thread beside the actor: nothing blocks, everything is answered, everything is bounded."""
+"""The loop that an actor turns: nothing blocks, everything is answered, everything is bounded."""
 
 import select
 import threading
