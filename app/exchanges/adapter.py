@@ -30,12 +30,13 @@ from app.exchanges.exchange_time import ExchangeTime
 from app.exchanges.failures import LOOK_BACK_S, Failures, RefusedQuietly
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
-from app.exchanges.markets_file import Markets
+from app.exchanges.markets_file import Markets, Packed
 from app.exchanges.profiles.base import Profile, WireOrder
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import InvalidSize, plain
 from app.exchanges.symbols import MarketTable, NotTradable, read_markets
 from app.process.account_lock import fingerprint
+from app.process.memory import give_back
 from messages.health import ProbeKind
 from messages.market import MarketType, Symbol
 from messages.orders import OrderSpec, OrderType
@@ -168,10 +169,12 @@ class CcxtPort:
             return self._failures.sentence(error, self._client, trace, "the request for its markets")
         finally:
             TRACE.reset(token)
-        markets = Markets.of(client, self._clock(), self._learned(client))
-        if not self._adopt(markets):
+        trace.answer = None
+        packed = Markets.of(client, self._clock(), self._learned(client)).packed()
+        if not self._adopt(packed.unpacked()):
             return f"{self.exchange} listed no linear swap market."
-        self._keep(markets)
+        give_back()
+        self._keep(packed)
         self._keeper.start(measurements=0, handed_over=False)
         return ""
 
@@ -212,10 +215,10 @@ class CcxtPort:
     def _learned(self, client: type_client) -> dict[str, Any]:
         return {"of": self._account, "learned": self._profile.learned(client)}
 
-    def _keep(self, markets: Markets) -> None:
+    def _keep(self, packed: Packed) -> None:
         if self._handover is not None:
             # On a thread, which the end of the process does not wait for: writing takes as long as the disk does.
-            threading.Thread(target=self._handover.markets.write, args=(markets,), daemon=True).start()
+            threading.Thread(target=self._handover.markets.write, args=(packed,), daemon=True).start()
 
     async def _measured(self) -> str:
         words = await self._chore(self._time.measure, "the question for its time")
@@ -243,7 +246,7 @@ class CcxtPort:
         account = self._learned(self._made_client())
         trace = Trace()
 
-        async def load() -> Markets | None:
+        async def fetched() -> Packed | None:
             TRACE.set(trace)
             client = self._new_client(Credentials(api_key="", secret=""), ClockOffset())
             try:
@@ -251,18 +254,28 @@ class CcxtPort:
                     await client.load_markets(True)
             finally:
                 await close_client(client)
+            trace.answer = None
             markets = Markets.of(client, self._clock(), account)
-            return markets.after(before) if read_markets(markets.by_symbol.values(), self.exchange) else None
+            return markets.after(before).packed() if read_markets(markets.by_symbol.values(), self.exchange) else None
+
+        async def load() -> tuple[Packed, Markets, bool] | None:
+            packed = await fetched()  # with whose end what ccxt made of the answers is let go
+            if packed is None:
+                return None
+            markets = packed.unpacked()
+            give_back()
+            return packed, markets, markets.same(before)
 
         try:
-            markets = await apart(load, f"markets-{self.exchange}")
+            loaded = await apart(load, f"markets-{self.exchange}")
         except Exception as error:  # answered: every way the exchange can fail is the sentence returned
             return self._failures.sentence(error, self._client, trace, "the request for its markets")
-        if markets is None:
+        if loaded is None:
             return f"{self.exchange} listed no linear swap market; the markets known before stay."
-        if not markets.same(before):
+        packed, markets, same = loaded
+        if not same:
             self._adopt(markets)
-        self._keep(markets)
+        self._keep(packed)
         missing = markets.doubtful
         return (
             f"{self.exchange} did not list {missing} markets it had before; they are asked for again."

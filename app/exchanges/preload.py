@@ -14,14 +14,17 @@ from collections.abc import Iterable
 from app.domain.names import UnknownExchange, canonical_name
 from app.exchanges.client import prepare
 from app.exchanges.factory import PROFILES
+from app.process.memory import fill_holes, keep_compact
 
 
 def preload(exchanges: Iterable[str] = ()) -> None:
     """Imports the client library, and keeps the collector from touching, and so copying, what is shared by fork."""
+    keep_compact()
     import ccxt.async_support  # noqa: F401
 
     for name in exchanges:
         with contextlib.suppress(UnknownExchange):  # whoever opens its port says so
             prepare(PROFILES[canonical_name(name)])
     gc.collect()
+    fill_holes()
     gc.freeze()

@@ -17,6 +17,9 @@ from attrs import define, field
 
 log = structlog.stdlib.get_logger(__name__)
 
+KEPT_INFO = ("orderTypes",)
+"""Of what an exchange itself says of a market (`info`): ccxt's binance checks an order's type by it. Nothing else reads
+it for the calls we make, and it is most of what a market takes."""
 TOLD_MAX = 5
 """Names of left out markets in one line of the log."""
 
@@ -37,6 +40,7 @@ class Sifting:
     """Goes before a ccxt class in the order of resolution; every method overrides one ccxt calls by itself."""
 
     id: str
+    last_http_response: str | None
     router_market_rows: tuple[str, ...]
     """Where the list of markets is in an answer."""
 
@@ -54,7 +58,7 @@ class Sifting:
         heard = _Heard()
         token = _HEARD.set(heard)
         try:
-            return await self._read_all()
+            return [lean(market) for market in await self._read_all()]
         except Exception as error:  # raised again unless leaving out rows of complete answers helps
             if heard.begun != len(heard.answers):
                 raise
@@ -65,9 +69,13 @@ class Sifting:
                 raise
             self._tell(bad, type(error).__name__)
             heard.replayed = self._replay(heard.answers, good)
-            return await self._read_all()
+            return [lean(market) for market in await self._read_all()]
         finally:
             _HEARD.reset(token)
+            # The connection's own callbacks were made in this context, and keep it for as long as the connection lives.
+            heard.answers.clear()
+            heard.replayed = None
+            self.last_http_response = None
 
     async def _read_all(self) -> Any:
         return await super().fetch_markets()  # type: ignore[misc]
@@ -97,6 +105,15 @@ class Sifting:
     def _tell(self, bad: Iterable[Any], why: str) -> None:
         names = [_name(row) for row in bad]
         log.warning("markets.left_out", ccxt_id=self.id, count=len(names), names=names[:TOLD_MAX], why=why)
+
+
+def lean(structure: Any) -> Any:
+    """A market or currency structure without what the exchange itself said of it, but for what ccxt goes by."""
+    if not isinstance(structure, Mapping):
+        return structure
+    info = structure.get("info")
+    said = info if isinstance(info, Mapping) else {}
+    return {**structure, "info": {key: said[key] for key in KEPT_INFO if key in said}}
 
 
 def named(market: Any) -> bool:

@@ -159,9 +159,10 @@ def read_markets(markets: Iterable[Any], exchange: str) -> list[Market]:
     log tells.
     """
     found, unreadable = [], []
+    alike: dict[str, SizeRules] = {}  # hundreds of markets have a few dozen
     for raw in markets:
         try:
-            market = _market(raw)
+            market = _market(raw, alike)
         except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
             unreadable.append(repr(raw.get("symbol") if isinstance(raw, Mapping) else raw)[:60])
             continue
@@ -172,25 +173,26 @@ def read_markets(markets: Iterable[Any], exchange: str) -> list[Market]:
     return found
 
 
-def _market(raw: Mapping[str, Any]) -> Market | None:
+def _market(raw: Mapping[str, Any], alike: dict[str, SizeRules]) -> Market | None:
     if not raw.get("swap") or not raw.get("linear") or not raw.get("settle"):
         return None
     step, tick = _decimal(raw["precision"].get("amount")), _decimal(raw["precision"].get("price"))
     if step is None or tick is None:
         return None
     amount, cost = raw["limits"]["amount"], raw["limits"]["cost"]
+    rules = SizeRules(
+        step=step,
+        tick=tick,
+        minimum=_decimal(amount.get("min")),
+        maximum=_decimal(amount.get("max")),
+        minimum_notional=_decimal(cost.get("min")),
+        contract_size=_size(raw.get("contractSize")),
+    )
     return Market(
         symbol=Symbol(base=raw["base"], quote=raw["quote"], settle=raw["settle"], market_type=MarketType.SWAP),
         native_id=_text(raw["id"]),
         unified=_text(raw["symbol"]),
-        rules=SizeRules(
-            step=step,
-            tick=tick,
-            minimum=_decimal(amount.get("min")),
-            maximum=_decimal(amount.get("max")),
-            minimum_notional=_decimal(cost.get("min")),
-            contract_size=_size(raw.get("contractSize")),
-        ),
+        rules=alike.setdefault(repr(rules), rules),
         active=raw.get("active") is not False,
         resized=raw.get(RESIZED, ""),
     )

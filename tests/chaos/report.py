@@ -53,7 +53,7 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         if bar["met"] is not None:
             unit = f" {bar['unit']}".rstrip()
             held.add_row(
-                bar["name"], f"{bar['measured']:g}{unit}", f"{bar['limit']:g}{unit}", "" if bar["met"] else "MISSED"
+                bar["name"], f"{bar['measured']:g}{unit}", f"{bar['limit']:g}{unit}", "met" if bar["met"] else "MISSED"
             )
     console.print(held)
     for words in (*result["not_recovered"], *(each for session in result["sessions"] for each in session["words"])):
