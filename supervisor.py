@@ -161,6 +161,15 @@ class RootSupervisor(Shell):
         """Whatever is due: starts, pings, kills."""
         if self._machine is not None:
             self._perform(self.machine.tick(now_s), now_s)
+            self._look_for_dead(now_s)
+
+    def _look_for_dead(self, now_s: float) -> None:
+        """Whoever was killed and is gone has ended, whether or not Thespian comes to say so."""
+        killed = [key for key, child in self.machine.children.items() if child.killed and key in self._addresses]
+        for key in killed:
+            pid = self.machine.children[key].pid
+            if pid is not None and self.environment.is_gone(pid):
+                self.on_child_exited(self._addresses[key], now_s)
 
     def next_s(self, now_s: float) -> float | None:
         """The machine's next moment."""

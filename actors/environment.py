@@ -92,6 +92,10 @@ def _nothing() -> None:
     """Where nothing is to be done."""
 
 
+def _unknown(_pid: int) -> bool:
+    return False
+
+
 @frozen(kw_only=True)
 class Environment:
     """Everything an actor needs from outside.
@@ -106,6 +110,7 @@ class Environment:
         child_pids: Process ids of this process's children, to learn that of one just made.
         jitter: A number between 0 and 1, drawn anew each time.
         restarts: How often one child may end; `root_restarts`, all of them together.
+        is_gone: Whether the process of a child that was killed has ended; False where that cannot be told.
         copy_log: Begins to copy the journal's log, in a process that has opened it and keeps no order waiting.
     """
 
@@ -129,6 +134,7 @@ class Environment:
     strategies: tuple[StrategySpec, ...] = ()
     timing: Timing = field(factory=Timing)
     copy_log: Callable[[], None] = _nothing
+    is_gone: Callable[[int], bool] = _unknown
 
 
 _installed: list[Environment] = []

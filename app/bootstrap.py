@@ -34,6 +34,14 @@ def _kill(_key: str, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _is_gone(pid: int) -> bool:
+    try:
+        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return True
+    return state in "ZX" or int(parent) != os.getpid()
+
+
 def _child_pids() -> frozenset[int]:
     # Of the main thread, which is the one that forks actors.
     pid = os.getpid()
@@ -101,6 +109,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         timing=config.supervision.timing,
         kill=_kill,
         child_pids=_child_pids,
+        is_gone=_is_gone,
         jitter=random.random,
         sync_interval_s=config.positions.sync_interval_s,
         max_retry_attempts=config.health.max_retry_attempts,

@@ -15,6 +15,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from thespian.actors import ChildActorExited
+
 from actors.connector import ConnectorActor
 from app.cli.main import main
 from app.domain import calls
@@ -24,6 +26,7 @@ from app.process.guards import PR_SET_PDEATHSIG
 from messages.failover import Unsubscribe
 from messages.orders import PlaceOrder
 from messages.supervision import Start
+from supervisor import RootSupervisor
 
 VARIABLE = "HOOKS"
 PARENT = "TESTED_BY"
@@ -43,6 +46,8 @@ DRY_RUNS = "dry runs"
 SLOW = "slow"
 """While it lies there: a connector takes `SLOW_S` for a message that asks nothing of it."""
 SLOW_S = 0.01
+DEAF = "deaf"
+"""Once: the supervisor does not hear that a child has ended."""
 NEVER_READY = "never ready"
 """While it lies there: no connector starts to serve."""
 
@@ -105,6 +110,14 @@ def hook() -> None:
             threading.Event().wait(0.02)
         real_start(self, start, now_s)
 
+    real_dispatch = RootSupervisor._dispatch
+
+    @wraps(real_dispatch)
+    def dispatch(self: RootSupervisor, message: Any, sender: Any) -> None:
+        if not (isinstance(message, ChildActorExited) and take(DEAF)):
+            real_dispatch(self, message, sender)
+
+    RootSupervisor._dispatch = dispatch  # type: ignore[method-assign]
     Journal._event = event  # type: ignore[method-assign]
     CcxtPort.perform = perform  # type: ignore[method-assign]
     CcxtPort.open = opened  # type: ignore[method-assign]

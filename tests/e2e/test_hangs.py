@@ -25,7 +25,7 @@ from app.transport.mailbox import MAX_IN_FLIGHT, Mailbox, MailboxFullError
 from messages.failover import Unsubscribe
 from messages.supervision import Directory, Listen, Role
 from tests.e2e.daemons import Daemon, stopped
-from tests.e2e.hooked import BLOCK_LOOP, BLOCK_OPENING, LOOP_IN_HANDLER, SLOW, STOP_IN_WRITE
+from tests.e2e.hooked import BLOCK_LOOP, BLOCK_OPENING, DEAF, LOOP_IN_HANDLER, SLOW, STOP_IN_WRITE
 from tests.e2e.world import (
     ORDER_TIMEOUT_S,
     PATIENCE_S,
@@ -192,6 +192,19 @@ def test_a_thread_that_hangs_beside_an_actor_that_answers_is_found(
     until(lambda: all_well(router, world.names), means="all being well")
     assert place(router, "after the thread").order is not None
     assert "event loop of bybit has stood still" in daemon.events("child.killed")[-1]["why"]
+
+
+def test_an_end_that_nobody_tells_of_is_found_like_a_hang(shared: tuple[World, Daemon, OrderRouter]) -> None:
+    """Whoever owes a sign of life is killed, and whoever was killed and is gone has ended."""
+    _world, daemon, router = shared
+    pid = actor_pid(router, CONNECTOR)
+    daemon.set(DEAF)
+    os.kill(pid, signal.SIGKILL)
+    began_s = time.monotonic()
+    until(partial(restarted, router, CONNECTOR, pid), means="the connector being another")
+    assert time.monotonic() - began_s < HEALED_S + slack_s(SLACK_S)
+    assert not daemon.armed(DEAF)
+    assert place(router, "after an end untold").order is not None
 
 
 def test_trading_moves_while_the_connector_in_use_sits_on_the_write_lock(
