@@ -17,7 +17,7 @@ A `Refusal` means that nothing was changed. Placing, cancelling and the duplicat
 not show yet, as a real matching engine does. `new_account` makes another account on the same venue.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from attrs import evolve
@@ -126,17 +126,20 @@ class Engine(Settings):
         symbol: str | None = None,
         kind: MarketKind | None = None,
         waiting: bool | None = None,
+        only: Callable[[Order], bool] | None = None,
         why: str = "by_user",
     ) -> list[Order]:
         """Cancel every open order, or those of `symbol`, of a kind of market; returns them, oldest first.
 
-        waiting: True for orders that wait for a trigger only, False for the others only.
+        waiting: True for orders that wait for a trigger only, False for the others only. only: those it is true of.
         """
         orders = [o for s in ([symbol] if symbol is not None else self._open) for o in self._open.get(s, {}).values()]
         orders = [
             o
             for o in orders
-            if (kind is None or self.markets[o.symbol].kind is kind) and waiting in (None, o.is_waiting_trigger)
+            if (kind is None or self.markets[o.symbol].kind is kind)
+            and waiting in (None, o.is_waiting_trigger)
+            and (only is None or only(o))
         ]
         orders.sort(key=lambda o: o.seq)
         for order in orders:

@@ -4,11 +4,12 @@ Accounts never trade with each other: each meets the book of `depth`, whose othe
 a price and the numbers of orders and fills, and nothing else. Pure: the time is an argument, nothing is random.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Protocol
 
-from attrs import define
+from attrs import define, frozen
 
 from app.simulator.depth import Level, levels
 from app.simulator.model import Fill, Reason, Refusal, Side, TriggerBy
@@ -16,6 +17,19 @@ from app.simulator.spec import BOOK_LEVELS, MarketKind, MarketSpec
 
 MAX_PRICE = Decimal(10) ** 12
 """Above it the remainder by a tick leaves the decimal context, and no market is there anyway."""
+
+
+MAX_MOVES = 10_000
+"""Moves of a price remembered, newest; nothing but klines depends on them."""
+
+
+@frozen(kw_only=True)
+class Move:
+    """A reference price that changed, from `before` to `price`."""
+
+    ts_ms: int
+    before: Decimal
+    price: Decimal
 
 
 class Participant(Protocol):
@@ -56,6 +70,7 @@ class Venue:
             if market.native not in self.by_native or not market.is_spot:
                 self.by_native[market.native] = market
         self.prices: dict[str, Decimal] = {m.symbol: m.price for m in self.markets.values()}
+        self.moves: dict[str, deque[Move]] = {s: deque(maxlen=MAX_MOVES) for s in self.markets}
         self.pinned_marks: dict[str, Decimal] = {}
         self.level_qty: dict[str, Decimal | None] = {m.symbol: m.level_qty for m in self.markets.values()}
         self.suspended: set[str] = set()
@@ -134,6 +149,7 @@ class Venue:
             raise Refusal(
                 Reason.PRICE_OFF_TICK, f"{price} is not a positive multiple of the tick {market.tick} of {symbol}."
             )
+        self.moves[symbol].append(Move(ts_ms=now_ms, before=self.prices[symbol], price=price))
         self.prices[symbol] = price
         return self._react(symbol, now_ms)
 

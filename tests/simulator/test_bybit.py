@@ -241,7 +241,7 @@ def test_native_refusals(sim: Simulated) -> None:
         assert "maximum" in await raw(ccxt.BadRequest, 10001, qty="5000")
         assert await raw(ccxt.BadRequest, 10001, price="25000.05") == "Price invalid"
         assert "side" in await raw(ccxt.BadRequest, 10001, side="Up")
-        assert "category" in await raw(ccxt.BadRequest, 10001, category="spot")
+        assert "category" in await raw(ccxt.BadRequest, 10001, category="future")
         assert "OrderLinkId" in await raw(ccxt.BadRequest, 10001, orderLinkId="x" * 37)
         assert "position idx" in await raw(ccxt.BadRequest, 10001, positionIdx=1)
         assert "higher" in await raw(ccxt.BadRequest, 10001, takeProfit="24000")

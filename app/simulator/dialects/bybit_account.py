@@ -1,146 +1,111 @@
-"""Bybit V5's public data, wallet, positions and account settings."""
+"""Bybit V5's wallet, fees and settings of the account.
 
+One unified account (UTA 2.0), of which only the settlement coin is collateral. The margin mode is the account's, not a
+position's. DCP is what Bybit has in place of a countdown: it goes off when a private websocket is lost. There is none
+here, so that the setting is kept and told, and never goes off.
+"""
+
+from collections.abc import Mapping
 from decimal import Decimal
 
-from app.simulator.dialects.base import Context, NativeError
-from app.simulator.dialects.bybit_gateway import BybitGateway
-from app.simulator.dialects.bybit_shapes import instrument_item, position_item, side_word, ticker_item
-from app.simulator.dialects.wire import Answer, decimal_or_none, page_size, with_money
-from app.simulator.model import Side, text
+from app.simulator.dialects.base import Context, Credentials, NativeError
+from app.simulator.dialects.bybit_market_shapes import coin_value
+from app.simulator.dialects.bybit_public import BybitPublic
+from app.simulator.dialects.wire import Answer, int_or_none, with_money
+from app.simulator.engine import Engine
+from app.simulator.model import ZERO, MarginMode, text
+
+DCP_PRODUCTS = ("OPTIONS", "DERIVATIVES", "SPOT")
+DCP_WINDOW_S = (3, 300)
+_MARGIN_MODES = {"ISOLATED_MARGIN": MarginMode.ISOLATED, "REGULAR_MARGIN": MarginMode.CROSS}
+_GRANTS = ("ContractTrade", "Spot", "Wallet", "Options", "Derivatives", "CopyTrading", "BlockTrade", "Exchange", "NFT")
 
 
-class BybitAccount(BybitGateway):
-    """Everything but orders."""
+class BybitAccount(BybitPublic):
+    """The account but its positions and orders."""
 
-    # ---- public -----------------------------------------------------------------------------------------------------
+    def __init__(self, engine: Engine, credentials: Credentials) -> None:
+        super().__init__(engine, credentials)
+        self.dcp: dict[str, int] = {}
+        """Windows set for a lost connection, s, by product."""
 
-    def _instruments(self, ctx: Context) -> Answer:
-        listed = [] if ctx.params.get("status", "Trading") != "Trading" else list(self.engine.markets.values())
-        native = ctx.params.get("symbol")
-        items = [instrument_item(m) for m in listed if native is None or m.native == native]
-        if ctx.params.get("category") != "linear":
-            items = []
-        return self.ok(ctx, {"category": ctx.params.get("category"), "list": items, "nextPageCursor": ""})
+    def state(self) -> dict[str, object]:
+        """The DCP windows."""
+        return {"dcp": dict(self.dcp)} if self.dcp else {}
 
-    def _time(self, ctx: Context) -> Answer:
-        return self.ok(ctx, {"timeSecond": str(ctx.now_ms // 1000), "timeNano": str(ctx.now_ms * 1_000_000)})
-
-    def _status(self, ctx: Context) -> Answer:
-        words = self.engine.venue.maintenance
-        entry = {
-            "id": "1",
-            "title": words,
-            "state": "ongoing",
-            "begin": str(ctx.now_ms),
-            "end": "",
-            "href": "",
-            "serviceTypes": [1, 2, 3, 4, 5],
-            "product": [1, 2, 3, 4],
-            "uidSuffix": [],
-            "maintainType": 1,
-            "env": 1,
-        }
-        return self.ok(ctx, {"list": [] if words is None else [entry]})
-
-    def _tickers(self, ctx: Context) -> Answer:
-        self.linear(ctx)
-        native = ctx.params.get("symbol")
-        markets = [self.market_of(native)] if native else list(self.engine.markets.values())
-        return self.ok(ctx, {"category": "linear", "list": [ticker_item(m, self.engine) for m in markets]})
-
-    def _orderbook(self, ctx: Context) -> Answer:
-        market = self.market_of(ctx.params.get("symbol"))
-        bids, asks = self.engine.book(market.symbol, page_size(ctx.params.get("limit"), 25, 50))
-        return self.ok(
-            ctx,
-            {
-                "s": market.native,
-                "b": [[text(level.price), text(level.qty)] for level in bids],
-                "a": [[text(level.price), text(level.qty)] for level in asks],
-                "ts": ctx.now_ms,
-                "u": ctx.now_ms,
-                "seq": ctx.now_ms,
-            },
-        )
-
-    # ---- account ----------------------------------------------------------------------------------------------------
-
-    def _positions(self, ctx: Context) -> Answer:
-        self.linear(ctx)
-        ledger, native = self.engine.ledger, ctx.params.get("symbol")
-        if native:
-            found = [ledger.position(self.market_of(native).symbol)]
-        elif ctx.params.get("settleCoin"):
-            found = self.engine.positions() if ctx.params["settleCoin"] == ledger.settle else []
-        else:
-            raise NativeError(10001, "params error: symbol or settleCoin is required")
-        items = [position_item(p, self.engine.markets[p.symbol], self.engine) for p in found]
-        return self.ok(ctx, {"category": "linear", "list": items, "nextPageCursor": ""})
-
-    def _set_leverage(self, ctx: Context) -> Answer:
-        market = self.market_of(ctx.params.get("symbol"))
-        buy, sell = (decimal_or_none(ctx.params.get(f"{side_word(s).lower()}Leverage")) for s in Side)
-        if buy is None or buy != sell:
-            raise NativeError(10001, "buy leverage not equal sell leverage")
-        if not self.engine.set_leverage(market.symbol, buy):
-            raise NativeError(110043, "leverage not modified")
-        return self.ok(ctx, {})
-
-    def _switch_mode(self, ctx: Context) -> Answer:
-        if ctx.params.get("mode") == "0":
-            raise NativeError(110025, "Position mode is not modified")
-        raise NativeError(110029, "Hedge mode is not available for this symbol")
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take them over."""
+        told = state.get("dcp", {})
+        if set(state) - {"dcp"} or not isinstance(told, dict):
+            raise ValueError(f"{self.name} remembers dcp, not {', '.join(state)}.")
+        self.dcp = {str(k): int(v) for k, v in told.items()}
 
     def _wallet(self, ctx: Context) -> Answer:
-        ledger = self.engine.ledger
+        if ctx.params.get("accountType") != "UNIFIED":
+            raise NativeError(10001, "accountType only support UNIFIED.")
+        ledger, positions = self.engine.ledger, self.engine.positions()
         wanted = [c for c in ctx.params.get("coin", "").split(",") if c]
-        held = sum(
-            (abs(p.qty) * self.engine.prices[p.symbol] / p.leverage for p in self.engine.positions()), Decimal(0)
-        )
+        held = sum((abs(p.qty) * self.engine.prices[p.symbol] / p.leverage for p in positions), ZERO)
         used = ledger.used_margin
-        maintenance = sum((ledger.maintenance(p) for p in self.engine.positions()), Decimal(0))
-        coins = []
-        for coin, amount in ledger.balances.items():
-            if wanted and coin not in wanted:
-                continue
-            main = coin == ledger.settle
-            coins.append(
-                {
-                    "coin": coin,
-                    "equity": with_money(ledger.equity if main else amount),
-                    "usdValue": with_money(ledger.equity if main else amount),
-                    "walletBalance": with_money(amount),
-                    "availableToWithdraw": "",
-                    "borrowAmount": "0",
-                    "accruedInterest": "0",
-                    "totalOrderIM": with_money(used - held) if main else "0",
-                    "totalPositionIM": with_money(held) if main else "0",
-                    "totalPositionMM": with_money(maintenance) if main else "0",
-                    "unrealisedPnl": with_money(ledger.equity - amount) if main else "0",
-                    "cumRealisedPnl": "0",
-                    "bonus": "0",
-                    "locked": with_money(ledger.locked.get(coin, Decimal(0))),
-                    "spotHedgingQty": "0",
-                    "collateralSwitch": True,
-                    "marginCollateral": True,
-                }
-            )
+        maintenance = sum((ledger.maintenance(p) for p in positions), ZERO)
+        profit = ledger.equity - ledger.balances[ledger.settle]
+        coins = [
+            self._coin(coin, amount, held=held, used=used, maintenance=maintenance)
+            for coin, amount in ledger.balances.items()
+            if not wanted or coin in wanted
+        ]
+        worth = sum((coin_value(c, a, self.engine) for c, a in ledger.balances.items()), ZERO)
         account = {
             "accountType": "UNIFIED",
-            "accountLTV": "",
-            "totalEquity": with_money(ledger.equity),
-            "totalWalletBalance": with_money(ledger.balances[ledger.settle]),
+            "accountLTV": "0",
+            "accountIMRate": _rate(used, ledger.equity),
+            "accountMMRate": _rate(maintenance, ledger.equity),
+            "accountIMRateByMp": _rate(used, ledger.equity),
+            "accountMMRateByMp": _rate(maintenance, ledger.equity),
+            "totalEquity": with_money(worth + profit),
+            "totalWalletBalance": with_money(worth),
             "totalMarginBalance": with_money(ledger.equity),
             "totalAvailableBalance": with_money(ledger.available),
             "totalInitialMargin": with_money(used),
+            "totalInitialMarginByMp": with_money(used),
             "totalMaintenanceMargin": with_money(maintenance),
-            "totalPerpUPL": with_money(ledger.equity - ledger.balances[ledger.settle]),
+            "totalMaintenanceMarginByMp": with_money(maintenance),
+            "totalPerpUPL": with_money(profit),
             "coin": coins,
         }
         return self.ok(ctx, {"list": [account]})
 
+    def _coin(
+        self, coin: str, amount: Decimal, *, held: Decimal, used: Decimal, maintenance: Decimal
+    ) -> dict[str, object]:
+        ledger = self.engine.ledger
+        main = coin == ledger.settle
+        equity = ledger.equity if main else amount
+        return {
+            "coin": coin,
+            "equity": with_money(equity),
+            "usdValue": with_money(coin_value(coin, equity, self.engine)),
+            "walletBalance": with_money(amount),
+            "availableToBorrow": "",
+            "availableToWithdraw": "",
+            "borrowAmount": "0",
+            "accruedInterest": "0",
+            "totalOrderIM": with_money(used - held) if main else "0",
+            "totalPositionIM": with_money(held) if main else "0",
+            "totalPositionMM": with_money(maintenance) if main else "0",
+            "unrealisedPnl": with_money(equity - amount),
+            "cumRealisedPnl": with_money(sum((p.realised for p in ledger.positions.values()), ZERO)) if main else "0",
+            "bonus": "0",
+            "locked": with_money(ledger.locked.get(coin, ZERO)),
+            "spotHedgingQty": "0",
+            "spotBorrow": "0",
+            "collateralSwitch": main,
+            "marginCollateral": main,
+        }
+
     def _query_api(self, ctx: Context) -> Answer:
-        grants = {"ContractTrade": ["Order", "Position"], "Wallet": ["AccountTransfer"], "Derivatives": []}
+        grants: dict[str, list[str]] = {name: [] for name in _GRANTS}
+        grants |= {"ContractTrade": ["Order", "Position"], "Spot": ["SpotTrade"], "Wallet": ["AccountTransfer"]}
         return self.ok(
             ctx,
             {
@@ -152,24 +117,73 @@ class BybitAccount(BybitGateway):
                 "permissions": grants,
                 "ips": ["*"],
                 "type": 1,
+                "deadlineDay": 90,
+                "expiredAt": "2099-01-01T00:00:00Z",
+                "createdAt": "2020-01-01T00:00:00Z",
                 "unified": 0,
                 "uta": 1,
                 "userID": 1,
+                "inviterID": 0,
+                "vipLevel": "No VIP",
+                "mktMakerLevel": "0",
+                "affiliateID": 0,
+                "rsaPublicKey": "",
                 "isMaster": True,
+                "parentUid": "0",
+                "kycLevel": "LEVEL_DEFAULT",
+                "kycRegion": "",
             },
         )
 
     def _account_info(self, ctx: Context) -> Answer:
+        swaps = [m for m in self.engine.markets.values() if not m.is_spot]
+        isolated = any(m.symbol in self.engine.ledger.isolated for m in swaps)
         return self.ok(
             ctx,
             {
-                "marginMode": "REGULAR_MARGIN",
+                "marginMode": "ISOLATED_MARGIN" if isolated else "REGULAR_MARGIN",
                 "updatedTime": "0",
                 "unifiedMarginStatus": 5,
-                "dcpStatus": "OFF",
-                "timeWindow": 0,
+                "dcpStatus": "ON" if self.dcp else "OFF",
+                "timeWindow": max(self.dcp.values(), default=0),
                 "smpGroup": 0,
                 "isMasterTrader": False,
                 "spotHedgingStatus": "OFF",
             },
         )
+
+    def _set_margin_mode(self, ctx: Context) -> Answer:
+        mode = _MARGIN_MODES.get(ctx.params.get("setMarginMode", ""))
+        if mode is None:
+            raise NativeError(10001, "params error: setMarginMode invalid")
+        self.engine.set_margin_mode(mode)
+        return self.ok(ctx, {"reasons": []})
+
+    def _fee_rate(self, ctx: Context) -> Answer:
+        kind, native, rules = self.kind(ctx), ctx.params.get("symbol"), self.engine.rules
+        items = [
+            {
+                "symbol": m.native,
+                "baseCoin": "",
+                "takerFeeRate": text(rules.fee_rate(m, is_maker=False)),
+                "makerFeeRate": text(rules.fee_rate(m, is_maker=True)),
+            }
+            for m in self.engine.markets.values()
+            if m.kind is kind and (not native or m.native == native)
+        ]
+        return self.ok(ctx, {"category": ctx.params["category"], "list": items})
+
+    def _set_dcp(self, ctx: Context) -> Answer:
+        window_s, product = int_or_none(ctx.params.get("timeWindow")), ctx.params.get("product") or "OPTIONS"
+        if window_s is None or not DCP_WINDOW_S[0] <= window_s <= DCP_WINDOW_S[1] or product not in DCP_PRODUCTS:
+            raise NativeError(10001, "params error: timeWindow or product invalid")
+        self.dcp[product] = window_s
+        return self.ok(ctx, {})
+
+    def _dcp_info(self, ctx: Context) -> Answer:
+        infos = [{"product": p, "dcpStatus": "ON", "timeWindow": str(s)} for p, s in self.dcp.items()]
+        return self.ok(ctx, {"dcpInfos": infos})
+
+
+def _rate(amount: Decimal, equity: Decimal) -> str:
+    return text(round(amount / equity, 4)) if equity > 0 else ""

@@ -1,19 +1,21 @@
-"""Bybit V5's gateway: markets, rules, key, signature, timestamp, error words.
+"""Bybit V5's gateway: rules, limits, key, signature, timestamp, which market is meant, error words.
 
+A linear and a spot market share a name; the category of the request says which. Words and markets are data in
+`bybit_words`.
 Business errors come with HTTP 200 and a retCode. The timestamp window is looked at on arrival only (retCode 10002).
 Source of codes and words: https://bybit-exchange.github.io/docs/v5/error and the exception table of ccxt's bybit.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import ClassVar
 
-from app.simulator.calls import READS, Call, Trouble
-from app.simulator.dialects.base import Context, Credentials, Dialect, NativeError, Request
+from app.simulator.calls import READS, Call
+from app.simulator.dialects.base import Context, Credentials, Dialect, Matched, NativeError, Request
+from app.simulator.dialects.bybit_words import KINDS, MARKETS, REFUSALS, SPOT_REFUSALS, TROUBLES
 from app.simulator.dialects.wire import Answer, BadNumber, hmac_hex, int_or_none, json_answer, same
 from app.simulator.limits import Limit, LimitRules, Verdict
 from app.simulator.model import Reason, Refusal
-from app.simulator.spec import EngineRules, MarketSpec, level_of
+from app.simulator.spec import EngineRules, MarketKind, MarketSpec
 
 DEFAULT_RECV_WINDOW_MS = 5_000
 AHEAD_MS = 1_000
@@ -30,52 +32,8 @@ class BybitGateway(Dialect):
     name = "bybit"
     ccxt_id = "bybit"
     default_credentials = Credentials(api_key="simBybitKey0000000", secret="simBybitSecret00000000000000000000000")
-    refusals: ClassVar[Mapping[Reason, tuple[str | int, str]]] = {
-        Reason.UNKNOWN_SYMBOL: (10001, "params error: symbol invalid"),
-        Reason.BAD_QTY: (10001, "Qty invalid"),
-        Reason.QTY_OFF_STEP: (10001, "Qty invalid"),
-        Reason.QTY_TOO_SMALL: (10001, "The number of contracts exceeds minimum limit allowed"),
-        Reason.QTY_TOO_LARGE: (10001, "The number of contracts exceeds maximum limit allowed: too large"),
-        Reason.BAD_PRICE: (10001, "Price invalid"),
-        Reason.PRICE_OFF_TICK: (10001, "Price invalid"),
-        Reason.NOTIONAL_TOO_SMALL: (110094, "Order does not meet minimum order value 5USDT"),
-        Reason.BAD_TAKE_PROFIT: (10001, "TakeProfit set for {side} position should be {up} than base_price"),
-        Reason.BAD_STOP_LOSS: (10001, "StopLoss set for {side} position should be {down} than base_price"),
-        Reason.WOULD_TRIGGER: (110092, "expect Rising, but trigger_price <= current"),
-        Reason.DUPLICATE_CLIENT_ID: (110072, "OrderLinkedID is duplicate"),
-        Reason.UNKNOWN_ORDER: (110001, "order not exists or too late to {verb}"),
-        Reason.ORDER_CLOSED: (110001, "order not exists or too late to {verb}"),
-        Reason.REDUCE_ONLY: (110017, "current position is zero, cannot fix reduce-only order qty"),
-        Reason.INSUFFICIENT_MARGIN: (110007, "ab not enough for new order"),
-        Reason.POST_ONLY_WOULD_CROSS: (170217, "Post-only order would take liquidity"),
-        Reason.WOULD_NOT_FILL: (110032, "Illegal order"),
-        Reason.NOTHING_TO_AMEND: (10001, "order not modified"),
-        Reason.BAD_LEVERAGE: (110013, "cannot set leverage gt maxLeverage by risk limit"),
-        Reason.EXPIRED: (10002, "request expired"),
-        Reason.ENGINE_FULL: (110020, "You can't have more than 500 active orders"),
-        Reason.TOO_MANY_ORDERS: (110020, "You can't have more than 500 active orders"),
-        Reason.SUSPENDED: (110074, "This contract is not live"),
-        Reason.INSUFFICIENT_BALANCE: (170131, "Insufficient balance."),
-        Reason.REDUCE_ONLY_ON_SPOT: (10001, "params error: reduceOnly is not supported"),
-        Reason.BAD_TRIGGER: (10001, "TriggerPrice invalid"),
-        Reason.WRONG_POSITION_SIDE: (10001, "position idx not match position mode"),
-        Reason.MODE_IN_USE: (110024, "You have an existing position, so position mode cannot be switched"),
-        Reason.MARGIN_MODE_IN_USE: (3400045, "Set margin mode failed: there are open positions or orders"),
-        Reason.NO_POSITION: (10001, "can not set tp/sl/ts for zero position"),
-        Reason.UNSUPPORTED: (10001, "params error: not supported"),
-    }
-
-    troubles: ClassVar[Mapping[Trouble, tuple[str | int, str, int]]] = {
-        Trouble.NO_PERMISSION: (10005, "Permission denied, please check your API key permissions.", 200),
-        Trouble.IP_NOT_ALLOWED: (10010, "Unmatched IP, please check your API key's bound IP addresses.", 200),
-        Trouble.RATE_LIMIT: (10006, "Too many visits. Exceeded the API Rate Limit.", 200),
-        Trouble.BANNED: (10018, "Exceeded the IP Rate Limit.", 403),
-        Trouble.MAINTENANCE: (10019, "Trade service is restarting.", 200),
-        Trouble.BUSY: (10016, "Server error.", 200),
-        Trouble.TIMEOUT_UNKNOWN: (10000, "Server Timeout", 200),
-        Trouble.AUTH: (10003, "API key is invalid.", 200),
-        Trouble.CLOCK: (10002, "invalid request, please check your server timestamp or recv_window param.", 200),
-    }
+    refusals = REFUSALS
+    troubles = TROUBLES
     limits = LimitRules(
         limits=(
             Limit(name="ip", window_ms=5_000, most=600),
@@ -98,39 +56,22 @@ class BybitGateway(Dialect):
 
     @classmethod
     def markets(cls) -> Sequence[MarketSpec]:
-        """USDT perpetuals with Bybit's steps."""
-        rows = (
-            ("BTC", "27000", "0.1", "0.001", "1190"),
-            ("ETH", "1800", "0.01", "0.01", "7240"),
-            ("SOL", "30", "0.01", "0.1", "79770"),
-            ("XRP", "0.5", "0.0001", "0.1", "9000000"),
-        )
-        return [
-            MarketSpec(
-                symbol=f"{base}/USDT:USDT",
-                native=f"{base}USDT",
-                base=base,
-                settle="USDT",
-                price=Decimal(price),
-                tick=Decimal(tick),
-                step=Decimal(step),
-                min_qty=Decimal(step),
-                max_qty=Decimal(top),
-                min_notional=Decimal(5),
-                level_qty=level_of(price, step),
-            )
-            for base, price, tick, step, top in rows
-        ]
+        """USDT perpetuals, and spot markets under the same names."""
+        return MARKETS
 
     @classmethod
     def rules(cls) -> EngineRules:
-        """orderLinkId is unique for ever; a post-only order that would take is accepted and cancelled."""
+        """orderLinkId is unique for ever; a post-only order that would take is accepted and cancelled.
+
+        There is no countdown: what Bybit calls DCP is set off by the loss of a websocket, of which there is none here.
+        """
         return EngineRules(
             client_id_scope="all",
             order_id=lambda n: _uuid(0x51BB17, n),
             trade_id=lambda n: _uuid(0xE8EC, n),
             taker_fee=Decimal("0.00055"),
             maker_fee=Decimal("0.0002"),
+            dead_man=None,
         )
 
     def key_of(self, request: Request) -> str | None:
@@ -192,6 +133,14 @@ class BybitGateway(Dialect):
         """HTTP 404 without a body."""
         return Answer(body=b"", status=404, content_type="text/plain")
 
+    def symbol_of(self, request: Request, matched: Matched) -> str | None:
+        """The market of the name and category that a request carries."""
+        native, kind = request.params.get("symbol"), KINDS.get(request.params.get("category", "linear"))
+        for market in self.engine.markets.values():
+            if market.native == native and market.kind is kind:
+                return market.symbol
+        return None
+
     def client_order_id_of(self, request: Request) -> str | None:
         """OrderLinkId, of a placement, a cancel or a look-up."""
         return request.params.get("orderLinkId") or None
@@ -199,6 +148,8 @@ class BybitGateway(Dialect):
     def refusal_error(self, refusal: Refusal, ctx: Context) -> NativeError:
         """Fill the gaps in the words, which name the side and what was tried."""
         code, words = self.refusals[refusal.reason]
+        if ctx.params.get("category") == "spot":
+            code, words = SPOT_REFUSALS.get(refusal.reason, (code, words))
         if refusal.reason is Reason.WOULD_TRIGGER and ctx.params.get("triggerDirection") == "2":
             code, words = 110093, "expect Falling, but trigger_price >= current"
         buy = ctx.params.get("side") == "Buy"
@@ -218,20 +169,45 @@ class BybitGateway(Dialect):
         """10001."""
         return NativeError(10001, f"params error: {error}")
 
-    def linear(self, ctx: Context) -> None:
-        """Refuse any category but linear."""
-        if ctx.params.get("category") != "linear":
-            raise NativeError(10001, "params error: category only support linear")
+    def kind(self, ctx: Context) -> MarketKind | None:
+        """What the category says; None for the ones that exist and have no markets here. Refuses any other."""
+        category = ctx.params.get("category", "")
+        if category not in KINDS:
+            raise NativeError(10001, "params error: category invalid")
+        return KINDS[category]
 
-    def scope(self, ctx: Context) -> str | None:
-        """The canonical symbol asked for, or None for everything of a settlement or base coin."""
-        native = ctx.params.get("symbol")
-        if native:
-            return self.market_of(native).symbol
-        if not ctx.params.get("settleCoin") and not ctx.params.get("baseCoin"):
+    def market(self, ctx: Context) -> MarketSpec:
+        """The market of the symbol and category asked for."""
+        kind, native = self.kind(ctx), ctx.params.get("symbol") or ""
+        if kind is None:
+            raise Refusal(Reason.UNKNOWN_SYMBOL, f"There is no market {native!r}.")
+        return self.engine.venue.native(native, kind)
+
+    def scope(self, ctx: Context) -> set[str]:
+        """The canonical symbols that a request is about, by symbol, baseCoin, settleCoin and category.
+
+        Of linear markets it must name one of the three.
+        """
+        if ctx.params.get("symbol"):
+            return {self.market(ctx).symbol}
+        kind, base, settle = self.kind(ctx), ctx.params.get("baseCoin"), ctx.params.get("settleCoin")
+        if kind is MarketKind.SWAP and not base and not settle:
             raise NativeError(10001, "params error: symbol, settleCoin or baseCoin is required")
-        return None
+        return {
+            m.symbol
+            for m in self.engine.markets.values()
+            if m.kind is kind and (not base or m.base == base) and (not settle or m.is_spot or m.settle == settle)
+        }
 
-    def ok(self, ctx: Context, result: object) -> Answer:
-        """An answer of success."""
-        return json_answer({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": ctx.now_ms})
+    def whole_category(self, ctx: Context) -> set[str]:
+        """The same, where nothing need be named."""
+        return (
+            self.scope(ctx)
+            if any(ctx.params.get(k) for k in ("symbol", "baseCoin", "settleCoin"))
+            else {m.symbol for m in self.engine.markets.values() if m.kind is self.kind(ctx)}
+        )
+
+    def ok(self, ctx: Context, result: object, *, extra: Mapping[str, object] | None = None) -> Answer:
+        """An answer of success; `extra` is retExtInfo."""
+        body = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": extra or {}, "time": ctx.now_ms}
+        return json_answer(body)

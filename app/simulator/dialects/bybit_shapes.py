@@ -1,10 +1,25 @@
-"""How Bybit V5 writes orders, executions, positions and markets. Its quantities are base coin: none is converted."""
+"""How Bybit V5 writes orders, executions and positions. Its quantities are base coin: none is converted.
+
+What an order was besides what the engine knows (a spot TP/SL order, a part of a position's levels, close-on-trigger) is
+in its tag.
+"""
 
 from decimal import Decimal
 
 from app.simulator.dialects.wire import with_money
 from app.simulator.engine import Engine
-from app.simulator.model import Fill, Order, OrderType, Position, Role, Side, Status, TriggerBy, text
+from app.simulator.model import (
+    Fill,
+    Order,
+    OrderType,
+    Position,
+    PositionSide,
+    Role,
+    Side,
+    Status,
+    TriggerBy,
+    text,
+)
 from app.simulator.spec import MarketSpec
 
 _REJECT_REASONS = {
@@ -31,10 +46,13 @@ _CREATE_TYPES = {
     Role.STOP_LOSS: "CreateByStopLoss",
     Role.LIQUIDATION: "CreateByLiq",
 }
+TAG_TPSL, TAG_CLOSE, TAG_TAKE_PROFIT, TAG_STOP_LOSS = "tpsl", "close", "partial-tp", "partial-sl"
+_PARTIAL = {TAG_TAKE_PROFIT: "TakeProfit", TAG_STOP_LOSS: "StopLoss"}
+_INDEXES = {PositionSide.BOTH: 0, PositionSide.LONG: 1, PositionSide.SHORT: 2}
 
 
-def order_status(order: Order) -> str:
-    """orderStatus: derivatives have no PartiallyFilledCanceled; a cancelled trigger order is Deactivated."""
+def order_status(order: Order, market: MarketSpec) -> str:
+    """orderStatus: only spot has PartiallyFilledCanceled; a cancelled trigger order is Deactivated."""
     if order.is_waiting_trigger:
         return "Untriggered" if order.status.is_open else "Deactivated"
     match order.status:
@@ -45,7 +63,7 @@ def order_status(order: Order) -> str:
         case Status.FILLED:
             return "Filled"
         case Status.CANCELLED | Status.EXPIRED:
-            return "Cancelled"
+            return "PartiallyFilledCanceled" if market.is_spot and order.filled else "Cancelled"
         case Status.REJECTED:
             return "Rejected"
 
@@ -55,20 +73,42 @@ def side_word(side: Side) -> str:
     return "Buy" if side is Side.BUY else "Sell"
 
 
-def stop_type(order: Order) -> str:
+def stop_type(order: Order, market: MarketSpec) -> str:
     """stopOrderType: "" for an order without a trigger."""
+    if order.trigger is None:
+        return ""
+    if market.is_spot:
+        if order.role is not Role.USER:
+            return "BidirectionalTpslOrder"
+        return "tpslOrder" if order.tag == TAG_TPSL else "Stop"
     if order.role in (Role.TAKE_PROFIT, Role.STOP_LOSS):
         word = "TakeProfit" if order.role is Role.TAKE_PROFIT else "StopLoss"
         return word if order.whole_position else f"Partial{word}"
-    return "Stop" if order.trigger is not None else ""
+    return f"Partial{_PARTIAL[order.tag]}" if order.tag in _PARTIAL else "Stop"
+
+
+def create_type(order: Order) -> str:
+    """createType: who made the order, and of what."""
+    if order.tag in _PARTIAL:
+        return f"CreateByPartial{_PARTIAL[order.tag]}"
+    linked = order.role in (Role.TAKE_PROFIT, Role.STOP_LOSS)
+    if linked and not order.whole_position:
+        return _CREATE_TYPES[order.role].replace("CreateBy", "CreateByPartial")
+    return _CREATE_TYPES[order.role]
 
 
 def _tpsl_mode(order: Order) -> str:
-    if order.role in (Role.TAKE_PROFIT, Role.STOP_LOSS):
+    if order.role in (Role.TAKE_PROFIT, Role.STOP_LOSS) or order.tag in _PARTIAL:
         return "Full" if order.whole_position else "Partial"
     if order.take_profit is None and order.stop_loss is None:
         return ""
     return "Full" if order.attach.whole_position else "Partial"
+
+
+def _by(level: Decimal | None, by: TriggerBy) -> str:
+    if level is None:
+        return ""
+    return "MarkPrice" if by is TriggerBy.MARK else "LastPrice"
 
 
 def _trigger_by(order: Order) -> str:
@@ -90,18 +130,20 @@ def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
     is_market = order.type is OrderType.MARKET
     left = order.remaining if order.status.is_open else Decimal(0)
     price = order.price if order.price is not None else (order.avg_price or Decimal(0))
-    return {
+    coin, attach = order.fee_coin or market.settle, order.attach
+    item: dict[str, object] = {
         "orderId": order.order_id,
         "orderLinkId": order.client_order_id or "",
+        "parentOrderLinkId": "",
         "blockTradeId": "",
         "symbol": market.native,
         "price": text(round(price, 10)),
-        "qty": text(order.qty),
+        "qty": text(order.cost_asked if order.cost_asked is not None else order.qty),
         "side": side_word(order.side),
-        "isLeverage": "",
-        "positionIdx": 0,
-        "orderStatus": order_status(order),
-        "createType": _CREATE_TYPES[order.role],
+        "isLeverage": "0" if market.is_spot else "",
+        "positionIdx": _INDEXES[order.position_side],
+        "orderStatus": order_status(order, market),
+        "createType": create_type(order),
         "cancelType": _CANCEL_TYPES.get(order.close_reason, "UNKNOWN"),
         "rejectReason": _REJECT_REASONS.get(order.close_reason, "EC_NoError"),
         "avgPrice": text(round(order.avg_price, 10)) if order.avg_price is not None else "",
@@ -110,24 +152,29 @@ def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
         "cumExecQty": text(order.filled),
         "cumExecValue": text(order.cost),
         "cumExecFee": with_money(order.fee),
-        "cumFeeDetail": {market.settle: with_money(order.fee)} if order.filled else {},
+        "cumFeeDetail": {coin: with_money(order.fee)} if order.filled else {},
         "timeInForce": "IOC" if is_market else order.tif.value,
         "orderType": "Market" if is_market else "Limit",
-        "stopOrderType": stop_type(order),
+        "stopOrderType": stop_type(order, market),
+        "ocoTriggerBy": "",
         "orderIv": "",
         "triggerPrice": text(order.trigger.price) if order.trigger is not None else "",
         "takeProfit": _or_empty(order.take_profit),
         "stopLoss": _or_empty(order.stop_loss),
         "tpslMode": _tpsl_mode(order),
-        "tpLimitPrice": "",
-        "slLimitPrice": "",
-        "tpTriggerBy": "LastPrice" if order.take_profit is not None else "",
-        "slTriggerBy": "LastPrice" if order.stop_loss is not None else "",
+        "tpLimitPrice": _or_empty(attach.take_profit_limit),
+        "slLimitPrice": _or_empty(attach.stop_loss_limit),
+        "tpTriggerBy": _by(order.take_profit, attach.take_profit_by),
+        "slTriggerBy": _by(order.stop_loss, attach.stop_loss_by),
         "triggerDirection": 0 if order.trigger is None else (1 if order.trigger.rising else 2),
         "triggerBy": _trigger_by(order),
         "lastPriceOnCreated": "",
         "reduceOnly": order.reduce_only,
-        "closeOnTrigger": False,
+        "closeOnTrigger": order.tag == TAG_CLOSE,
+        "marketUnit": _market_unit(order, market),
+        "slippageToleranceType": "UNKNOWN",
+        "slippageTolerance": "0",
+        "extraFees": "",
         "placeType": "",
         "smpType": "None",
         "smpGroup": 0,
@@ -135,12 +182,21 @@ def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
         "createdTime": str(order.created_ms),
         "updatedTime": str(order.updated_ms),
     }
+    if market.is_spot:
+        del item["tpslMode"]  # clients tell an order of spot by its not being there
+    return item
+
+
+def _market_unit(order: Order, market: MarketSpec) -> str:
+    if not market.is_spot or order.type is not OrderType.MARKET:
+        return ""
+    return "baseCoin" if order.cost_asked is None else "quoteCoin"
 
 
 def execution_item(fill: Fill, market: MarketSpec, engine: Engine) -> dict[str, object]:
     """An element of /v5/execution/list."""
     order = fill.order
-    rate = engine.rules.maker_fee if fill.is_maker else engine.rules.taker_fee
+    rate = engine.rules.fee_rate(market, is_maker=fill.is_maker)
     return {
         "symbol": market.native,
         "orderId": order.order_id,
@@ -149,9 +205,9 @@ def execution_item(fill: Fill, market: MarketSpec, engine: Engine) -> dict[str, 
         "orderPrice": text(order.price if order.price is not None else fill.price),
         "orderQty": text(order.qty),
         "leavesQty": text(order.remaining if order.status.is_open else Decimal(0)),
-        "createType": _CREATE_TYPES[order.role],
+        "createType": create_type(order),
         "orderType": "Market" if order.type is OrderType.MARKET else "Limit",
-        "stopOrderType": stop_type(order) or "UNKNOWN",
+        "stopOrderType": stop_type(order, market) or "UNKNOWN",
         "execFee": with_money(fill.fee),
         "execId": fill.trade_id,
         "execPrice": text(fill.price),
@@ -159,8 +215,8 @@ def execution_item(fill: Fill, market: MarketSpec, engine: Engine) -> dict[str, 
         "execType": "BustTrade" if order.role is Role.LIQUIDATION else "Trade",
         "execValue": text(fill.qty * fill.price),
         "execTime": str(fill.ts_ms),
-        "feeCurrency": "",
-        "feeCoin": market.settle,
+        "feeCurrency": fill.fee_coin if market.is_spot else "",
+        "feeCoin": fill.fee_coin or market.settle,
         "isMaker": fill.is_maker,
         "feeRate": text(rate),
         "tradeIv": "",
@@ -171,6 +227,8 @@ def execution_item(fill: Fill, market: MarketSpec, engine: Engine) -> dict[str, 
         "blockTradeId": "",
         "closedSize": text(fill.qty) if fill.realised_pnl else "0",
         "seq": fill.seq,
+        "extraFees": "",
+        "execPnl": with_money(fill.realised_pnl),
     }
 
 
@@ -181,7 +239,7 @@ def position_item(position: Position, market: MarketSpec, engine: Engine) -> dic
     flat = position.qty == 0
     value = abs(position.qty) * position.entry_price
     return {
-        "positionIdx": 0,
+        "positionIdx": _INDEXES[position.side],
         "riskId": 1,
         "riskLimitValue": "2000000",
         "symbol": market.native,
@@ -189,12 +247,12 @@ def position_item(position: Position, market: MarketSpec, engine: Engine) -> dic
         "size": text(abs(position.qty)),
         "avgPrice": text(round(position.entry_price, 10)),
         "positionValue": "" if flat else with_money(value),
-        "tradeMode": 0,
+        "tradeMode": 1 if position.symbol in engine.ledger.isolated else 0,
         "positionStatus": "Normal",
         "autoAddMargin": 0,
         "adlRankIndicator": 0 if flat else 2,
         "leverage": text(position.leverage),
-        "positionBalance": "0",
+        "positionBalance": with_money(position.margin),
         "markPrice": text(mark),
         "liqPrice": text(round(liquidation, 8)) if liquidation is not None else "",
         "bustPrice": "",
@@ -205,74 +263,39 @@ def position_item(position: Position, market: MarketSpec, engine: Engine) -> dic
         "stopLoss": _level(levels.get(Role.STOP_LOSS)),
         "trailingStop": "0",
         "unrealisedPnl": "" if flat else with_money(engine.ledger.profit(position)),
-        "curRealisedPnl": "0",
-        "cumRealisedPnl": "0",
+        "curRealisedPnl": with_money(position.realised),
+        "cumRealisedPnl": with_money(position.realised),
         "seq": len(engine.fills),
         "isReduceOnly": False,
+        "mmrSysUpdatedTime": "",
+        "leverageSysUpdatedTime": "",
+        "sessionAvgPrice": "",
         "createdTime": str(position.updated_ms),
         "updatedTime": str(position.updated_ms),
     }
 
 
-def instrument_item(market: MarketSpec) -> dict[str, object]:
-    """An element of /v5/market/instruments-info."""
+def closed_pnl_item(fill: Fill, market: MarketSpec, engine: Engine) -> dict[str, object]:
+    """An element of /v5/position/closed-pnl: one fill that closed."""
+    entry = fill.price - fill.realised_pnl / fill.qty * -fill.side.sign
     return {
         "symbol": market.native,
-        "contractType": "LinearPerpetual",
-        "status": "Trading",
-        "baseCoin": market.base,
-        "quoteCoin": market.settle,
-        "launchTime": "1585526400000",
-        "deliveryTime": "0",
-        "deliveryFeeRate": "",
-        "priceScale": str(max(0, -int(market.tick.normalize().as_tuple().exponent))),
-        "leverageFilter": {"minLeverage": "1", "maxLeverage": text(market.max_leverage), "leverageStep": "0.01"},
-        "priceFilter": {"minPrice": text(market.tick), "maxPrice": "1999999.8", "tickSize": text(market.tick)},
-        "lotSizeFilter": {
-            "maxOrderQty": text(market.max_qty),
-            "minOrderQty": text(market.min_qty),
-            "qtyStep": text(market.step),
-            "postOnlyMaxOrderQty": text(market.max_qty),
-            "maxMktOrderQty": text(market.max_qty),
-            "minNotionalValue": text(market.min_notional),
-        },
-        "unifiedMarginTrade": True,
-        "fundingInterval": 480,
-        "settleCoin": market.settle,
-        "copyTrading": "none",
-        "upperFundingRate": "0.005",
-        "lowerFundingRate": "-0.005",
-        "isPreListing": False,
-        "preListingInfo": None,
-    }
-
-
-def ticker_item(market: MarketSpec, engine: Engine) -> dict[str, object]:
-    """An element of /v5/market/tickers. openInterestValue must be there: without it a client takes it for spot."""
-    last = engine.prices[market.symbol]
-    return {
-        "symbol": market.native,
-        "lastPrice": text(last),
-        "indexPrice": text(last),
-        "markPrice": text(engine.mark(market.symbol)),
-        "prevPrice24h": text(market.price),
-        "price24hPcnt": text(round((last - market.price) / market.price, 6)),
-        "highPrice24h": text(max(last, market.price)),
-        "lowPrice24h": text(min(last, market.price)),
-        "prevPrice1h": text(market.price),
-        "openInterest": "1000",
-        "openInterestValue": text(1000 * last),
-        "turnover24h": text(1000 * last),
-        "volume24h": "1000",
-        "fundingRate": "0.0001",
-        "nextFundingTime": "0",
-        "predictedDeliveryPrice": "",
-        "basisRate": "",
-        "deliveryFeeRate": "",
-        "deliveryTime": "0",
-        "ask1Size": "10",
-        "bid1Price": text(engine.bid(market.symbol)),
-        "ask1Price": text(engine.ask(market.symbol)),
-        "bid1Size": "10",
-        "basis": "",
+        "orderId": fill.order.order_id,
+        "side": side_word(fill.side),
+        "qty": text(fill.order.qty),
+        "orderPrice": text(fill.order.price if fill.order.price is not None else fill.price),
+        "orderType": "Market" if fill.order.type is OrderType.MARKET else "Limit",
+        "execType": "BustTrade" if fill.order.role is Role.LIQUIDATION else "Trade",
+        "closedSize": text(fill.qty),
+        "cumEntryValue": with_money(fill.qty * entry),
+        "avgEntryPrice": text(round(entry, 10)),
+        "cumExitValue": with_money(fill.qty * fill.price),
+        "avgExitPrice": text(fill.price),
+        "closedPnl": with_money(fill.realised_pnl - fill.fee),
+        "fillCount": "1",
+        "leverage": text(engine.position_of(fill.symbol, fill.order.position_side).leverage),
+        "openFee": "0",
+        "closeFee": with_money(fill.fee),
+        "createdTime": str(fill.ts_ms),
+        "updatedTime": str(fill.ts_ms),
     }
