@@ -15,32 +15,29 @@ import structlog
 from attrs import define
 
 from actors._shell import Shell
+from actors.connector_replies import Replies
 from actors.environment import PortRunner, ResultsWait
 from actors.order_path import OrderPath
 from actors.order_writes import OrderWrites, leading, request_facts
 from app.domain import calls as c
 from app.domain import effects as e
-from app.domain.connector import NO_ROOM, Connector
+from app.domain.connector import Connector
 from app.domain.effects import Effect
 from app.domain.ids import order_id
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
-from messages.base import Failed, Request
-from messages.failover import PreflightReply, PreflightRequest, SettleRequest, Subscribe, Unsubscribe
-from messages.health import Evidence, EvidenceKind, EvidenceSeen, Probe, ProbeKind, ProbeReply
-from messages.market import BalancesReply, GetBalances, GetTicker, TickerReply
+from messages.base import Request
+from messages.failover import PreflightRequest, SettleRequest, Subscribe, Unsubscribe
+from messages.health import Evidence, EvidenceSeen, Probe
+from messages.market import GetBalances, GetTicker
 from messages.orders import (
     CancelOrder,
     GetOpenOrders,
     GetOrder,
     OrderChanged,
-    OrderKey,
-    OrderReply,
-    OrdersReply,
-    OrderView,
     PlaceOrder,
 )
-from messages.positions import GetPositions, PositionsReply
+from messages.positions import GetPositions
 from messages.supervision import Address, CheckOrderPath, Directory, Role, Start
 
 log = structlog.get_logger()
@@ -88,13 +85,13 @@ class ConnectorActor(Shell):
         self._evidence_due_s = now_s
         # Until then markets that are not loaded speak of our start, not of the exchange: a probe is asked all the same.
         self._opening_until_s = now_s + OPENING_S
-        self._probe_sent_s: dict[str, float] = {}
         self.on_directory(start.directory, now_s)
         self.journal = self.environment.open_journal()
         self.runner = self.environment.open_runner(self.name, self.myAddress)
         port = self.runner.port
         self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rate_limit)
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
+        self._replies = Replies(self.name, self.journal, self.runner, self._path)
         self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path)
         orders = self.journal.open_orders(exchange=self.name)
         port.live_in({order.spec.symbol for order in orders})
@@ -179,7 +176,8 @@ class ConnectorActor(Shell):
             case CancelOrder():
                 self._perform(machine.cancel(sender, message, self.journal.order(message.order_id), now_s), now_s)
             case GetOrder():
-                self._perform(machine.get(sender, self._by_id(message), self._order(message), now_s), now_s)
+                question, order = self._replies.by_id(message), self._replies.order(message)
+                self._perform(machine.get(sender, question, order, now_s), now_s)
             case SettleRequest():
                 self._perform(machine.settle(sender, message, now_s), now_s)
             case GetOpenOrders() | GetTicker() | GetBalances() | GetPositions() | Probe() | PreflightRequest():
@@ -211,22 +209,6 @@ class ConnectorActor(Shell):
         """One sentence: the exchange may have answered very well, by refusing our key."""
         return self.runner.not_ready or f"{self.name} has not answered yet: its markets are not loaded."
 
-    def _by_id(self, request: GetOrder) -> GetOrder:
-        if request.order_id is not None or request.client_order_id is None:
-            return request
-        key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id)
-        return GetOrder(
-            correlation_id=request.correlation_id,
-            deadline_s=request.deadline_s,
-            strategy=request.strategy,
-            order_id=order_id(self.journal.journal_id, key),
-            client_order_id=request.client_order_id,
-        )
-
-    def _order(self, request: GetOrder) -> OrderView | None:
-        named = self._by_id(request).order_id
-        return None if named is None else self.journal.order(named)
-
     def _read(self, sender: Address, request: Request, now_s: float) -> Iterable[Effect]:
         deadline_s = min(request.deadline_s, now_s + self.environment.connectors[self.name].request_timeout_s)
         opening = isinstance(request, Probe) and now_s < self._opening_until_s
@@ -245,7 +227,7 @@ class ConnectorActor(Shell):
                 half_s = (deadline_s - now_s) / 2  # the rest is to say what the journal knows, should nobody answer
                 call = c.OpenOrdersCall(symbol=None, deadline_s=now_s + half_s)
             case Probe():
-                self._probe_sent_s[request.correlation_id] = now_s
+                self._replies.probing(request, now_s)
                 call = c.ProbeCall(kind=request.kind, deadline_s=deadline_s)
             case _:
                 raise AssertionError(f"{type(request).__name__} is no read")
@@ -294,7 +276,7 @@ class ConnectorActor(Shell):
                 case e.Answer():
                     self.post(effect.asker, effect.message)
                 case e.Deliver():
-                    self.post(effect.asker, self._reply(effect.request, effect.result, now_s))
+                    self.post(effect.asker, self._replies.reply(effect.request, effect.result, now_s))
                 case e.Observe():
                     observed.append(effect.evidence)
         # Whoever waits has been answered: only now those who listen are told.
@@ -327,65 +309,3 @@ class ConnectorActor(Shell):
             log.error("journal.unavailable", words=str(error), **request_facts(effect.request, self.name))
             return []
         return self.machine.turned_away(effect, known, now_s)
-
-    def _reply(self, request: Request, result: c.Result, now_s: float) -> Any:
-        """A read's result in the words of the reply to its request."""
-        correlation_id = request.correlation_id
-        match request, result:
-            case Probe(), _:
-                return ProbeReply(correlation_id=correlation_id, evidence=self._probe_evidence(request, result, now_s))
-            case PreflightRequest(), _:
-                return self._preflight(request, result)
-            case CheckOrderPath(), _:
-                return self._path.answer(request, result)
-            case GetTicker(), c.TickerResult(ticker=ticker):
-                return TickerReply(correlation_id=correlation_id, ticker=ticker)
-            case GetBalances(), c.BalancesResult(balances=balances):
-                chosen = tuple(b for b in balances if request.coin in (None, b.coin))
-                return BalancesReply(correlation_id=correlation_id, balances=chosen)
-            case GetPositions(), c.PositionsResult(positions=positions):
-                return PositionsReply(correlation_id=correlation_id, exchange=self.name, positions=positions)
-            case GetOpenOrders(), _:
-                # The exchange's answer, if any, is in the journal by now; what lives elsewhere is there too.
-                orders = self.journal.open_orders(strategy=request.strategy)
-                chosen_orders = tuple(o for o in orders if request.symbol in (None, o.spec.symbol))
-                return OrdersReply(correlation_id=correlation_id, orders=chosen_orders)
-            case GetOrder(), _:
-                order = self._order(request)
-                if order is not None:
-                    return OrderReply(correlation_id=correlation_id, order=order)
-        failed = result if isinstance(result, c.CallFailed) else None
-        return Failed(
-            correlation_id=correlation_id,
-            code=failed.code if failed is not None else "unexpected_answer",
-            words=failed.words if failed is not None else f"{self.name} gave no answer to {type(request).__name__}.",
-            native_code=failed.native_code if failed is not None else None,
-            retryable=failed.retryable if failed is not None else False,
-        )
-
-    def _probe_evidence(self, request: Probe, result: c.Result, now_s: float) -> Evidence | None:
-        sent_s = self._probe_sent_s.pop(request.correlation_id, now_s)
-        if isinstance(result, c.CallFailed) and result.code == NO_ROOM:
-            return None
-        kind = EvidenceKind.PUBLIC_PROBE if request.kind is ProbeKind.PUBLIC else EvidenceKind.SIGNED_PROBE
-        failed = isinstance(result, c.CallFailed) and result.ill
-        return Evidence(
-            exchange=self.name,
-            kind=kind,
-            ok=not failed,
-            words=result.words if isinstance(result, c.CallFailed) and failed else "",
-            latency_s=now_s - sent_s,
-            at_s=now_s,
-            clock_offset_s=result.clock_offset_s if isinstance(result, c.ProbeOk) else None,
-        )
-
-    def _preflight(self, request: PreflightRequest, result: c.Result) -> PreflightReply:
-        problems: list[str] = []
-        if not isinstance(result, c.BalancesResult):
-            words = result.words if isinstance(result, c.CallFailed) else "the account could not be read."
-            problems.append(f"{self.name} is not ready: {words}")
-        elif not any(balance.free > 0 for balance in result.balances):
-            problems.append(f"{self.name} has no free funds.")
-        else:
-            problems += [problem for symbol in request.symbols if (problem := self.runner.port.tradable(symbol))]
-        return PreflightReply(correlation_id=request.correlation_id, exchange=self.name, problems=tuple(problems))
