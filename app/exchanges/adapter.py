@@ -36,7 +36,7 @@ from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import InvalidSize, plain
 from app.exchanges.symbols import MarketTable, NotTradable, read_markets
 from app.process.account_lock import fingerprint
-from app.process.memory import give_back
+from app.process.memory import forget_freed, give_back
 from messages.health import ProbeKind
 from messages.market import MarketType, Symbol
 from messages.orders import OrderSpec, OrderType
@@ -171,6 +171,7 @@ class CcxtPort:
             TRACE.reset(token)
         trace.answer = None
         packed = Markets.of(client, self._clock(), self._learned(client)).packed()
+        forget_freed()
         if not self._adopt(packed.unpacked()):
             return f"{self.exchange} listed no linear swap market."
         give_back()
@@ -262,6 +263,7 @@ class CcxtPort:
             packed = await fetched()  # with whose end what ccxt made of the answers is let go
             if packed is None:
                 return None
+            forget_freed()
             markets = packed.unpacked()
             give_back()
             return packed, markets, markets.same(before)

@@ -15,7 +15,6 @@ used, with a sentence in the log that says why; then the markets are loaded as i
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -156,10 +155,6 @@ class Packed:
         Raises:
             ValueError: It is no text of markets.
         """
-        if gc.get_freeze_count():
-            # What a loading left: Python reuses single dictionaries of it first, and each keeps a megabyte. Takes
-            # milliseconds where what was imported is frozen; elsewhere all of it would be looked at.
-            gc.collect()
         body = shared_json.loads(self.text)
         if not isinstance(body, dict):
             raise ValueError("no markets")
