@@ -26,7 +26,7 @@ from app.domain.effects import Effect
 from app.domain.ids import order_id
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
-from messages.base import Request
+from messages.base import Failed, Request
 from messages.failover import PreflightRequest, SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceSeen, Probe
 from messages.market import GetBalances, GetTicker
@@ -34,6 +34,7 @@ from messages.orders import (
     CancelOrder,
     GetOpenOrders,
     GetOrder,
+    LivesElsewhere,
     OrderChanged,
     PlaceOrder,
 )
@@ -209,6 +210,16 @@ class ConnectorActor(Shell):
         """One sentence: the exchange may have answered very well, by refusing our key."""
         return self.runner.not_ready or f"{self.name} has not answered yet: its markets are not loaded."
 
+    def _within_reach(self, elsewhere: LivesElsewhere) -> LivesElsewhere | Failed:
+        """Where the order is to be asked for; a refusal where no connector is for that."""
+        if elsewhere.exchange in self.environment.connectors:
+            return elsewhere
+        words = (
+            f"The order is on {elsewhere.exchange}, which is not configured: put it back into the configuration, "
+            "or cancel the order there yourself."
+        )
+        return Failed(correlation_id=elsewhere.correlation_id, code="exchange_not_configured", words=words)
+
     def _read(self, sender: Address, request: Request, now_s: float) -> Iterable[Effect]:
         deadline_s = min(request.deadline_s, now_s + self.environment.connectors[self.name].request_timeout_s)
         opening = isinstance(request, Probe) and now_s < self._opening_until_s
@@ -273,6 +284,8 @@ class ConnectorActor(Shell):
                     queue.extend(self.machine.returned(effect.call_id, failed, now_s))
                 case e.Send():
                     self.runner.submit(effect.call_id, effect.call)
+                case e.Answer(asker=asker, message=LivesElsewhere() as elsewhere):
+                    self.post(asker, self._within_reach(elsewhere))
                 case e.Answer():
                     self.post(effect.asker, effect.message)
                 case e.Deliver():

@@ -31,8 +31,9 @@ from app.config.accounts import AccountLocks
 from app.config.handover import take_over
 from app.domain.restart import GiveUp, Restarts, on_exit
 from app.exchanges.preload import preload
-from app.journal.store import Journal
+from app.journal.store import Journal, JournalError
 from app.launcher.presence import PRESENCE_NAME, Presence, remove_presence, write_presence
+from app.launcher.reach import out_of_reach, sentence
 from app.launcher.tree import (
     STOP_BUDGET_S,
     Orders,
@@ -88,6 +89,7 @@ class Daemon:
         self._config_path = config_path
         self._on_ready = on_ready
         self._served = False
+        self._stranded: dict[str, int] = {}
         self._log_file = log_file
         self._clock = AnchoredClock()
         self._notifier = Notifier()
@@ -145,7 +147,8 @@ class Daemon:
         ):
             for companion in PRIVATE_FILES:
                 private_file(lock.state_dir / companion)
-            Journal(lock.state_dir / JOURNAL_NAME).close()  # what is wrong with it is said here, in one sentence
+            with contextlib.closing(Journal(lock.state_dir / JOURNAL_NAME)) as journal:  # what is wrong is said here
+                self._stranded = out_of_reach(journal, self._config.routed)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda got, _frame: self.stop(signal.Signals(got).name))
             signal.signal(signal.SIGHUP, lambda _got, _frame: self.reload())
@@ -204,6 +207,9 @@ class Daemon:
         level = self._config.logging.level.upper()
         log_file = self._log_file or self._config.logging.file
         configure_logs(level=level, path=log_file)
+        if self._stranded:  # not refused: trading elsewhere must not wait for an exchange that somebody has left
+            log.error("orders.out_of_reach", words=sentence(self._stranded), orders=self._stranded)
+            self._stranded = {}
         install(build_environment(self._config, self._clock, log_file=log_file))
         base = self._base
         if self._served:
@@ -292,9 +298,13 @@ class Daemon:
             require_credentials(config)
             if config.router.state_dir != self._config.router.state_dir:
                 raise ConfigError("router.state_dir cannot be changed while the daemon runs: restart it.")
+            with contextlib.closing(Journal(config.router.state_dir / JOURNAL_NAME)) as journal:
+                stranded = sentence(out_of_reach(journal, config.routed))
+            if stranded:
+                raise ConfigError(stranded)
             if self._accounts is not None:
                 self._accounts.take(config)
-        except (ConfigError, AccountInUse, AccountLockError) as error:
+        except (ConfigError, AccountInUse, AccountLockError, JournalError) as error:
             log.error("config.not_reloaded", words=str(error))
             return False
         self._config = config

@@ -353,3 +353,34 @@ def test_a_state_directory_that_is_not_private_is_refused_with_78(tmp_path: Path
         assert daemon.process.wait(20) == 78
         (line,) = (tmp_path / "stderr.log").read_text().splitlines()
     assert f"chmod 700 {state}" in line
+
+
+def test_an_exchange_with_open_orders_is_not_taken_out_in_silence(tmp_path: Path) -> None:
+    """A reload refuses it; a start says it, and a cancel of such an order is answered at once, in words."""
+    alone: dict[str, object] = {"primary_exchange": "okx", "failover_exchanges": []}
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with World(["bybit", "okx"], tmp_path / "state") as world:
+        with Daemon(world, first) as daemon:
+            daemon.serves()
+            with daemon.router() as router:
+                resting = place(router, "resting").order
+                assert resting is not None
+                daemon.write(router=alone)
+                daemon.process.send_signal(signal.SIGHUP)
+                until(lambda: daemon.events("config.not_reloaded"), means="the refusal")
+                (refused,) = daemon.events("config.not_reloaded")
+                assert "1 on bybit: cancel them first, or keep the exchange configured" in refused["words"]
+                assert router.get_order(resting["orderId"])["orderStatus"] == "New"
+        world.names[:] = ["okx"]
+        with Daemon(world, second, router=alone) as daemon:
+            daemon.serves()
+            (told,) = daemon.events("orders.out_of_reach")
+            assert told["orders"] == {"bybit": 1}
+            with daemon.router() as router:
+                began_s = time.monotonic()
+                with pytest.raises(OrderRouterError, match="on bybit, which is not configured"):
+                    router.cancel_order("BTCUSDT", resting["orderId"])
+                assert time.monotonic() - began_s < 2.0
+                assert place(router, "elsewhere").order is not None
