@@ -6,7 +6,8 @@ Child specs, in the order they start; stopping goes the other way round:
     health monitor                         permanent, one_for_one
     control           coordinator, then    permanent, rest_for_one: the synchronizer reports to the coordinator, and is
                       synchronizer         started anew with it
-    strategies        users' own           transient, one_for_one, contained: one that keeps failing stays down alone
+    strategies        users' own           transient, one_for_one, contained: one that keeps failing stays down alone,
+                                           and nobody waits for one that does not get ready
 
 The rules are `app.domain.supervision`'s; this shell makes and kills what they say, and keeps the directory of who lives
 where, of which everybody is told at each change. When the machine gives up, everything is stopped and said so, and
@@ -326,6 +327,5 @@ class RootSupervisor(Shell):
                 ActorInfo(name=key, pid=child.pid, restarts=max(0, child.incarnation - 1))
                 for key, child in machine.children.items()
             ),
-            stays_down=tuple(child.words for child in machine.children.values() if child.words),
             pid=os.getpid(),
         )

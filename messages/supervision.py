@@ -143,9 +143,8 @@ class TreeState(Reply):
     """Supervisor to launcher: how the tree is.
 
     Attributes:
-        ready: Every child that should serve does.
+        ready: Every child that trading waits for serves; users' strategies are not among them.
         words: What is missing, or why the tree was given up; empty when all is well.
-        stays_down: One sentence for each child that ended too often and is not started again.
         pid: The supervisor's own.
     """
 
@@ -153,7 +152,6 @@ class TreeState(Reply):
     gave_up: bool
     words: str
     actors: tuple[ActorInfo, ...]
-    stays_down: tuple[str, ...] = ()
     pid: int = 0
 
 

@@ -259,7 +259,7 @@ class Supervision:
 
     @property
     def root_policy(self) -> RestartPolicy:
-        """The rule for all actors together: three times what one may."""
+        """The rule for all actors but users' strategies together: three times what one may."""
         return RestartPolicy.within(3 * self.intensity, self.period_s)
 
     @property

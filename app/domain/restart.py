@@ -130,3 +130,13 @@ def on_exit(state: Restarts, now_s: float) -> Restart | GiveUp:
         after_s=policy.wait_s(len(ends_s)),
         state=Restarts(name=state.name, policy=policy, ends_s=ends_s, total=state.total + 1),
     )
+
+
+def never_served(state: Restarts, ends: int) -> GiveUp | None:
+    """The answer to `ends` ends in a row without having served between, however far apart; None while it may go on."""
+    if ends <= state.policy.intensity:
+        return None
+    return GiveUp(
+        words=f"{state.name} ended {ends} times in a row before it had started,"
+        f" more than the {state.policy.intensity} that supervision.intensity allows"
+    )

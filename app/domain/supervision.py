@@ -12,7 +12,9 @@ after it, which are stopped and started again in order, each when the one before
 later was built on what came before). How often is bounded by restart intensity (`app.domain.restart`), per child and
 for all children together; a child that exceeds its own *escalates*: the whole tree is given up, and whoever is above
 decides. The exception are children that `escalates=False` contains (users' strategies): only they stay down, and it is
-told, since a user's bug must not stop the trading of others.
+told, since a user's bug must not stop the trading of others. Nor does anybody wait for one to serve, or count its ends
+among those of all children. One that hangs at its start ends too seldom for any period, so its ends in a row without
+ever having served between are counted as well, against the same intensity.
 
 A child that hangs counts as one that ended. It is asked for a sign of life each `heartbeat_s`; one that owes an answer
 for `heartbeat_timeout_s`, or says itself that it is not well, is killed, and what follows is the same as after any
@@ -37,7 +39,7 @@ from enum import StrEnum
 
 from attrs import define, field, frozen
 
-from app.domain.restart import GiveUp, RestartPolicy, Restarts, on_exit
+from app.domain.restart import GiveUp, Restart, RestartPolicy, Restarts, never_served, on_exit
 
 
 class RestartType(StrEnum):
@@ -72,7 +74,7 @@ class ChildSpec:
     Attributes:
         key: Unique; also how it is called in words.
         group: Children of one group are next to each other.
-        escalates: Whether the whole tree is given up when it ends too often.
+        escalates: Whether the whole tree is given up when it ends too often, and waits for it to serve.
     """
 
     key: str
@@ -158,6 +160,7 @@ class Child:
         back_at_s: When it is to be started, while WAITING; None while an elder of its group must serve first.
         killed: It was killed and has not ended yet.
         forgiven: What it owes has begun anew, because we were away.
+        unserved: Its ends since it last served.
     """
 
     spec: ChildSpec
@@ -171,6 +174,7 @@ class Child:
     back_at_s: float | None = None
     killed: bool = False
     forgiven: bool = False
+    unserved: int = 0
     words: str = ""
 
     @property
@@ -215,7 +219,7 @@ class Supervision:
         if child is None or child.incarnation != incarnation or child.life is not Life.STARTING:
             return []
         self._enter(child, Life.RUNNING, now_s)
-        child.pid, child.heard_s, child.asked_s = pid, now_s, None
+        child.pid, child.heard_s, child.asked_s, child.unserved = pid, now_s, None, 0
         for other in self._group(child):
             if other.life is Life.WAITING and other.back_at_s is None and self._elder_serves(other):
                 other.back_at_s = now_s
@@ -259,17 +263,22 @@ class Supervision:
 
     def _restart(self, child: Child, jitter: float, now_s: float) -> list[Effect]:
         answer = on_exit(child.restarts, now_s)
+        child.unserved += 1
+        if not child.spec.escalates and isinstance(answer, Restart):
+            answer = never_served(child.restarts, child.unserved) or answer
         if isinstance(answer, GiveUp):
             self._enter(child, Life.ENDED, now_s)
             child.words = answer.words
             if child.spec.escalates:
                 return self._give_up(answer.words, now_s)
             return [Contained(child.spec.key, answer.words), Published()]
-        together = on_exit(self._all, now_s)
-        if isinstance(together, GiveUp):
-            self._enter(child, Life.ENDED, now_s)
-            return self._give_up(together.words, now_s)
-        self._all, child.restarts = together.state, answer.state
+        if child.spec.escalates:
+            together = on_exit(self._all, now_s)
+            if isinstance(together, GiveUp):
+                self._enter(child, Life.ENDED, now_s)
+                return self._give_up(together.words, now_s)
+            self._all = together.state
+        child.restarts = answer.state
         self._enter(child, Life.WAITING, now_s)
         child.back_at_s = now_s + answer.after_s * (1.0 + 0.2 * jitter)
         out: list[Effect] = [Published()]
@@ -378,8 +387,12 @@ class Supervision:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Children that should serve and do not."""
-        return tuple(key for key, child in self.children.items() if child.life not in (Life.RUNNING, Life.ENDED))
+        """Children that should serve and do not; contained ones, for which nobody waits, are not among them."""
+        return tuple(
+            key
+            for key, child in self.children.items()
+            if child.spec.escalates and child.life not in (Life.RUNNING, Life.ENDED)
+        )
 
     def _group(self, child: Child) -> list[Child]:
         return [other for other in self.children.values() if other.spec.group == child.spec.group]

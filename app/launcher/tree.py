@@ -164,7 +164,7 @@ class Tree:
         self._watched: dict[int, str] = {}
 
     def start(self) -> Directory:
-        """Starts every actor. Returns where they live.
+        """Starts every actor, and waits for all but users' strategies. Returns where they live.
 
         Raises:
             StartFailed: One of them did not.
@@ -184,8 +184,7 @@ class Tree:
             if tree is None:
                 continue
             words = tree.words or words
-            if tree.gave_up or tree.stays_down:
-                words = " ".join(filter(None, (tree.words, *tree.stays_down)))
+            if tree.gave_up:
                 break
             if tree.ready:
                 self._supervisor_pid = tree.pid

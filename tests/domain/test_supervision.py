@@ -279,6 +279,52 @@ def test_a_users_strategy_that_keeps_failing_stays_down_alone(world: World) -> N
     assert running(world) == {child.key for child in FAMILY} - {"user"}
 
 
+def test_nobody_waits_for_a_users_strategy_and_one_that_never_starts_stays_down_alone() -> None:
+    """Killed each time its start is due: too seldom for the period, so its ends in a row count."""
+    world = World(Supervision((spec("one"), spec("user", policy=TWICE, escalates=False)), CALM, TIMING)).begin()
+    assert list(world.machine.missing) == ["one"]
+    world.serve("one")
+    assert list(world.machine.missing) == []
+    for life in range(1, 4):
+        for _ in range(300):
+            world.wait(TWICE.period_s / 300)
+            world.answer("one")
+        assert world.kills[-1] == ("user", life)
+        assert world.contained == []
+        world.end("user")
+    assert world.contained == ["user"]
+    assert "user ended 3 times in a row before it had started" in world.machine.children["user"].words
+    assert running(world) == {"one"}
+    assert not world.gave_up
+
+
+def test_a_life_that_served_begins_the_count_of_those_that_did_not_anew() -> None:
+    """A start that fails now and then is not one that never succeeds."""
+    calm = RestartPolicy(intensity=2, period_s=1.0, backoff_first_s=0.1, backoff_max_s=0.1)
+    world = World(Supervision((spec("user", policy=calm, escalates=False),), CALM, TIMING)).begin()
+    for _ in range(4):
+        for _ in range(2):
+            world.end("user")
+            world.wait(2.0)
+        world.serve("user")
+    assert world.contained == []
+    assert world.machine.children["user"].life is Life.RUNNING
+
+
+def test_users_strategies_do_not_use_up_what_all_children_may() -> None:
+    """Three that keep failing end nobody but themselves."""
+    users = tuple(spec(f"user {n}", policy=TWICE, escalates=False) for n in range(3))
+    world = World(Supervision((spec("one"), *users), TWICE, TIMING)).begin()
+    world.calm()
+    for _ in range(3):
+        for user in users:
+            world.end(user.key)
+        world.calm()
+    assert sorted(world.contained) == [user.key for user in users]
+    assert not world.gave_up
+    assert running(world) == {"one"}
+
+
 def test_all_children_together_have_an_intensity_too() -> None:
     """Many failing a little is as bad as one failing much."""
     world = World(Supervision((spec("one"), spec("two"), spec("three")), TWICE, TIMING)).begin()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,14 @@ class Diarist(Strategy):
         """The order after the move."""
         self.note("timer")
         self.place("BTCUSDT", "buy", "0.003", client_order_id="moved")
+
+
+class NeverMade(Strategy):
+    """Blocks before there is an instance of it."""
+
+    def __init__(self, marks: str) -> None:
+        (Path(marks) / str(os.getpid())).touch()
+        threading.Event().wait()
 
 
 class Idler(Strategy):

@@ -8,8 +8,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from app.launcher.tree import STOP_BUDGET_S
 from tests.e2e.conftest import Build
-from tests.e2e.world import actor_pid, of_order, restarted, until
+from tests.e2e.daemons import Daemon
+from tests.e2e.world import actor_pid, of_order, place, restarted, slack_s, until
 
 
 def _diary(file: Path) -> list[dict[str, Any]]:
@@ -58,3 +60,31 @@ def test_a_strategy_that_breaks_down_carries_on_and_places_nothing_twice(world: 
         assert len(of_order(books, journal_id, "diarist", "resting")) == 1
         assert notes(what="route", exchange=None, state="switching")
         assert len(notes(what="timer")) == 1
+
+
+def test_a_strategy_that_never_gets_ready_holds_up_nobody(world: Build, tmp_path: Path) -> None:
+    """Neither a new configuration that brings it nor a start with it: orders are taken all the same."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    folder = str(Path(__file__).parent)
+    strategies = {"stuck": {"class": "strategies:NeverMade", "path": folder, "args": {"marks": str(marks)}}}
+    here = world("bybit", "okx")
+    with Daemon(here, tmp_path) as daemon:
+        daemon.serves()
+        with daemon.router() as router:
+            assert place(router, "before").order is not None
+            daemon.write(strategies=strategies)
+            daemon.process.send_signal(signal.SIGHUP)
+            until(lambda: list(marks.iterdir()), means="the strategy being made")
+            until(lambda: len(daemon.events("daemon.ready")) == 2, means="the new tree serving")
+            assert place(router, "after").order is not None
+            router.manual_failover("okx")
+            assert place(router, "moved").order is not None
+        code, took_s = daemon.end()
+        assert code == 0
+        assert took_s <= STOP_BUDGET_S + slack_s(1.0)
+    (tmp_path / "again").mkdir()
+    with Daemon(here, tmp_path / "again", strategies=strategies) as daemon:
+        daemon.serves()
+        with daemon.router() as router:
+            assert place(router, "from the start").order is not None
