@@ -42,7 +42,11 @@ def demo(
 def simulate(
     exchange: Annotated[
         list[str] | None,
-        typer.Option("--exchange", metavar="NAME", help="An exchange to simulate; may be repeated. By default all."),
+        typer.Option(
+            "--exchange",
+            metavar="NAME",
+            help="An exchange to simulate; may be repeated. Also binance_spot, kraken_spot.",
+        ),
     ] = None,
     ready: Annotated[
         Path | None, typer.Option("--ready", metavar="FILE", help="Written as JSON once every exchange answers.")
@@ -61,13 +65,14 @@ def simulate(
     its exit code is ours.
     """
     from app.domain.names import EXCHANGES, UnknownExchange, canonical_name
+    from app.simulator.dialects import DIALECTS
     from app.simulator.run import simulate as run
 
     names = list(exchange or EXCHANGES)
     seen = set[str]()
     for name in names:
         try:
-            canonical = canonical_name(name)
+            canonical = name if name in DIALECTS else canonical_name(name)
         except UnknownExchange as error:
             raise Ended(EX_USAGE, str(error)) from None
         if canonical in seen:

@@ -42,13 +42,17 @@ def simulate(exchanges: Sequence[str], ready: Path | None, command: Sequence[str
     prints a line for each exchange, and returns 0. A command that cannot be started gives 127.
     books: a folder in which each exchange keeps its books, made if it is not there: killed and started again, the
     exchanges go on with them, on the same ports and under the same keys.
-    Raises ValueError for no exchange, one named twice, an unknown one, or books that are none; OSError if a file cannot
+    Raises ValueError for no exchange, one named twice, an unknown one, one of spot under a command, or books that are
+    none; OSError if a file cannot
     be written or a port is taken.
     """
     if not exchanges:
         raise ValueError("Name at least one exchange to simulate.")
     if len(set(exchanges)) != len(exchanges):
         raise ValueError(f"An exchange is named twice in {', '.join(exchanges)}.")
+    spot = [name for name in exchanges if name.endswith("_spot")]
+    if command and spot:
+        raise ValueError(f"{', '.join(spot)} can only be served alone: no configuration trades spot yet.")
     if books is not None:
         books.mkdir(mode=0o700, parents=True, exist_ok=True)
     return asyncio.run(_simulate(list(exchanges), ready, list(command), books))

@@ -135,6 +135,14 @@ class OrderStore:
             self._by_client.setdefault(order.client_order_id, []).append(order)
         self._note(order)
 
+    def rename(self, order: Order, client_order_id: str) -> None:
+        """Give an order another client order id; it is not found under the old one any more."""
+        if order.client_order_id is not None:
+            self._by_client[order.client_order_id].remove(order)
+        order.client_order_id = client_order_id
+        self._by_client.setdefault(client_order_id, []).append(order)
+        self._note(order)
+
     def _leave(self, order: Order) -> None:
         """A closed order is not open any more."""
         self._open[order.symbol].pop(order.order_id, None)

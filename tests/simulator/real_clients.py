@@ -15,7 +15,13 @@ from app.simulator.thread import Simulated
 
 T = TypeVar("T")
 BTC = "BTC/USDT:USDT"
+SYMBOLS = {"kraken": "BTC/USD:USD", "kraken_spot": "BTC/USD", "binance_spot": "BTC/USDT"}
 _POLL_S = 0.01
+
+
+def symbol_of(sim: Simulated) -> str:
+    """BTC's market there: the perpetual, or of a spot exchange the pair."""
+    return SYMBOLS.get(sim.name, BTC)
 
 
 def client_id(n: int = 1) -> str:
@@ -35,8 +41,10 @@ def make_client(sim: Simulated, *, timeout_ms: int = 5_000) -> Any:
         }
     )
     client.has["fetchCurrencies"] = False
-    client.options["fetchMarkets"] = {"types": ["swap"] if client.id == "okx" else ["linear"]}
-    client.options["defaultType"] = "swap"
+    kind = "spot" if sim.name.endswith("_spot") else "swap"
+    client.options["fetchMarkets"] = {"types": [kind] if client.id == "okx" or kind == "spot" else ["linear"]}
+    client.options["fetchMargins"] = False
+    client.options["defaultType"] = kind
     client.urls["api"] = _moved(client.urls["api"], sim.base_url)
     return client
 

@@ -184,3 +184,9 @@ def test_wrong_names() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             simulate(names, None, [])
+
+
+def test_a_spot_exchange_is_served_alone() -> None:
+    """A command's configuration could not name it."""
+    with pytest.raises(ValueError, match="kraken_spot can only be served alone"):
+        simulate(["bybit", "kraken_spot"], None, ["true"])

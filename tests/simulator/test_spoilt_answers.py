@@ -18,7 +18,7 @@ from app.simulator.fault_rules import Kind
 from app.simulator.faults import Faults
 from app.simulator.model import Reason
 from app.simulator.thread import Simulated, SimulatorThread
-from tests.simulator.real_clients import BTC, client_id, orders_of, trade
+from tests.simulator.real_clients import BTC, client_id, orders_of, symbol_of, trade
 
 SHORT_S = 0.4
 TIME_PATHS = {"bybit": "/v5/market/time", "okx": "/api/v5/public/time", "binance": "/fapi/v1/time"}
@@ -38,11 +38,6 @@ def one() -> Iterator[Simulated]:
     """Bybit, where one exchange stands for all."""
     with SimulatorThread(["bybit"]) as sims:
         yield sims["bybit"]
-
-
-def symbol_of(sim: Simulated) -> str:
-    """BTC's perpetual there."""
-    return "BTC/USD:USD" if sim.name == "kraken" else BTC
 
 
 def place(sim: Simulated, kind: str, params: dict[str, object]) -> Any:
@@ -82,7 +77,7 @@ def test_a_spoilt_answer_says_nothing_about_the_execution(sim: Simulated, kind: 
         ("http_418", (ccxt.RateLimitExceeded, ccxt.DDoSProtection, ccxt.ExchangeError)),
         ("maintenance", (ccxt.BaseError,)),
         ("busy", (ccxt.BaseError,)),
-        ("auth", (ccxt.AuthenticationError,)),
+        ("auth", (ccxt.ExchangeError,)),  # ccxt has no finer class for Kraken's "EAPI:Invalid signature"
         ("clock", (ccxt.InvalidNonce, ccxt.AuthenticationError)),
     ],
 )
@@ -252,12 +247,9 @@ def test_stale_look_ups_tell_the_books_as_they_were(sim: Simulated) -> None:
         await client.create_order(symbol, "limit", "buy", 0.01, 24000, {"clientOrderId": client_id(2)})
         await client.create_order(symbol, "market", "buy", 0.01, None, {"clientOrderId": client_id(3)})
         assert [o["clientOrderId"] for o in await client.fetch_open_orders(symbol)] == [client_id(1)]
-        assert await client.fetch_positions([symbol]) == [] or (await client.fetch_positions([symbol]))[0][
-            "contracts"
-        ] in (
-            0,
-            None,
-        )
+        if "_spot" not in sim.name:
+            positions = await client.fetch_positions([symbol])
+            assert positions == [] or positions[0]["contracts"] in (0, None)
         assert await client.fetch_my_trades(symbol) == []
         assert len(sim.control.truth()["fills"]) == 1
         sim.control.clear_faults()

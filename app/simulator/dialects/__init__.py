@@ -1,4 +1,8 @@
-"""The dialects by name. Each is imported when it is asked for, so one exchange costs nothing to the others."""
+"""The dialects by name. Each is imported when it is asked for, so one exchange costs nothing to the others.
+
+A simulated exchange is one host of the real one. Bybit and OKX serve spot and swaps from one host and one account; spot
+of Binance and of Kraken is a host, an account and a set of rules of its own, and so has a name of its own here.
+"""
 
 from importlib import import_module
 
@@ -8,7 +12,9 @@ DIALECTS: dict[str, tuple[str, str]] = {
     "bybit": ("app.simulator.dialects.bybit", "Bybit"),
     "okx": ("app.simulator.dialects.okx", "Okx"),
     "binance": ("app.simulator.dialects.binance", "Binance"),
+    "binance_spot": ("app.simulator.dialects.binance_spot", "BinanceSpot"),
     "kraken": ("app.simulator.dialects.kraken", "Kraken"),
+    "kraken_spot": ("app.simulator.dialects.kraken_spot", "KrakenSpot"),
 }
 """Registry name → (module, class)."""
 

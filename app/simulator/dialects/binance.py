@@ -13,7 +13,6 @@ Trade endpoints. What a client must reckon with here:
 The other endpoints: `binance_public`, `binance_account`, `binance_algo` (conditional orders).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
@@ -23,7 +22,7 @@ from app.simulator.dialects.base import Context, Credentials, Dialect, NativeErr
 from app.simulator.dialects.binance_account import TIERS, AccountApi
 from app.simulator.dialects.binance_algo import AlgoApi
 from app.simulator.dialects.binance_bodies import order_body, trade_body
-from app.simulator.dialects.binance_gate import LIMITS, TROUBLES, limit_headers
+from app.simulator.dialects.binance_gate import LIMITS, TROUBLES, check_signed, expiry_ms, limit_headers
 from app.simulator.dialects.binance_params import (
     ALL_VISIBLE_MS,
     client_id,
@@ -32,7 +31,6 @@ from app.simulator.dialects.binance_params import (
     is_forgotten,
     is_regular,
     limit_price,
-    missing,
     need,
     one_way,
     page,
@@ -42,18 +40,12 @@ from app.simulator.dialects.binance_params import (
     time_in_force,
 )
 from app.simulator.dialects.binance_public import PublicApi
-from app.simulator.dialects.wire import Answer, hmac_hex, int_or_none, json_answer, same
+from app.simulator.dialects.wire import Answer, int_or_none, json_answer
 from app.simulator.limits import Verdict
 from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Tif
 from app.simulator.spec import EngineRules, MarketSpec, level_of
 
-DEFAULT_RECV_WINDOW_MS = 5_000
-MAX_RECV_WINDOW_MS = 60_000
-AHEAD_MS = 1_000
-"""A timestamp further ahead of the exchange's clock than this is refused, whatever the window."""
-
 CONDITIONAL_TYPES = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
-_SIGNATURE = re.compile(r"(^|&)signature=[^&]*")
 _UNRECORDED = "The order will not be recorded in the order history"
 
 
@@ -181,34 +173,12 @@ class Binance(Dialect):
     # ---- gateway ----------------------------------------------------------------------------------------------------
 
     def authenticate(self, request: Request, now_ms: int) -> None:
-        """Key, timing, signature. The signature covers the raw query and body, without the signature itself."""
-        key = request.headers.get("x-mbx-apikey", "")
-        if not key:
-            raise NativeError(-2014, "API-key format invalid.", status=401)
-        if not same(key, self.credentials.api_key):
-            raise NativeError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
-        stamp = int_or_none(request.params.get("timestamp"))
-        if stamp is None:
-            raise missing("timestamp")
-        window = _window_ms(request)
-        if window is None or not 0 < window <= MAX_RECV_WINDOW_MS:
-            raise NativeError(-1131, f"recvWindow must be less than {MAX_RECV_WINDOW_MS}")
-        if stamp > now_ms + AHEAD_MS:
-            raise NativeError(-1021, f"Timestamp for this request was {AHEAD_MS}ms ahead of the server's time.")
-        if now_ms > stamp + window:
-            raise NativeError(-1021, "Timestamp for this request is outside of the recvWindow.")
-        given = request.params.get("signature")
-        if not given:
-            raise missing("signature")
-        body = request.body.decode("utf-8", "replace")
-        signed = _SIGNATURE.sub("", request.raw_query) + _SIGNATURE.sub("", body)
-        if not same(given.lower(), hmac_hex(self.credentials.secret, signed)):
-            raise NativeError(-1022, "Signature for this request is not valid.")
+        """Key, timing, signature."""
+        check_signed(request, self.credentials, now_ms)
 
     def expiry_ms(self, request: Request) -> int | None:
         """timestamp + recvWindow."""
-        stamp, window = int_or_none(request.params.get("timestamp")), _window_ms(request)
-        return None if stamp is None or window is None else stamp + window
+        return expiry_ms(request)
 
     def error_answer(self, error: NativeError, request: Request, now_ms: int) -> Answer:
         """{"code", "msg"} with HTTP 400 unless the error says otherwise."""
@@ -359,7 +329,3 @@ class Binance(Dialect):
         first = int_or_none(ctx.params.get("fromId"))
         kept = ((f.ts_ms, f) for f in found if first is None or int(f.trade_id) >= first)
         return json_answer([trade_body(f, market) for f in page(ctx, kept, from_start=first is not None)])
-
-
-def _window_ms(request: Request) -> int | None:
-    return int_or_none(request.params.get("recvWindow", str(DEFAULT_RECV_WINDOW_MS)))
