@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 
-from app.simulator.candles import DAY_MS, candles, span_ms
 from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Route
 from app.simulator.dialects.binance_bodies import amount
+from app.simulator.dialects.binance_klines import kline_rows
 from app.simulator.dialects.binance_params import need
 from app.simulator.dialects.binance_spot_bodies import symbol_info
-from app.simulator.dialects.wire import Answer, int_or_none, json_answer, page_size
-from app.simulator.model import ZERO, text
+from app.simulator.dialects.wire import Answer, json_answer, page_size
+from app.simulator.klines import DAY_MS
+from app.simulator.model import ZERO
 from app.simulator.spec import MarketSpec
 
 MAX_DEPTH = 5_000
@@ -138,7 +139,7 @@ class PublicApi:
 
     def _klines(self, ctx: Context) -> Answer:
         market = self._dialect.market_of(need(ctx, "symbol"))
-        return json_answer(kline_rows(ctx, self._engine.prices[market.symbol], MAX_CANDLES, amount))
+        return json_answer(kline_rows(ctx, self._engine.venue, market.symbol, MAX_CANDLES, amount))
 
     # ---- the account ------------------------------------------------------------------------------------------------
 
@@ -217,21 +218,3 @@ RATE_LIMITS: list[dict[str, object]] = [
 def rates(maker: Decimal, taker: Decimal) -> dict[str, str]:
     """Fees as shares of the notional."""
     return {"maker": amount(maker), "taker": amount(taker), "buyer": amount(ZERO), "seller": amount(ZERO)}
-
-
-def kline_rows(ctx: Context, price: Decimal, most: int, write: Callable[[Decimal], str]) -> list[list[object]]:
-    """The rows of GET klines, oldest first, spot and futures alike."""
-    name = need(ctx, "interval")
-    width_ms = _MONTH_MS if name == "1M" else span_ms(name) if name in INTERVALS else None
-    if width_ms is None:
-        raise NativeError(-1120, "Invalid interval.")
-    found = candles(
-        price,
-        width_ms,
-        ctx.now_ms,
-        page_size(ctx.params.get("limit"), 500, most),
-        from_ms=int_or_none(ctx.params.get("startTime")),
-        to_ms=int_or_none(ctx.params.get("endTime")),
-    )
-    flat, none = write(price), text(ZERO)
-    return [[c.open_ms, flat, flat, flat, flat, none, c.close_ms, none, 0, none, none, none] for c in found]

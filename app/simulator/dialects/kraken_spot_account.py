@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.simulator.candles import candles
 from app.simulator.dialects.base import Call, Context, Dialect, Route
 from app.simulator.dialects.kraken_spot_bodies import LOT_DECIMALS, fixed, pair_body, priced, ticker_body
 from app.simulator.dialects.kraken_spot_orders import iso, ok
 from app.simulator.dialects.kraken_spot_params import asset, decimals, invalid, names, need, seconds_ms
 from app.simulator.dialects.wire import Answer, int_or_none, page_size
+from app.simulator.klines import MONDAY_MS, WEEK_MS, Bar, candles
 from app.simulator.model import ZERO
 from app.simulator.spec import MarketSpec
 
@@ -104,18 +104,34 @@ class AccountApi:
         )
 
     def _ohlc(self, ctx: Context) -> Answer:
-        """Candles with a price and no volume; `last` is when to go on from."""
+        """At most 720, whatever `since` says; `last` is the newest that is closed."""
         market = self._dialect.market_of(need(ctx.params, "pair"))
         minutes = int_or_none(ctx.params.get("interval", "1"))
         if minutes not in INTERVALS:
             raise invalid("interval")
         since_ms = seconds_ms(ctx.params, "since")
         width_ms = minutes * 60_000
-        newest = candles(self._engine.prices[market.symbol], width_ms, ctx.now_ms, MAX_CANDLES)
-        shown = [c for c in newest if since_ms is None or c.open_ms > since_ms]
-        price = priced(market, newest[-1].price)
-        rows = [[c.open_ms // 1000, price, price, price, price, price, fixed(ZERO, LOT_DECIMALS), 0] for c in shown]
-        return ok({market.native: rows, "last": (newest[-1].open_ms - width_ms) // 1000})
+        bar = Bar(width_ms=width_ms, offset_ms=MONDAY_MS if width_ms == WEEK_MS else 0)
+        found = candles(
+            self._engine.venue,
+            market.symbol,
+            bar,
+            ctx.now_ms,
+            from_ms=0 if since_ms is None else since_ms + 1,
+            to_ms=ctx.now_ms,
+            limit=MAX_CANDLES,
+        )
+        rows = [
+            [
+                c.start_ms // 1000,
+                *(priced(market, p) for p in (c.open, c.high, c.low, c.close)),
+                priced(market, c.turnover / c.volume if c.volume else ZERO),
+                fixed(c.volume, LOT_DECIMALS),
+                int(c.volume > 0),
+            ]
+            for c in reversed(found)
+        ]
+        return ok({market.native: rows, "last": bar.before(bar.start(ctx.now_ms)) // 1000})
 
     # ---- the account ------------------------------------------------------------------------------------------------
 
