@@ -19,7 +19,8 @@ ever having served between are counted as well, against the same intensity.
 A child that hangs counts as one that ended. It is asked for a sign of life each `heartbeat_s`; one that owes an answer
 for `heartbeat_timeout_s`, or says itself that it is not well, is killed, and what follows is the same as after any
 death. One that does not serve `start_timeout_s` after it was made, or does not end `stop_timeout_s` after it was asked
-to, is killed too.
+to, is killed too. Who owed a sign of life when it was asked to end owes it still: of several that hang together, the
+younger is not given the time to end besides.
 
 A supervisor that was itself away (its host slept, it was stopped) finds everything overdue at once, and what was owed
 meanwhile says nothing about who owes it. So a tick that comes late by more than half of `heartbeat_timeout_s` lets
@@ -182,6 +183,11 @@ class Child:
         """It has a process."""
         return self.life in (Life.STARTING, Life.RUNNING, Life.STOPPING)
 
+    @property
+    def owes_since_s(self) -> float | None:
+        """When the sign of life was asked for that has not come; None while none is owed."""
+        return self.asked_s if self.asked_s is not None and self.asked_s > self.heard_s else None
+
 
 @define
 class Supervision:
@@ -332,7 +338,7 @@ class Supervision:
                 out += self._kill(child, f"did not start within {timing.start_timeout_s:g} s")
             elif child.life is Life.STOPPING and now_s >= child.since_s + timing.stop_timeout_s:
                 out += self._kill(child, f"did not end within {timing.stop_timeout_s:g} s")
-            elif child.life is Life.RUNNING:
+            elif child.life is Life.RUNNING or (child.life is Life.STOPPING and child.owes_since_s is not None):
                 out += self._pulse(child, now_s)
         return out
 
@@ -344,15 +350,14 @@ class Supervision:
             child.forgiven = True
             if child.life is not Life.RUNNING:
                 child.since_s = now_s
-            elif child.asked_s is not None and child.asked_s > child.heard_s:
+            if child.owes_since_s is not None:
                 child.asked_s = now_s
-            else:
+            elif child.life is Life.RUNNING:
                 child.forgiven = False  # it owes nothing
 
     def _pulse(self, child: Child, now_s: float) -> list[Effect]:
-        owes_since_s = child.asked_s if child.asked_s is not None and child.asked_s > child.heard_s else None
-        if owes_since_s is not None:
-            if now_s >= owes_since_s + self.timing.heartbeat_timeout_s:
+        if child.owes_since_s is not None:
+            if now_s >= child.owes_since_s + self.timing.heartbeat_timeout_s:
                 return self._kill(child, f"gave no sign of life for {self.timing.heartbeat_timeout_s:g} s")
             return []
         if now_s >= child.heard_s + self.timing.heartbeat_s:
@@ -372,11 +377,11 @@ class Supervision:
             return None
         if child.life is Life.STARTING:
             return child.since_s + timing.start_timeout_s
+        owed_s = None if child.owes_since_s is None else child.owes_since_s + timing.heartbeat_timeout_s
         if child.life is Life.STOPPING:
-            return child.since_s + timing.stop_timeout_s
-        if child.asked_s is not None and child.asked_s > child.heard_s:
-            return child.asked_s + timing.heartbeat_timeout_s
-        return child.heard_s + timing.heartbeat_s
+            end_s = child.since_s + timing.stop_timeout_s
+            return end_s if owed_s is None else min(end_s, owed_s)
+        return child.heard_s + timing.heartbeat_s if owed_s is None else owed_s
 
     # ------------------------------------------------------------------------------------------------ pieces
 

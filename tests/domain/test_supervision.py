@@ -257,6 +257,37 @@ def test_a_child_that_does_not_stop_is_killed(world: World) -> None:
     assert not world.processes
 
 
+def test_who_hangs_with_its_elder_is_killed_with_it(world: World) -> None:
+    """And is not given, besides, the time in which one ends who is asked to: everybody serves that much sooner."""
+    hung = {"elder", "middle", "younger"}
+    world.wait(0.3)
+    world.answer("elder")
+    world.wait(0.1)
+    for key in set(world.processes) - {"elder"}:
+        world.answer(key)  # so that the elder is the first whose time is over
+    for _ in range(15):
+        world.wait(0.1)
+        for key in set(world.processes) - hung:
+            world.answer(key)
+        for key, incarnation in world.kills:
+            if world.processes.get(key) == incarnation:
+                world.end(key)
+    assert {key for key, _ in world.kills} == hung
+    assert world.stops, "the elder's end came first, and the younger were asked to end"
+    world.calm()
+    assert running(world) >= hung
+
+
+def test_one_that_is_well_has_its_time_to_end(world: World) -> None:
+    """It owed nothing when it was asked to, and nothing is asked of it after that."""
+    world.wait(0.3)
+    for key in list(world.processes):
+        world.answer(key)
+    world.perform(world.machine.stop(world.now_s))
+    world.wait(TIMING.stop_timeout_s - 0.1)
+    assert world.kills == []
+
+
 def test_too_many_ends_escalate() -> None:
     """The tree is given up, and everything is stopped."""
     world = World(Supervision((spec("one", policy=TWICE), spec("two")), CALM, TIMING)).begin()
