@@ -21,7 +21,7 @@ from benchmarks import machine
 from benchmarks.exchange import ROOT
 from tests.chaos import report
 from tests.chaos.bars import HANG_SLACK_S, hang_budget_s, result
-from tests.chaos.injury import plan
+from tests.chaos.injury import blows_told, plan
 from tests.chaos.record import Record, Sample, Wanted
 from tests.chaos.run import RunFailed, play
 from tests.chaos.stage import SUPERVISION, StageFailed
@@ -36,7 +36,12 @@ def main(arguments: Sequence[str]) -> int:
     given = _arguments(arguments)
     console = Console(stderr=True)
     wanted = Wanted(
-        seed=given.seed, kills=given.kills, others=given.others, launchers=given.launchers, per_s=given.rate
+        seed=given.seed,
+        kills=given.kills,
+        others=given.others,
+        launchers=given.launchers,
+        per_s=given.rate,
+        together=given.together,
     )
     kept = given.output.with_suffix(".partial.json")
     record = Record(wanted=wanted)
@@ -46,10 +51,17 @@ def main(arguments: Sequence[str]) -> int:
         except (OSError, ValueError) as error:
             console.print(f"Nothing to resume: {error}", markup=False)
             return EX_USAGE
-        if record.wanted != wanted:
+        if not record.wanted.goes_on_as(wanted):
             console.print(f"The run to resume is another one: {record.wanted}.", markup=False)
             return EX_USAGE
-    injuries = plan(kills=wanted.kills, others=wanted.others, launchers=wanted.launchers, seed=wanted.seed)
+        record.wanted = wanted
+    injuries = plan(
+        kills=wanted.kills,
+        others=wanted.others,
+        launchers=wanted.launchers,
+        seed=wanted.seed,
+        together=wanted.together,
+    )
     done = {sample.number for sample in record.samples}
     left = [each for each in injuries if each.number not in done]
     stopped: list[int] = []
@@ -84,6 +96,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100, help="kill -9 of the connector in use (100)")
     parser.add_argument("--others", type=int, default=100, help="kill, crash, freeze or _exit of anybody (100)")
+    parser.add_argument("--together", type=int, default=30, help="kill, freeze or _exit of several at once (30)")
     parser.add_argument("--launchers", type=int, default=6, help="kill -9 of the daemon's foreground process (6)")
     parser.add_argument("--seed", type=int, default=1, help="of who is hit when, and in which order (1)")
     parser.add_argument("--minutes", type=float, default=15.0, help="no injury begins after so long (15)")
@@ -106,7 +119,8 @@ def _settings() -> dict[str, Any]:
 def _line(sample: Sample, total: int) -> str:
     times = {"order": sample.trading_s, "healed": sample.healed_s, "gone": sample.gone_s, "ready": sample.ready_s}
     shown = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in times.items() if value is not None)
-    return f"{sample.number + 1:4} of {total}  {sample.means:8} {sample.target:22} {shown} {sample.words}"
+    whom = blows_told(sample.blows) if sample.more else f"{sample.means:8} {sample.target:22}"
+    return f"{sample.number + 1:4} of {total}  {whom} {shown} {sample.words}"
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import cattrs
 from attrs import asdict, frozen
 
 from app.config.shape import Supervision
-from tests.chaos.injury import ROOTS, Means, Target
-from tests.chaos.record import Record, Sample, Session, groups, spread
+from tests.chaos.injury import ROOTS, Means, Target, Way, blows_told, way
+from tests.chaos.record import Record, Sample, Session, crowds, groups, health, spread
 
 SCHEMA: Final = 1
 HANG_SLACK_S: Final = 0.5
+TREE_S: Final = 1.5
+"""For a whole tree to end and another one to serve: all that is left to do, whoever is among the dead."""
 MEMORY_SLACK: Final = 1.05
 MEMORY_SLACK_MB: Final = 5.0
 DESCRIPTOR_SLACK: Final = 48
@@ -56,13 +58,17 @@ class Bar:
 
 def bars(samples: Sequence[Sample], sessions: Sequence[Session]) -> list[Bar]:
     """Every bar, with what was measured."""
+    several = [each for each in samples if each.more]
+    hung_together = [each for each in several if way(each.blows) in (Way.STOP, Way.MIXED)]
+    ended_together = [each for each in several if each not in hung_together]
+    samples, everything = [each for each in samples if not each.more], samples
     kills = [each for each in samples if (each.target, each.means) == (Target.CONNECTOR, Means.KILL)]
     roots = [each for each in samples if each.target in ROOTS and each.means is not Means.STOP]
     launchers = [each for each in samples if each.target is Target.LAUNCHER]
     found = [
         _time("connector killed: next order, p50", 0.150, "p50", [each.trading_s for each in kills]),
         _time("connector killed: next order, max", 1.0, "max", [each.trading_s for each in kills]),
-        _time("tree dies at its root: next order, p50", 1.5, "p50", [each.trading_s for each in roots]),
+        _time("tree dies at its root: next order, p50", TREE_S, "p50", [each.trading_s for each in roots]),
     ]
     for target in Target:
         hung = [each.healed_s for each in samples if each.target is target and each.means is Means.STOP]
@@ -72,7 +78,15 @@ def bars(samples: Sequence[Sample], sessions: Sequence[Session]) -> list[Bar]:
     found += [
         _time("launcher killed: nothing left, max", 1.0, "max", [each.gone_s for each in launchers]),
         _time("launcher killed: READY again, max", 4.0, "max", [each.ready_s for each in launchers]),
-        _count("not recovered in time", sum(bool(each.words) for each in samples)),
+        _time("several end at once: healed, p50", TREE_S, "p50", [each.healed_s for each in ended_together]),
+        _time(
+            "several hang at once: healed, max",
+            hang_budget_s() + HANG_SLACK_S + TREE_S,
+            "max",
+            [each.healed_s for each in hung_together],
+        ),
+        _count("not recovered in time", sum(bool(each.words) for each in everything)),
+        _count("dead in the tree after an injury", health(everything)["dead"]),
     ]
     for name in ("lost", "doubled", "denied", "unexplained"):
         found.append(_count(f"orders {name}", sum(getattr(each, name) for each in sessions)))
@@ -140,8 +154,10 @@ def result(record: Record, *, total: int, machine: dict[str, Any], settings: dic
         "injuries": {"done": len(record.samples), "planned": total},
         "orders": {**{name: sum(getattr(each, name) for each in sessions) for name in judged}, "told": dict(told)},
         "groups": groups(record.samples),
+        "together": crowds(record.samples),
+        "health": health(record.samples),
         "bars": [{**asdict(bar), "met": bar.met} for bar in checked],
         "good": not any(bar.met is False for bar in checked),
-        "not_recovered": [f"{each.means} {each.target}: {each.words}" for each in record.samples if each.words],
+        "not_recovered": [f"{blows_told(each.blows)}: {each.words}" for each in record.samples if each.words],
         "sessions": [cattrs.unstructure(each) for each in sessions],
     }

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import select
+import signal
 import threading
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ class Roll:
     Attributes:
         ready: Everybody who should serve does.
         children: Process ids by the supervisor's own name for a child, such as ``"connector:bybit"``.
+        dead: Names of those who, as the supervisor has it, are none or one that has ended; of the logger, in truth.
     """
 
     ready: bool
@@ -40,6 +42,7 @@ class Roll:
     logger: int | None
     supervisor: int
     children: dict[str, int | None]
+    dead: tuple[str, ...] = ()
 
     def of(self, target: Target, exchange: str) -> int | None:
         """The process of a target; None while it has none. `exchange` says which connector is meant."""
@@ -54,6 +57,9 @@ class Roll:
                 return self.supervisor
             case Target.CONNECTOR:
                 return self.children[f"connector:{exchange}"]
+            case Target.OTHER:
+                others = (pid for name, pid in self.children.items() if name.startswith("connector:"))
+                return next((pid for pid in others if pid != self.children[f"connector:{exchange}"]), None)
         return self.children[f"{target}:{target}"]
 
 
@@ -83,12 +89,12 @@ class Census:
         return None
 
     def well(self, timeout_s: float) -> Roll | None:
-        """The first roll on which everybody serves; None when there was none in time."""
+        """The first roll on which everybody serves and nobody is dead; None when there was none in time."""
         until_s = time.monotonic() + timeout_s
         pause = threading.Event()
         while time.monotonic() < until_s:
             roll = self.roll()
-            if roll is not None and roll.ready and roll.logger is not None:
+            if roll is not None and roll.ready and not roll.dead:
                 return roll
             pause.wait(LOOK_S)
         return None
@@ -132,6 +138,7 @@ class Census:
             return None
         if admin is None or admin.pid == launcher:
             return None
+        dead = [actor.name for actor in tree.actors if actor.pid is None or not _lives(actor.pid)]
         return Roll(
             ready=tree.ready,
             launcher=launcher,
@@ -139,6 +146,7 @@ class Census:
             logger=loggers[0] if loggers else None,
             supervisor=tree.pid,
             children={actor.name: actor.pid for actor in tree.actors},
+            dead=(*dead, *(() if loggers else ("logger",))),
         )
 
 
@@ -148,6 +156,10 @@ class Ends:
     def __init__(self, pid: int) -> None:
         """Raises ProcessLookupError where there is none."""
         self._fd = os.pidfd_open(pid)
+
+    def send(self, number: int) -> None:
+        """Sends it a signal; ProcessLookupError where it has ended."""
+        signal.pidfd_send_signal(self._fd, number)
 
     def wait(self, timeout_s: float) -> bool:
         """Whether it has ended in time."""
@@ -160,6 +172,13 @@ class Ends:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def family(mark: str) -> list[int]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import cattrs
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from benchmarks.figures import percentile
-from tests.chaos.injury import Means, Target
+from tests.chaos.injury import ROOTS, Blow, Means, Target, Way, way
 from tests.chaos.weigh import Weight
 
 SCHEMA: Final = 1
@@ -30,6 +30,8 @@ class Sample:
         healed_s: Until everybody served again, and the one who was hit was dead and replaced.
         gone_s, ready_s: Of the launcher: until no process was left; from the start outside to READY.
         words: What did not come true in time; empty when all did.
+        more: What was done at the same moment.
+        dead: How many of the tree had no living process at the last look at it; None where nobody looked.
     """
 
     number: int
@@ -41,6 +43,13 @@ class Sample:
     gone_s: float | None = None
     ready_s: float | None = None
     words: str = ""
+    more: tuple[Blow, ...] = ()
+    dead: int | None = None
+
+    @property
+    def blows(self) -> tuple[Blow, ...]:
+        """All that was done."""
+        return (Blow(target=self.target, means=self.means), *self.more)
 
 
 @define(kw_only=True)
@@ -78,13 +87,18 @@ class Session:
 
 @frozen(kw_only=True)
 class Wanted:
-    """What a run is to do; one that is taken up again must want the same."""
+    """What a run is to do; one that is taken up again must want the same, or more of `together`, which come to it."""
 
     seed: int
     kills: int
     others: int
     launchers: int
     per_s: float
+    together: int = 0
+
+    def goes_on_as(self, other: Wanted) -> bool:
+        """Whether a run that wanted this can be taken up as one that wants the other."""
+        return evolve(self, together=other.together) == other and self.together <= other.together
 
 
 @define(kw_only=True)
@@ -128,18 +142,41 @@ def groups(samples: Sequence[Sample]) -> list[dict[str, Any]]:
     out = []
     for target in Target:
         for means in Means:
-            group = [each for each in samples if each.target is target and each.means is means]
+            group = [each for each in samples if not each.more and each.target is target and each.means is means]
             if group:
-                out.append(
-                    {
-                        "target": target.value,
-                        "means": means.value,
-                        "count": len(group),
-                        "next_order_acknowledged_ms": spread(each.trading_s for each in group),
-                        "slowest_order_ms": spread(each.slowest_s for each in group),
-                        "healed_ms": spread(each.healed_s for each in group),
-                        "nothing_left_ms": spread(each.gone_s for each in group),
-                        "ready_ms": spread(each.ready_s for each in group),
-                    }
-                )
+                out.append(_figures(target.value, means.value, group))
     return out
+
+
+def crowds(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """Figures of injuries to several at once, by whether a root was among them, and by the way they were hit."""
+    out = []
+    for rooted, who in ((False, "several"), (True, "several, with a root")):
+        for how in Way:
+            group = [
+                each
+                for each in samples
+                if each.more and way(each.blows) is how and any(blow.target in ROOTS for blow in each.blows) is rooted
+            ]
+            if group:
+                out.append(_figures(who, how.value, group))
+    return out
+
+
+def _figures(target: str, means: str, group: Sequence[Sample]) -> dict[str, Any]:
+    return {
+        "target": target,
+        "means": means,
+        "count": len(group),
+        "next_order_acknowledged_ms": spread(each.trading_s for each in group),
+        "slowest_order_ms": spread(each.slowest_s for each in group),
+        "healed_ms": spread(each.healed_s for each in group),
+        "nothing_left_ms": spread(each.gone_s for each in group),
+        "ready_ms": spread(each.ready_s for each in group),
+    }
+
+
+def health(samples: Sequence[Sample]) -> dict[str, int]:
+    """How often everybody was looked at after an injury, and how many had no living process by then."""
+    looks = [each.dead for each in samples if each.dead is not None]
+    return {"looked": len(looks), "dead": sum(looks)}

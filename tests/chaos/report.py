@@ -23,7 +23,7 @@ def show(result: Mapping[str, Any], console: Console) -> None:
     for name in ("next order", "slowest order", "healed"):
         for column in (f"{name}: p50", "p95", "max ms"):
             times.add_column(column, justify="right")
-    for group in result["groups"]:
+    for group in (*result["groups"], *result["together"]):
         times.add_row(
             group["target"].replace("_", " "),
             group["means"],
@@ -37,6 +37,10 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         f"{orders['judged']} orders, {orders['executed']} of them on an exchange: {orders['lost']} lost, "
         f"{orders['doubled']} doubled, {orders['denied']} denied, {orders['unexplained']} unexplained; "
         f"told at first: {', '.join(f'{number} {word}' for word, number in orders['told'].items())}"
+    )
+    console.print(
+        f"After {result['health']['looked']} injuries everybody in the tree was looked at: "
+        f"{result['health']['dead']} had no living process"
     )
     weights = Table("at rest", "processes", "memory MB", "descriptors", "caller's", "sockets", "files", "temporary")
     for number, session in enumerate(result["sessions"], 1):

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from attrs import evolve
 
 from tests.chaos.census import Ends, Roll
 from tests.chaos.daemon import EXIT_SIGNAL
-from tests.chaos.injury import LONGEST_LULL, ROOTS, Injury, Means, Target
+from tests.chaos.injury import ABOVE, ACTORS, LONGEST_LULL, ROOTS, Blow, Injury, Means, Target
 from tests.chaos.load import Load
 from tests.chaos.record import MAX_WORDS, Record, Sample, Session
 from tests.chaos.stage import ORDER_TIMEOUT_S, STRATEGY, Stage
@@ -46,6 +46,26 @@ ATTEMPTS: Final = 5
 
 class RunFailed(Exception):
     """The run cannot go on; one sentence."""
+
+
+class Victim:
+    """One process that is to be hurt, held so that it is no other of the same number."""
+
+    def __init__(self, blow: Blow, pid: int | None, stack: ExitStack) -> None:
+        """Raises ProcessLookupError where there is none."""
+        if pid is None:
+            raise ProcessLookupError
+        self.blow, self.pid = blow, pid
+        self.ends = stack.enter_context(Ends(pid))
+
+    def hurt(self) -> None:
+        """Raises ProcessLookupError where it has ended."""
+        self.ends.send(SIGNALS[self.blow.means])
+
+    def end(self) -> None:
+        """However it hangs; safe where it has ended."""
+        with suppress(ProcessLookupError):
+            self.ends.send(signal.SIGKILL)
 
 
 class Run:
@@ -113,49 +133,74 @@ class Run:
     def _hurt(self, injury: Injury, roll: Roll, well_s: float) -> Sample:
         """Raises ProcessLookupError where nobody is there any more, and nothing was done."""
         exchange = self._stage.router.current_connector_name or ""
-        pid, connector = roll.of(injury.target, exchange), roll.of(Target.CONNECTOR, exchange)
-        if pid is None or connector is None:
-            raise ProcessLookupError
-        with Ends(pid) as ends, Ends(connector) as last:
+        connector = roll.of(Target.CONNECTOR, exchange)
+        with ExitStack() as stack:
+            # All of them are held before any is hurt.
+            victims = [Victim(blow, roll.of(blow.target, exchange), stack) for blow in injury.blows]
+            last = Victim(Blow(target=Target.CONNECTOR, means=Means.KILL), connector, stack)
             at_s = since_s = time.monotonic()
-            os.kill(pid, SIGNALS[injury.means])
-            if injury.target in ROOTS and injury.means is not Means.STOP and last.wait(BOUND_S):
+            victims[0].hurt()
+            for victim in victims[1:]:
+                with suppress(ProcessLookupError):  # it went with the one before
+                    victim.hurt()
+            root_dies = any(blow.target in ROOTS and blow.means is not Means.STOP for blow in injury.blows)
+            if root_dies and last.ends.wait(BOUND_S):
                 since_s = time.monotonic()
             answered_s = self._load.accepted_after(since_s, BOUND_S)
-            healed = self._healed(injury, exchange, pid, ends, at_s + BOUND_S)
+            healed, dead = self._healed(exchange, roll, victims, at_s + BOUND_S)
             healed_s = time.monotonic()
             self._windows.append((well_s, at_s, healed_s))
             words = [] if answered_s is not None else ["no order was acknowledged"]
             words += [healed] if healed else []
-            if not ends.wait(0):
-                os.kill(pid, signal.SIGKILL)  # what was left hanging must not spoil what comes next
+            for victim in victims:
+                if not victim.ends.wait(0):
+                    victim.end()  # what was left hanging must not spoil what comes next
         if not self._stage.alive:
             words.append("the daemon ended")
+        if words:  # the run goes on with another one
             self._stage.stop()
             self._stage.start()
         return Sample(
             number=injury.number,
             target=injury.target,
             means=injury.means,
+            more=injury.more,
+            dead=dead,
             trading_s=None if answered_s is None else answered_s - at_s,
             healed_s=None if healed else healed_s - at_s,
             words="; ".join(f"{each} within {BOUND_S:g} s" for each in words),
         )
 
-    def _healed(self, injury: Injury, exchange: str, pid: int, ends: Ends, until_s: float) -> str:
-        """Waits until the one who was hit is dead and replaced, and all serve; returns what is not so in time."""
+    def _healed(self, exchange: str, before: Roll, victims: Sequence[Victim], until_s: float) -> tuple[str, int | None]:
+        """Waits until those who were hit are dead and replaced, everybody lives and all serve.
+
+        With a root everybody goes, and so everybody must be another one.
+
+        Returns:
+            What is not so in time, and how many were dead at the last look at the tree.
+        """
         pause = threading.Event()
-        words = ""
-        while time.monotonic() < until_s:
-            if not ends.wait(0):
-                words = "it was not ended"
-            else:
-                roll = self._stage.census.roll()
-                if roll is not None and roll.ready and roll.of(injury.target, exchange) not in (None, pid):
-                    return ""
+        old = {victim.blow.target: victim.pid for victim in victims}
+        if not ROOTS.isdisjoint(old):
+            old = {target: pid for target in (*ACTORS, *ABOVE) if (pid := before.of(target, exchange)) is not None}
+        dead = None
+        while True:  # one look at least, however long the wait for an order was
+            hanging = [victim.blow.target for victim in victims if not victim.ends.wait(0)]
+            roll = self._stage.census.roll()
+            dead = len(roll.dead) if roll is not None else dead
+            if hanging:
+                words = f"{', '.join(hanging)} did not end"
+            elif roll is None or not roll.ready:
                 words = "not everybody served again"
+            elif roll.dead:
+                words = f"{', '.join(roll.dead)} did not come back to life"
+            elif same := [target for target, pid in old.items() if roll.of(target, exchange) in (None, pid)]:
+                words = f"{', '.join(same)} was not another one"
+            else:
+                return "", dead
+            if time.monotonic() >= until_s:
+                return words, dead
             pause.wait(LOOK_S)
-        return words
 
     def _kill_launcher(self, injury: Injury, roll: Roll, well_s: float) -> Sample:
         sample = Sample(number=injury.number, target=injury.target, means=injury.means)
@@ -174,11 +219,12 @@ class Run:
         started_s = time.monotonic()
         ready_s = self._stage.start()
         answered_s = self._load.accepted_after(started_s, BOUND_S)
-        self._well("after a start")
+        dead = len(self._well("after a start").dead)
         words = sample.words or ("" if answered_s is not None else f"no order was acknowledged within {BOUND_S:g} s")
         trading_s = None if answered_s is None else answered_s - started_s
         self._windows.append((well_s, at_s, time.monotonic()))
-        return evolve(sample, ready_s=ready_s, trading_s=trading_s, healed_s=time.monotonic() - started_s, words=words)
+        healed_s = time.monotonic() - started_s
+        return evolve(sample, ready_s=ready_s, trading_s=trading_s, healed_s=healed_s, dead=dead, words=words)
 
     def _gone(self, until_s: float) -> list[int]:
         """Waits until no process of the daemon is left; returns those that are."""

@@ -6,6 +6,7 @@ Only what must hold on any machine is asked for here; the bars are for `make cha
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,9 @@ import psutil
 import pytest
 
 from benchmarks.exchange import ROOT
+from messages.failover import ActorInfo
+from messages.supervision import TreeState
+from tests.chaos.census import Census, Ends
 from tests.chaos.load import Load
 from tests.chaos.stage import ORDER_TIMEOUT_S, STRATEGY, Stage
 from tests.chaos.weigh import secrets_seen
@@ -28,7 +32,8 @@ PATIENCE_S = 30.0
 
 def chaos(output: Path, *arguments: str) -> subprocess.Popen[str]:
     """`python -m tests.chaos`, small."""
-    small = ["--kills", "2", "--others", "4", "--launchers", "1", "--seed", "6", "--output", str(output)]
+    counts = ["--kills", "2", "--others", "4", "--together", "2", "--launchers", "1"]
+    small = [*counts, "--seed", "35", "--output", str(output)]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", *small, *arguments],
         cwd=ROOT,
@@ -48,20 +53,25 @@ def ended(run: subprocess.Popen[str], output: Path) -> dict[str, Any]:
 
 
 def test_a_run_that_is_interrupted_is_taken_up_again_and_loses_no_order(tmp_path: Path) -> None:
-    """Kills, a crash, a hang and a dead launcher, in two sessions; every order is judged, and nothing is left."""
+    """Kills, a crash, a hang, several at once and a dead launcher, in two sessions; every order is judged.
+
+    And nobody is dead after any of it, and nothing is left.
+    """
     output = tmp_path / "chaos.json"
     with chaos(output) as run:
         assert run.stderr is not None
-        assert run.stderr.readline().startswith("   1 of 7"), "the first injury is told"
+        assert run.stderr.readline().startswith("   1 of 9"), "the first injury is told"
         run.send_signal(signal.SIGINT)
         first = ended(run, output)
     assert first["cut_short"] is True
-    assert 1 <= first["injuries"]["done"] < 7
+    assert 1 <= first["injuries"]["done"] < 9
     with chaos(output, "--resume") as run:
         found = ended(run, output)
     assert found["cut_short"] is False
-    assert found["injuries"] == {"done": 7, "planned": 7}
+    assert found["injuries"] == {"done": 9, "planned": 9}
     assert sum(group["count"] for group in found["groups"]) == 7
+    assert sum(group["count"] for group in found["together"]) == 2
+    assert found["health"] == {"looked": 9, "dead": 0}
     assert len(found["sessions"]) == 2
     assert not output.with_suffix(".partial.json").exists()
     orders = found["orders"]
@@ -133,6 +143,20 @@ def test_every_process_of_the_daemon_can_be_made_to_exit_and_shows_no_secret(sta
 def _status(pid: int, name: str) -> str:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:"))
+
+
+def test_who_is_in_the_tree_and_does_not_live_is_seen() -> None:
+    """Whether nobody waited for it yet, or it is gone, or it was never there; who lives is not taken for dead."""
+    with subprocess.Popen(["/bin/true"]) as gone:
+        pass
+    with subprocess.Popen(["/bin/true"]) as zombie, Ends(zombie.pid) as ends:
+        assert ends.wait(PATIENCE_S)
+        pids = {"lives": os.getpid(), "zombie": zombie.pid, "gone": gone.pid, "none": None}
+        actors = tuple(ActorInfo(name=name, pid=pid, restarts=0) for name, pid in pids.items())
+        tree = TreeState(correlation_id="", ready=True, gave_up=False, words="", actors=actors, pid=os.getpid())
+        roll = Census._of(tree, launcher=0)
+    assert roll is not None
+    assert set(roll.dead) - {"logger"} == {"zombie", "gone", "none"}
 
 
 def test_nothing_is_left_when_the_run_itself_is_killed(tmp_path: Path) -> None:
