@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from app.core.order_router import OrderRouter
@@ -240,7 +241,7 @@ def test_run_killed_leaves_nothing_and_can_start_again(tmp_path: Path, free: dic
 
 
 def test_run_gives_up_with_75(tmp_path: Path, free: dict[str, Simulated]) -> None:
-    """A strategy that cannot live: systemd is to try again, and the last line says why."""
+    """What keeps dying: systemd is to try again, and the last line says why. A strategy that cannot live is not that."""
     (tmp_path / "broken_bot.py").write_text("raise RuntimeError('no luck')\n")
     more = f"""{QUICK}
 [supervision]
@@ -250,8 +251,13 @@ intensity = 0
 class = "broken_bot:Bot"
 path = "{tmp_path}"
 """
-    done = order_router("run", "--config", write_config(tmp_path, free, more), home=tmp_path)
-    assert done.returncode == 75
-    assert done.stdout == ""
-    assert "broken" in done.stderr.splitlines()[-1]
-    assert done.stderr.splitlines()[-1].startswith("order-router: ")
+    with Running("run", "--config", write_config(tmp_path, free, more), home=tmp_path) as daemon:
+        daemon.line_with("ready on")
+        eventually(lambda: "child.stays_down" in daemon.log(), deadline_s=DEADLINE_S)
+        assert "strategy:broken ended 1 times" in daemon.log()
+        (admin,) = psutil.Process(daemon.process.pid).children()
+        admin.kill()
+        assert daemon.end() == 75
+        last = daemon.log().splitlines()[-1]
+    assert last.startswith("order-router: the tree of actors ended 1 times")
+    assert "admin" in last
