@@ -294,6 +294,11 @@ def test_unreadable_files_are_one_sentence(tmp_path: Path) -> None:
         load(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe cannot be read: it is no regular file"):
+        load(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="cannot be read: it is no regular file"):
+        load("/dev/zero")
     (tmp_path / "long.toml").write_text("#" * 2_000_000)
     with pytest.raises(ConfigError, match="longer than"):
         load(tmp_path / "long.toml")

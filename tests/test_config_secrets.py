@@ -102,7 +102,7 @@ def routed(text: str) -> Config:
         ),
         (
             "[exchanges.okx]\nsecret = 'x'\napi_key_file = '/dev/null'\npassword = 'x'",
-            "router.toml: exchanges.okx.api_key_file names the file /dev/null, which is empty",
+            "router.toml: exchanges.okx.api_key_file names the file /dev/null, which is no regular file",
         ),
     ],
 )

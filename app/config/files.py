@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -25,13 +28,23 @@ def descriptor_of(path: Path) -> int | None:
 def read_bounded(path: str, limit_bytes: int = MAX_CONFIG_BYTES) -> bytes:
     """The content of a file.
 
-    Linux opens ``/dev/fd/N`` of a file (a memfd included) anew, from its beginning; a pipe gives what it has only once.
+    Linux opens ``/dev/fd/N`` of a file (a memfd included) anew, from its beginning. Nothing but a file is read: a pipe
+    gives what it has only once, and it, or a device, may let its reader wait for ever, who then hears no signal either.
 
     Raises:
-        OSError: It cannot be read, or is longer than the limit.
+        OSError: It is no regular file, cannot be read, or is longer than the limit.
     """
-    with open(path, "rb") as file:
-        content = file.read(limit_bytes + 1)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        with open(fd, "rb", closefd=False) as file:
+            content = file.read(limit_bytes + 1)
+    finally:
+        os.close(fd)
     if len(content) > limit_bytes:
         raise OSError(0, f"it is longer than {limit_bytes} bytes")
     return content

@@ -10,6 +10,7 @@ a bare name, such as `api_key_file = "okx-key"`, is looked for there first, and 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -69,9 +70,12 @@ class SecretRef:
             return f"{self.dotted} names the environment variable {self.place}, which is not set or empty"
         if self.source is SecretSource.FILE:
             try:
-                empty = os.stat(self.place).st_size == 0 and not is_descriptor(Path(self.place))
+                found = os.stat(self.place)
+                empty = found.st_size == 0 and not is_descriptor(Path(self.place))
             except OSError as error:
                 return f"{self.dotted} names the file {self.place}, which cannot be read: {error.strerror}"
+            if not stat.S_ISREG(found.st_mode):
+                return f"{self.dotted} names the file {self.place}, which is no regular file"
             if empty:
                 return f"{self.dotted} names the file {self.place}, which is empty"
             if not os.access(self.place, os.R_OK):

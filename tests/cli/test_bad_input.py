@@ -93,6 +93,9 @@ def test_configuration_that_cannot_be_read(tmp_path: Path, verb: list[str]) -> N
     """A wrong name is an error, never silently some other configuration."""
     assert "nowhere.toml cannot be read: No such file" in run_wrong(tmp_path, [*verb, str(tmp_path / "nowhere.toml")])
     assert "cannot be read: Is a directory" in run_wrong(tmp_path, [*verb, str(tmp_path)])
+    os.mkfifo(tmp_path / "pipe")
+    for never_ends in (tmp_path / "pipe", Path("/dev/zero")):
+        assert "cannot be read: it is no regular file" in run_wrong(tmp_path, [*verb, str(never_ends)])
 
 
 @pytest.mark.parametrize("verb", [["run"], ["check-config"]])

@@ -241,7 +241,7 @@ def test_run_killed_leaves_nothing_and_can_start_again(tmp_path: Path, free: dic
 
 
 def test_run_gives_up_with_75(tmp_path: Path, free: dict[str, Simulated]) -> None:
-    """What keeps dying: systemd is to try again, and the last line says why. A strategy that cannot live is not that."""
+    """What keeps dying: systemd is to try again; the last line says why. A strategy that cannot live is not that."""
     (tmp_path / "broken_bot.py").write_text("raise RuntimeError('no luck')\n")
     more = f"""{QUICK}
 [supervision]

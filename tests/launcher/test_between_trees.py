@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -72,3 +73,13 @@ def test_an_order_to_stop_and_a_good_configuration_end_it(daemon: Daemon, word: 
     assert PAUSE_S / 2 <= took_s < LONG_S / 2
     order()
     assert paused(daemon, LONG_S)[0] < LONG_S / 2, "one that came before likewise"
+
+
+def test_a_configuration_that_is_a_pipe_now_is_refused_at_once(daemon: Daemon, config: Path) -> None:
+    """Nobody writes to it: a launcher that waits for somebody hears no signal."""
+    config.unlink()
+    os.mkfifo(config)
+    daemon.reload()
+    took_s, _ = paused(daemon, PAUSE_S)
+    assert PAUSE_S <= took_s < LONG_S / 2
+    assert not daemon._reload
