@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.exits import EX_CONFIG, EX_OK, EX_TEMPFAIL, Ended
+from app.process.early_signals import early
 
 if TYPE_CHECKING:
     from app.config import Config
@@ -30,22 +30,11 @@ def run(
     Logs go to stderr, or to the configured file; one line on stdout says when it serves. Ends with 75 when its actors
     fail more often than the configuration allows, for systemd to start it again.
     """
-    stopped: list[int] = []
-
-    def stop(number: int, _frame: object) -> None:
-        stopped.append(number)
-        raise _Stopped
-
-    # Until the daemon takes these signals over; a stop asked for while it starts is a clean stop too.
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, stop)
     try:
         return _run(config)
-    except _Stopped:
-        return EX_OK
     except Ended as end:
         # The exception may have been met by a library on the way, and come out as a failure to start.
-        if stopped and end.code == EX_TEMPFAIL:
+        if early.stop and end.code == EX_TEMPFAIL:
             return EX_OK
         raise
 
@@ -57,6 +46,7 @@ def _run(path: Path | None) -> int:
     from app.process.lock import StateDirError
     from app.transport.base import StartFailedError
 
+    early.reload = False  # what asked for it so far is met by the reading that follows
     found = configuration(path)
 
     def ready(presence: Presence) -> None:
@@ -75,10 +65,6 @@ def _run(path: Path | None) -> int:
         if daemon.stopping:
             return EX_OK  # told to stop before it served
         raise Ended(EX_TEMPFAIL, str(error)) from None
-
-
-class _Stopped(BaseException):
-    """A signal said to stop before the daemon served."""
 
 
 def configuration(path: Path | None) -> Config:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from app.process.early_signals import EarlyStop, early
 from app.process.foreign import foreign_packages
 
 NAME = "order-router"
@@ -16,6 +17,16 @@ NAME = "order-router"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; `argv` without the program's name. Returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments[:1] == ["run"]:
+            early.take()
+        return _main(arguments)
+    except EarlyStop:
+        return 0
+
+
+def _main(arguments: list[str]) -> int:
     sentences = foreign_packages()
     if sentences:
         # Before any import of ours besides: a foreign package's code must not run under our name.
@@ -30,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from app.cli.verbs import run
 
-        code = run(NAME, list(sys.argv[1:] if argv is None else argv))
+        code = run(NAME, arguments)
         sys.stdout.flush()  # a reader that is gone is met here and not while Python ends
         return code
     except Ended as end:

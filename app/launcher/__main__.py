@@ -10,18 +10,32 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.config import ConfigError, load, require_credentials
-from app.journal.store import JournalError
-from app.launcher.daemon import Daemon, StartFailed, announce
-from app.launcher.presence import Presence
-from app.process.account_lock import AccountInUse, AccountLockError
-from app.process.lock import StateDirError
-from app.transport.base import StartFailedError
+from app.process.early_signals import EarlyStop, early
+
+if TYPE_CHECKING:
+    from app.launcher.presence import Presence
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the daemon until its starter is gone. Returns a sysexits code."""
+    """Runs the daemon until its starter is gone. Returns a sysexits code; 0 when told to stop before it served, too."""
+    try:
+        early.take()
+        return _run(arguments)
+    except EarlyStop:
+        return 0  # the starter sees the end of the pipe
+
+
+def _run(arguments: list[str]) -> int:
+    # Imported here: these take longer than all the rest of a start, and a signal may come meanwhile.
+    from app.config import ConfigError, load, require_credentials
+    from app.journal.store import JournalError
+    from app.launcher.daemon import Daemon, StartFailed, announce
+    from app.process.account_lock import AccountInUse, AccountLockError
+    from app.process.lock import StateDirError
+    from app.transport.base import StartFailedError
+
     parser = argparse.ArgumentParser(prog="python -m app.launcher")
     parser.add_argument("--config", required=True)
     parser.add_argument("--parent-fd", type=int, required=True)

@@ -47,6 +47,7 @@ from app.launcher.tree import (
 )
 from app.process.account_lock import AccountInUse, AccountLockError
 from app.process.clock import AnchoredClock
+from app.process.early_signals import early
 from app.process.guards import become_subreaper, disable_core_dumps, keep_files_private
 from app.process.lock import LOCK_NAME, StateLock, private_file
 from app.process.logs import configure_logs, log_config
@@ -152,6 +153,10 @@ class Daemon:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda got, _frame: self.stop(signal.Signals(got).name))
             signal.signal(signal.SIGHUP, lambda _got, _frame: self.reload())
+            if early.stop:
+                self.stop(early.stop)
+            if early.reload:
+                self.reload()  # heeded once the first tree serves
             preload(self._config.routed)
             try:
                 return self._keep(lock.state_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,12 @@ def free() -> Iterator[dict[str, Simulated]]:
     """Exchanges with accounts that no other daemon holds."""
     with SimulatorThread(NAMES) as running:
         yield dict(running.all)
+
+
+def catches(pid: int, *numbers: signal.Signals) -> bool:
+    """Whether a process has answers of its own to these signals, as the kernel tells (proc_pid_status(5), SigCgt)."""
+    (mask,) = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return all(int(mask, 16) >> (number - 1) & 1 for number in numbers)
 
 
 class Desk:
@@ -220,6 +227,31 @@ def test_stop_asked_for_while_it_starts_is_a_clean_stop(tmp_path: Path, free: di
         assert daemon.end(signal.SIGTERM) == 0
         assert "Traceback" not in daemon.log()
         assert "order-router: " not in daemon.log()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_asked_for_while_it_is_imported_is_a_clean_stop(
+    tmp_path: Path, free: dict[str, Simulated], number: signal.Signals
+) -> None:
+    """From the moment at which the command has these signals, which is long before it has a lock."""
+    with Running("run", "--config", write_config(tmp_path, free), home=tmp_path) as daemon:
+        eventually(lambda: catches(daemon.process.pid, number, signal.SIGHUP), deadline_s=DEADLINE_S)
+        assert not (tmp_path / "state").exists(), "so early"
+        assert daemon.end(number) == 0
+        assert daemon.log() == ""
+
+
+def test_sighup_while_it_starts_is_remembered(tmp_path: Path, free: dict[str, Simulated]) -> None:
+    """It neither ends the daemon nor is lost."""
+    with Running("run", "--config", write_config(tmp_path, free), home=tmp_path) as daemon:
+        eventually(lambda: catches(daemon.process.pid, signal.SIGHUP), deadline_s=DEADLINE_S)
+        daemon.process.send_signal(signal.SIGHUP)  # before it was read: nothing to do
+        eventually((tmp_path / "state" / "lock").exists, deadline_s=DEADLINE_S)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.line_with("ready on")
+        eventually(lambda: "config.reloaded" in daemon.log(), deadline_s=DEADLINE_S)
+        eventually(lambda: daemon.log().count("daemon.ready") == 2, deadline_s=DEADLINE_S)
+        assert daemon.end(signal.SIGTERM) == 0
 
 
 def test_run_killed_leaves_nothing_and_can_start_again(tmp_path: Path, free: dict[str, Simulated]) -> None:
