@@ -82,6 +82,10 @@ class OrderStore:
         order = self._lookup(order_id, client_order_id, symbol)
         return order if order is not None and order.visible_from_ms <= now_ms else None
 
+    def by_id(self, order_id: str) -> Order | None:
+        """The truth: an order by the exchange's id, visible or not."""
+        return self._orders.get(order_id)
+
     def open_orders(self, now_ms: int, *, symbol: str | None = None) -> list[Order]:
         """Visible open orders, oldest first, of one canonical symbol or of all."""
         groups = [self._open.get(symbol, {})] if symbol is not None else list(self._open.values())

@@ -1,72 +1,31 @@
-"""OKX V5's public data, balance, positions and account settings."""
+"""OKX V5's trading account: configuration, balance, fees, positions, leverage, position mode, margin.
+
+The account is of the mode "spot and futures" (acctLv 2). On OKX an order says whether its position is cross or isolated
+(tdMode), and both may stand side by side; here a symbol has one margin mode at a time, which its orders switch while
+there is nothing of the other.
+"""
 
 from decimal import Decimal
 
 from app.simulator.dialects.base import Context, NativeError
-from app.simulator.dialects.okx_gateway import OkxGateway
-from app.simulator.dialects.okx_shapes import contracts, instrument_item, position_item, ticker_item
-from app.simulator.dialects.wire import Answer, decimal_or_none, page_size, with_money
-from app.simulator.model import text
+from app.simulator.dialects.okx_public import OkxPublic
+from app.simulator.dialects.okx_shapes import pos_side, position_item
+from app.simulator.dialects.wire import Answer, decimal_or_none, with_money
+from app.simulator.model import ZERO, PositionSide, text
+from app.simulator.spec import MarketSpec
+
+SIDES = {"": PositionSide.BOTH, "net": PositionSide.BOTH, "long": PositionSide.LONG, "short": PositionSide.SHORT}
 
 
-class OkxAccount(OkxGateway):
-    """Everything but orders."""
+class OkxAccount(OkxPublic):
+    """Everything of the account but orders."""
 
-    def _time(self, ctx: Context) -> Answer:
-        return self.ok([{"ts": str(ctx.now_ms)}])
-
-    def _status(self, ctx: Context) -> Answer:
-        words = self.engine.venue.maintenance
-        entry = {
-            "title": words,
-            "state": "ongoing",
-            "begin": str(ctx.now_ms),
-            "end": "",
-            "preOpenBegin": "",
-            "href": "",
-            "serviceType": "0",
-            "system": "unified",
-            "scheDesc": "",
-            "maintType": "1",
-            "env": "1",
-        }
-        return self.ok([] if words is None or ctx.params.get("state", "ongoing") != "ongoing" else [entry])
-
-    def _instruments(self, ctx: Context) -> Answer:
-        if ctx.params.get("instType") != "SWAP":
-            return self.ok([])
-        native = ctx.params.get("instId")
-        markets = [self.market_of(native)] if native else list(self.engine.markets.values())
-        return self.ok([instrument_item(m) for m in markets])
-
-    def _ticker(self, ctx: Context) -> Answer:
-        return self.ok([ticker_item(self.market_of(ctx.params.get("instId")), self.engine, ctx.now_ms)])
-
-    def _tickers(self, ctx: Context) -> Answer:
-        swaps = self.engine.markets.values() if ctx.params.get("instType") == "SWAP" else ()
-        return self.ok([ticker_item(m, self.engine, ctx.now_ms) for m in swaps])
-
-    def _books(self, ctx: Context) -> Answer:
-        market = self.market_of(ctx.params.get("instId"))
-        bids, asks = self.engine.book(market.symbol, page_size(ctx.params.get("sz"), 1, 50))
-        return self.ok(
-            [
-                {
-                    "asks": [[text(level.price), contracts(level.qty, market), "0", "1"] for level in asks],
-                    "bids": [[text(level.price), contracts(level.qty, market), "0", "1"] for level in bids],
-                    "ts": str(ctx.now_ms),
-                    "seqId": ctx.now_ms,
-                }
-            ]
-        )
-
-    def _mark_price(self, ctx: Context) -> Answer:
-        native = ctx.params.get("instId")
-        markets = [self.market_of(native)] if native else list(self.engine.markets.values())
-        now = str(ctx.now_ms)
-        return self.ok([_mark(m.native, text(self.engine.mark(m.symbol)), now) for m in markets])
-
-    # ---- account ----------------------------------------------------------------------------------------------------
+    def pos_side(self, ctx: Context) -> PositionSide:
+        """What posSide says."""
+        found = SIDES.get(ctx.params.get("posSide", ""))
+        if found is None:
+            raise NativeError("51000", "Parameter posSide error")
+        return found
 
     def _config(self, ctx: Context) -> Answer:
         return self.ok(
@@ -77,16 +36,28 @@ class OkxAccount(OkxGateway):
                     "autoLoan": False,
                     "ctIsoMode": "automatic",
                     "enableSpotBorrow": False,
+                    "feeType": "0",
                     "greeksType": "PA",
                     "ip": "",
                     "kycLv": "3",
                     "label": "simulated",
                     "level": "Lv1",
+                    "levelTmp": "",
+                    "liquidationGear": "-1",
                     "mainUid": "1",
                     "mgnIsoMode": "automatic",
+                    "opAuth": "0",
                     "perm": "read_only,trade",
-                    "posMode": "net_mode",
+                    "posMode": "long_short_mode" if self.engine.ledger.hedged else "net_mode",
                     "roleType": "0",
+                    "settleCcy": self.engine.ledger.settle,
+                    "settleCcyList": [self.engine.ledger.settle],
+                    "spotOffsetType": "",
+                    "spotRoleType": "0",
+                    "spotBorrowAutoRepay": False,
+                    "spotTraderInsts": [],
+                    "stgyType": "0",
+                    "traderInsts": [],
                     "type": "0",
                     "uid": "1",
                 }
@@ -96,56 +67,115 @@ class OkxAccount(OkxGateway):
     def _balance(self, ctx: Context) -> Answer:
         ledger = self.engine.ledger
         wanted = [c for c in ctx.params.get("ccy", "").split(",") if c]
-        details = []
-        for coin, amount in ledger.balances.items():
-            if wanted and coin not in wanted:
-                continue
-            main = coin == ledger.settle
-            equity = ledger.equity if main else amount
-            free = ledger.available if main else max(amount, Decimal(0))
-            details.append(
-                {
-                    "accAvgPx": "",
-                    "availBal": with_money(free),
-                    "availEq": with_money(free),
-                    "cashBal": with_money(amount),
-                    "ccy": coin,
-                    "crossLiab": "",
-                    "disEq": with_money(equity),
-                    "eq": with_money(equity),
-                    "eqUsd": with_money(equity),
-                    "frozenBal": with_money(ledger.used_margin if main else Decimal(0)),
-                    "imr": with_money(ledger.used_margin if main else Decimal(0)),
-                    "interest": "",
-                    "isoEq": "0",
-                    "liab": "",
-                    "mgnRatio": "",
-                    "mmr": "0",
-                    "notionalLever": "0",
-                    "ordFrozen": "0",
-                    "uTime": str(ctx.now_ms),
-                    "upl": with_money(equity - amount),
-                }
-            )
+        now = str(ctx.now_ms)
+        details = [self._coin(c, a, now) for c, a in ledger.balances.items() if not wanted or c in wanted]
+        worth = sum((self._value(c, a) for c, a in ledger.balances.items()), ZERO)
         account = {
             "adjEq": "",
             "availEq": "",
+            "borrowFroz": "",
+            "delta": "",
+            "deltaLever": "",
+            "deltaNeutralStatus": "",
             "details": details,
             "imr": "",
-            "isoEq": "0",
+            "isoEq": with_money(self._isolated()),
             "mgnRatio": "",
             "mmr": "",
             "notionalUsd": "",
+            "notionalUsdForBorrow": "",
+            "notionalUsdForFutures": "",
+            "notionalUsdForOption": "",
+            "notionalUsdForSwap": "",
             "ordFroz": "",
-            "totalEq": with_money(ledger.equity),
-            "uTime": str(ctx.now_ms),
+            "totalEq": with_money(worth + ledger.equity - ledger.balances[ledger.settle]),
+            "uTime": now,
             "upl": "",
         }
         return self.ok([account])
 
+    def _coin(self, coin: str, amount: Decimal, now: str) -> dict[str, object]:
+        """One of `details`: what is free for orders, and what is frozen in orders and positions."""
+        ledger = self.engine.ledger
+        main = coin == ledger.settle
+        equity, locked = ledger.equity if main else amount, ledger.locked.get(coin, ZERO)
+        free = ledger.available if main else max(amount - locked, ZERO)
+        used = ledger.used_margin if main else ZERO
+        maintenance = sum((ledger.maintenance(p) for p in self.engine.positions()), ZERO) if main else ZERO
+        blank = dict.fromkeys(
+            (
+                *("accAvgPx", "borrowFroz", "clSpotInUseAmt", "colBorrAutoConversion", "colRes", "collateralEnabled"),
+                *("crossLiab", "frpType", "interest", "isoLiab", "liab", "maxLoan", "maxSpotInUse", "mgnRatio"),
+                *("openAvgPx", "rewardBal", "smtSyncEq", "spotBal", "spotCopyTradingEq", "spotInUseAmt"),
+                *("spotIsoBal", "spotUpl", "spotUplRatio", "totalPnl", "totalPnlRatio", "uplLiab"),
+            ),
+            "",
+        )
+        return {
+            **blank,
+            "autoLendAmt": "0",
+            "autoLendMtAmt": "0",
+            "autoLendStatus": "unsupported",
+            "availBal": with_money(free),
+            "availEq": with_money(free),
+            "cashBal": with_money(amount),
+            "ccy": coin,
+            "disEq": with_money(self._value(coin, equity)),
+            "eq": with_money(equity),
+            "eqUsd": with_money(self._value(coin, equity)),
+            "fixedBal": "0",
+            "frozenBal": with_money(used + locked),
+            "imr": with_money(used),
+            "isoEq": with_money(self._isolated() if main else ZERO),
+            "isoUpl": "0",
+            "mmr": with_money(maintenance),
+            "notionalLever": "0",
+            "ordFrozen": with_money(locked),
+            "stgyEq": "0",
+            "twap": "0",
+            "uTime": now,
+            "upl": with_money(equity - amount),
+        }
+
+    def _value(self, coin: str, amount: Decimal) -> Decimal:
+        """In the settlement coin, by the coin's spot market; nothing where there is none."""
+        if coin == self.engine.ledger.settle:
+            return amount
+        markets = (m for m in self.engine.markets.values() if m.is_spot and m.base == coin)
+        return sum((amount * self.engine.prices[m.symbol] for m in markets), ZERO)
+
+    def _isolated(self) -> Decimal:
+        return sum((p.margin for p in self.engine.positions()), ZERO)
+
+    def _fees(self, ctx: Context) -> Answer:
+        """As negative shares: what is paid."""
+        kind, rules = self.inst_type(ctx, needed=True), self.engine.rules
+        spot = kind in ("SPOT", "MARGIN")
+        maker, taker = (rules.spot_maker_fee, rules.spot_taker_fee) if spot else (rules.maker_fee, rules.taker_fee)
+        item: dict[str, object] = {
+            "category": "1",
+            "delivery": "",
+            "exercise": "",
+            "feeGroup": [],
+            "fiat": [],
+            "instType": kind,
+            "level": "Lv1",
+            "maker": text(-maker) if spot else "",
+            "makerU": "" if spot else text(-maker),
+            "makerUSDC": "",
+            "ruleType": "normal",
+            "taker": text(-taker) if spot else "",
+            "takerU": "" if spot else text(-taker),
+            "takerUSDC": "",
+            "ts": str(ctx.now_ms),
+        }
+        return self.ok([item])
+
+    # ---- positions --------------------------------------------------------------------------------------------------
+
     def _positions(self, ctx: Context) -> Answer:
         wanted = [self.market_of(n).symbol for n in ctx.params.get("instId", "").split(",") if n]
-        if ctx.params.get("instType", "SWAP") != "SWAP":
+        if self.inst_type(ctx) not in (None, "SWAP"):
             return self.ok([])
         found = [p for p in self.engine.positions() if not wanted or p.symbol in wanted]
         return self.ok([position_item(p, self.engine.markets[p.symbol], self.engine) for p in found])
@@ -153,24 +183,45 @@ class OkxAccount(OkxGateway):
     def _leverage_info(self, ctx: Context) -> Answer:
         markets = [self.market_of(n) for n in ctx.params.get("instId", "").split(",") if n]
         mode = ctx.params.get("mgnMode", "cross")
-        return self.ok([self._lever(m.symbol, m.native, mode) for m in markets])
+        return self.ok([row for m in markets for row in self._levers(m, mode)])
 
     def _set_leverage(self, ctx: Context) -> Answer:
+        """Of one side only in long/short mode under isolated margin."""
         market, lever = self.market_of(ctx.params.get("instId")), decimal_or_none(ctx.params.get("lever"))
-        if lever is None or ctx.params.get("mgnMode") not in ("cross", "isolated"):
+        mode, side = ctx.params.get("mgnMode", ""), self.pos_side(ctx)
+        if lever is None or mode not in ("cross", "isolated"):
             raise NativeError("51000", "Parameter lever or mgnMode error", status=400)
-        self.engine.set_leverage(market.symbol, lever)
-        return self.ok([self._lever(market.symbol, market.native, ctx.params["mgnMode"])])
+        apart = mode == "isolated" and side is not PositionSide.BOTH
+        self.engine.set_leverage(market.symbol, lever, side if apart else None)
+        return self.ok([r for r in self._levers(market, mode) if not apart or r["posSide"] == side.value])
 
-    def _lever(self, symbol: str, native: str, mode: str) -> dict[str, str]:
-        lever = text(self.engine.ledger.position(symbol).leverage)
-        return {"ccy": "", "instId": native, "lever": lever, "mgnMode": mode, "posSide": "net"}
+    def _levers(self, market: MarketSpec, mode: str) -> list[dict[str, str]]:
+        apart = mode == "isolated" and self.engine.is_hedged(market.symbol)
+        sides = (PositionSide.LONG, PositionSide.SHORT) if apart else (PositionSide.BOTH,)
+        return [
+            {
+                "ccy": "",
+                "instId": market.native,
+                "lever": text(self.engine.position_of(market.symbol, side).leverage),
+                "mgnMode": mode,
+                "posSide": pos_side(side),
+            }
+            for side in sides
+        ]
 
     def _set_position_mode(self, ctx: Context) -> Answer:
-        if ctx.params.get("posMode") != "net_mode":
-            raise NativeError("59000", "Your settings failed as you have positions or open orders.")
-        return self.ok([{"posMode": "net_mode"}])
+        mode = ctx.params.get("posMode", "")
+        if mode not in ("net_mode", "long_short_mode"):
+            raise NativeError("51000", "Parameter posMode error", status=400)
+        self.engine.set_hedge_mode(mode == "long_short_mode")
+        return self.ok([{"posMode": mode}])
 
-
-def _mark(native: str, price: str, now: str) -> dict[str, str]:
-    return {"instId": native, "instType": "SWAP", "markPx": price, "ts": now}
+    def _margin_balance(self, ctx: Context) -> Answer:
+        """Put more margin behind an isolated position, or take some away."""
+        market, side = self.market_of(ctx.params.get("instId")), self.pos_side(ctx)
+        kind, amount = ctx.params.get("type"), decimal_or_none(ctx.params.get("amt")) or ZERO
+        if kind not in ("add", "reduce") or amount <= 0:
+            raise NativeError("51000", "Parameter type or amt error", status=400)
+        self.engine.add_margin(market.symbol, amount if kind == "add" else -amount, side)
+        item = {"amt": text(amount), "ccy": market.settle, "instId": market.native, "leverage": "", "type": kind}
+        return self.ok([{**item, "posSide": pos_side(side)}])

@@ -1,12 +1,17 @@
-"""How OKX V5 writes orders, fills, positions and instruments. Sizes are CONTRACTS there, and converted here."""
+"""How OKX V5 writes orders, fills and positions. Sizes of swaps are CONTRACTS there, and converted here.
+
+An order that a trigger set off has the algo's ids, and no clOrdId of its own.
+"""
 
 from decimal import Decimal
 
 from app.simulator.dialects.wire import with_money
 from app.simulator.engine import Engine
-from app.simulator.model import Fill, Order, OrderType, Position, Status, Tif, text
+from app.simulator.model import Fill, Order, OrderType, Position, PositionSide, Side, Status, Tif, TriggerBy, text
 from app.simulator.spec import MarketSpec
 
+FIRST_ALGO_ID = 2_000_000_000_000_000_000
+"""Algo ids are numbers of 19 digits too, of their own: this plus the number of the order that waits."""
 _STATES = {
     Status.OPEN: "live",
     Status.PARTIALLY_FILLED: "partially_filled",
@@ -40,22 +45,60 @@ def order_type(order: Order) -> str:
     return "market" if order.type is OrderType.MARKET else _ORD_TYPES[order.tif]
 
 
-def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
+def inst_type(market: MarketSpec) -> str:
+    """SPOT or SWAP."""
+    return "SPOT" if market.is_spot else "SWAP"
+
+
+def td_mode(market: MarketSpec, engine: Engine) -> str:
+    """Cash on spot, else what stands behind the symbol's positions now."""
+    return "cash" if market.is_spot else engine.ledger.mode(market.symbol).value
+
+
+def pos_side(side: PositionSide) -> str:
+    """PosSide: net in one-way mode."""
+    return "net" if side is PositionSide.BOTH else side.value
+
+
+def algo_id(order: Order) -> str:
+    """The id of the algo order that an order waits or waited as."""
+    return str(FIRST_ALGO_ID + order.seq)
+
+
+def own_tag(order: Order) -> str:
+    """What the client gave as tag; of an algo order its kind stands before it."""
+    return order.tag.partition(":")[2] if order.trigger is not None else order.tag
+
+
+def price_type(by: TriggerBy) -> str:
+    """Last or mark."""
+    return by.value
+
+
+def order_item(order: Order, market: MarketSpec, engine: Engine) -> dict[str, object]:
     """An element of /trade/order, /trade/orders-pending and /trade/orders-history."""
-    last = order.last_fill
+    last, attach = order.last_fill, order.attach
+    is_spot_market = market.is_spot and order.type is OrderType.MARKET
+    algo = order.trigger is not None
+    client_id = order.client_order_id or ""
+    fee_coin = order.fee_coin or (market.base if market.is_spot and order.side is Side.BUY else market.settle)
     attached: list[dict[str, object]] = []
     if order.take_profit is not None or order.stop_loss is not None:
         attached.append(
             {
-                "attachAlgoClOrdId": "",
-                "attachAlgoId": f"{int(order.order_id) + 10**17}",
+                "attachAlgoClOrdId": attach.take_profit_id or attach.stop_loss_id or "",
+                "attachAlgoId": algo_id(order),
                 "tpTriggerPx": text(order.take_profit) if order.take_profit is not None else "",
-                "tpTriggerPxType": "last" if order.take_profit is not None else "",
-                "tpOrdPx": "-1" if order.take_profit is not None else "",
+                "tpTriggerPxType": price_type(attach.take_profit_by) if order.take_profit is not None else "",
+                "tpOrdPx": _level_price(order.take_profit, attach.take_profit_limit),
                 "tpOrdKind": "condition" if order.take_profit is not None else "",
                 "slTriggerPx": text(order.stop_loss) if order.stop_loss is not None else "",
-                "slTriggerPxType": "last" if order.stop_loss is not None else "",
-                "slOrdPx": "-1" if order.stop_loss is not None else "",
+                "slTriggerPxType": price_type(attach.stop_loss_by) if order.stop_loss is not None else "",
+                "slOrdPx": _level_price(order.stop_loss, attach.stop_loss_limit),
+                "callbackRatio": "",
+                "callbackSpread": "",
+                "activePx": "",
+                "amendPxOnTriggerType": "0",
                 "sz": "",
                 "failCode": "",
                 "failReason": "",
@@ -64,8 +107,8 @@ def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
     average = order.avg_price
     return {
         "accFillSz": contracts(order.filled, market),
-        "algoClOrdId": "",
-        "algoId": "",
+        "algoClOrdId": client_id if algo else "",
+        "algoId": algo_id(order) if algo else "",
         "attachAlgoClOrdId": "",
         "attachAlgoOrds": attached,
         "avgPx": text(round(average, 10)) if average is not None else "",
@@ -74,39 +117,42 @@ def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
         "cancelSourceReason": "",
         "category": "normal",
         "ccy": "",
-        "clOrdId": order.client_order_id or "",
+        "clOrdId": "" if algo else client_id,
         "fee": with_money(-order.fee),
-        "feeCcy": market.settle,
+        "feeCcy": fee_coin,
         "fillPx": text(last.price) if last is not None else "",
         "fillSz": contracts(last.qty, market) if last is not None else "0",
         "fillTime": str(last.ts_ms) if last is not None else "",
         "instId": market.native,
-        "instType": "SWAP",
+        "instType": inst_type(market),
         "isTpLimit": "false",
-        "lever": "10",
+        "lever": "" if market.is_spot else text(engine.position_of(order.symbol, order.position_side).leverage),
         "linkedAlgoOrd": {"algoId": ""},
         "ordId": order.order_id,
         "ordType": order_type(order),
-        "pnl": "0",
-        "posSide": "net",
+        "pnl": with_money(sum((f.realised_pnl for f in engine.fills_of(order)), Decimal(0))),
+        "posSide": "" if market.is_spot else pos_side(order.position_side),
         "px": text(order.price) if order.price is not None else "",
         "pxType": "",
+        "pxUsd": "",
+        "pxVol": "",
+        "tradeQuoteCcy": market.settle if market.is_spot else "",
         "quickMgnType": "",
         "rebate": "0",
-        "rebateCcy": market.settle,
+        "rebateCcy": market.settle if order.side is Side.BUY or not market.is_spot else market.base,
         "reduceOnly": "true" if order.reduce_only else "false",
         "side": order.side.value,
         "slOrdPx": "",
         "slTriggerPx": "",
         "slTriggerPxType": "",
-        "source": "",
+        "source": "7" if algo else "",
         "state": order_state(order),
         "stpId": "",
         "stpMode": "cancel_maker",
-        "sz": contracts(order.qty, market),
-        "tag": order.tag,
-        "tdMode": "cross",
-        "tgtCcy": "",
+        "sz": contracts(order.qty, market) if order.cost_asked is None else text(order.cost_asked),
+        "tag": own_tag(order),
+        "tdMode": td_mode(market, engine),
+        "tgtCcy": "" if not is_spot_market else "base_ccy" if order.cost_asked is None else "quote_ccy",
         "tpOrdPx": "",
         "tpTriggerPx": "",
         "tpTriggerPxType": "",
@@ -115,17 +161,24 @@ def order_item(order: Order, market: MarketSpec) -> dict[str, object]:
     }
 
 
+def _level_price(level: Decimal | None, limit: Decimal | None) -> str:
+    """Price of the order that an attached level becomes; -1 is a market order."""
+    if level is None:
+        return ""
+    return "-1" if limit is None else text(limit)
+
+
 def fill_item(fill: Fill, market: MarketSpec) -> dict[str, object]:
     """An element of /trade/fills and /trade/fills-history."""
     return {
-        "instType": "SWAP",
+        "instType": inst_type(market),
         "instId": market.native,
         "tradeId": fill.trade_id,
         "ordId": fill.order.order_id,
-        "clOrdId": fill.order.client_order_id or "",
+        "clOrdId": "" if fill.order.trigger is not None else fill.order.client_order_id or "",
         "billId": fill.trade_id,
         "subType": "1",
-        "tag": fill.order.tag,
+        "tag": own_tag(fill.order),
         "fillPx": text(fill.price),
         "fillSz": contracts(fill.qty, market),
         "fillIdxPx": text(fill.price),
@@ -136,18 +189,20 @@ def fill_item(fill: Fill, market: MarketSpec) -> dict[str, object]:
         "fillFwdPx": "",
         "fillMarkPx": text(fill.price),
         "side": fill.side.value,
-        "posSide": "net",
+        "posSide": pos_side(fill.order.position_side),
         "execType": "M" if fill.is_maker else "T",
-        "feeCcy": market.settle,
+        "feeCcy": fill.fee_coin or market.settle,
         "fee": with_money(-fill.fee),
         "ts": str(fill.ts_ms),
         "fillTime": str(fill.ts_ms),
         "feeRate": "",
+        "tradeQuoteCcy": market.settle if market.is_spot else "",
     }
 
 
 def position_item(position: Position, market: MarketSpec, engine: Engine) -> dict[str, object]:
-    """An element of /account/positions: net mode, the sign of `pos` is the side."""
+    """An element of /account/positions. In net mode the sign of `pos` is the side, else it is above zero."""
+    isolated, hedged = position.symbol in engine.ledger.isolated, position.side is not PositionSide.BOTH
     mark = engine.mark(position.symbol)
     value = abs(position.qty) * mark
     profit, liquidation = engine.ledger.profit(position), engine.liquidation_price(position)
@@ -159,92 +214,62 @@ def position_item(position: Position, market: MarketSpec, engine: Engine) -> dic
         "cTime": str(position.updated_ms),
         "ccy": market.settle,
         "closeOrderAlgo": [],
+        "baseBal": "",
+        "baseBorrowed": "",
+        "baseInterest": "",
+        "bePx": "",
+        "bizRefId": "",
+        "bizRefType": "",
+        "deltaBS": "",
+        "deltaPA": "",
+        "gammaBS": "",
+        "gammaPA": "",
+        "idxPx": text(mark),
+        "liqPenalty": "0",
+        "optVal": "",
+        "pTime": str(position.updated_ms),
+        "pendingCloseOrdLiabVal": "",
+        "quoteBal": "",
+        "quoteBorrowed": "",
+        "quoteInterest": "",
+        "spotInUseAmt": "",
+        "spotInUseCcy": "",
+        "thetaBS": "",
+        "thetaPA": "",
+        "usdPx": "",
+        "vegaBS": "",
+        "vegaPA": "",
         "fee": "0",
         "fundingFee": "0",
-        "imr": with_money(value / position.leverage),
+        "imr": "" if isolated else with_money(value / position.leverage),
         "instId": market.native,
-        "instType": "SWAP",
+        "instType": inst_type(market),
         "interest": "",
         "last": text(mark),
         "lever": text(position.leverage),
         "liab": "",
         "liabCcy": "",
         "liqPx": text(round(liquidation, 8)) if liquidation is not None else "",
-        "margin": "",
+        "margin": with_money(position.margin) if isolated else "",
         "markPx": text(mark),
-        "mgnMode": "cross",
+        "mgnMode": engine.ledger.mode(position.symbol).value,
         "mgnRatio": "1000",
         "mmr": with_money(engine.ledger.maintenance(position)),
         "notionalUsd": with_money(value),
-        "pnl": "0",
-        "pos": contracts(position.qty, market),
+        "pnl": with_money(position.realised),
+        "pos": contracts(abs(position.qty) if hedged else position.qty, market),
         "posCcy": "",
-        "posId": str(1_100_000_000_000_000_000 + list(engine.markets).index(position.symbol)),
-        "posSide": "net",
-        "realizedPnl": "0",
+        "posId": str(
+            1_100_000_000_000_000_000
+            + list(engine.markets).index(position.symbol) * 10
+            + list(PositionSide).index(position.side)
+        ),
+        "posSide": pos_side(position.side),
+        "realizedPnl": with_money(position.realised),
         "tradeId": engine.fills[-1].trade_id if engine.fills else "",
         "uTime": str(position.updated_ms),
         "upl": with_money(profit),
+        "uplLastPx": with_money(profit),
+        "uplRatioLastPx": with_money(profit / cost) if cost else "0",
         "uplRatio": with_money(profit / cost) if cost else "0",
-    }
-
-
-def instrument_item(market: MarketSpec) -> dict[str, object]:
-    """An element of /public/instruments."""
-    lot = contracts(market.step, market)
-    return {
-        "alias": "",
-        "baseCcy": "",
-        "category": "1",
-        "ctMult": "1",
-        "ctType": "linear",
-        "ctVal": text(market.contract_size),
-        "ctValCcy": market.base,
-        "expTime": "",
-        "instFamily": f"{market.base}-{market.settle}",
-        "instId": market.native,
-        "instType": "SWAP",
-        "lever": text(market.max_leverage),
-        "listTime": "1585526400000",
-        "lotSz": lot,
-        "maxIcebergSz": "100000000",
-        "maxLmtAmt": "20000000",
-        "maxLmtSz": contracts(market.max_qty, market),
-        "maxMktAmt": "",
-        "maxMktSz": contracts(market.max_qty, market),
-        "maxStopSz": contracts(market.max_qty, market),
-        "maxTriggerSz": "100000000",
-        "maxTwapSz": "100000000",
-        "minSz": contracts(market.min_qty, market),
-        "optType": "",
-        "quoteCcy": "",
-        "ruleType": "normal",
-        "settleCcy": market.settle,
-        "state": "live",
-        "stk": "",
-        "tickSz": text(market.tick),
-        "uly": f"{market.base}-{market.settle}",
-    }
-
-
-def ticker_item(market: MarketSpec, engine: Engine, now_ms: int) -> dict[str, object]:
-    """An element of /market/ticker and /market/tickers."""
-    last = engine.prices[market.symbol]
-    return {
-        "instType": "SWAP",
-        "instId": market.native,
-        "last": text(last),
-        "lastSz": "1",
-        "askPx": text(engine.ask(market.symbol)),
-        "askSz": "1000",
-        "bidPx": text(engine.bid(market.symbol)),
-        "bidSz": "1000",
-        "open24h": text(market.price),
-        "high24h": text(max(last, market.price)),
-        "low24h": text(min(last, market.price)),
-        "volCcy24h": "1000",
-        "vol24h": contracts(Decimal(1000), market),
-        "ts": str(now_ms),
-        "sodUtc0": text(market.price),
-        "sodUtc8": text(market.price),
     }
