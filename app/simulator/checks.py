@@ -42,3 +42,11 @@ def check_order(new: NewOrder, market: MarketSpec, reference: Decimal) -> None:
             continue
         if not 0 < level <= MAX_PRICE or (level - reference) * sign <= 0 or level % market.tick:
             raise Refusal(reason, f"{level} is on the wrong side of {reference}, or off tick.", symbol=new.symbol)
+
+
+def bought(cost: Decimal, price: Decimal, market: MarketSpec) -> Decimal:
+    """The quantity, in whole steps, that `cost` of the quote coin is worth at `price`; too much is refused."""
+    if abs(cost) > market.max_qty * price:
+        words = f"{cost} is more than {market.max_qty} at {price}."
+        raise Refusal(Reason.QTY_TOO_LARGE, words, symbol=market.symbol)
+    return cost / price // market.step * market.step

@@ -65,6 +65,8 @@ class Candle:
 
 def candles(venue: Venue, symbol: str, bar: Bar, now_ms: int, *, from_ms: int, to_ms: int, limit: int) -> list[Candle]:
     """The newest `limit` klines that began from `from_ms` to `to_ms`, newest first."""
+    if min(to_ms, now_ms) < SINCE_MS:
+        return []
     starts = list(_starts(bar, max(from_ms, SINCE_MS), min(to_ms, now_ms), limit))
     if not starts:
         return []

@@ -56,7 +56,7 @@ def missing(wanted: Any, given: Any, path: str = "") -> list[str]:
     if isinstance(wanted, dict):
         if not isinstance(given, dict):
             return [path or "."]
-        lost = []
+        lost: list[str] = []
         for key, value in wanted.items():
             here = f"{path}.{key}" if path else key
             lost += [here] if key not in given else missing(value, given[key], here)

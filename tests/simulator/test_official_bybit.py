@@ -126,6 +126,8 @@ def test_spot_orders_spend_and_receive_coins(sim: Simulated, client: HTTP) -> No
     assert account["coin"][0]["locked"] == "0.05"
     short = {"side": "Sell", "orderType": "Market", "qty": "1"}
     assert code_of(client.place_order, **SPOT, **short) == 170131
+    for cost in ("1E30", "-1E30"):
+        assert code_of(client.place_order, **SPOT, side="Buy", orderType="Market", qty=cost) == 170135
     sim.control.price("BTC/USDT", 28000)
     assert order_of(sim, client_id(2))["status"] == "filled"
 

@@ -144,6 +144,7 @@ def test_spot_orders_spend_and_receive_coins(sim: Simulated, okx: Clients) -> No
     )
     assert Decimal(coins["USDT"]["cashBal"]) == 100_000 - Decimal("2700.01")
     assert code_of(okx.trade.place_order(**SPOT, side="sell", ordType="market", sz="1")) == "51008"
+    assert code_of(okx.trade.place_order(**SPOT, side="buy", ordType="market", sz="1E30")) == "51101"
     assert code_of(okx.trade.place_order("BTC-USDT", "cross", "buy", "limit", "1", px="25000")) == "51000"
     sim.control.price("BTC/USDT", 28000)
     assert order_of(sim, client_id(2))["status"] == "filled"

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from attrs import evolve
 
+from app.simulator.checks import bought
 from app.simulator.dialects.base import Context, NativeError
 from app.simulator.dialects.bybit_position import BY, BybitPosition, position_side
 from app.simulator.dialects.bybit_shapes import TAG_CLOSE, TAG_TPSL, stop_type
@@ -223,9 +224,10 @@ class BybitOrders(BybitPosition):
         if unit == "baseCoin":
             return new
         if new.side is Side.BUY and new.trigger is None:
+            bought(new.qty, self.engine.bid(market.symbol), market)
             return evolve(new, cost=new.qty)
         price = new.trigger.price if new.trigger is not None else self.engine.bid(market.symbol)
-        return evolve(new, qty=new.qty / price // market.step * market.step)
+        return evolve(new, qty=bought(new.qty, price, market))
 
 
 def _attach(given: Mapping[str, str], market: MarketSpec) -> Attach:

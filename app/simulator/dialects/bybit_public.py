@@ -119,7 +119,7 @@ class BybitPublic(BybitGateway):
         limit = page_size(ctx.params.get("limit"), 200, 1000)
         start, end = int_or_none(ctx.params.get("start")), int_or_none(ctx.params.get("end"))
         if start is not None and end is None:
-            end = bar.start(start)
+            end = bar.start(min(max(start, SINCE_MS), ctx.now_ms))
             for _ in range(limit - 1):
                 end = bar.after(end)
         found = candles(

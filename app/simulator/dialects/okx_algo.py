@@ -13,6 +13,7 @@ from itertools import islice
 
 from attrs import evolve
 
+from app.simulator.checks import bought
 from app.simulator.dialects.base import Context, NativeError
 from app.simulator.dialects.okx_algo_shapes import algo_item, algo_kind, algo_state
 from app.simulator.dialects.okx_orders import BY, SIDES, OkxOrders, attached, base_qty, is_client_id, limit_of
@@ -116,7 +117,7 @@ class OkxAlgo(OkxOrders):
         market = self.engine.markets[new.symbol]
         if ctx.params.get("tgtCcy") != "quote_ccy" or not market.is_spot or not price:
             return new
-        return evolve(new, qty=new.qty / price // market.step * market.step)
+        return evolve(new, qty=bought(new.qty, price, market))
 
     @staticmethod
     def _priced(new: NewOrder, raw: str | None) -> NewOrder:

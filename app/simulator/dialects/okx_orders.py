@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from attrs import evolve
 
+from app.simulator.checks import bought
 from app.simulator.dialects.base import Context, NativeError
 from app.simulator.dialects.okx_account import OkxAccount
 from app.simulator.dialects.wire import Answer, BadNumber, decimal_or_none, flat, int_or_none
@@ -168,9 +169,8 @@ class OkxOrders(OkxAccount):
         unit = given.get("tgtCcy") or ("quote_ccy" if new.side is Side.BUY else "base_ccy")
         if unit == "base_ccy":
             return new
-        if new.side is Side.BUY:
-            return evolve(new, cost=new.qty)
-        return evolve(new, qty=new.qty / self.engine.bid(market.symbol) // market.step * market.step)
+        qty = bought(new.qty, self.engine.bid(market.symbol), market)
+        return evolve(new, cost=new.qty) if new.side is Side.BUY else evolve(new, qty=qty)
 
     def _cancel_item(self, ctx: Context, body: Mapping[str, object]) -> Order:
         return self.engine.cancel(ctx.now_ms, order_id=self._ordinary(ctx).order_id)
