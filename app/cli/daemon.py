@@ -40,7 +40,7 @@ def run(
 
 
 def _run(path: Path | None) -> int:
-    from app.journal.store import JournalError
+    from app.journal.store import JournalError, JournalUnusable
     from app.launcher.daemon import Daemon, StartFailed
     from app.process.account_lock import AccountInUse, AccountLockError
     from app.process.lock import StateDirError
@@ -59,7 +59,7 @@ def _run(path: Path | None) -> int:
     daemon = Daemon(found, config_path=Path(found.where), on_ready=ready)
     try:
         return daemon.run()
-    except StateDirError as error:
+    except (StateDirError, JournalUnusable) as error:
         raise Ended(EX_CONFIG, str(error)) from None
     except (AccountInUse, AccountLockError, StartFailed, StartFailedError, JournalError) as error:
         if daemon.stopping:

@@ -13,8 +13,16 @@ class JournalError(Exception):
     """The journal cannot do what was asked: in one sentence, what and why. Nothing was written."""
 
 
+class JournalUnusable(JournalError):
+    """What is there is no journal for us, whenever it is tried again: damaged, something else, or of another schema."""
+
+
 class StaleEpoch(JournalError):
     """A route commit for an epoch that is not the one fenced last."""
+
+
+NEVER_BETTER = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+"""Primary result codes (sqlite.org/rescode.html) that tell what the file is, and not what happens to it now."""
 
 
 @contextmanager
@@ -26,4 +34,9 @@ def translated(path: str) -> Iterator[None]:
         raise JournalError(f"The journal at {path} cannot be opened: {error.strerror}.") from error
     except (sqlite3.Error, DBAPIError) as error:
         why = error.orig if isinstance(error, DBAPIError) else error  # without the statement's text
+        if getattr(why, "sqlite_errorcode", 0) & 0xFF in NEVER_BETTER:
+            raise JournalUnusable(
+                f"The journal at {path} cannot be used: {why}; put its newest good copy there, or choose another state"
+                f" directory."
+            ) from error
         raise JournalError(f"The journal at {path} cannot be used now: {why}.") from error

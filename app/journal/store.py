@@ -29,7 +29,7 @@ from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
 from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
-from app.journal.errors import JournalError, StaleEpoch, translated
+from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, translated
 from app.journal.memory import Memory
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
 from app.journal.rows import (
@@ -49,7 +49,7 @@ from app.journal.schema import SCHEMA_VERSION, events, legs, make_schema, meta, 
 from messages.failover import Route, Switch
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderView
 
-__all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "Recorded", "StaleEpoch"]
+__all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnusable", "Recorded", "StaleEpoch"]
 
 _converter = make_converter()
 
@@ -89,7 +89,8 @@ class Journal:
             busy_timeout_s: How long a writer waits for another; see `app.journal.patience.busy_timeout_s`.
 
         Raises:
-            JournalError: It cannot be opened, is not a journal, or is of a newer schema.
+            JournalUnusable: It is not a journal, damaged, or of another schema.
+            JournalError: It cannot be opened now.
         """
         self._where = str(path) if path else ":memory:"
         self._power_safe = power_safe
@@ -129,7 +130,7 @@ class Journal:
             with self._transaction(), self._cold.connection() as core:
                 found = make_schema(core)
         if int(found["schema_version"]) != SCHEMA_VERSION:
-            raise JournalError(
+            raise JournalUnusable(
                 f"The journal at {self._where} has schema {found['schema_version']}, this version of order-router "
                 f"knows {SCHEMA_VERSION}: run the version that wrote it, or choose another state directory."
             )

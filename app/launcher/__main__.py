@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     # Imported here: these take longer than all the rest of a start, and a signal may come meanwhile.
     from app.config import ConfigError, load, require_credentials
-    from app.journal.store import JournalError
+    from app.journal.store import JournalError, JournalUnusable
     from app.launcher.daemon import Daemon, StartFailed, announce
     from app.process.account_lock import AccountInUse, AccountLockError
     from app.process.lock import StateDirError
@@ -54,7 +54,7 @@ def _run(arguments: list[str]) -> int:
         require_credentials(config)
         log_file = config.logging.file or config.router.state_dir / "order-router.log"
         return Daemon(config, parent_fd=given.parent_fd, on_ready=ready, log_file=log_file).run()
-    except (ConfigError, StateDirError) as error:
+    except (ConfigError, StateDirError, JournalUnusable) as error:
         return fail(str(error), 78)
     except (AccountInUse, AccountLockError, JournalError, StartFailed, StartFailedError) as error:
         return fail(str(error), 75)

@@ -132,7 +132,8 @@ class Daemon:
             app.process.account_lock.AccountInUse: Another daemon on this host trades on one of the accounts.
             app.process.account_lock.AccountLockError: This system gives no such hold.
             ConfigError: An API key cannot be read.
-            app.journal.store.JournalError: The journal cannot be opened.
+            app.journal.store.JournalUnusable: What is there is no journal, or of another version.
+            app.journal.store.JournalError: The journal cannot be opened now.
             StartFailed: An actor did not start.
             app.transport.base.StartFailedError: The actor system did not.
         """

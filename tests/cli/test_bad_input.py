@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import psutil
 import pytest
 
 from app.cli.main import main
+from app.journal.store import Journal
 from app.process.foreign import our_root
 from app.simulator.run import configuration
 from tests.cli.desk import order_router, refusal
@@ -142,6 +145,24 @@ def test_state_directory_of_others_is_refused(tmp_path: Path) -> None:
         for verb in ("run", "status"):
             assert "belongs to user id 65534" in run_wrong(tmp_path, [verb, "--config", str(config)])
     assert list(state.iterdir()) == []
+
+
+def test_a_journal_that_is_none_for_us_is_refused(tmp_path: Path) -> None:
+    """Something else, and one of another schema: neither becomes better by trying again, as 75 would have it."""
+    config = write(tmp_path, whole(tmp_path))
+    state = tmp_path / "state-of-bot"
+    state.mkdir(mode=0o700)
+    path = state / "journal.db"
+    path.write_text("this is a letter to my aunt, not a database, and it is longer than a header\n" * 20)
+    path.chmod(0o600)
+    assert f"{path} cannot be used: file is not a database; put" in run_wrong(
+        tmp_path, ["run", "--config", str(config)]
+    )
+    path.unlink()
+    Journal(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE meta SET value = '9999' WHERE name = 'schema_version'")
+    assert f"{path} has schema 9999" in run_wrong(tmp_path, ["run", "--config", str(config)])
 
 
 def test_other_systems_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

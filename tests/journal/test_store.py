@@ -18,7 +18,7 @@ from app.domain import ids
 from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible
 from app.domain.leg_life import LegEvent
 from app.journal.schema import SCHEMA_VERSION
-from app.journal.store import BUSY_TIMEOUT_S, Committed, Journal, JournalError, StaleEpoch
+from app.journal.store import BUSY_TIMEOUT_S, Committed, Journal, JournalError, JournalUnusable, StaleEpoch
 from messages.failover import Switch, SwitchResult
 from messages.orders import LegState, OrderView
 from tests.domain.orders import BTC, key, spec
@@ -77,13 +77,13 @@ def test_a_journal_of_another_schema_is_refused_and_left_alone(path: Path) -> No
     with sqlite3.connect(path) as db:
         db.execute("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(SCHEMA_VERSION + 1),))
     db.close()
-    with pytest.raises(JournalError, match=f"schema {SCHEMA_VERSION + 1}.*knows {SCHEMA_VERSION}"):
+    with pytest.raises(JournalUnusable, match=f"schema {SCHEMA_VERSION + 1}.*knows {SCHEMA_VERSION}"):
         Journal(path)
 
 
 def test_a_file_that_is_no_journal_is_refused(path: Path) -> None:
     path.write_text("this is a letter to my aunt, not a database, and it is longer than a header\n" * 20)
-    with pytest.raises(JournalError, match=str(path)):
+    with pytest.raises(JournalUnusable, match=str(path)):
         Journal(path)
     assert path.read_text().startswith("this is a letter")
 
