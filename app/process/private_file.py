@@ -32,10 +32,11 @@ def read_private(path: Path, most_bytes: int) -> bytes | None:
         return None
     except OSError as error:
         raise Untrusted(f"{path} cannot be opened: {error.strerror}.") from error
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(fd)  # before Python is asked to open it, which it refuses of a folder
+        raise Untrusted(f"{path} is no regular file.")
     with open(fd, "rb") as file:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise Untrusted(f"{path} is no regular file.")
         if found.st_uid != os.geteuid():
             raise Untrusted(f"{path} belongs to user id {found.st_uid}, and must belong to {os.geteuid()}.")
         if found.st_mode & 0o077:
