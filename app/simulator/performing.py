@@ -150,6 +150,8 @@ class Performer:
                 if answer.status in _LIMIT_STATUSES:
                     told = {**told, "Retry-After": str(verdict.retry_after_s(now_ms))}
                 return evolve(answer, headers=told), {}
+        elif exchange.usage is not None:
+            verdict = exchange.usage.take(arrival.call, arrival.key.api_key if arrival.key else "", now_ms)
         if arrival.matched is None:
             return dialect.unknown_path(request), {}
         if exchange.venue.maintenance is not None and arrival.call not in ALWAYS:
@@ -159,7 +161,7 @@ class Performer:
             denied = arrival.key.trouble(arrival.call, request.method, arrival.ip)
             if denied is not None:
                 refused = dialect.trouble_answer(denied, request, now_ms)
-        return refused, dialect.limit_headers(verdict, now_ms) if exchange.limits is not None else {}
+        return refused, dialect.limit_headers(verdict, now_ms)
 
     def _run(self, arrival: Arrival, plan: Plan, headers: Mapping[str, str]) -> Answer:
         now_ms = self._exchange.clock()

@@ -32,6 +32,7 @@ LOG_SIZE = 10_000
 """Requests remembered; older ones are forgotten."""
 BODY_LIMIT_BYTES = 1 << 20
 _LEAST_TICK_S = 0.02
+_NEVER = 1e12
 
 
 def wall_clock_ms() -> int:
@@ -72,6 +73,10 @@ class SimulatedExchange:
         self.venue = dialect.engine.venue
         self.faults = Faults()
         self.limits: RateLimits | None = None
+        """The exchange's rate limits, once somebody switched them on."""
+        told = dialect.limits if dialect.tells_usage else None
+        self.usage = RateLimits(told, scale=_NEVER) if told is not None else None
+        """Counts for the headers while they are off, where the exchange tells always."""
         self.ahead_ms = 0
         """How far the exchange's clock is ahead of the one it was given."""
         self.log: deque[Logged] = deque(maxlen=LOG_SIZE)

@@ -112,7 +112,7 @@ def test_the_least_notional_is_not_asked_of_reduce_only_orders(desk: Desk) -> No
         (lambda c: c.fapiPublicGetTicker24hr({"symbol": "NONE"}), "-1121"),
         (lambda c: c.fapiPrivatePostLeverage({"symbol": "BTCUSDT", "leverage": "126"}), "-4028"),
         (lambda c: c.fapiPrivatePostLeverage({"symbol": "BTCUSDT", "leverage": "x"}), "-4028"),
-        (lambda c: c.fapiPrivatePostPositionSideDual({"dualSidePosition": "true"}), "-1020"),
+        (lambda c: c.fapiPrivatePostPositionSideDual({"dualSidePosition": "false"}), "-4059"),
         (lambda c: c.fapiPrivatePostAlgoOrder({"algoType": "VP"}), "-1130"),
         (lambda c: c.fapiPrivateGetAlgoOrder({"clientAlgoId": "none"}), "-2013"),
     ],

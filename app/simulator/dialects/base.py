@@ -183,6 +183,9 @@ class Dialect(ABC):
     limits: ClassVar[LimitRules | None] = None
     """The exchange's rate limits, enforced when somebody switches them on."""
 
+    tells_usage: ClassVar[bool] = False
+    """True where every answer's headers tell how much of the limits is used, whether they are enforced or not."""
+
     def __init__(self, engine: Engine, credentials: Credentials) -> None:
         self.engine = engine
         self.credentials = credentials

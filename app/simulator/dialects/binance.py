@@ -18,13 +18,16 @@ from decimal import Decimal
 from typing import ClassVar
 
 from app.simulator.calls import Call
+from app.simulator.checks import check_order
 from app.simulator.dialects.base import Context, Credentials, Dialect, NativeError, Request, Route
 from app.simulator.dialects.binance_account import TIERS, AccountApi
 from app.simulator.dialects.binance_algo import AlgoApi
+from app.simulator.dialects.binance_batch import BatchApi
 from app.simulator.dialects.binance_bodies import order_body, trade_body
 from app.simulator.dialects.binance_gate import LIMITS, TROUBLES, check_signed, expiry_ms, limit_headers
 from app.simulator.dialects.binance_params import (
     ALL_VISIBLE_MS,
+    check_window,
     client_id,
     flag,
     ids,
@@ -32,8 +35,8 @@ from app.simulator.dialects.binance_params import (
     is_regular,
     limit_price,
     need,
-    one_way,
     page,
+    position_side,
     price,
     quantity,
     side_of,
@@ -43,7 +46,7 @@ from app.simulator.dialects.binance_public import PublicApi
 from app.simulator.dialects.wire import Answer, int_or_none, json_answer
 from app.simulator.limits import Verdict
 from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Tif
-from app.simulator.spec import EngineRules, MarketSpec, level_of
+from app.simulator.spec import DeadManRules, EngineRules, MarketSpec, level_of
 
 CONDITIONAL_TYPES = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 _UNRECORDED = "The order will not be recorded in the order history"
@@ -68,7 +71,7 @@ def _market(base: str, reference: str, tick: str, step: str, max_qty: str) -> Ma
 
 
 class Binance(Dialect):
-    """Binance USDⓈ-M futures in one-way, cross-margin, single-asset mode."""
+    """Binance USDⓈ-M futures in single-asset mode; one-way and cross margin until set otherwise."""
 
     name = "binance"
     ccxt_id = "binanceusdm"
@@ -120,6 +123,7 @@ class Binance(Dialect):
 
     troubles: ClassVar = TROUBLES
     limits = LIMITS
+    tells_usage = True
 
     @classmethod
     def markets(cls) -> Sequence[MarketSpec]:
@@ -142,6 +146,8 @@ class Binance(Dialect):
             order_id=lambda n: str(8_389_765_000_000 + n),
             trade_id=lambda n: str(698_759_000 + n),
             leverage=Decimal(20),
+            max_open_orders=200,
+            dead_man=DeadManRules(per_symbol=True, triggers=False),
         )
 
     def routes(self) -> Sequence[Route]:
@@ -160,6 +166,8 @@ class Binance(Dialect):
             *PublicApi(self).routes(),
             *AccountApi(self).routes(),
             *AlgoApi(self, self._new_client_id).routes(),
+            *BatchApi(self, self._place, self._amend, self._cancel).routes(),
+            Route(method="POST", path=f"{order}/test", call=Call.OTHER, handler=self._test),
         )
 
     def key_of(self, request: Request) -> str | None:
@@ -197,6 +205,11 @@ class Binance(Dialect):
         """-2013 instead of -2011 where an order is asked for or changed rather than cancelled."""
         if refusal.reason in (Reason.UNKNOWN_ORDER, Reason.ORDER_CLOSED) and ctx.request.method != "DELETE":
             return NativeError(-2013, "Order does not exist.")
+        orders_open = any(self.engine.open_orders(ALL_VISIBLE_MS))
+        if refusal.reason is Reason.MODE_IN_USE and orders_open:
+            return NativeError(-4067, "Position side cannot be changed if there exists open orders.")
+        if refusal.reason is Reason.MARGIN_MODE_IN_USE and orders_open:
+            return NativeError(-4047, "Margin type cannot be changed if there exists open orders.")
         if refusal.reason is Reason.BAD_LEVERAGE:
             return NativeError(-4028, f"Leverage {ctx.params.get('leverage')} is not valid")
         return super().refusal_error(refusal, ctx)
@@ -204,6 +217,20 @@ class Binance(Dialect):
     # ---- orders -----------------------------------------------------------------------------------------------------
 
     def _place(self, ctx: Context) -> Answer:
+        new, answer_kind = self._read(ctx)
+        self._refuse_unfillable_fok(ctx, new)
+        order = self.place(ctx, new)
+        return json_answer(order_body(order, self.engine.markets[order.symbol], result=True, ack=answer_kind == "ACK"))
+
+    def _test(self, ctx: Context) -> Answer:
+        """Everything but the order, as far as it does not depend on the account."""
+        new, _ = self._read(ctx)
+        market = self.engine.markets[new.symbol]
+        check_order(new, market, new.price if new.price is not None else self.engine.prices[new.symbol])
+        return json_answer({})
+
+    def _read(self, ctx: Context) -> tuple[NewOrder, str]:
+        """The order that a request asks for, and how to answer it."""
         market = self.market_of(need(ctx, "symbol"))
         side, kind = side_of(ctx), need(ctx, "type")
         if kind in CONDITIONAL_TYPES:
@@ -212,7 +239,6 @@ class Binance(Dialect):
             )
         if kind not in ("LIMIT", "MARKET"):
             raise NativeError(-1116, "Invalid orderType.")
-        one_way(ctx)
         answer_kind = ctx.params.get("newOrderRespType", "ACK")
         if answer_kind not in ("ACK", "RESULT"):
             raise NativeError(-1136, "Invalid newOrderRespType.")
@@ -232,11 +258,10 @@ class Binance(Dialect):
             price=limit,
             tif=tif,
             reduce_only=flag(ctx, "reduceOnly"),
+            position_side=position_side(ctx),
             client_order_id=client_id(ctx, "newClientOrderId") or self._new_client_id(),
         )
-        self._refuse_unfillable_fok(ctx, new)
-        order = self.place(ctx, new)
-        return json_answer(order_body(order, market, result=True, ack=answer_kind == "ACK"))
+        return new, answer_kind
 
     def _new_client_id(self) -> str:
         """The exchange makes one up for an order that comes without."""
@@ -314,6 +339,7 @@ class Binance(Dialect):
 
     def _all_orders(self, ctx: Context) -> Answer:
         market = self.market_of(need(ctx, "symbol"))
+        check_window(ctx)
         found = self.engine.history(ctx.now_ms, symbol=market.symbol, closed_only=False)
         first = int_or_none(ctx.params.get("orderId"))
         kept = (
@@ -325,6 +351,7 @@ class Binance(Dialect):
 
     def _trades(self, ctx: Context) -> Answer:
         market = self.market_of(need(ctx, "symbol"))
+        check_window(ctx)
         found = self.engine.trades(ctx.now_ms, symbol=market.symbol, order_id=ctx.params.get("orderId") or None)
         first = int_or_none(ctx.params.get("fromId"))
         kept = ((f.ts_ms, f) for f in found if first is None or int(f.trade_id) >= first)

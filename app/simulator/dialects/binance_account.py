@@ -1,18 +1,18 @@
 """Binance USDⓈ-M futures: balances, positions, leverage and the account's modes.
 
-The account is in one-way, cross-margin, single-asset mode and stays there: asking for what it is already is answered as
-the exchange does (-4059, -4046), asking for another mode is refused.
+The account is in single-asset mode. Asking for the position mode or the margin type that it has already is an error
+(-4059, -4046); changing either while something is open is another.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Route
 from app.simulator.dialects.binance_bodies import PRECISION, amount, fixed
-from app.simulator.dialects.binance_params import need
-from app.simulator.dialects.wire import Answer, int_or_none, json_answer
+from app.simulator.dialects.binance_params import check_window, need, page
+from app.simulator.dialects.wire import Answer, decimal_or_none, int_or_none, json_answer
 from app.simulator.engine import Engine
-from app.simulator.model import ZERO, Position
+from app.simulator.model import ZERO, MarginMode, Position, PositionSide
 from app.simulator.spec import MarketSpec, Tier
 
 BRACKETS: tuple[tuple[int, int, int, Decimal], ...] = (
@@ -37,6 +37,11 @@ class AccountApi:
         """All private."""
         table: tuple[tuple[str, str, Call, Callable[[Context], Answer]], ...] = (
             ("GET", "/fapi/v3/account", Call.BALANCE, self._account),
+            ("GET", "/fapi/v2/account", Call.BALANCE, self._account_v2),
+            ("GET", "/fapi/v1/accountConfig", Call.ACCOUNT, self._account_config),
+            ("GET", "/fapi/v1/commissionRate", Call.ACCOUNT, self._commission),
+            ("GET", "/fapi/v1/income", Call.FILLS, self._income),
+            ("POST", "/fapi/v1/positionMargin", Call.ACCOUNT, self._add_margin),
             ("GET", "/fapi/v3/balance", Call.BALANCE, self._balance),
             ("GET", "/fapi/v2/balance", Call.BALANCE, self._balance),
             ("GET", "/fapi/v3/positionRisk", Call.POSITIONS, self._positions),
@@ -76,9 +81,9 @@ class AccountApi:
         v2 = ctx.request.path.startswith("/fapi/v2")
         if ctx.params.get("symbol"):
             market = self._dialect.market_of(ctx.params["symbol"])
-            wanted = [self._engine.ledger.position(market.symbol)]
+            wanted = _sides(self._engine, market.symbol)
         elif v2:
-            wanted = [self._engine.ledger.position(symbol) for symbol in self._engine.markets]
+            wanted = [p for symbol in self._engine.markets for p in _sides(self._engine, symbol)]
         else:
             wanted = _shown(self._engine)
         return json_answer([position_body(self._engine, p, v2=v2) for p in wanted])
@@ -107,8 +112,8 @@ class AccountApi:
             config.append(
                 {
                     "symbol": market.native,
-                    "marginType": "CROSSED",
-                    "isAutoAddMargin": "false",
+                    "marginType": "ISOLATED" if market.symbol in self._engine.ledger.isolated else "CROSSED",
+                    "isAutoAddMargin": False,
                     "leverage": int(leverage),
                     "maxNotionalValue": str(max_notional(leverage)),
                 }
@@ -116,18 +121,89 @@ class AccountApi:
         return json_answer(config)
 
     def _mode(self, ctx: Context) -> Answer:
-        return json_answer({"dualSidePosition": False})
+        return json_answer({"dualSidePosition": bool(self._engine.ledger.hedged)})
 
     def _set_mode(self, ctx: Context) -> Answer:
-        if need(ctx, "dualSidePosition").lower() == "false":
+        wanted = need(ctx, "dualSidePosition").lower()
+        if wanted not in ("true", "false"):
+            raise NativeError(-1130, "Data sent for parameter 'dualSidePosition' is not valid.")
+        if not self._engine.set_hedge_mode(wanted == "true"):
             raise NativeError(-4059, "No need to change position side.")
-        raise NativeError(-1020, "This operation is not supported.")
+        return json_answer({"code": 200, "msg": "success"})
 
     def _set_margin_type(self, ctx: Context) -> Answer:
-        self._dialect.market_of(need(ctx, "symbol"))
-        if need(ctx, "marginType") == "CROSSED":
+        market, wanted = self._dialect.market_of(need(ctx, "symbol")), need(ctx, "marginType")
+        if wanted not in ("CROSSED", "ISOLATED"):
+            raise NativeError(-1130, "Data sent for parameter 'marginType' is not valid.")
+        mode = MarginMode.ISOLATED if wanted == "ISOLATED" else MarginMode.CROSS
+        if not self._engine.set_margin_mode(mode, [market.symbol]):
             raise NativeError(-4046, "No need to change margin type.")
-        raise NativeError(-1020, "This operation is not supported.")
+        return json_answer({"code": 200, "msg": "success"})
+
+    def _add_margin(self, ctx: Context) -> Answer:
+        """Type 1 adds, 2 takes out."""
+        market, given = self._dialect.market_of(need(ctx, "symbol")), need(ctx, "type")
+        wanted = decimal_or_none(need(ctx, "amount"))
+        if given not in ("1", "2") or wanted is None or wanted <= 0:
+            raise NativeError(-4056, "Amount must be positive.")
+        side = PositionSide(ctx.params.get("positionSide", "BOTH").lower())
+        self._engine.add_margin(market.symbol, wanted if given == "1" else -wanted, side)
+        return json_answer(
+            {"amount": float(wanted), "code": 200, "msg": "Successfully modify position margin.", "type": int(given)}
+        )
+
+    def _account_v2(self, ctx: Context) -> Answer:
+        """Version 2 tells every symbol's position, with leverage and margin type."""
+        body = account_body(self._engine, ctx.now_ms)
+        own = {"feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": True, "updateTime": 0}
+        own |= {"multiAssetsMargin": False, "tradeGroupId": -1}
+        shown = [p for symbol in self._engine.markets for p in _sides(self._engine, symbol)]
+        positions = []
+        for position in shown:
+            v3 = position_body(self._engine, position, v2=False)
+            positions.append(
+                {k: v for k, v in v3.items() if k not in ("markPrice", "liquidationPrice", "adl", "marginAsset")}
+                | {
+                    "unrealizedProfit": v3["unRealizedProfit"],
+                    "leverage": str(int(position.leverage)),
+                    "isolated": position.symbol in self._engine.ledger.isolated,
+                    "maxNotional": str(max_notional(position.leverage)),
+                }
+            )
+        return json_answer(own | body | {"positions": positions})
+
+    def _account_config(self, ctx: Context) -> Answer:
+        return json_answer(
+            {
+                "feeTier": 0,
+                "canTrade": True,
+                "canDeposit": True,
+                "canWithdraw": False,
+                "dualSidePosition": bool(self._engine.ledger.hedged),
+                "updateTime": 0,
+                "multiAssetsMargin": False,
+                "tradeGroupId": -1,
+            }
+        )
+
+    def _commission(self, ctx: Context) -> Answer:
+        market, rules = self._dialect.market_of(need(ctx, "symbol")), self._engine.rules
+        return json_answer(
+            {
+                "symbol": market.native,
+                "makerCommissionRate": amount(rules.maker_fee),
+                "takerCommissionRate": amount(rules.taker_fee),
+                "rpiCommissionRate": amount(rules.maker_fee),
+            }
+        )
+
+    def _income(self, ctx: Context) -> Answer:
+        """Commissions, realised profits and funding, oldest first."""
+        check_window(ctx)
+        found = sorted(_incomes(self._engine), key=lambda i: i[0], reverse=True)
+        kind, native = ctx.params.get("incomeType"), ctx.params.get("symbol")
+        kept = (i for i in found if kind in (None, i[1]["incomeType"]) and native in (None, i[1]["symbol"]))
+        return json_answer(page(ctx, kept))
 
 
 def max_notional(leverage: Decimal) -> int:
@@ -153,6 +229,47 @@ def _bracket_body(market: MarketSpec) -> dict[str, object]:
     }
 
 
+def _sides(engine: Engine, symbol: str) -> list[Position]:
+    """The net position of a symbol, or in hedge mode its long and its short one."""
+    sides = (PositionSide.LONG, PositionSide.SHORT) if engine.is_hedged(symbol) else (PositionSide.BOTH,)
+    return [engine.ledger.position(symbol, side) for side in sides]
+
+
+def _incomes(engine: Engine) -> Iterator[tuple[int, dict[str, object]]]:
+    """What changed the balance: (time, entry)."""
+    for fill in engine.fills:
+        for kind, sum_ in (("COMMISSION", -fill.fee), ("REALIZED_PNL", fill.realised_pnl)):
+            if sum_:
+                yield (
+                    fill.ts_ms,
+                    {
+                        "symbol": engine.markets[fill.symbol].native,
+                        "incomeType": kind,
+                        "income": amount(sum_),
+                        "asset": fill.fee_coin,
+                        "info": kind,
+                        "time": fill.ts_ms,
+                        "tranId": int(fill.trade_id),
+                        "tradeId": fill.trade_id,
+                    },
+                )
+    kinds = {"funding": "FUNDING_FEE", "deposit": "TRANSFER", "insurance": "INSURANCE_CLEAR"}
+    for number, entry in enumerate(engine.ledger.entries):
+        yield (
+            entry.ts_ms,
+            {
+                "symbol": engine.markets[entry.symbol].native if entry.symbol else "",
+                "incomeType": kinds[entry.kind],
+                "income": amount(entry.amount),
+                "asset": entry.coin,
+                "info": kinds[entry.kind],
+                "time": entry.ts_ms,
+                "tranId": number,
+                "tradeId": "",
+            },
+        )
+
+
 def _shown(engine: Engine) -> list[Position]:
     """Positions that version 3 of the API tells: of symbols with a position or an open order."""
     return [p for p in engine.ledger.positions.values() if p.qty or engine.ledger.margin_of(p.symbol)]
@@ -163,26 +280,26 @@ def position_body(engine: Engine, position: Position, *, v2: bool) -> dict[str, 
     market = engine.markets[position.symbol]
     price_places, qty_places = PRECISION[market.native]
     mark, liquidation = engine.mark(position.symbol), engine.liquidation_price(position)
-    notional = position.qty * mark
+    notional, isolated = position.qty * mark, position.symbol in engine.ledger.isolated
     body: dict[str, object] = {
         "symbol": market.native,
-        "positionSide": "BOTH",
+        "positionSide": position.side.upper(),
         "positionAmt": fixed(position.qty, qty_places),
         "entryPrice": fixed(position.entry_price, price_places + 3),
         "breakEvenPrice": fixed(position.entry_price, price_places + 3),
         "markPrice": amount(mark),
         "unRealizedProfit": amount(engine.ledger.profit(position)),
         "liquidationPrice": "0" if liquidation is None else amount(liquidation),
-        "isolatedMargin": "0",
+        "isolatedMargin": amount(position.margin + engine.ledger.profit(position)) if isolated else "0",
         "notional": amount(notional),
-        "isolatedWallet": "0",
+        "isolatedWallet": amount(position.margin) if isolated else "0",
         "updateTime": position.updated_ms,
     }
     if v2:
         return body | {
             "leverage": str(int(position.leverage)),
             "maxNotionalValue": str(max_notional(position.leverage)),
-            "marginType": "cross",
+            "marginType": "isolated" if isolated else "cross",
             "isAutoAddMargin": "false",
         }
     margin = engine.ledger.margin_of(position.symbol)

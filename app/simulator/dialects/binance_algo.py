@@ -18,15 +18,15 @@ from app.simulator.dialects.binance_params import (
     is_forgotten,
     limit_price,
     need,
-    one_way,
     page,
+    position_side,
     price,
     quantity,
     side_of,
     time_in_force,
 )
 from app.simulator.dialects.wire import Answer, json_answer
-from app.simulator.model import ZERO, NewOrder, Order, OrderType, Reason, Refusal, Side, Status, Tif, Trigger
+from app.simulator.model import ZERO, NewOrder, Order, OrderType, Reason, Refusal, Side, Status, Tif, Trigger, TriggerBy
 from app.simulator.spec import MarketSpec
 
 TYPES: dict[str, tuple[OrderType, bool]] = {
@@ -72,7 +72,6 @@ class AlgoApi:
             raise NativeError(-1020, "This operation is not supported.")
         if kind not in TYPES:
             raise NativeError(-1116, "Invalid orderType.")
-        one_way(ctx)
         becomes, takes_profit = TYPES[kind]
         level, limit, tif = price(ctx, market, "triggerPrice"), None, Tif.GTC
         if level % market.tick:
@@ -90,9 +89,10 @@ class AlgoApi:
                 price=limit,
                 tif=tif,
                 reduce_only=flag(ctx, "reduceOnly"),
+                position_side=position_side(ctx),
                 client_order_id=client_id(ctx, "clientAlgoId") or self._new_client_id(),
                 # A buy stop and a sell take-profit wait for the market to rise; the other two for it to fall.
-                trigger=Trigger(price=level, rising=(side is Side.BUY) is not takes_profit),
+                trigger=Trigger(price=level, rising=(side is Side.BUY) is not takes_profit, by=working_type(ctx)),
                 tag=kind,
             ),
         )
@@ -138,6 +138,14 @@ class AlgoApi:
         return [o for o in self._engine.open_orders(at_ms, symbol=symbol) if o.is_waiting_trigger]
 
 
+def working_type(ctx: Context) -> TriggerBy:
+    """`workingType`: the last price unless the mark price is named."""
+    given = ctx.params.get("workingType", "CONTRACT_PRICE")
+    if given not in ("CONTRACT_PRICE", "MARK_PRICE"):
+        raise NativeError(-1125, "Invalid workingType.")
+    return TriggerBy.MARK if given == "MARK_PRICE" else TriggerBy.LAST
+
+
 def algo_body(order: Order, market: MarketSpec) -> dict[str, object]:
     """A conditional order."""
     price_places, qty_places = PRECISION[market.native]
@@ -146,6 +154,7 @@ def algo_body(order: Order, market: MarketSpec) -> dict[str, object]:
     else:
         status = _STATUS.get(order.status, "NEW")
     trigger = order.trigger.price if order.trigger is not None else Decimal(0)
+    by_mark = order.trigger is not None and order.trigger.by is TriggerBy.MARK
     return {
         "algoId": int(order.order_id),
         "clientAlgoId": order.client_order_id,
@@ -153,7 +162,7 @@ def algo_body(order: Order, market: MarketSpec) -> dict[str, object]:
         "orderType": order.tag,
         "symbol": market.native,
         "side": order.side.upper(),
-        "positionSide": "BOTH",
+        "positionSide": order.position_side.upper(),
         "timeInForce": TIF_NAMES[order.tif],
         "quantity": fixed(order.qty, qty_places),
         "algoStatus": status,
@@ -163,13 +172,13 @@ def algo_body(order: Order, market: MarketSpec) -> dict[str, object]:
         "price": fixed(order.price or ZERO, price_places),
         "icebergQuantity": None,
         "selfTradePreventionMode": "EXPIRE_MAKER",
-        "workingType": "CONTRACT_PRICE",
+        "workingType": "MARK_PRICE" if by_mark else "CONTRACT_PRICE",
         "priceMatch": "NONE",
         "closePosition": False,
         "priceProtect": False,
         "reduceOnly": order.reduce_only,
         "createTime": order.created_ms,
         "updateTime": order.updated_ms,
-        "triggerTime": order.updated_ms if order.triggered else 0,
+        "triggerTime": order.triggered_ms,
         "goodTillDate": 0,
     }

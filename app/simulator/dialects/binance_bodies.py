@@ -28,13 +28,6 @@ STATUS: dict[Status, str] = {
 TIF_NAMES: dict[Tif, str] = {Tif.GTC: "GTC", Tif.IOC: "IOC", Tif.FOK: "FOK", Tif.POST_ONLY: "GTX"}
 
 ORDER_TYPES = ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"]
-BRACKETS: tuple[tuple[int, int, int, Decimal], ...] = (
-    (125, 0, 300_000, Decimal("0.004")),
-    (100, 300_000, 800_000, Decimal("0.005")),
-    (50, 800_000, 3_000_000, Decimal("0.01")),
-    (20, 3_000_000, 12_000_000, Decimal("0.025")),
-)
-"""Leverage brackets, the same for every market: (max leverage, notional from, notional to, maintenance margin rate)."""
 
 
 def fixed(value: Decimal, places: int) -> str:
@@ -47,7 +40,7 @@ def amount(value: Decimal) -> str:
     return fixed(value, 8)
 
 
-def symbol_info(market: MarketSpec) -> dict[str, object]:
+def symbol_info(market: MarketSpec, *, halted: bool = False) -> dict[str, object]:
     """One entry of `symbols` in GET /fapi/v1/exchangeInfo."""
     price_places, qty_places = PRECISION[market.native]
     lot = {"stepSize": fixed(market.step, qty_places), "maxQty": str(market.max_qty), "minQty": str(market.min_qty)}
@@ -57,7 +50,7 @@ def symbol_info(market: MarketSpec) -> dict[str, object]:
         "contractType": "PERPETUAL",
         "deliveryDate": 4133404800000,
         "onboardDate": 1569398400000,
-        "status": "TRADING",
+        "status": "SETTLING" if halted else "TRADING",
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": market.base,
@@ -117,7 +110,7 @@ def order_body(order: Order, market: MarketSpec, *, result: bool = False, ack: b
         "reduceOnly": order.reduce_only,
         "closePosition": False,
         "side": order.side.upper(),
-        "positionSide": "BOTH",
+        "positionSide": order.position_side.upper(),
         "stopPrice": fixed(ZERO, price_places),
         "workingType": "CONTRACT_PRICE",
         "priceProtect": False,
@@ -149,7 +142,7 @@ def trade_body(fill: Fill, market: MarketSpec) -> dict[str, object]:
         "commission": amount(fill.fee),
         "commissionAsset": market.settle,
         "time": fill.ts_ms,
-        "positionSide": "BOTH",
+        "positionSide": fill.order.position_side.upper(),
         "maker": fill.is_maker,
         "buyer": fill.side.sign > 0,
         "marginAsset": market.settle,

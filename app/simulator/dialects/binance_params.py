@@ -12,13 +12,16 @@ from typing import TypeVar
 from app.simulator.dialects.base import Context, NativeError
 from app.simulator.dialects.binance_bodies import MULTIPLIER_DOWN, MULTIPLIER_UP, PRECISION, TIF_NAMES
 from app.simulator.dialects.wire import int_or_none
-from app.simulator.model import Order, Side, Status, Tif, text
+from app.simulator.model import Order, PositionSide, Side, Status, Tif, text
 from app.simulator.spec import MarketSpec
 
 DEFAULT_LIMIT = 500
 MAX_LIMIT = 1000
 FORGOTTEN_AFTER_MS = 3 * 86_400_000
 """A cancelled or expired order without a fill is not found any more this long after it was created."""
+
+WINDOW_MS = 7 * 86_400_000
+"""Listings answer for at most seven days between `startTime` and `endTime`."""
 
 _CLIENT_ID = re.compile(r"^[\.A-Z\:/a-z0-9_-]{1,36}$")
 _NUMBER = re.compile(r"^[0-9]{1,20}(\.[0-9]{1,20})?$")
@@ -93,10 +96,22 @@ def time_in_force(raw: str) -> Tif:
     return _TIFS[raw]
 
 
-def one_way(ctx: Context) -> None:
-    """Refuse a position side of the hedge mode; the account is in one-way mode."""
-    if ctx.params.get("positionSide", "BOTH") != "BOTH":
-        raise NativeError(-4061, "Order's position side does not match user's setting.")
+def position_side(ctx: Context) -> PositionSide:
+    """`positionSide`: BOTH in one-way mode, LONG or SHORT in hedge mode, where `reduceOnly` cannot be sent."""
+    given = ctx.params.get("positionSide", "BOTH")
+    if given not in ("BOTH", "LONG", "SHORT"):
+        raise NativeError(-4060, "Invalid position side.")
+    side = PositionSide(given.lower())
+    if side is not PositionSide.BOTH and ctx.params.get("reduceOnly"):
+        raise NativeError(-1106, "Parameter 'reduceonly' sent when not required.")
+    return side
+
+
+def check_window(ctx: Context) -> None:
+    """-4165: more than seven days between the two ends."""
+    start, end = int_or_none(ctx.params.get("startTime")), int_or_none(ctx.params.get("endTime"))
+    if start is not None and end is not None and end - start > WINDOW_MS:
+        raise NativeError(-4165, "Invalid time interval: Maximum time interval is 7 days.")
 
 
 def flag(ctx: Context, name: str) -> bool:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Route
 from app.simulator.dialects.binance_bodies import PRECISION, amount, fixed, symbol_info
+from app.simulator.dialects.binance_klines import kline_rows
 from app.simulator.dialects.binance_params import need
 from app.simulator.dialects.wire import Answer, int_or_none, json_answer
 from app.simulator.model import ZERO
@@ -12,6 +13,7 @@ from app.simulator.spec import MarketSpec
 
 DEPTH_LEVELS = 20
 """Levels shown at most on each side, one tick apart: the simulated book is a price with a spread, not a queue."""
+MAX_KLINES = 1_500
 DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
 
 
@@ -33,7 +35,10 @@ class PublicApi:
             ("/fapi/v1/ticker/price", Call.TICKER, lambda ctx: self._each(ctx, self._last)),
             ("/fapi/v1/ticker/bookTicker", Call.TICKER, lambda ctx: self._each(ctx, self._best)),
             ("/fapi/v1/premiumIndex", Call.TICKER, lambda ctx: self._each(ctx, self._mark)),
+            ("/fapi/v2/ticker/price", Call.TICKER, lambda ctx: self._each(ctx, self._last)),
             ("/fapi/v1/depth", Call.BOOK, self._depth),
+            ("/fapi/v1/klines", Call.KLINES, self._klines),
+            ("/fapi/v1/openInterest", Call.TICKER, self._open_interest),
         )
         return [Route(method="GET", path=path, call=call, handler=do, private=False) for path, call, do in table]
 
@@ -54,7 +59,10 @@ class PublicApi:
                 ],
                 "exchangeFilters": [],
                 "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
-                "symbols": [symbol_info(m) for m in self._engine.markets.values()],
+                "symbols": [
+                    symbol_info(m, halted=m.symbol in self._engine.venue.suspended)
+                    for m in self._engine.markets.values()
+                ],
             }
         )
 
@@ -117,6 +125,21 @@ class PublicApi:
             "nextFundingTime": now_ms - now_ms % 28_800_000 + 28_800_000,
             "time": now_ms,
         }
+
+    def _klines(self, ctx: Context) -> Answer:
+        market = self._dialect.market_of(need(ctx, "symbol"))
+
+        def write(value: Decimal) -> str:
+            return self._price(market, value)
+
+        return json_answer(kline_rows(ctx, self._engine.venue, market.symbol, MAX_KLINES, write))
+
+    def _open_interest(self, ctx: Context) -> Answer:
+        """What all accounts hold; nobody else is there."""
+        market = self._dialect.market_of(need(ctx, "symbol"))
+        held = abs(self._engine.ledger.position(market.symbol).qty)
+        qty = fixed(held, PRECISION[market.native][1])
+        return json_answer({"symbol": market.native, "openInterest": qty, "time": ctx.now_ms})
 
     def _depth(self, ctx: Context) -> Answer:
         market = self._dialect.market_of(need(ctx, "symbol"))

@@ -91,6 +91,7 @@ class BinanceSpot(Dialect):
     }
     troubles: ClassVar[Mapping[Trouble, tuple[str | int, str, int]]] = TROUBLES
     limits = SPOT_LIMITS
+    tells_usage = True
 
     @classmethod
     def markets(cls) -> Sequence[MarketSpec]:

@@ -10,7 +10,7 @@ Source of the rules: docs.kraken.com, Futures REST API. What a client must recko
 - /orders/status forgets an order five seconds after it closed; see `kraken_history` for what is told later.
 - Requests carry their parameters in the query, also POST and PUT; only /batchorder has a body.
 
-The endpoints: `kraken_orders`, `kraken_account` (with market data), `kraken_history`.
+The endpoints: `kraken_orders`, `kraken_account` (with market data), `kraken_charts`, `kraken_history`.
 
 Linear ("flexible futures") perpetuals, settled in USD, contract size 1.
 """
@@ -28,6 +28,7 @@ from app.simulator.calls import Call, Trouble
 from app.simulator.dialects.base import Context, Credentials, Dialect, Matched, NativeError, Request, Route
 from app.simulator.dialects.kraken_account import AccountApi
 from app.simulator.dialects.kraken_bodies import TIERS, V3, iso
+from app.simulator.dialects.kraken_charts import ChartsApi
 from app.simulator.dialects.kraken_history import HistoryApi, Rejected
 from app.simulator.dialects.kraken_orders import OrdersApi, not_placed
 from app.simulator.dialects.kraken_params import batch_of, process_before, time_ms
@@ -35,7 +36,7 @@ from app.simulator.dialects.wire import Answer, BadNumber, hmac_bytes, json_answ
 from app.simulator.engine import Engine
 from app.simulator.limits import Limit, LimitRules
 from app.simulator.model import Reason
-from app.simulator.spec import EngineRules, MarketSpec, level_of
+from app.simulator.spec import DeadManRules, EngineRules, MarketSpec, level_of
 
 BATCH = f"{V3}/batchorder"
 _LATE_STATUS = {f"{V3}/sendorder": "sendStatus", f"{V3}/editorder": "editStatus"}
@@ -169,13 +170,14 @@ class Kraken(Dialect):
             order_id=lambda n: f"{n:08x}-0bde-4000-8000-0000000000a1",
             trade_id=lambda n: f"{n:08x}-0f11-4000-8000-0000000000f1",
             leverage=Decimal(50),
+            dead_man=DeadManRules(min_ms=1_000),
         )
 
     def routes(self) -> Sequence[Route]:
         """The trading API and the history API."""
         history = HistoryApi(self.engine, self._orders.rejected)
         self._account = AccountApi(self)
-        return [*self._orders.routes(), *self._account.routes(), *history.routes()]
+        return [*self._orders.routes(), *self._account.routes(), *ChartsApi(self).routes(), *history.routes()]
 
     def key_of(self, request: Request) -> str | None:
         """APIKey."""

@@ -44,7 +44,13 @@ class AccountApi:
         return json_answer({"result": "success", **body, "serverTime": iso(ctx.now_ms)})
 
     def _instruments(self, ctx: Context) -> Answer:
-        return self._ok(ctx, instruments=[bodies.instrument(m) for m in self._engine.markets.values()])
+        return self._ok(
+            ctx,
+            instruments=[
+                bodies.instrument(m, halted=m.symbol in self._engine.venue.suspended)
+                for m in self._engine.markets.values()
+            ],
+        )
 
     def _tickers(self, ctx: Context) -> Answer:
         all_of_them = [bodies.ticker(self._engine, m, ctx.now_ms) for m in self._engine.markets.values()]

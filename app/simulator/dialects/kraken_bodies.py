@@ -14,6 +14,7 @@ from app.simulator.spec import MarketSpec, Tier
 V3 = "/derivatives/api/v3"
 """Path of the trading API."""
 
+FEE_SCHEDULE = "5b755fea-c5b0-4307-a66e-b392cd5bd931"
 PRECISION: dict[str, int] = {"PF_XBTUSD": 4, "PF_ETHUSD": 3, "PF_SOLUSD": 2, "PF_XRPUSD": 0}
 """Native name → contractValueTradePrecision: decimals of a size."""
 
@@ -193,7 +194,7 @@ def fill_json(fill: Fill, engine: Engine) -> dict[str, object]:
     return body
 
 
-def instrument(market: MarketSpec) -> dict[str, object]:
+def instrument(market: MarketSpec, *, halted: bool = False) -> dict[str, object]:
     """One entry of GET /instruments: a flexible (multi-collateral, linear) perpetual."""
     base = "XBT" if market.base == "BTC" else market.base
     return {
@@ -201,7 +202,7 @@ def instrument(market: MarketSpec) -> dict[str, object]:
         "type": "flexible_futures",
         "tickSize": num(market.tick),
         "contractSize": num(market.contract_size),
-        "tradeable": True,
+        "tradeable": not halted,
         "impactMidSize": 1.0,
         "maxPositionSize": num(market.max_qty),
         "openingDate": "2022-01-01T00:00:00.000Z",
@@ -213,12 +214,15 @@ def instrument(market: MarketSpec) -> dict[str, object]:
         "maxRelativeFundingRate": 0.0025,
         "contractValueTradePrecision": PRECISION[market.native],
         "postOnly": False,
-        "feeScheduleUid": "5b755fea-c5b0-4307-a66e-b392cd5bd931",
+        "feeScheduleUid": FEE_SCHEDULE,
         "base": base,
         "quote": "USD",
         "pair": f"{base}:USD",
         "category": "Layer 1",
         "tags": [],
+        "mtf": False,
+        "tradfi": False,
+        "isin": None,
     }
 
 
