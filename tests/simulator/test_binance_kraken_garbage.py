@@ -1,6 +1,7 @@
 """Whatever is sent, the dialects of Binance and Kraken Futures answer in the exchange's own words and never break."""
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,6 +50,20 @@ GOOD = {
         "quantity": "0.001",
         "price": "26000",
     },
+    "binance_spot": {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.01",
+        "price": "26000",
+        "aboveType": "LIMIT_MAKER",
+        "abovePrice": "30000",
+        "belowType": "STOP_LOSS",
+        "belowStopPrice": "20000",
+        "interval": "1h",
+    },
+    "kraken_spot": {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "volume": "0.01", "price": "26000"},
     "kraken": {"symbol": "PF_XBTUSD", "side": "buy", "orderType": "lmt", "size": "0.001", "limitPrice": "26000"},
 }
 """A sound order of each exchange, which the garbage is put over: so much of it gets past the first checks."""
@@ -60,6 +75,9 @@ def make(name: str) -> Dialect:
     return kind(Engine(kind.markets(), kind.rules()), kind.default_credentials)
 
 
+_NAME = re.compile(r"{(\w+)}")
+
+
 def requests_of(dialect: Dialect, params: dict[str, str], in_body: bool) -> list[tuple[Request, Matched]]:
     """The same parameters for every route, in the query or in the body."""
     raw = urlencode(params)
@@ -67,17 +85,22 @@ def requests_of(dialect: Dialect, params: dict[str, str], in_body: bool) -> list
     for route in dialect.routes():
         request = Request(
             method=route.method,
-            path=route.path.replace("{symbol}", params.get("symbol", "x") or "x"),
+            path=_NAME.sub(lambda m: params.get(m.group(1), "x") or "x", route.path),
             raw_query="" if in_body else raw,
             headers={},
             body=raw.encode() if in_body else b"",
             arrived_ms=NOW_MS,
         )
-        made.append((request, Matched(route=route, path_args={"symbol": params.get("symbol", "x")})))
+        made.append(
+            (
+                request,
+                Matched(route=route, path_args={name: params.get(name, "x") for name in _NAME.findall(route.path)}),
+            )
+        )
     return made
 
 
-@pytest.mark.parametrize("name", ["binance", "kraken"])
+@pytest.mark.parametrize("name", ["binance", "binance_spot", "kraken", "kraken_spot"])
 @given(params=PARAMS, in_body=st.booleans())
 @settings(max_examples=120, deadline=None)
 def test_every_route_answers_anything(name: str, params: dict[str, str], in_body: bool) -> None:
