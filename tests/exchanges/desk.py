@@ -1,6 +1,7 @@
 """A desk at one simulated exchange: the real port over real HTTP, and the exchange's own truth beside it."""
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -68,15 +69,15 @@ def spec(
     )
 
 
-def until(what: Callable[[], T], *, patience_s: float = PATIENCE_S) -> T:
+def until(what: Callable[[], T | None], *, patience_s: float = 2 * PATIENCE_S, means: str = "it") -> T:
     """What `what` returns as soon as it is true; AssertionError when it does not become so in time."""
     end = time.monotonic() + patience_s
     while True:
         found = what()
         if found:
             return found
-        assert time.monotonic() < end, "It did not come true in time."
-        time.sleep(0.01)
+        assert time.monotonic() < end, f"{means} did not come true within {patience_s:g} s"
+        threading.Event().wait(0.01)
 
 
 class Clock:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from app.exchanges.adapter import CcxtPort
 from app.exchanges.factory import build_port
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.simulator.thread import Simulated
-from tests.exchanges.desk import Clock, spec, wire_id
+from tests.exchanges.desk import Clock, spec, until, wire_id
 
 PATIENCE_S = 10.0
 NOWHERE = "http://127.0.0.1:9"
@@ -88,19 +87,9 @@ class Life:
         )
 
 
-def until(what: Callable[[], Any], means: str) -> Any:
-    """What `what` returns as soon as it is true."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not (found := what()):
-        assert time.monotonic() < end_s, f"{means} did not come true"
-        threading.Event().wait(0.01)
-    return found
-
-
 def kept(folder: Path) -> Path:
     """The file of markets, once it is there."""
-    found: Path = until(lambda: next(iter((folder / "markets").glob("*.json")), None), "markets being kept")
-    return found
+    return until(lambda: next(iter((folder / "markets").glob("*.json")), None), means="markets being kept")
 
 
 def first_life(sim: Simulated, folder: Path, **settings: Any) -> Path:

@@ -24,8 +24,8 @@ from app.domain.calls import (
 from app.exchanges import clock_offset
 from app.process import private_file
 from app.simulator.thread import Simulated, SimulatorThread
-from tests.exchanges.desk import BTC, wire_id
-from tests.exchanges.lives import Life, asked_for, first_life, until
+from tests.exchanges.desk import BTC, until, wire_id
+from tests.exchanges.lives import Life, asked_for, first_life
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_the_time_it_takes_to_connect_moves_no_clock(
     with Life(sim, tmp_path) as life:
         assert life.port.take_over()
         assert life.open() == ""
-        until(lambda: life.port._offset.known, "a measurement")
+        until(lambda: life.port._offset.known, means="a measurement")
         assert life.port.clock_offset_s == pytest.approx(0, abs=0.3)
 
 

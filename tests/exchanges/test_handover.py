@@ -18,8 +18,8 @@ from app.domain.calls import (
     Placed,
 )
 from app.simulator.thread import Simulated, SimulatorThread
-from tests.exchanges.desk import EXCHANGES, spec
-from tests.exchanges.lives import NOWHERE, Life, asked_for, first_life, rewritten, until
+from tests.exchanges.desk import EXCHANGES, spec, until
+from tests.exchanges.lives import NOWHERE, Life, asked_for, first_life, rewritten
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_what_is_no_longer_used_goes_and_what_others_are_writing_stays(sim: Simu
         os.utime(path, (1000.0 - age_s, 1000.0 - age_s))
     os.utime(theirs, (1.0, 1.0))
     first_life(sim, tmp_path)
-    until(lambda: not left.exists(), "the folder being tidied")
+    until(lambda: not left.exists(), means="the folder being tidied")
     assert theirs.exists()
     assert odd.exists()
     for suffix in (".json", ".clock"):

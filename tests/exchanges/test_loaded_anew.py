@@ -24,8 +24,8 @@ from app.domain.calls import (
 )
 from app.simulator.thread import Simulated, SimulatorThread
 from tests.exchanges.altered import Altered, many
-from tests.exchanges.desk import BTC, EXCHANGES, spec, symbol, wire_id
-from tests.exchanges.lives import Life, first_life, kept, until
+from tests.exchanges.desk import BTC, EXCHANGES, spec, symbol, until, wire_id
+from tests.exchanges.lives import Life, first_life, kept
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_what_changed_meanwhile_applies_once_loaded_anew(sims: SimulatorThread, 
             assert isinstance(held, Placed)
             between.alter = _without_eth_and_coarser(name)
             assert life.open() == ""
-            until(lambda: "does not trade it" in life.port.tradable("ETHUSDT"), "the market being gone")
+            until(lambda: "does not trade it" in life.port.tradable("ETHUSDT"), means="the market being gone")
             assert "tick" in life.port.check(spec(price="20001"))
             assert isinstance(life.place(spec(price="20001")), Refused)
             now_s = life.clock()
@@ -62,7 +62,7 @@ def test_what_changed_meanwhile_applies_once_loaded_anew(sims: SimulatorThread, 
             )
             assert isinstance(life.do(asked), NotFound | Found)
             between.alter = lambda rows: rows
-            until(lambda: life.port.tradable("ETHUSDT") == "", "the market being back")
+            until(lambda: life.port.tradable("ETHUSDT") == "", means="the market being back")
             assert life.port.check(spec(price="20001")) == ""
 
 
@@ -82,7 +82,7 @@ def test_a_market_that_one_list_lacks_is_still_traded(sim: Simulated, tmp_path: 
                 said.append(life.port.tradable("ETHUSDT"))
                 return between.of_markets() > asked + 8
 
-            until(loaded, "loading again and again")
+            until(loaded, means="loading again and again")
             assert set(said) == {""}
 
 
@@ -114,7 +114,7 @@ def test_markets_that_cannot_be_loaded_anew_stay_as_they_were(sim: Simulated, tm
             between.alter = lambda rows: []
             assert life.open() == ""
             asked = between.of_markets()
-            until(lambda: between.of_markets() > asked + 8, "loading again and again")
+            until(lambda: between.of_markets() > asked + 8, means="loading again and again")
             assert isinstance(life.place(), Placed)
     lines = [line for line in told if line["event"] == "exchange.not_refreshed"]
     assert len(lines) == 1, "told once"
@@ -128,7 +128,7 @@ def test_what_is_loaded_anew_is_what_the_next_life_takes_over(sim: Simulated, tm
         with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
             assert life.port.take_over()
             assert life.open() == ""
-            until(lambda: b"C002USDT" in path.read_bytes(), "the new markets being kept")
+            until(lambda: b"C002USDT" in path.read_bytes(), means="the new markets being kept")
         with Life(sim, tmp_path, base_url=between.base_url) as life:
             assert life.port.take_over()
             assert life.port.tradable("C002USDT") == ""
@@ -149,13 +149,13 @@ def test_nothing_is_sized_anew_under_orders_that_live(sims: SimulatorThread, tmp
             assert isinstance(filled, Placed)
             between.alter = tenfold
             assert life.open() == ""
-            until(lambda: life.port.tradable("BTCUSDT"), "the change being seen")
+            until(lambda: life.port.tradable("BTCUSDT"), means="the change being seen")
             assert life.port.tradable("ETHUSDT") == ""
             refused = life.place()
             assert isinstance(refused, Refused)
             assert "changed the contract size of BTC/USDT:USDT from 0.01 to 0.1" in refused.words
             asked = between.of_markets()
-            until(lambda: between.of_markets() > asked + 3, "loading again and again")
+            until(lambda: between.of_markets() > asked + 3, means="loading again and again")
             now_s = life.clock()
             assert filled.report.wire_id is not None
             found = life.do(
@@ -169,20 +169,20 @@ def test_nothing_is_sized_anew_under_orders_that_live(sims: SimulatorThread, tmp
             )
             assert isinstance(found, Found)
             assert found.report.filled == Decimal("0.01")
-            until(lambda: b"router_resized" in kept(tmp_path).read_bytes(), "that being kept")
+            until(lambda: b"router_resized" in kept(tmp_path).read_bytes(), means="that being kept")
         assert len([line for line in told if line["event"] == "markets.resized"]) == 1, "told once"
         with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
             assert life.port.take_over()
             life.port.live_in({BTC})
             assert life.open() == ""
             asked = between.of_markets()
-            until(lambda: between.of_markets() > asked + 2, "loading anew")
+            until(lambda: between.of_markets() > asked + 2, means="loading anew")
             assert "changed the contract size" in life.port.tradable("BTCUSDT")
         with Life(sim, tmp_path, base_url=between.base_url, markets_refresh_s=0.05) as life:
             assert life.port.take_over()
             life.port.live_in({symbol("ETHUSDT")})
             assert life.open() == ""
-            until(lambda: life.port.tradable("BTCUSDT") == "", "the new size being traded on")
+            until(lambda: life.port.tradable("BTCUSDT") == "", means="the new size being traded on")
             assert life.port._table.known(BTC).rules.contract_size == Decimal("0.1")
 
 
@@ -258,7 +258,7 @@ def test_nothing_of_the_answers_is_kept(sim: Simulated, tmp_path: Path) -> None:
         between.alter = marked
         with Life(sim, tmp_path, base_url=between.base_url) as life:
             assert life.open() == ""
-            until(lambda: not held(), "letting go of the answers")
+            until(lambda: not held(), means="letting go of the answers")
             assert life.run(life.port._loaded_anew()) == ""
-            until(lambda: not held(), "letting go of the answers that were loaded anew")
+            until(lambda: not held(), means="letting go of the answers that were loaded anew")
             assert {str(each["info"]) for each in life.port._client.markets.values()} == {"{}"}

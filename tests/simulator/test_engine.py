@@ -8,33 +8,17 @@ from hypothesis import strategies as st
 
 from app.simulator.engine import Engine
 from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Status, Tif, Trigger, text
-from app.simulator.spec import EngineRules, MarketSpec
+from app.simulator.spec import EngineRules
+from tests.simulator.engines import swap
 
 BTC = "BTC/USDT:USDT"
 D = Decimal
 
 
-def market(**changes: object) -> MarketSpec:
-    """BTC at 27000."""
-    fields: dict[str, object] = {
-        "symbol": BTC,
-        "native": "BTCUSDT",
-        "base": "BTC",
-        "settle": "USDT",
-        "price": D(27000),
-        "tick": D("0.1"),
-        "step": D("0.001"),
-        "min_qty": D("0.001"),
-        "max_qty": D(1000),
-        "min_notional": D(5),
-    }
-    return MarketSpec(**{**fields, **changes})  # type: ignore[arg-type]
-
-
 def engine(**rules: object) -> Engine:
     """An engine with one market and no fees unless asked for."""
     fields: dict[str, object] = {"taker_fee": D(0), "maker_fee": D(0)}
-    return Engine([market()], EngineRules(**{**fields, **rules}))  # type: ignore[arg-type]
+    return Engine([swap()], EngineRules(**{**fields, **rules}))  # type: ignore[arg-type]
 
 
 def order(

@@ -7,6 +7,8 @@ Source: https://bybit-exchange.github.io/docs/v5/error and the exception table o
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from attrs import evolve
+
 from app.simulator.calls import Trouble
 from app.simulator.model import Reason
 from app.simulator.spec import MarketKind, MarketSpec, level_of
@@ -100,19 +102,11 @@ def _linear(base: str, price: str, tick: str, step: str, top: str) -> MarketSpec
 
 
 def _spot(base: str, price: str, tick: str, step: str, top: str) -> MarketSpec:
-    return MarketSpec(
+    return evolve(
+        _linear(base, price, tick, step, top),
         symbol=f"{base}/USDT",
-        native=f"{base}USDT",
-        base=base,
-        settle="USDT",
-        price=Decimal(price),
-        tick=Decimal(tick),
-        step=Decimal(step),
-        min_qty=Decimal(step),
-        max_qty=Decimal(top),
-        min_notional=Decimal(1),
         kind=MarketKind.SPOT,
-        level_qty=level_of(price, step),
+        min_notional=Decimal(1),
     )
 
 
