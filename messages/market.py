@@ -65,6 +65,84 @@ class Balance:
 
 
 @frozen(kw_only=True)
+class Level:
+    """One price of an order book, and the base coin offered or wanted at it."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+@frozen(kw_only=True)
+class OrderBook:
+    """The best prices of one market on one exchange, the best first."""
+
+    exchange: str
+    symbol: Symbol
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    at_s: float
+
+
+@frozen(kw_only=True)
+class Kline:
+    """One bar. Prices in quote coin, the volume in base coin.
+
+    Attributes:
+        start_s: When it begins.
+    """
+
+    start_s: float
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+class Interval(StrEnum):
+    """Lengths of a bar that every exchange here has."""
+
+    MINUTE_1 = "1m"
+    MINUTE_5 = "5m"
+    MINUTE_15 = "15m"
+    MINUTE_30 = "30m"
+    HOUR_1 = "1h"
+    HOUR_4 = "4h"
+    DAY_1 = "1d"
+
+
+class MarginMode(StrEnum):
+    """Whether a position is backed by the whole account or by its own margin."""
+
+    CROSS = "cross"
+    ISOLATED = "isolated"
+
+
+class PositionMode(StrEnum):
+    """Whether a symbol has one net position, or a long and a short one beside each other."""
+
+    ONE_WAY = "one_way"
+    HEDGE = "hedge"
+
+
+@frozen(kw_only=True)
+class ExchangeStatus:
+    """What an exchange says of itself.
+
+    Attributes:
+        ok: It trades as usual.
+        words: What it says where it does not; empty otherwise.
+        until_s: When it expects to be back; None where it does not say.
+    """
+
+    exchange: str
+    ok: bool
+    words: str
+    until_s: float | None
+    at_s: float
+
+
+@frozen(kw_only=True)
 class GetTicker(Request):
     """Asks a connector for the market of a symbol."""
 
@@ -90,3 +168,89 @@ class BalancesReply(Reply):
     """Answers `GetBalances`."""
 
     balances: tuple[Balance, ...]
+
+
+@frozen(kw_only=True)
+class GetOrderBook(Request):
+    """Asks a connector for the best prices of a symbol, `depth` of each side."""
+
+    symbol: Symbol
+    depth: int = 25
+
+
+@frozen(kw_only=True)
+class GetKlines(Request):
+    """Asks a connector for bars of a symbol, the newest `limit` of them, or the first since a time."""
+
+    symbol: Symbol
+    interval: Interval
+    since_s: float | None = None
+    limit: int = 200
+
+
+@frozen(kw_only=True)
+class GetExchangeStatus(Request):
+    """Asks a connector what its exchange says of itself, and what time it is there."""
+
+
+@frozen(kw_only=True)
+class SetLeverage(Request):
+    """Asks for a symbol's leverage to be set on the exchange in use."""
+
+    symbol: Symbol
+    leverage: Decimal
+
+
+@frozen(kw_only=True)
+class SetMarginMode(Request):
+    """Asks for a symbol's margin mode to be set on the exchange in use."""
+
+    symbol: Symbol
+    mode: MarginMode
+
+
+@frozen(kw_only=True)
+class SetPositionMode(Request):
+    """Asks for the account's position mode to be set on the exchange in use."""
+
+    mode: PositionMode
+
+
+@frozen(kw_only=True)
+class OrderBookReply(Reply):
+    """Answers `GetOrderBook`."""
+
+    book: OrderBook
+
+
+@frozen(kw_only=True)
+class KlinesReply(Reply):
+    """Answers `GetKlines`, the oldest first."""
+
+    exchange: str
+    symbol: Symbol
+    klines: tuple[Kline, ...]
+
+
+@frozen(kw_only=True)
+class ExchangeStatusReply(Reply):
+    """Answers `GetExchangeStatus`.
+
+    Attributes:
+        clock_offset_s: Exchange clock minus ours; None where it was not measured.
+    """
+
+    status: ExchangeStatus
+    clock_offset_s: float | None
+
+
+@frozen(kw_only=True)
+class SettingDone(Reply):
+    """Answers a setting that was made, or that was so already.
+
+    Attributes:
+        changed: False where it was so already.
+    """
+
+    exchange: str
+    changed: bool

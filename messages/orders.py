@@ -38,6 +38,42 @@ class TimeInForce(StrEnum):
     POST_ONLY = "PostOnly"
 
 
+class TriggerKind(StrEnum):
+    """Which way the price has to move for a trigger order to be set off.
+
+    Attributes:
+        STOP: Against the order's side: a buy is set off by a price at or above the trigger, a sell by one at or below.
+        TAKE_PROFIT: With it: a buy is set off at or below, a sell at or above.
+    """
+
+    STOP = "stop"
+    TAKE_PROFIT = "take_profit"
+
+
+class TriggerBy(StrEnum):
+    """Which price sets a trigger order off: that of the last trade, or the mark price."""
+
+    LAST = "last"
+    MARK = "mark"
+
+
+@frozen(kw_only=True)
+class Trigger:
+    """What sets an order off that waits until then, invisible to the book.
+
+    Attributes:
+        price: In quote coin.
+    """
+
+    kind: TriggerKind
+    price: Decimal
+    by: TriggerBy = TriggerBy.LAST
+
+    def rises(self, side: Side) -> bool:
+        """Whether it is set off by a rising price, for an order of that side."""
+        return (side is Side.BUY) is (self.kind is TriggerKind.STOP)
+
+
 class LegState(StrEnum):
     """What is known of one leg. The table of legal changes is `app.domain.leg_life`.
 
@@ -86,6 +122,8 @@ class OrderSpec:
         price: In quote coin; None for a market order.
         take_profit: Trigger price that closes in profit, attached where the exchange can.
         stop_loss: Trigger price that closes at a loss, likewise.
+        trigger: What sets the order off; None where it goes to the book at once. Set off, it is a limit order where it
+            has a price, otherwise a market order.
     """
 
     symbol: Symbol
@@ -97,6 +135,7 @@ class OrderSpec:
     reduce_only: bool = False
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    trigger: Trigger | None = None
 
 
 @frozen(kw_only=True)

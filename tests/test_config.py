@@ -220,9 +220,8 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
             "router.failover_exchanges holds the text 'mtgox', and must hold only",
         ),
         (
-            "[router]\nmarket_type = 'spot'",
-            "router.market_type is the text 'spot', and must be \"swap\": spot markets are not supported yet,"
-            " only perpetual swaps are",
+            "[router]\nmarket_type = 'future'",
+            "router.market_type is the text 'future', and must be \"swap\" or \"spot\"",
         ),
         ("[failover]\nfailback = 'auto'", "failover.failback is the text 'auto', and must be \"manual\": returning by"),
         ("[positions]\npolicy = 'migrate'", "positions.policy is the text 'migrate', and must be \"track\": this"),
@@ -263,7 +262,10 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
             "[exchanges.bybit]\n[exchanges.bybit_v5]",
             "exchanges.bybit and exchanges.bybit_v5 are the same exchange, and only one of them may be there",
         ),
-        ("[exchanges.okx]\nmarket_type = 'spot'", 'exchanges.okx.market_type is a text, and must be "swap": spot'),
+        (
+            "[exchanges.okx]\nmarket_type = 'spot'",
+            'exchanges.okx.market_type is "spot", and router.market_type is "swap": both must be the same',
+        ),
         ("[exchanges.okx]\nbase_url = 'okx.com'", "exchanges.okx.base_url must be an http or https address"),
         ("[exchanges.okx]\nbase_url = 'http://h:x'", "exchanges.okx.base_url must be an http or https address"),
         (

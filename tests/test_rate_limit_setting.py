@@ -8,8 +8,9 @@ import pytest
 
 from app.config import ConfigError, explain, from_mapping
 from app.domain.limiter import RateLimit
-from app.exchanges.factory import PROFILES, build_port
+from app.exchanges.factory import PROFILES, build_port, profile_of
 from app.exchanges.settings import Credentials
+from messages.market import MarketType
 
 
 def limit_of(tables: dict[str, Any], name: str) -> RateLimit:
@@ -18,12 +19,12 @@ def limit_of(tables: dict[str, Any], name: str) -> RateLimit:
     return build_port(settings, Credentials(api_key="k", secret="s", password="p"), lambda: 0.0).rate_limit
 
 
-@pytest.mark.parametrize("name", sorted(PROFILES))
+@pytest.mark.parametrize("name", sorted(name for name, _ in PROFILES))
 def test_the_exchanges_own_limit_stands_unless_another_is_set(name: str) -> None:
     """Of the one exchange it is set for; as many at once as in a second."""
-    assert limit_of({}, name) == PROFILES[name].rate_limit
+    assert limit_of({}, name) == profile_of(name, MarketType.SWAP).rate_limit
     assert limit_of({"exchanges": {name: {"rate_limit_per_s": 500}}}, name) == RateLimit(per_s=500.0, burst=500)
-    assert limit_of({"exchanges": {name: {"sandbox": True}}}, name) == PROFILES[name].rate_limit
+    assert limit_of({"exchanges": {name: {"sandbox": True}}}, name) == profile_of(name, MarketType.SWAP).rate_limit
 
 
 @pytest.mark.parametrize("value", [0, -1, 100_001, 1.5, "10", True])

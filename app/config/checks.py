@@ -14,6 +14,7 @@ from app.config.secrets import CREDENTIALS, NEEDS_PASSWORD, SecretRef, SecretSou
 from app.config.shape import Config, Exchange
 from app.domain.health import detection_budget_s
 from app.domain.names import canonical_name
+from app.exchanges.factory import NoSuchMarkets, profile_of
 from app.exchanges.settings import Credentials
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -57,7 +58,17 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"health.probe_timeout_s is {health.probe_timeout_s:g}, and must be at most health.health_check_interval,"
             f" which is {health.health_check_interval:g}: a probe ends before the next one"
         )
+    for name in config.routed:
+        try:
+            profile_of(name, config.market_type)
+        except NoSuchMarkets as error:
+            yield f'router.market_type is "{config.market_type}": {str(error)[0].lower()}{str(error)[1:].rstrip(".")}'
     for name, exchange in config.exchanges.items():
+        if exchange.market_type not in (None, config.market_type):
+            yield (
+                f'exchanges.{name}.market_type is "{exchange.market_type}", and router.market_type is'
+                f' "{config.market_type}": both must be the same, since one router trades one kind of market'
+            )
         yield from _exchange_contradictions(name, exchange)
 
 

@@ -120,8 +120,7 @@ def _canonical_all(values: Sequence[str]) -> tuple[str, ...]:
 
 
 KNOWN_EXCHANGES = '"bybit_v5" (or "bybit"), "okx", "binance", "kraken"'
-SPOT_WORDS = "spot markets are not supported yet, only perpetual swaps are"
-_market_type = one_of("swap", why={"spot": SPOT_WORDS})
+_market_type = one_of(*(kind.value for kind in MarketType))
 
 
 @frozen(kw_only=True)
@@ -140,7 +139,7 @@ class Router:
         validator=lambda _owner, attribute, value: _exchanges(attribute.name, value),
         metadata={"means": "where trading moves when it is not, in this order"},
     )
-    market_type: str = setting("swap", "the kind of market traded", _market_type)
+    market_type: str = setting("swap", 'the kind of market traded: "swap" (linear perpetuals) or "spot"', _market_type)
     state_dir: Path = setting(
         Factory(lambda: platformdirs.user_state_path("order-router")),
         "where journal, sockets and logs live; private to its user, one daemon at a time",
@@ -313,7 +312,9 @@ class Exchange:
     api_key: SecretRef | None = setting(None, "the API key: api_key, api_key_env or api_key_file")
     secret: SecretRef | None = setting(None, "its secret: secret, secret_env or secret_file")
     password: SecretRef | None = setting(None, "its passphrase (OKX): password, password_env or password_file")
-    market_type: str = setting("swap", "the kind of market traded here", _market_type)
+    market_type: str | None = setting(
+        None, "the kind of market traded here; it must be that of router.market_type", optional(_market_type)
+    )
     allow_settlement_change: bool = setting(
         False, "whether a symbol may be traded in another settlement coin here (Kraken Futures: USD)"
     )
@@ -353,6 +354,11 @@ class Config:
         return (self.router.primary_exchange, *self.router.failover_exchanges)
 
     @property
+    def market_type(self) -> MarketType:
+        """What is traded, on every exchange alike: books add up over one kind of market."""
+        return MarketType(self.router.market_type)
+
+    @property
     def health_settings(self) -> HealthSettings:
         """For the detector."""
         return HealthSettings(
@@ -370,7 +376,7 @@ class Config:
             name=name,
             base_url=exchange.base_url,
             sandbox=exchange.sandbox,
-            market_type=MarketType(exchange.market_type),
+            market_type=self.market_type,
             request_timeout_s=self.router.request_timeout_s,
             options=exchange.options,
             allow_settlement_change=exchange.allow_settlement_change,

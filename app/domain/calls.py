@@ -20,8 +20,18 @@ from enum import StrEnum
 from attrs import frozen
 
 from messages.health import ProbeKind
-from messages.market import Balance, Symbol, Ticker
-from messages.orders import LegState, OrderSpec
+from messages.market import (
+    Balance,
+    ExchangeStatus,
+    Interval,
+    Kline,
+    MarginMode,
+    OrderBook,
+    PositionMode,
+    Symbol,
+    Ticker,
+)
+from messages.orders import LegState, OrderSpec, Side
 from messages.positions import Position
 
 
@@ -48,11 +58,35 @@ class PlaceCall:
 
 @frozen(kw_only=True)
 class CancelCall:
-    """Cancel a leg by its wire id."""
+    """Cancel a leg by its wire id.
+
+    Attributes:
+        conditional: It was placed with a trigger: some exchanges keep those apart.
+    """
 
     symbol: Symbol
     wire_id: str
     exchange_order_id: str | None
+    deadline_s: float
+    conditional: bool = False
+
+
+@frozen(kw_only=True)
+class AmendCall:
+    """Change a resting leg. What is None stays as it is.
+
+    Attributes:
+        quantity: Of the whole leg, what has filled of it included, in base coin.
+        price: In quote coin.
+        trigger_price: Of a leg that waits for its trigger.
+    """
+
+    spec: OrderSpec
+    wire_id: str
+    exchange_order_id: str | None
+    quantity: Decimal | None
+    price: Decimal | None
+    trigger_price: Decimal | None
     deadline_s: float
 
 
@@ -69,13 +103,98 @@ class LookUpCall:
     exchange_order_id: str | None
     since_s: float
     deadline_s: float
+    conditional: bool = False
 
 
 @frozen(kw_only=True)
 class OpenOrdersCall:
-    """Every open order on the exchange, or of one symbol."""
+    """Every open order on the exchange, or of one symbol.
+
+    Attributes:
+        conditional: Also those that wait for a trigger, which some exchanges list apart, at the cost of a request.
+    """
 
     symbol: Symbol | None
+    deadline_s: float
+    conditional: bool = False
+
+
+@frozen(kw_only=True)
+class ClosedOrdersCall:
+    """Orders of a symbol that ended since a time: filled, cancelled, expired, refused."""
+
+    symbol: Symbol
+    since_s: float
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class FillsCall:
+    """The account's fills of a symbol since a time, with their fees."""
+
+    symbol: Symbol
+    since_s: float
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class OrderBookCall:
+    """The best prices of a symbol, `depth` of each side."""
+
+    symbol: Symbol
+    depth: int
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class KlinesCall:
+    """Bars of a symbol: the newest `limit`, or the first `limit` since a time."""
+
+    symbol: Symbol
+    interval: Interval
+    since_s: float | None
+    limit: int
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class StatusCall:
+    """What the exchange says of itself."""
+
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class LeverageCall:
+    """Set a symbol's leverage."""
+
+    symbol: Symbol
+    leverage: Decimal
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class MarginModeCall:
+    """Set a symbol's margin mode."""
+
+    symbol: Symbol
+    mode: MarginMode
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class PositionModeCall:
+    """Set the account's position mode."""
+
+    mode: PositionMode
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class DeadManCall:
+    """Have the exchange cancel every order of the account unless asked again in time; 0 seconds for never."""
+
+    timeout_s: float
     deadline_s: float
 
 
@@ -119,11 +238,21 @@ class DryCall:
 Call = (
     PlaceCall
     | CancelCall
+    | AmendCall
     | LookUpCall
     | OpenOrdersCall
+    | ClosedOrdersCall
+    | FillsCall
     | TickerCall
+    | OrderBookCall
+    | KlinesCall
+    | StatusCall
     | BalancesCall
     | PositionsCall
+    | LeverageCall
+    | MarginModeCall
+    | PositionModeCall
+    | DeadManCall
     | ProbeCall
     | DryCall
 )
@@ -137,6 +266,8 @@ class OrderReport:
         wire_id: None where the exchange does not echo it.
         state: One of OPEN, PARTIALLY_FILLED, FILLED, CANCELLED, EXPIRED, REFUSED.
         filled: Base coin; None where this answer does not say (Bybit's create reply, for one).
+        quantity: Base coin the order is for by now, what has filled of it included; None where it does not say.
+        price: Its limit by now; None where it has none or the answer does not say.
     """
 
     exchange_order_id: str
@@ -145,6 +276,33 @@ class OrderReport:
     state: LegState
     filled: Decimal | None
     average_price: Decimal | None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+
+
+@frozen(kw_only=True)
+class FillReport:
+    """One execution as its exchange reports it.
+
+    Attributes:
+        trade_id: The exchange's, unique within the symbol.
+        wire_id: None where the exchange does not echo it.
+        quantity: Base coin.
+        fee: In `fee_coin`, below zero for a rebate; None where the exchange does not say.
+        maker: Whether it rested; None where the exchange does not say.
+    """
+
+    trade_id: str
+    exchange_order_id: str
+    wire_id: str | None
+    symbol: Symbol
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal | None
+    fee_coin: str | None
+    maker: bool | None
+    at_s: float
 
 
 @frozen(kw_only=True)
@@ -213,6 +371,31 @@ class CancelTooLate:
 
 
 @frozen(kw_only=True)
+class Amended:
+    """The exchange took the change, or, where it acknowledges the request only, will try: look up what is.
+
+    Attributes:
+        report: The order as it is now, where the answer itself says.
+    """
+
+    report: OrderReport | None
+
+
+@frozen(kw_only=True)
+class AmendRefused:
+    """The exchange, or we for it, said no by a code that means it: the order rests as it was.
+
+    Attributes:
+        unsupported: The exchange cannot change such an order at all.
+    """
+
+    code: str
+    words: str
+    native_code: str | None
+    unsupported: bool = False
+
+
+@frozen(kw_only=True)
 class Found:
     """The look-up found the order."""
 
@@ -236,6 +419,63 @@ class OpenOrders:
 
     reports: tuple[OrderReport, ...]
     asked_s: float
+
+
+@frozen(kw_only=True)
+class ClosedOrders:
+    """The orders that ended."""
+
+    reports: tuple[OrderReport, ...]
+
+
+@frozen(kw_only=True)
+class Fills:
+    """The executions, the oldest first."""
+
+    fills: tuple[FillReport, ...]
+
+
+@frozen(kw_only=True)
+class OrderBookResult:
+    """The best prices."""
+
+    book: OrderBook
+
+
+@frozen(kw_only=True)
+class KlinesResult:
+    """The bars, the oldest first."""
+
+    klines: tuple[Kline, ...]
+
+
+@frozen(kw_only=True)
+class StatusResult:
+    """What the exchange says of itself."""
+
+    status: ExchangeStatus
+
+
+@frozen(kw_only=True)
+class SettingMade:
+    """The setting is as asked.
+
+    Attributes:
+        changed: False where it was so already.
+    """
+
+    changed: bool
+
+
+@frozen(kw_only=True)
+class DeadManArmed:
+    """The switch is set.
+
+    Attributes:
+        fires_s: When the exchange will cancel, by our clock; None where it was switched off.
+    """
+
+    fires_s: float | None
 
 
 @frozen(kw_only=True)
@@ -277,9 +517,10 @@ class DryOk:
 
 @frozen(kw_only=True)
 class CallFailed:
-    """A call that reads did not succeed, or a cancel whose outcome is not known.
+    """A call that reads did not succeed, or a cancel, change or setting whose outcome is not known.
 
     Attributes:
+        code: `UNSUPPORTED` where the exchange has no such thing, in words and for good; nothing was sent.
         ill: True where this speaks against the exchange's health; a refusal by a code does not.
         retryable: The same call may succeed later.
     """
@@ -292,17 +533,28 @@ class CallFailed:
     retry_after_s: float | None = None
 
 
+UNSUPPORTED = "unsupported"
+
 PlaceResult = Placed | Refused | NotExecuted | Ambiguous
 CancelResult = CancelConfirmed | CancelTooLate | CallFailed
+AmendResult = Amended | AmendRefused | CancelTooLate | CallFailed
 LookUpResult = Found | NotFound | CallFailed
 Result = (
     PlaceResult
     | CancelResult
+    | AmendResult
     | LookUpResult
     | OpenOrders
+    | ClosedOrders
+    | Fills
     | TickerResult
+    | OrderBookResult
+    | KlinesResult
+    | StatusResult
     | BalancesResult
     | PositionsResult
+    | SettingMade
+    | DeadManArmed
     | ProbeOk
     | DryOk
 )

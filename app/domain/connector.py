@@ -390,7 +390,8 @@ class Connector:
                 self._poll_at_s = now_s + self.settings.poll_s
             elif now_s >= self._poll_at_s:
                 self._poll_at_s = now_s + self.settings.poll_s
-                call = c.OpenOrdersCall(symbol=None, deadline_s=now_s + self.settings.request_timeout_s)
+                end_s, conditional = now_s + self.settings.request_timeout_s, self._watch.conditional
+                call = c.OpenOrdersCall(symbol=None, deadline_s=end_s, conditional=conditional)
                 self._limiter.ask(Read(None, None, call), Priority.LOOK_UP, call.deadline_s, now_s)
         else:
             self._poll_at_s = None

@@ -107,6 +107,7 @@ class LegTask:
             exchange_order_id=leg.exchange_order_id,
             since_s=leg.created_s,
             deadline_s=deadline_s,
+            conditional=self.order.spec.trigger is not None,
         )
 
     def cancel_call(self, deadline_s: float) -> CancelCall:
@@ -117,6 +118,7 @@ class LegTask:
             wire_id=leg.wire_id,
             exchange_order_id=leg.exchange_order_id,
             deadline_s=deadline_s,
+            conditional=self.order.spec.trigger is not None,
         )
 
     def record(

@@ -33,6 +33,11 @@ class LegWatch:
     live: set[str] = field(init=False, factory=set)
     _due: list[tuple[float, str]] = field(init=False, factory=list)
 
+    @property
+    def conditional(self) -> bool:
+        """Whether any that rests was placed with a trigger."""
+        return any(self.tasks[order_id].order.spec.trigger is not None for order_id in self.live)
+
     def take_up(self, task: LegTask) -> LegTask:
         """Follows a leg from now on."""
         self.tasks[task.order.order_id] = task

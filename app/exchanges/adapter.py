@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Collection
-from typing import Any, assert_never
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any
 
 import structlog
 
@@ -21,8 +21,8 @@ from app.domain import calls
 from app.domain.calls import Call, Proof, Result
 from app.domain.limiter import RateLimit
 from app.domain.symbols import InvalidSymbol, parse_symbol
-from app.exchanges import reports
-from app.exchanges.admission import NotSupported, admit
+from app.exchanges import account, reads, reports
+from app.exchanges.admission import NotSupported, admit, admit_change
 from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.dry_run import dry_run
@@ -31,10 +31,10 @@ from app.exchanges.failures import LOOK_BACK_S, Failures, RefusedQuietly
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
 from app.exchanges.markets_file import Markets, Packed
-from app.exchanges.profiles.base import Profile, WireOrder
+from app.exchanges.profiles.base import Profile, WireChange, WireOrder
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import InvalidSize, plain
-from app.exchanges.symbols import MarketTable, NotTradable, read_markets
+from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
 from app.process.account_lock import fingerprint
 from app.process.memory import forget_freed, give_back
 from messages.health import ProbeKind
@@ -76,7 +76,7 @@ class CcxtPort:
         self._client: type_client = None
         self._handover = handover
         self._markets: Markets | None = None
-        self._table = MarketTable(profile.name, (), allow_settlement_change=settings.allow_settlement_change)
+        self._table = self._table_of((), None)
         self._ready = False
         self._failures = Failures(profile, lambda: clock() + self._offset.value_s)
         chores = Chores(measure=self._measured, warm_up=self._warmed_up, load=self._loaded_anew)
@@ -117,7 +117,7 @@ class CcxtPort:
 
         Returns whether the port is ready by that. Takes some ten milliseconds where there are many markets.
         """
-        if self._handover is None or self._settings.market_type is not MarketType.SWAP:
+        if self._handover is None:
             return False
         self._time.take_over()
         now_s = self._clock()
@@ -148,8 +148,6 @@ class CcxtPort:
     async def open(self, deadline_s: float) -> str:
         """Measures the clock, loads the markets, makes the calls a first order would wait for; or, where markets were
         taken over, sees to all of that beside the orders. See the port."""
-        if self._settings.market_type is not MarketType.SWAP:
-            return f"{self.exchange} is configured for {self._settings.market_type} markets; only swap is traded."
         if self._ready:
             self._made_client()
             self._keeper.start(measurements=OFFSET_SAMPLES, handed_over=True)
@@ -173,7 +171,7 @@ class CcxtPort:
         packed = Markets.of(client, self._clock(), self._learned(client)).packed()
         forget_freed()
         if not self._adopt(packed.unpacked()):
-            return f"{self.exchange} listed no linear swap market."
+            return f"{self.exchange} listed no {self._kind} market."
         give_back()
         self._keep(packed)
         self._keeper.start(measurements=0, handed_over=False)
@@ -202,16 +200,31 @@ class CcxtPort:
 
     def _adopt(self, markets: Markets) -> bool:
         """Trades on these from now on; False, and nothing changes, where there is none that is traded."""
-        read = read_markets(markets.by_symbol.values(), self.exchange)
+        read = self._read_markets(markets)
         if not read:
             return False
-        allowed = self._settings.allow_settlement_change
-        self._table = MarketTable(self.exchange, read, allow_settlement_change=allowed, before=self._table)
+        self._table = self._table_of(read, self._table)
         self._markets = markets
         if self._client is not None:
             markets.give(self._client)
         self._ready = True
         return True
+
+    @property
+    def _kind(self) -> str:
+        return "spot" if self._profile.market_type is MarketType.SPOT else "linear swap"
+
+    def _read_markets(self, markets: Markets) -> list[Market]:
+        return read_markets(markets.by_symbol.values(), self.exchange, self._profile.market_type)
+
+    def _table_of(self, markets: Iterable[Market], before: MarketTable | None) -> MarketTable:
+        return MarketTable(
+            self.exchange,
+            markets,
+            allow_settlement_change=self._settings.allow_settlement_change,
+            market_type=self._profile.market_type,
+            before=before,
+        )
 
     def _learned(self, client: type_client) -> dict[str, Any]:
         return {"of": self._account, "learned": self._profile.learned(client)}
@@ -257,7 +270,7 @@ class CcxtPort:
                 await close_client(client)
             trace.answer = None
             markets = Markets.of(client, self._clock(), account)
-            return markets.after(before).packed() if read_markets(markets.by_symbol.values(), self.exchange) else None
+            return markets.after(before).packed() if self._read_markets(markets) else None
 
         async def load() -> tuple[Packed, Markets, bool] | None:
             packed = await fetched()  # with whose end what ccxt made of the answers is let go
@@ -273,7 +286,7 @@ class CcxtPort:
         except Exception as error:  # answered: every way the exchange can fail is the sentence returned
             return self._failures.sentence(error, self._client, trace, "the request for its markets")
         if loaded is None:
-            return f"{self.exchange} listed no linear swap market; the markets known before stay."
+            return f"{self.exchange} listed no {self._kind} market; the markets known before stay."
         packed, markets, same = loaded
         if not same:
             self._adopt(markets)
@@ -329,7 +342,7 @@ class CcxtPort:
 
     async def _ask(self, call: Call, trace: Trace) -> Result:
         client = self._made_client()
-        public = isinstance(call, calls.TickerCall | calls.DryCall) or (
+        public = isinstance(call, reads.PUBLIC | calls.DryCall) or (
             isinstance(call, calls.ProbeCall) and call.kind is ProbeKind.PUBLIC
         )
         if not public:
@@ -337,40 +350,27 @@ class CcxtPort:
         match call:
             case calls.PlaceCall():
                 return await self._place(client, call, trace)
+            case calls.AmendCall():
+                return await self._amend(client, call, trace)
             case calls.CancelCall():
                 market = self._table.known(call.symbol)
-                row = await self._profile.cancel(client, market, call.wire_id)
+                row = await self._profile.cancel(
+                    client, market, call.wire_id, call.exchange_order_id, conditional=call.conditional
+                )
                 self._raise_refusal(trace)
                 return calls.CancelConfirmed(final=None if row is None else reports.order(row, market, call.symbol))
             case calls.LookUpCall():
                 asked_s = self._clock()
                 market = self._table.known(call.symbol)
                 since_ms = int(call.since_s * 1000)
-                found = await self._profile.find(client, market, call.wire_id, call.exchange_order_id, since_ms)
+                found = await self._profile.find(
+                    client, market, call.wire_id, call.exchange_order_id, since_ms, conditional=call.conditional
+                )
                 if found is None and asked_s - call.since_s > LOOK_BACK_S:
                     return self._failures.out_of_sight()
                 if found is None:
                     return calls.NotFound(asked_s=asked_s)
                 return calls.Found(report=reports.order(found, market, call.symbol))
-            case calls.OpenOrdersCall():
-                asked_s = self._clock()
-                only = None if call.symbol is None else self._table.known(call.symbol)
-                rows = await self._profile.open_orders(client, self._table, only)
-                return calls.OpenOrders(
-                    reports=tuple(reports.listed(row, self._table) for row in rows), asked_s=asked_s
-                )
-            case calls.TickerCall():
-                market = self._table.known(call.symbol)
-                ticker = await self._profile.ticker(client, market)
-                return calls.TickerResult(ticker=reports.ticker(ticker, self.exchange, call.symbol, self._clock()))
-            case calls.BalancesCall():
-                balance = await client.fetch_balance()
-                return calls.BalancesResult(balances=reports.balances(balance, self.exchange, self._clock()))
-            case calls.PositionsCall():
-                held = await self._profile.positions(client, self._table)
-                return calls.PositionsResult(
-                    positions=reports.positions(held, self._table, self.exchange, self._clock())
-                )
             case calls.ProbeCall(kind=ProbeKind.PUBLIC):
                 return calls.ProbeOk(clock_offset_s=await self._time.measure(client))
             case calls.ProbeCall():
@@ -378,8 +378,31 @@ class CcxtPort:
                 return calls.ProbeOk(clock_offset_s=None)
             case calls.DryCall():
                 return await dry_run(self._profile, client, self._table.any_active(), trace, self._clock())
+            case calls.LeverageCall() | calls.MarginModeCall() | calls.PositionModeCall() | calls.DeadManCall():
+                made = await account.make(self._profile, client, self._table, call, self._clock)
+                self._raise_refusal(trace)
+                return made
             case _:
-                assert_never(call)
+                return await reads.read(self._profile, client, self._table, call, self._clock)
+
+    async def _amend(self, client: type_client, call: calls.AmendCall, trace: Trace) -> calls.AmendResult:
+        try:
+            market, contracts = admit_change(self._profile, self._table, call)
+        except (NotTradable, InvalidSize, NotSupported) as error:
+            return calls.AmendRefused(code="invalid_order", words=str(error), native_code=None)
+        change = WireChange(
+            spec=call.spec,
+            market=market,
+            wire_id=call.wire_id,
+            order_id=call.exchange_order_id,
+            contracts=None if contracts is None else plain(contracts),
+            price=None if call.price is None else plain(call.price),
+            trigger_price=None if call.trigger_price is None else plain(call.trigger_price),
+        )
+        row = await self._profile.amend(client, change)
+        self._raise_refusal(trace)
+        report = None if row is None else reports.order(row, market, call.spec.symbol, call.wire_id)
+        return calls.Amended(report=report)
 
     async def _place(self, client: type_client, call: calls.PlaceCall, trace: Trace) -> calls.PlaceResult:
         spec = call.spec
@@ -400,6 +423,7 @@ class CcxtPort:
             price=None if spec.order_type is OrderType.MARKET or spec.price is None else plain(spec.price),
             wire_id=call.wire_id,
             pin=trace.pin,
+            trigger_price=None if spec.trigger is None else plain(spec.trigger.price),
         )
         row = await self._profile.place(client, order)
         self._raise_refusal(trace)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from app.domain.calls import AmendCall
 from app.exchanges.profiles.base import Profile
 from app.exchanges.sizes import check_notional, check_price, to_contracts
 from app.exchanges.symbols import Market, MarketTable
+from messages.market import MarketType
 from messages.orders import OrderSpec, OrderType, TimeInForce
 
 
@@ -23,6 +25,10 @@ def admit(profile: Profile, table: MarketTable, spec: OrderSpec, quantity: Decim
         NotSupported: It cannot be asked for.
     """
     market = table.find(spec.symbol)
+    if spec.reduce_only and profile.market_type is MarketType.SPOT:
+        raise NotSupported("Spot markets have no positions, so no order there can be reduce-only: leave it out.")
+    if spec.trigger is not None:
+        check_price(spec.trigger.price, market.rules, "Trigger price")
     unsupported = profile.unsupported(spec)
     if unsupported:
         raise NotSupported(unsupported)
@@ -39,4 +45,30 @@ def admit(profile: Profile, table: MarketTable, spec: OrderSpec, quantity: Decim
         check_price(spec.take_profit, market.rules, "Take profit")
     if spec.stop_loss is not None:
         check_price(spec.stop_loss, market.rules, "Stop loss")
+    return market, contracts
+
+
+def admit_change(profile: Profile, table: MarketTable, call: AmendCall) -> tuple[Market, Decimal | None]:
+    """The market of a resting order, and how many contracts it is to be for; None where that stays.
+
+    Raises:
+        NotTradable: The exchange has no such market.
+        InvalidSize: A size or price is off the market's steps or limits.
+        NotSupported: It cannot be asked for.
+    """
+    spec, market = call.spec, table.known(call.spec.symbol)
+    if call.quantity is None and call.price is None and call.trigger_price is None:
+        raise NotSupported("Nothing is to be changed: name a quantity, a price or a trigger price.")
+    if call.price is not None:
+        if spec.order_type is not OrderType.LIMIT:
+            raise NotSupported("A market order has no price that could be changed.")
+        check_price(call.price, market.rules)
+    if call.trigger_price is not None:
+        if spec.trigger is None:
+            raise NotSupported("The order waits for no trigger whose price could be changed.")
+        check_price(call.trigger_price, market.rules, "Trigger price")
+    contracts = None if call.quantity is None else to_contracts(call.quantity, market.rules)
+    price = call.price if call.price is not None else spec.price
+    if price is not None and not spec.reduce_only:
+        check_notional(call.quantity if call.quantity is not None else spec.quantity, price, market.rules)
     return market, contracts

@@ -30,6 +30,7 @@ from attrs import define, frozen
 
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.sift import Sifting
+from messages.market import MarketType
 
 if TYPE_CHECKING:
     import asyncio
@@ -230,11 +231,13 @@ class Prepared(Signer, Protocol):
     """What a profile says of its client."""
 
     ccxt_id: ClassVar[str]
+    market_type: ClassVar[MarketType]
     options: ClassVar[Mapping[str, Any]]
 
 
-_templates: dict[str, type_client] = {}
-"""By ccxt's name of an exchange: a client without credentials, session and markets, of which others are copies."""
+_templates: dict[tuple[str, MarketType], type_client] = {}
+"""By ccxt's name of an exchange and what is traded there: a client without credentials, session and markets, of which
+others are copies."""
 
 
 def prepare(profile: Prepared | type[Prepared]) -> type_client:
@@ -243,7 +246,8 @@ def prepare(profile: Prepared | type[Prepared]) -> type_client:
     ccxt's constructor sets a thousand names and copies every table it has. Done before a fork, that is shared: a
     connector's client then takes 0.3 ms instead of 8, and three megabytes less.
     """
-    template = _templates.get(profile.ccxt_id)
+    key = profile.ccxt_id, profile.market_type
+    template = _templates.get(key)
     if template is None:
         import ccxt.async_support as ccxt
 
@@ -252,7 +256,7 @@ def prepare(profile: Prepared | type[Prepared]) -> type_client:
         template = fitted({"enableRateLimit": False, "options": dict(profile.options)})
         template.ssl_context = False  # its own session, which it never opens, needs none
         template.has["fetchCurrencies"] = False
-        _templates[profile.ccxt_id] = template
+        _templates[key] = template
     return template
 
 

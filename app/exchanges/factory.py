@@ -16,11 +16,29 @@ from app.exchanges.profiles.bybit import Bybit
 from app.exchanges.profiles.kraken import Kraken
 from app.exchanges.profiles.okx import Okx
 from app.exchanges.settings import Credentials, ExchangeSettings
+from messages.market import MarketType
 
-PROFILES: Mapping[str, type[Profile]] = MappingProxyType(
-    {profile.name: profile for profile in (Bybit, Okx, Binance, Kraken)}
+PROFILES: Mapping[tuple[str, MarketType], type[Profile]] = MappingProxyType(
+    {(profile.name, profile.market_type): profile for profile in (Bybit, Okx, Binance, Kraken)}
 )
-"""By the router's own name."""
+"""By the router's own name, and what is traded there."""
+
+
+class NoSuchMarkets(ValueError):
+    """The router does not trade such markets there; the message is one sentence."""
+
+
+def profile_of(name: str, market_type: MarketType) -> type[Profile]:
+    """The profile of an exchange in any spelling.
+
+    Raises:
+        app.domain.names.UnknownExchange: There is no such exchange here.
+        NoSuchMarkets: There is, but such markets are not traded there.
+    """
+    found = PROFILES.get((canonical_name(name), market_type))
+    if found is None:
+        raise NoSuchMarkets(f"{market_type.value.capitalize()} markets of {name} are not traded.")
+    return found
 
 
 def build_port(settings: ExchangeSettings, credentials: Credentials, clock: Callable[[], float]) -> CcxtPort:
@@ -30,7 +48,8 @@ def build_port(settings: ExchangeSettings, credentials: Credentials, clock: Call
 
     Raises:
         app.domain.names.UnknownExchange: There is no such exchange here.
+        NoSuchMarkets: There is, but such markets are not traded there.
     """
-    profile = PROFILES[canonical_name(settings.name)]()
+    profile = profile_of(settings.name, settings.market_type)()
     handover = Handover.of(evolve(settings, name=profile.name))
     return CcxtPort(profile, settings, credentials, clock=clock, handover=handover)

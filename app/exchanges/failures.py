@@ -15,7 +15,7 @@ from app.domain.calls import Call, Result
 from app.exchanges import outcomes
 from app.exchanges.client import Trace, Unreadable, type_client
 from app.exchanges.outcomes import Failure, Row
-from app.exchanges.profiles.base import Profile, class_names
+from app.exchanges.profiles.base import Profile, Unsupported, class_names
 from app.exchanges.symbols import NotTradable
 
 _LOG = structlog.stdlib.get_logger(__name__)
@@ -58,6 +58,10 @@ class Failures:
             if isinstance(call, calls.PlaceCall):
                 return calls.NotExecuted(code="clock_unknown", words=words, ill=True)
             return calls.CallFailed(code="clock_unknown", words=words, ill=True)
+        if isinstance(error, Unsupported):
+            if isinstance(call, calls.AmendCall):
+                return calls.AmendRefused(code=calls.UNSUPPORTED, words=str(error), native_code=None, unsupported=True)
+            return calls.CallFailed(code=calls.UNSUPPORTED, words=str(error), retryable=False)
         failure, row = self._explained(error, client, trace)
         if row.code == "unexpected":
             _LOG.warning(
@@ -72,6 +76,10 @@ class Failures:
                 return outcomes.placement(failure, row)
             case calls.CancelCall():
                 return outcomes.cancellation(failure, row)
+            case calls.AmendCall():
+                return outcomes.amendment(failure, row)
+            case calls.LeverageCall() | calls.MarginModeCall() | calls.PositionModeCall() | calls.DeadManCall():
+                return outcomes.setting(failure, row)
             case calls.LookUpCall():
                 return outcomes.reading(failure, row, "the look-up")
             case calls.ProbeCall():

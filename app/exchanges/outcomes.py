@@ -17,7 +17,16 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from app.domain.calls import Ambiguous, CallFailed, CancelTooLate, NotExecuted, Refused
+from app.domain.calls import (
+    Ambiguous,
+    Amended,
+    AmendRefused,
+    CallFailed,
+    CancelTooLate,
+    NotExecuted,
+    Refused,
+    SettingMade,
+)
 
 
 class Meaning(StrEnum):
@@ -28,6 +37,7 @@ class Meaning(StrEnum):
         NOT_EXECUTED: No, for now; nothing executed and nothing will.
         DUPLICATE: The exchange has an order under this client order id already.
         UNKNOWN_ORDER: The exchange has no live order under this id.
+        UNCHANGED: It is as asked already, so nothing was to be done.
         AMBIGUOUS: It may have executed.
     """
 
@@ -35,6 +45,7 @@ class Meaning(StrEnum):
     NOT_EXECUTED = "not_executed"
     DUPLICATE = "duplicate"
     UNKNOWN_ORDER = "unknown_order"
+    UNCHANGED = "unchanged"
     AMBIGUOUS = "ambiguous"
 
 
@@ -199,6 +210,27 @@ def cancellation(failure: Failure, row: Row) -> CancelTooLate | CallFailed:
     if row.meaning is Meaning.UNKNOWN_ORDER:
         return CancelTooLate(native_code=failure.native_code, words=sentence(failure, row, "the cancel"))
     return reading(failure, row, "the cancel")
+
+
+def amendment(failure: Failure, row: Row) -> Amended | AmendRefused | CancelTooLate | CallFailed:
+    """What a failed change of a resting order is."""
+    words = sentence(failure, row, "the change")
+    match row.meaning:
+        case Meaning.UNCHANGED:
+            return Amended(report=None)
+        case Meaning.UNKNOWN_ORDER:
+            return CancelTooLate(native_code=failure.native_code, words=words)
+        case Meaning.REFUSED:
+            return AmendRefused(code=row.code, words=words, native_code=failure.native_code)
+        case _:
+            return reading(failure, row, "the change")
+
+
+def setting(failure: Failure, row: Row) -> SettingMade | CallFailed:
+    """What a failed setting is."""
+    if row.meaning is Meaning.UNCHANGED:
+        return SettingMade(changed=False)
+    return reading(failure, row, "the setting")
 
 
 def reading(failure: Failure, row: Row, what: str) -> CallFailed:

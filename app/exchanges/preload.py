@@ -11,20 +11,21 @@ import contextlib
 import gc
 from collections.abc import Iterable
 
-from app.domain.names import UnknownExchange, canonical_name
+from app.domain.names import UnknownExchange
 from app.exchanges.client import prepare
-from app.exchanges.factory import PROFILES
+from app.exchanges.factory import NoSuchMarkets, profile_of
 from app.process.memory import fill_holes, keep_compact
+from messages.market import MarketType
 
 
-def preload(exchanges: Iterable[str] = ()) -> None:
+def preload(exchanges: Iterable[tuple[str, MarketType]] = ()) -> None:
     """Imports the client library, and keeps the collector from touching, and so copying, what is shared by fork."""
     keep_compact()
     import ccxt.async_support  # noqa: F401
 
-    for name in exchanges:
-        with contextlib.suppress(UnknownExchange):  # whoever opens its port says so
-            prepare(PROFILES[canonical_name(name)])
+    for name, market_type in exchanges:
+        with contextlib.suppress(UnknownExchange, NoSuchMarkets):  # whoever opens its port says so
+            prepare(profile_of(name, market_type))
     gc.collect()
     fill_holes()
     gc.freeze()

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from app.domain.calls import OrderReport
+from app.domain.calls import FillReport, OrderReport
 from app.exchanges.client import Unreadable
-from app.exchanges.profiles.base import OrderRow, PositionRow
+from app.exchanges.profiles.base import FillRow, OrderRow, PositionRow, ServerStatus
 from app.exchanges.sizes import to_base
 from app.exchanges.symbols import Market, MarketTable
-from messages.market import Balance, Symbol, Ticker
+from messages.market import Balance, ExchangeStatus, Kline, Level, OrderBook, Symbol, Ticker
 from messages.positions import Position
 
 
@@ -33,6 +33,8 @@ def order(row: OrderRow, market: Market, symbol: Symbol, wire_id: str | None = N
         state=row.state,
         filled=None if row.filled is None else to_base(row.filled, market.rules),
         average_price=row.average_price,
+        quantity=None if row.contracts is None else to_base(row.contracts, market.rules),
+        price=row.price,
     )
 
 
@@ -48,6 +50,28 @@ def listed(row: OrderRow, table: MarketTable) -> OrderReport:
         state=row.state,
         filled=None,
         average_price=row.average_price,
+        price=row.price,
+    )
+
+
+def fills(rows: Iterable[FillRow], market: Market, symbol: Symbol) -> tuple[FillReport, ...]:
+    """Executions of a market, each once, the oldest first."""
+    once = {row.trade_id: row for row in rows if row.native_id == market.native_id}
+    return tuple(
+        FillReport(
+            trade_id=row.trade_id,
+            exchange_order_id=row.order_id,
+            wire_id=row.wire_id,
+            symbol=symbol,
+            side=row.side,
+            quantity=to_base(row.contracts, market.rules),
+            price=row.price,
+            fee=row.fee,
+            fee_coin=row.fee_coin,
+            maker=row.maker,
+            at_s=row.at_s,
+        )
+        for row in sorted(once.values(), key=lambda each: each.at_s)
     )
 
 
@@ -87,6 +111,53 @@ def ticker(found: Mapping[str, Any], exchange: str, symbol: Symbol, now_s: float
     )
 
 
+def order_book(
+    found: Mapping[str, Any], market: Market, exchange: str, symbol: Symbol, *, depth: int, now_s: float
+) -> OrderBook:
+    """ccxt's unified order book; `now_s` stands where it has no time."""
+    at_ms = found.get("timestamp")
+    return OrderBook(
+        exchange=exchange,
+        symbol=symbol,
+        bids=_levels(found.get("bids"), market, depth),
+        asks=_levels(found.get("asks"), market, depth),
+        at_s=now_s if at_ms is None else float(at_ms) / 1000,
+    )
+
+
+def _levels(found: Any, market: Market, depth: int) -> tuple[Level, ...]:
+    if not isinstance(found, list):
+        raise Unreadable("the order book lacks a side")
+    return tuple(
+        Level(price=_exactly(level[0]), quantity=to_base(_exactly(level[1]), market.rules)) for level in found[:depth]
+    )
+
+
+def klines(found: Iterable[Any], market: Market, *, since_ms: int | None, limit: int) -> tuple[Kline, ...]:
+    """ccxt's unified bars, the oldest first; of too many the newest, or those after a time."""
+    bars = sorted(
+        (
+            Kline(
+                start_s=float(bar[0]) / 1000,
+                open=_exactly(bar[1]),
+                high=_exactly(bar[2]),
+                low=_exactly(bar[3]),
+                close=_exactly(bar[4]),
+                volume=to_base(_exactly(bar[5]), market.rules),
+            )
+            for bar in found
+            if since_ms is None or bar[0] >= since_ms
+        ),
+        key=lambda bar: bar.start_s,
+    )
+    return tuple(bars[-limit:] if since_ms is None else bars[:limit])
+
+
+def status(said: ServerStatus, exchange: str, at_s: float) -> ExchangeStatus:
+    """What an exchange says of itself."""
+    return ExchangeStatus(exchange=exchange, ok=said.ok, words=said.words, until_s=said.until_s, at_s=at_s)
+
+
 def balances(found: Mapping[str, Any], exchange: str, at_s: float) -> tuple[Balance, ...]:
     """ccxt's unified balance. What an exchange does not tell of free and used follows from the total."""
     coins = []
@@ -98,6 +169,14 @@ def balances(found: Mapping[str, Any], exchange: str, at_s: float) -> tuple[Bala
         used = whole - free if used is None else used
         coins.append(Balance(exchange=exchange, coin=coin, total=whole, free=free, used=used, at_s=at_s))
     return tuple(coins)
+
+
+def _exactly(value: object) -> Decimal:
+    """A number that has to be there."""
+    number = _number(value)
+    if number is None:
+        raise Unreadable("a number is missing")
+    return number
 
 
 def _number(value: object) -> Decimal | None:

@@ -55,7 +55,7 @@ class Market:
 
 
 class MarketTable:
-    """Every linear swap of one exchange. Read by several threads; only grows while it is built."""
+    """Every linear swap, or every spot market, of one exchange. Read by several threads; only grows while built."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class MarketTable:
         markets: Iterable[Market],
         *,
         allow_settlement_change: bool,
+        market_type: MarketType = MarketType.SWAP,
         before: MarketTable | None = None,
     ) -> None:
         """
@@ -71,6 +72,7 @@ class MarketTable:
         """
         self._exchange = exchange
         self._allowed = allow_settlement_change
+        self._market_type = market_type
         self._by_symbol = {market.symbol: market for market in markets}
         self._by_native = {market.native_id: market for market in self._by_symbol.values()}
         self._asked: dict[str, Symbol] = {} if before is None else dict(before._asked)
@@ -134,8 +136,13 @@ class MarketTable:
         return self._by_native.get(native_id)
 
     def _changed(self, symbol: Symbol) -> Market:
-        if symbol.market_type is not MarketType.SWAP:
-            raise NotTradable(f"Only swap markets are traded, and {symbol} on {symbol.market_type} is not one.")
+        if symbol.market_type is not self._market_type:
+            raise NotTradable(
+                f"{self._exchange} is configured for {self._market_type} markets, and {symbol} is a"
+                f" {symbol.market_type} market."
+            )
+        if self._market_type is MarketType.SPOT:
+            raise NotTradable(f"{self._exchange} has no spot market {symbol}.")
         for wanted, instead in SETTLEMENT_CHANGES:
             other = self._by_symbol.get(_quoted(symbol, instead))
             if symbol.quote == symbol.settle == wanted and other is not None:
@@ -152,8 +159,8 @@ def _quoted(symbol: Symbol, coin: str) -> Symbol:
     return Symbol(base=symbol.base, quote=coin, settle=coin, market_type=symbol.market_type)
 
 
-def read_markets(markets: Iterable[Any], exchange: str) -> list[Market]:
-    """The linear swaps among ccxt's markets, whose numbers must be strings.
+def read_markets(markets: Iterable[Any], exchange: str, market_type: MarketType = MarketType.SWAP) -> list[Market]:
+    """The linear swaps, or the spot markets, among ccxt's markets, whose numbers must be strings.
 
     What lacks a step or a tick is left out; so is what cannot be read at all, or tells no contract size, of which the
     log tells.
@@ -162,7 +169,7 @@ def read_markets(markets: Iterable[Any], exchange: str) -> list[Market]:
     alike: dict[str, SizeRules] = {}  # hundreds of markets have a few dozen
     for raw in markets:
         try:
-            market = _market(raw, alike)
+            market = _market(raw, alike, market_type)
         except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
             unreadable.append(repr(raw.get("symbol") if isinstance(raw, Mapping) else raw)[:60])
             continue
@@ -173,8 +180,9 @@ def read_markets(markets: Iterable[Any], exchange: str) -> list[Market]:
     return found
 
 
-def _market(raw: Mapping[str, Any], alike: dict[str, SizeRules]) -> Market | None:
-    if not raw.get("swap") or not raw.get("linear") or not raw.get("settle"):
+def _market(raw: Mapping[str, Any], alike: dict[str, SizeRules], market_type: MarketType) -> Market | None:
+    spot = market_type is MarketType.SPOT
+    if not (raw.get("spot") if spot else raw.get("swap") and raw.get("linear") and raw.get("settle")):
         return None
     step, tick = _decimal(raw["precision"].get("amount")), _decimal(raw["precision"].get("price"))
     if step is None or tick is None:
@@ -186,10 +194,12 @@ def _market(raw: Mapping[str, Any], alike: dict[str, SizeRules]) -> Market | Non
         minimum=_decimal(amount.get("min")),
         maximum=_decimal(amount.get("max")),
         minimum_notional=_decimal(cost.get("min")),
-        contract_size=_size(raw.get("contractSize")),
+        contract_size=Decimal(1) if spot else _size(raw.get("contractSize")),
     )
     return Market(
-        symbol=Symbol(base=raw["base"], quote=raw["quote"], settle=raw["settle"], market_type=MarketType.SWAP),
+        symbol=Symbol(
+            base=raw["base"], quote=raw["quote"], settle=None if spot else raw["settle"], market_type=market_type
+        ),
         native_id=_text(raw["id"]),
         unified=_text(raw["symbol"]),
         rules=alike.setdefault(repr(rules), rules),

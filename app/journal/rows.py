@@ -14,7 +14,19 @@ from app.domain.commit import CommitNew
 from app.domain.leg_life import Leg
 from messages.failover import Route
 from messages.market import MarketType, Symbol
-from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderType, OrderView, Side, TimeInForce
+from messages.orders import (
+    LegState,
+    LegView,
+    OrderKey,
+    OrderSpec,
+    OrderType,
+    OrderView,
+    Side,
+    TimeInForce,
+    Trigger,
+    TriggerBy,
+    TriggerKind,
+)
 
 Row = Mapping[str, Any] | sqlite3.Row
 
@@ -32,6 +44,17 @@ def symbol_of(row: Row) -> Symbol:
     """The symbol a row of `orders` holds."""
     return Symbol(
         base=row["base"], quote=row["quote"], settle=row["settle"], market_type=MarketType(row["market_type"])
+    )
+
+
+def trigger_of(row: Row) -> Trigger | None:
+    """What sets off the order a row of `orders` holds."""
+    if row["trigger_kind"] is None:
+        return None
+    return Trigger(
+        kind=TriggerKind(row["trigger_kind"]),
+        price=Decimal(row["trigger_price"]),
+        by=TriggerBy(row["trigger_by"]),
     )
 
 
@@ -85,6 +108,7 @@ def order_of(row: Row, legs: Iterable[Row]) -> OrderView:
             reduce_only=bool(row["reduce_only"]),
             take_profit=_decimal(row["take_profit"]),
             stop_loss=_decimal(row["stop_loss"]),
+            trigger=trigger_of(row),
         ),
         legs=tuple(leg_of(leg) for leg in legs),
         created_s=row["created_s"],
@@ -109,6 +133,9 @@ def row_of_order(order_id: str, key: OrderKey, spec: OrderSpec, now_s: float) ->
         "reduce_only": spec.reduce_only,
         "take_profit": text(spec.take_profit),
         "stop_loss": text(spec.stop_loss),
+        "trigger_kind": None if spec.trigger is None else spec.trigger.kind.value,
+        "trigger_price": None if spec.trigger is None else text(spec.trigger.price),
+        "trigger_by": None if spec.trigger is None else spec.trigger.by.value,
         "created_s": now_s,
     }
 

@@ -24,11 +24,13 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
+    update,
 )
 
 from messages.orders import LIVE_OR_UNPROVEN
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -57,6 +59,9 @@ orders = Table(
     Column("reduce_only", Boolean, nullable=False),
     Column("take_profit", Text),
     Column("stop_loss", Text),
+    Column("trigger_kind", String),
+    Column("trigger_price", Text),
+    Column("trigger_by", String),
     Column("created_s", Float, nullable=False),
     UniqueConstraint("strategy", "client_order_id", name="uq_order_key"),
 )
@@ -137,4 +142,21 @@ def make_schema(core: Connection) -> dict[str, str]:
     if not found:
         found = {"schema_version": str(SCHEMA_VERSION), "journal_id": secrets.token_hex(4)}
         core.execute(insert(meta), [{"name": name, "value": value} for name, value in found.items()])
-    return found
+    return _upgraded(core, found)
+
+
+ADDED = {2: (orders.c.trigger_kind, orders.c.trigger_price, orders.c.trigger_by)}
+"""Columns by the version that brought them, each empty in what was written before."""
+
+
+def _upgraded(core: Connection, found: dict[str, str]) -> dict[str, str]:
+    """Brings an older journal to this schema, in the transaction that is open: all of it or nothing."""
+    written = int(found["schema_version"])
+    if written >= SCHEMA_VERSION:
+        return found
+    for version in range(written + 1, SCHEMA_VERSION + 1):
+        for column in ADDED[version]:
+            kind = column.type.compile(core.dialect)
+            core.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"))
+    core.execute(update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA_VERSION)))
+    return {**found, "schema_version": str(SCHEMA_VERSION)}

@@ -125,7 +125,7 @@ class Journal:
         # the driver: through SQLAlchemy it would take longer than all the rest of opening.
         new = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (meta.name,)).fetchone() is None
         found = {} if new else dict(hot.READ_META(self._db).fetchall())
-        if not found:
+        if not found or int(found["schema_version"]) < SCHEMA_VERSION:
             self._cold.ready()
             with self._transaction(), self._cold.connection() as core:
                 found = make_schema(core)

@@ -158,7 +158,7 @@ class Daemon:
                 self.stop(early.stop)
             if early.reload:
                 self.reload()  # heeded once the first tree serves
-            preload(self._config.routed)
+            preload((name, self._config.market_type) for name in self._config.routed)
             try:
                 return self._keep(lock.state_dir)
             except Stopped:
@@ -316,7 +316,7 @@ class Daemon:
         self._config = config
         # As at the start, and as then before anything is forked: of what only the new configuration names.
         take_over(config)
-        preload(config.routed)
+        preload((name, config.market_type) for name in config.routed)
         log.info("config.reloaded", where=config.where)
         return True
 

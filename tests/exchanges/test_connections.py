@@ -12,6 +12,7 @@ from app.exchanges.factory import build_port
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.simulator.thread import SimulatorThread
 from messages.health import ProbeKind
+from messages.market import MarketType
 from tests.exchanges.desk import EXCHANGES, TIMEOUT_S, Desk, probe_at, spec, until, wire_id
 
 
@@ -78,9 +79,9 @@ def test_the_real_addresses_stand_where_no_other_is_given(name: str) -> None:
     """And every address keeps its path where one is."""
     import ccxt.async_support as ccxt
 
-    from app.exchanges.factory import PROFILES
+    from app.exchanges.factory import profile_of
 
-    urls = getattr(ccxt, PROFILES[name].ccxt_id)().urls["api"]
+    urls = getattr(ccxt, profile_of(name, MarketType.SWAP).ccxt_id)().urls["api"]
     moved = redirected(urls, "http://127.0.0.1:1/")
     assert moved.keys() == urls.keys()
     for key, url in moved.items():

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.calls import Ambiguous, CallFailed, CancelTooLate, NotExecuted, Refused
-from app.exchanges.factory import PROFILES
+from app.exchanges.factory import PROFILES, profile_of
 from app.exchanges.outcomes import Failure, Meaning, Row, cancellation, explain, placement, reading
 from app.exchanges.profiles.base import OrderRow, class_names, combined, from_fills
+from messages.market import MarketType
 from messages.orders import LegState
 
-TABLES = {name: profile.codes for name, profile in PROFILES.items()}
+TABLES = {name: profile.codes for (name, _), profile in PROFILES.items()}
 KNOWN_CODES = sorted({code for table in TABLES.values() for code in table})
 CLASSES = sorted(
     name for name, kind in vars(ccxt).items() if isinstance(kind, type) and issubclass(kind, ccxt.BaseError)
@@ -167,18 +168,18 @@ def test_every_failure_has_an_outcome_in_one_sentence(
         ("kraken", {"result": "success", "cancelStatus": {"status": "cancelled"}}, None),
         ("kraken", {"result": "error", "error": "invalidArgument: size"}, "invalidArgument"),
         ("kraken", {"result": "error", "errors": [{"code": 11, "message": "bad"}]}, "errors:11"),
-        *((name, other, None) for name in sorted(PROFILES) for other in NO_ANSWERS),
+        *((name, other, None) for name in sorted(name for name, _ in PROFILES) for other in NO_ANSWERS),
     ],
 )
 def test_the_native_code_is_found_in_the_answer(name: str, answer: object, code: str | None) -> None:
     """Wherever each exchange puts it."""
-    found = PROFILES[name]().native_code(answer)
+    found = profile_of(name, MarketType.SWAP)().native_code(answer)
     assert (None if found is None else found[0]) == code
 
 
 def test_retry_after() -> None:
     """In seconds; Bybit says when the limit is reset."""
-    okx, bybit = PROFILES["okx"](), PROFILES["bybit"]()
+    okx, bybit = profile_of("okx", MarketType.SWAP)(), profile_of("bybit", MarketType.SWAP)()
     assert okx.wait_s({"retry-after": "7"}, 0.0) == 7
     assert okx.wait_s({}, 0.0) is None
     assert okx.wait_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0) is None

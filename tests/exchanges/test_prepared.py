@@ -10,8 +10,9 @@ import pytest
 
 from app.exchanges.client import close_client, make_client, prepare, type_client
 from app.exchanges.clock_offset import ClockOffset
-from app.exchanges.factory import PROFILES
+from app.exchanges.factory import PROFILES, profile_of
 from app.exchanges.settings import Credentials, ExchangeSettings
+from messages.market import MarketType
 
 OWN = {"throttler", "options", "origin", "session", "router_offset", "router_profile"}
 """What differs between any two clients, and `options`, by which the slow road is taken here."""
@@ -22,7 +23,7 @@ def made(name: str, **settings: Any) -> type_client:
     return make_client(
         ExchangeSettings(name=name, **settings),
         Credentials(api_key="key", secret="secret", password="word"),
-        profile=PROFILES[name](),
+        profile=profile_of(name, MarketType.SWAP)(),
         clock=time.time,
         offset=ClockOffset(),
     )
@@ -53,7 +54,7 @@ def test_what_one_client_learns_no_other_knows(name: str) -> None:
         first.has["learned"] = True
         first.balance["BTC"] = 1
         first.set_markets([])
-        template = prepare(PROFILES[name])
+        template = prepare(profile_of(name, MarketType.SWAP))
         second = made(name)
         try:
             for client in (template, second):

@@ -17,10 +17,10 @@ from attrs import evolve
 from app.domain import ids
 from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible
 from app.domain.leg_life import LegEvent
-from app.journal.schema import SCHEMA_VERSION
+from app.journal.schema import ADDED, SCHEMA_VERSION
 from app.journal.store import BUSY_TIMEOUT_S, Committed, Journal, JournalError, JournalUnusable, StaleEpoch
 from messages.failover import Switch, SwitchResult
-from messages.orders import LegState, OrderView
+from messages.orders import LegState, OrderView, Trigger, TriggerBy, TriggerKind
 from tests.domain.orders import BTC, key, spec
 
 ENOUGH = 200
@@ -79,6 +79,30 @@ def test_a_journal_of_another_schema_is_refused_and_left_alone(path: Path) -> No
     db.close()
     with pytest.raises(JournalUnusable, match=f"schema {SCHEMA_VERSION + 1}.*knows {SCHEMA_VERSION}"):
         Journal(path)
+
+
+def test_a_journal_of_an_older_schema_is_brought_to_this_one_with_all_it_holds(path: Path, journal: Journal) -> None:
+    """As version 1 wrote it, without the columns that came since."""
+    old = committed(journal)
+    journal.close()
+    with sqlite3.connect(path) as db:
+        for column in ADDED[2]:
+            db.execute(f"ALTER TABLE orders DROP COLUMN {column.name}")
+        db.execute("UPDATE meta SET value = '1' WHERE name = 'schema_version'")
+    db.close()
+    upgraded = Journal(path)
+    assert upgraded.order(old.order_id) == old
+    trigger = Trigger(kind=TriggerKind.STOP, price=Decimal("23000.5"), by=TriggerBy.MARK)
+    made = upgraded.commit_intent(
+        exchange="bybit", epoch=1, key=key("two"), spec=evolve(spec(), trigger=trigger), expiry_s=7.0, now_s=2.0
+    )
+    assert isinstance(made, Committed)
+    upgraded.close()
+    again = Journal(path)
+    known = again.order(made.order.order_id)
+    assert known is not None
+    assert known.spec.trigger == trigger
+    again.close()
 
 
 def test_a_file_that_is_no_journal_is_refused(path: Path) -> None:

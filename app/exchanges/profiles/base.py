@@ -14,7 +14,8 @@ from app.domain.limiter import RateLimit
 from app.exchanges.client import TRACE, Pin, Unreadable, type_client
 from app.exchanges.outcomes import Meaning, Row
 from app.exchanges.symbols import Market, MarketTable
-from messages.orders import LegState, OrderSpec, OrderType, TimeInForce
+from messages.market import MarginMode, MarketType, PositionMode
+from messages.orders import LegState, OrderSpec, OrderType, Side, TimeInForce
 
 VALIDITY_S = 5.0
 """From commit to expiry of a placement: five of the slowest answers an exchange that is well gives."""
@@ -34,6 +35,8 @@ class OrderRow:
     Attributes:
         order_id: None where the answer names none.
         filled: Contracts; None where the answer does not say.
+        contracts: What the order is for by now, what has filled included; None where the answer does not say.
+        price: Its limit by now; None where it has none or the answer does not say.
     """
 
     order_id: str | None
@@ -42,6 +45,25 @@ class OrderRow:
     state: LegState
     filled: Decimal | None
     average_price: Decimal | None
+    contracts: Decimal | None = None
+    price: Decimal | None = None
+
+
+@frozen(kw_only=True)
+class FillRow:
+    """One execution as the exchange shows it; `contracts` is not signed, `fee` is below zero for a rebate."""
+
+    trade_id: str
+    order_id: str
+    wire_id: str | None
+    native_id: str
+    side: Side
+    contracts: Decimal
+    price: Decimal
+    fee: Decimal | None
+    fee_coin: str | None
+    maker: bool | None
+    at_s: float
 
 
 @frozen(kw_only=True)
@@ -66,12 +88,44 @@ class WireOrder:
     price: str | None
     wire_id: str
     pin: Pin
+    trigger_price: str | None = None
+
+
+@frozen(kw_only=True)
+class WireChange:
+    """A change of a resting order as it is to be sent: exact strings; what is None stays.
+
+    Attributes:
+        contracts: Of the whole order, what has filled of it included.
+    """
+
+    spec: OrderSpec
+    market: Market
+    wire_id: str
+    order_id: str | None
+    contracts: str | None
+    price: str | None
+    trigger_price: str | None
+
+
+class Unsupported(Exception):
+    """The exchange, or ccxt on it, has no such thing, and nothing was sent; the message is one sentence for people."""
+
+
+@frozen(kw_only=True)
+class ServerStatus:
+    """What an exchange says of itself; `words` where it is not `ok`."""
+
+    ok: bool
+    words: str = ""
+    until_s: float | None = None
 
 
 class Profile(ABC):
     """One exchange. Stateless; every method that asks the exchange takes the client."""
 
     name: ClassVar[str]
+    market_type: ClassVar[MarketType] = MarketType.SWAP
     ccxt_id: ClassVar[str]
     options: ClassVar[Mapping[str, Any]]
     market_rows: ClassVar[tuple[str, ...]]
@@ -81,6 +135,8 @@ class Profile(ABC):
     rate_limit: ClassVar[RateLimit]
     attaches_exits: ClassVar[bool]
     """Whether an order can carry its take profit and stop loss."""
+    takes_triggers: ClassVar[bool] = False
+    """Whether an order can wait for a trigger."""
 
     # ---- what an answer says -----------------------------------------------------------------------------------------
 
@@ -108,6 +164,8 @@ class Profile(ABC):
 
     def unsupported(self, spec: OrderSpec) -> str:
         """One sentence where the exchange, or ccxt on it, cannot do what is asked; otherwise an empty string."""
+        if spec.trigger is not None and not self.takes_triggers:
+            return f"Orders that wait for a trigger are not supported on {self.name}: leave the trigger out."
         return ""
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
@@ -167,23 +225,94 @@ class Profile(ABC):
         """The cheapest signed call about the account."""
 
     @abstractmethod
-    async def cancel(self, client: type_client, market: Market, wire_id: str) -> OrderRow | None:
-        """Cancels by wire id. Returns the order where the answer itself proves its final state."""
+    async def cancel(
+        self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool
+    ) -> OrderRow | None:
+        """Cancels by wire id. Returns the order where the answer itself proves its final state.
+
+        Args:
+            order_id: The exchange's, where it is known, for those that cannot cancel by wire id.
+            conditional: The order was placed with a trigger.
+        """
+
+    async def amend(self, client: type_client, change: WireChange) -> OrderRow | None:
+        """Changes a resting order. Returns it where the answer itself says what it is now.
+
+        Raises:
+            Unsupported: The exchange cannot change such an order.
+        """
+        raise Unsupported(f"{self.name} cannot change a resting order: cancel it and place another.")
 
     @abstractmethod
     async def find(
-        self, client: type_client, market: Market, wire_id: str, order_id: str | None, since_ms: int
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
     ) -> OrderRow | None:
         """An order by wire id: open, then closed, then fills. None only when each of them was asked and none knew
-        it."""
+        it. One placed with a trigger that has been set off is followed to the order it became."""
 
     @abstractmethod
-    async def open_orders(self, client: type_client, table: MarketTable, market: Market | None) -> list[OrderRow]:
-        """Every open order, or those of one market."""
+    async def open_orders(
+        self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool
+    ) -> list[OrderRow]:
+        """Every open order, or those of one market; those that wait for a trigger where `conditional`, at least."""
+
+    async def closed_orders(self, client: type_client, market: Market, since_ms: int) -> list[OrderRow]:
+        """Orders of a market that ended since a time."""
+        raise Unsupported(f"{self.name} lists no closed orders here.")
+
+    async def fills(self, client: type_client, market: Market, since_ms: int) -> list[FillRow]:
+        """Executions in a market since a time, with their fees, in any order."""
+        raise Unsupported(f"{self.name} lists no fills here.")
 
     @abstractmethod
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """Every position."""
+
+    # ---- settings of the account -------------------------------------------------------------------------------------
+
+    async def set_leverage(self, client: type_client, market: Market, leverage: Decimal) -> None:
+        """Sets a market's leverage. "It is so already" is the exchange's answer, by a code that means UNCHANGED."""
+        raise Unsupported(f"{self.name} has no leverage to set here.")
+
+    async def set_margin_mode(self, client: type_client, market: Market, mode: MarginMode) -> None:
+        """Sets a market's margin mode."""
+        raise Unsupported(f"{self.name} has no margin mode to set here.")
+
+    async def set_position_mode(self, client: type_client, mode: PositionMode) -> None:
+        """Sets the account's position mode."""
+        raise Unsupported(f"{self.name} has no position mode to set here.")
+
+    async def arm_dead_man(self, client: type_client, timeout_s: float, table: MarketTable) -> None:
+        """Has the exchange cancel the account's orders unless asked again in time; 0 switches that off."""
+        raise Unsupported(f"{self.name} has no dead-man switch that a request can set.")
+
+    # ---- the market --------------------------------------------------------------------------------------------------
+
+    async def status(self, client: type_client) -> ServerStatus:
+        """What the exchange says of itself."""
+        said = await client.fetch_status()
+        ok, eta_ms = said.get("status") == "ok", said.get("eta")
+        words = "" if ok else f"{self.name} says its status is {said.get('status')!r}."
+        return ServerStatus(ok=ok, words=words, until_s=None if eta_ms is None else float(eta_ms) / 1000)
+
+    async def order_book(self, client: type_client, market: Market, depth: int) -> Mapping[str, Any]:
+        """ccxt's unified order book, of `depth` levels a side or more."""
+        found: Mapping[str, Any] = await client.fetch_order_book(market.unified, depth)
+        return found
+
+    async def klines(
+        self, client: type_client, market: Market, interval: str, since_ms: int | None, limit: int
+    ) -> list[list[Any]]:
+        """ccxt's unified bars: start in milliseconds, open, high, low, close, volume."""
+        found: list[list[Any]] = await client.fetch_ohlcv(market.unified, interval, since_ms, limit)
+        return found
 
     async def ticker(self, client: type_client, market: Market) -> Mapping[str, Any]:
         """ccxt's unified ticker."""

@@ -88,7 +88,7 @@ class Binance(Profile):
         """ccxt would send attached exits as junk parameters without raising."""
         if spec.take_profit is not None or spec.stop_loss is not None:
             return "A take profit or stop loss attached to an order is not supported yet on binance: leave it out."
-        return ""
+        return super().unsupported(spec)
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """The window begins at the pinned timestamp."""
@@ -102,7 +102,9 @@ class Binance(Profile):
         """The account."""
         listed(await client.fapiPrivateV3GetAccount({}), "assets")
 
-    async def cancel(self, client: type_client, market: Market, wire_id: str) -> OrderRow | None:
+    async def cancel(
+        self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool
+    ) -> OrderRow | None:
         """Answers the cancelled order, what filled of it included."""
         answer = await client.fapiPrivateDeleteOrder({"symbol": market.native_id, "origClientOrderId": wire_id})
         row = _order(answer)
@@ -111,7 +113,14 @@ class Binance(Profile):
         return row if row.state is LegState.CANCELLED and row.filled is not None else None
 
     async def find(
-        self, client: type_client, market: Market, wire_id: str, order_id: str | None, since_ms: int
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
     ) -> OrderRow | None:
         """The order itself, open or closed; then all orders; then, where its own id is known, its fills.
 
@@ -135,7 +144,9 @@ class Binance(Profile):
         ]
         return from_fills(fills, wire_id, market.native_id)
 
-    async def open_orders(self, client: type_client, table: MarketTable, market: Market | None) -> list[OrderRow]:
+    async def open_orders(
+        self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool
+    ) -> list[OrderRow]:
         """All, or of one market."""
         scope = {"symbol": market.native_id} if market is not None else {}
         return [_order(row) for row in listed(await client.fapiPrivateGetOpenOrders(scope))]

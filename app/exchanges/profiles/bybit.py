@@ -143,7 +143,9 @@ class Bybit(Profile):
         answer = await client.privateGetV5AccountWalletBalance({"accountType": "UNIFIED"})
         listed(answer, "result", "list")
 
-    async def cancel(self, client: type_client, market: Market, wire_id: str) -> OrderRow | None:
+    async def cancel(
+        self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool
+    ) -> OrderRow | None:
         """Acknowledges the request only."""
         answer = await client.privatePostV5OrderCancel(
             {"category": "linear", "symbol": market.native_id, "orderLinkId": wire_id}
@@ -153,7 +155,14 @@ class Bybit(Profile):
         return None
 
     async def find(
-        self, client: type_client, market: Market, wire_id: str, order_id: str | None, since_ms: int
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
     ) -> OrderRow | None:
         """Open and recently closed, then history (the only place after the exchange restarted), then executions."""
         asked = {"category": "linear", "symbol": market.native_id, "orderLinkId": wire_id}
@@ -169,7 +178,9 @@ class Bybit(Profile):
         ]
         return from_fills(fills, wire_id, market.native_id)
 
-    async def open_orders(self, client: type_client, table: MarketTable, market: Market | None) -> list[OrderRow]:
+    async def open_orders(
+        self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool
+    ) -> list[OrderRow]:
         """By market, or by each settlement coin."""
         live = (LegState.OPEN, LegState.PARTIALLY_FILLED)
         rows = await _paged(client.privateGetV5OrderRealtime, _scopes(table, market), 50)

@@ -104,7 +104,7 @@ class Kraken(Profile):
             return "A take profit or stop loss attached to an order is not supported yet on kraken: leave it out."
         if spec.time_in_force is TimeInForce.FOK:
             return "Fill-or-kill is not supported on kraken: use IOC, or an order that rests."
-        return ""
+        return super().unsupported(spec)
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """Lower case is what ccxt looks for; the expiry goes as a parameter of the exchange's own."""
@@ -153,7 +153,9 @@ class Kraken(Profile):
         if not isinstance(answer, dict) or not isinstance(answer.get("accounts"), dict):
             raise Unreadable("the answer has no accounts")
 
-    async def cancel(self, client: type_client, market: Market, wire_id: str) -> OrderRow | None:
+    async def cancel(
+        self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool
+    ) -> OrderRow | None:
         """The event in the answer, where there is one, tells what had filled."""
         answer = await client.privatePostCancelorder({"cliOrdId": wire_id})
         status = answer.get("cancelStatus") if isinstance(answer, dict) else None
@@ -168,7 +170,14 @@ class Kraken(Profile):
         return None
 
     async def find(
-        self, client: type_client, market: Market, wire_id: str, order_id: str | None, since_ms: int
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
     ) -> OrderRow | None:
         """Status (which forgets after seconds), open orders, order history, fills."""
         answer = await client.privateGetOrdersStatus({"cliOrdIds": wire_id})
@@ -214,7 +223,9 @@ class Kraken(Profile):
             asked["continuationToken"] = token
         raise Unreadable(f"the history has more than {MAX_PAGES} pages")
 
-    async def open_orders(self, client: type_client, table: MarketTable, market: Market | None) -> list[OrderRow]:
+    async def open_orders(
+        self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool
+    ) -> list[OrderRow]:
         """All at once."""
         rows = [_open_order(row) for row in listed(await client.privateGetOpenorders({}), "openOrders")]
         return rows if market is None else [row for row in rows if row.native_id == market.native_id]

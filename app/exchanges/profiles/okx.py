@@ -113,7 +113,9 @@ class Okx(Profile):
         """The trading account."""
         listed(await client.privateGetAccountBalance({}), "data")
 
-    async def cancel(self, client: type_client, market: Market, wire_id: str) -> OrderRow | None:
+    async def cancel(
+        self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool
+    ) -> OrderRow | None:
         """Acknowledges the request only."""
         answer = await client.privatePostTradeCancelOrder({"instId": market.native_id, "clOrdId": wire_id})
         if not any(word(item, "ordId") for item in listed(answer, "data")):
@@ -121,7 +123,14 @@ class Okx(Profile):
         return None
 
     async def find(
-        self, client: type_client, market: Market, wire_id: str, order_id: str | None, since_ms: int
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
     ) -> OrderRow | None:
         """The order itself, open or closed; then the history, which keeps cancelled ones longer; then fills."""
         asked = {"instId": market.native_id, "clOrdId": wire_id}
@@ -140,7 +149,9 @@ class Okx(Profile):
         ]
         return from_fills(fills, wire_id, market.native_id)
 
-    async def open_orders(self, client: type_client, table: MarketTable, market: Market | None) -> list[OrderRow]:
+    async def open_orders(
+        self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool
+    ) -> list[OrderRow]:
         """All swaps, or one."""
         scope = {"instType": "SWAP", **({"instId": market.native_id} if market is not None else {})}
         return [_order(row) for row in await _paged(client.privateGetTradeOrdersPending, scope, "ordId")]

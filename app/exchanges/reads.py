@@ -1,0 +1,71 @@
+"""Calls that read and change nothing: from the port's language to the profile's, and back.
+
+Whatever goes wrong is raised; the adapter makes a result of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.domain import calls
+from app.exchanges import reports
+from app.exchanges.client import type_client
+from app.exchanges.profiles.base import Profile
+from app.exchanges.symbols import MarketTable
+
+Read = (
+    calls.OpenOrdersCall
+    | calls.ClosedOrdersCall
+    | calls.FillsCall
+    | calls.TickerCall
+    | calls.OrderBookCall
+    | calls.KlinesCall
+    | calls.StatusCall
+    | calls.BalancesCall
+    | calls.PositionsCall
+)
+PUBLIC = calls.TickerCall | calls.OrderBookCall | calls.KlinesCall
+"""Those that are not signed."""
+
+
+async def read(
+    profile: Profile, client: type_client, table: MarketTable, call: Read, clock: Callable[[], float]
+) -> calls.Result:
+    """Asks the exchange."""
+    name = profile.name
+    match call:
+        case calls.OpenOrdersCall():
+            asked_s = clock()
+            only = None if call.symbol is None else table.known(call.symbol)
+            rows = await profile.open_orders(client, table, only, conditional=call.conditional)
+            return calls.OpenOrders(reports=tuple(reports.listed(row, table) for row in rows), asked_s=asked_s)
+        case calls.ClosedOrdersCall():
+            market = table.known(call.symbol)
+            rows = await profile.closed_orders(client, market, int(call.since_s * 1000))
+            return calls.ClosedOrders(reports=tuple(reports.order(row, market, call.symbol) for row in rows))
+        case calls.FillsCall():
+            market = table.known(call.symbol)
+            executed = await profile.fills(client, market, int(call.since_s * 1000))
+            return calls.Fills(fills=reports.fills(executed, market, call.symbol))
+        case calls.TickerCall():
+            ticker = await profile.ticker(client, table.known(call.symbol))
+            return calls.TickerResult(ticker=reports.ticker(ticker, name, call.symbol, clock()))
+        case calls.OrderBookCall():
+            market = table.known(call.symbol)
+            book = await profile.order_book(client, market, call.depth)
+            return calls.OrderBookResult(
+                book=reports.order_book(book, market, name, call.symbol, depth=call.depth, now_s=clock())
+            )
+        case calls.KlinesCall():
+            market = table.known(call.symbol)
+            since_ms = None if call.since_s is None else int(call.since_s * 1000)
+            bars = await profile.klines(client, market, call.interval.value, since_ms, call.limit)
+            return calls.KlinesResult(klines=reports.klines(bars, market, since_ms=since_ms, limit=call.limit))
+        case calls.StatusCall():
+            return calls.StatusResult(status=reports.status(await profile.status(client), name, clock()))
+        case calls.BalancesCall():
+            balance = await client.fetch_balance()
+            return calls.BalancesResult(balances=reports.balances(balance, name, clock()))
+        case calls.PositionsCall():
+            held = await profile.positions(client, table)
+            return calls.PositionsResult(positions=reports.positions(held, table, name, clock()))
