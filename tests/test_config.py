@@ -221,7 +221,7 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             "[router]\nmarket_type = 'future'",
-            "router.market_type is the text 'future', and must be \"swap\" or \"spot\"",
+            'router.market_type is the text \'future\', and must be "swap" or "spot"',
         ),
         ("[failover]\nfailback = 'auto'", "failover.failback is the text 'auto', and must be \"manual\": returning by"),
         ("[positions]\npolicy = 'migrate'", "positions.policy is the text 'migrate', and must be \"track\": this"),

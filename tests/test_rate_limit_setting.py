@@ -19,7 +19,7 @@ def limit_of(tables: dict[str, Any], name: str) -> RateLimit:
     return build_port(settings, Credentials(api_key="k", secret="s", password="p"), lambda: 0.0).rate_limit
 
 
-@pytest.mark.parametrize("name", sorted(name for name, _ in PROFILES))
+@pytest.mark.parametrize("name", sorted({name for name, _ in PROFILES}))
 def test_the_exchanges_own_limit_stands_unless_another_is_set(name: str) -> None:
     """Of the one exchange it is set for; as many at once as in a second."""
     assert limit_of({}, name) == profile_of(name, MarketType.SWAP).rate_limit

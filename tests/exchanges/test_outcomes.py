@@ -168,7 +168,7 @@ def test_every_failure_has_an_outcome_in_one_sentence(
         ("kraken", {"result": "success", "cancelStatus": {"status": "cancelled"}}, None),
         ("kraken", {"result": "error", "error": "invalidArgument: size"}, "invalidArgument"),
         ("kraken", {"result": "error", "errors": [{"code": 11, "message": "bad"}]}, "errors:11"),
-        *((name, other, None) for name in sorted(name for name, _ in PROFILES) for other in NO_ANSWERS),
+        *((name, other, None) for name in sorted({name for name, _ in PROFILES}) for other in NO_ANSWERS),
     ],
 )
 def test_the_native_code_is_found_in_the_answer(name: str, answer: object, code: str | None) -> None:

@@ -29,7 +29,7 @@ def made(name: str, **settings: Any) -> type_client:
     )
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", sorted({name for name, _ in PROFILES}))
 def test_a_copy_is_what_the_constructor_makes(name: str) -> None:
     async def compare() -> None:
         ours, theirs = made(name), made(name, options={"further": 1})
@@ -46,7 +46,7 @@ def test_a_copy_is_what_the_constructor_makes(name: str) -> None:
     asyncio.run(compare())
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", sorted({name for name, _ in PROFILES}))
 def test_what_one_client_learns_no_other_knows(name: str) -> None:
     async def compare() -> None:
         first = made(name, base_url="http://127.0.0.1:9")

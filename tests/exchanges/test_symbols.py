@@ -133,7 +133,7 @@ def test_a_market_that_is_closed_is_not_tradable() -> None:
     table = MarketTable("x", [market(swap("BTC", "USDT"), "B", active=False)], allow_settlement_change=False)
     with pytest.raises(NotTradable, match="at the moment"):
         table.find(swap("BTC", "USDT"))
-    with pytest.raises(NotTradable, match="Only swap"):
+    with pytest.raises(NotTradable, match="configured for swap"):
         table.find(parse_symbol("BTCUSDT", MarketType.SPOT))
 
 
