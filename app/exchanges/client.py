@@ -41,6 +41,10 @@ KEEPALIVE_S = 20.0
 """An idle connection is kept this long: less than any exchange's own limit, so that we close first and a placement
 does not meet a connection the exchange is just closing."""
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Of one answer, unpacked: several times the longest list of markets any exchange has. Without a bound, one answer
+without an end (or a small one that unpacks to gigabytes) takes the connector's memory, and with it the machine's."""
+
 MAX_DEAD_CONNECTIONS = 100
 """As many as aiohttp keeps; then the next one is used as it is."""
 
@@ -178,6 +182,24 @@ class _Fitted:
         return price if isinstance(price, str) else super().price_to_precision(symbol, price)  # type: ignore[misc]
 
 
+class _Response(aiohttp.ClientResponse):
+    """Reads no more than an answer can hold; its time is bounded by the call's deadline."""
+
+    async def read(self) -> bytes:
+        if self._body is None:
+            body = bytearray()
+            async for part in self.content.iter_any():
+                body += part
+                if len(body) > MOST_BYTES:
+                    trace = TRACE.get()
+                    if trace is not None:
+                        trace.answered(self.status, self.headers)
+                    self.close()
+                    raise Unreadable(f"the answer is longer than {MOST_BYTES} bytes")
+            self._body = bytes(body)
+        return await super().read()
+
+
 class _Connector(aiohttp.TCPConnector):
     """Tells the trace that a connection was had, and which; and hands out none that the exchange has closed already.
 
@@ -297,6 +319,7 @@ def make_client(
             ttl_dns_cache=60,
             socket_factory=_socket_maker(settings.request_timeout_s),
         ),
+        response_class=_Response,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )

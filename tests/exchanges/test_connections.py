@@ -1,5 +1,8 @@
 """What happens below HTTP: connections that are dead, given up, or were never had."""
 
+import contextlib
+import gzip
+import json
 import socket
 import threading
 import time
@@ -7,6 +10,7 @@ import time
 import pytest
 
 from app.domain.calls import CallFailed, Placed
+from app.exchanges import client
 from app.exchanges.client import redirected
 from app.exchanges.factory import build_port
 from app.exchanges.settings import Credentials, ExchangeSettings
@@ -52,6 +56,34 @@ def test_a_request_given_up_is_reset_at_once() -> None:
     assert result.code == "timeout"
     assert heard
     assert ended == ["reset"]
+
+
+def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A megabyte that came as a kilobyte: what counts is what it takes here."""
+    monkeypatch.setattr(client, "MOST_BYTES", 100_000)
+    said = {"code": "0", "msg": "", "data": [{"ts": str(int(time.time() * 1000))}], "padding": "x" * 1_000_000}
+    body = gzip.compress(json.dumps(said).encode())
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(10)
+            connection.recv(65536)
+            connection.sendall(head.encode() + body)
+            with contextlib.suppress(OSError):
+                connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=serve, args=(listener,))
+        serving.start()
+        result = probe_at(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        serving.join(15)
+    assert isinstance(result, CallFailed)
+    assert (result.code, result.ill) == ("bad_response", True)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
