@@ -27,7 +27,7 @@ from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, ma
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.dry_run import dry_run
 from app.exchanges.exchange_time import ExchangeTime
-from app.exchanges.failures import LOOK_BACK_S, Failures, RefusedQuietly
+from app.exchanges.failures import Failures, RefusedQuietly
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
 from app.exchanges.markets_file import Markets, Packed
@@ -366,7 +366,7 @@ class CcxtPort:
                 found = await self._profile.find(
                     client, market, call.wire_id, call.exchange_order_id, since_ms, conditional=call.conditional
                 )
-                if found is None and asked_s - call.since_s > LOOK_BACK_S:
+                if found is None and asked_s - call.since_s > self._profile.look_back_s:
                     return self._failures.out_of_sight()
                 if found is None:
                     return calls.NotFound(asked_s=asked_s)

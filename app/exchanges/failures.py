@@ -22,8 +22,6 @@ _LOG = structlog.stdlib.get_logger(__name__)
 
 WAIT_MAX_S = 300.0
 """A longer wait asked for by an exchange is cut to this."""
-LOOK_BACK_S = 6 * 86400.0
-"""Not finding an order placed longer ago proves nothing: every exchange's lists reach back seven days at least."""
 
 
 class ClockUnknown(Exception):
@@ -114,7 +112,7 @@ class Failures:
 
     def out_of_sight(self) -> calls.CallFailed:
         """A look-up that found nothing, of an order placed too long ago for that to prove anything."""
-        days = LOOK_BACK_S / 86400
+        days = self._profile.look_back_s / 86400
         return calls.CallFailed(
             code="look_back_exceeded",
             words=f"{self._profile.name} does not list the order, but its lists prove nothing beyond {days:g} days.",

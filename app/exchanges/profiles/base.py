@@ -13,17 +13,11 @@ from app.domain.calls import Proof
 from app.domain.limiter import RateLimit
 from app.exchanges.client import TRACE, Pin, Unreadable, type_client
 from app.exchanges.outcomes import Meaning, Row
+from app.exchanges.rules.base import LOOK_BACK_S
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, MarketType, PositionMode
 from messages.orders import LegState, OrderSpec, OrderType, Side, TimeInForce
 
-VALIDITY_S = 5.0
-"""From commit to expiry of a placement: five of the slowest answers an exchange that is well gives."""
-VISIBILITY_S = 1.0
-"""How long after executing an order may be missing from look-ups; no exchange documents a bound, this is ours."""
-GATEWAY_LATENESS_S = 2.0
-"""Where only the gateway looks at the expiry: how long after it an admitted order may still execute. Declared by us,
-not documented by the exchanges."""
 MAX_PAGES = 20
 """Of any list; an account with more is told so rather than half read."""
 
@@ -132,6 +126,8 @@ class Profile(ABC):
     """Where the list of markets is in the exchange's answer."""
     codes: ClassVar[Mapping[str, Row]]
     proof: ClassVar[Proof]
+    look_back_s: ClassVar[float] = LOOK_BACK_S
+    """Not finding an order placed longer ago proves nothing."""
     rate_limit: ClassVar[RateLimit]
     attaches_exits: ClassVar[bool]
     """Whether an order can carry its take profit and stop loss."""

@@ -18,8 +18,6 @@ from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.binance import CODES
 from app.exchanges.profiles.base import (
     MAX_PAGES,
-    VALIDITY_S,
-    VISIBILITY_S,
     OrderRow,
     PositionRow,
     Profile,
@@ -33,6 +31,7 @@ from app.exchanges.profiles.base import (
     state_of,
     word,
 )
+from app.exchanges.rules.base import VALIDITY_S, VISIBILITY_S
 from app.exchanges.symbols import Market, MarketTable
 from messages.orders import LegState, OrderSpec
 

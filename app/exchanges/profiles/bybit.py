@@ -13,15 +13,11 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
 from app.exchanges.client import Pin, Unreadable, type_client
 from app.exchanges.codes.bybit import CODES
 from app.exchanges.profiles.base import (
-    GATEWAY_LATENESS_S,
     MAX_PAGES,
-    VALIDITY_S,
-    VISIBILITY_S,
     OrderRow,
     PositionRow,
     Profile,
@@ -34,6 +30,7 @@ from app.exchanges.profiles.base import (
     state_of,
     word,
 )
+from app.exchanges.rules import bybit as rules
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable
 from messages.orders import LegState
@@ -66,12 +63,8 @@ class Bybit(Profile):
     )
     market_rows = ("result", "list")
     codes = CODES
-    proof = Proof(
-        enforcement=ExpiryEnforcement.GATEWAY,
-        validity_s=VALIDITY_S,
-        lateness_s=GATEWAY_LATENESS_S,
-        visibility_s=VISIBILITY_S,
-    )
+    proof = rules.SWAP.proof
+    look_back_s = rules.SWAP.look_back_s.value
     rate_limit = RateLimit(per_s=10.0, burst=10)
     """https://bybit-exchange.github.io/docs/v5/rate-limit: 10 orders a second by default; 600 requests in 5 s by IP."""
     attaches_exits = True

@@ -17,10 +17,7 @@ from app.domain.limiter import RateLimit
 from app.exchanges.client import Pin, Unreadable, type_client
 from app.exchanges.codes.okx import CODES
 from app.exchanges.profiles.base import (
-    GATEWAY_LATENESS_S,
     MAX_PAGES,
-    VALIDITY_S,
-    VISIBILITY_S,
     OrderRow,
     PositionRow,
     Profile,
@@ -33,6 +30,7 @@ from app.exchanges.profiles.base import (
     state_of,
     word,
 )
+from app.exchanges.rules.base import GATEWAY_LATENESS_S, VALIDITY_S, VISIBILITY_S
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable
 from messages.orders import LegState
