@@ -7,12 +7,48 @@ a test names an example by a word in it and fails if there is none.
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from attrs import frozen
 
 _REMARK = re.compile(r"\s*//.*$")
 _SOCKET_ONLY = re.compile(r"//.*(present only in WS|not present in REST)")
 _TRAILING = re.compile(r",(\s*[}\]])")
+_TWICE = re.compile(r"(\]\})\s*\}(,\s*\])")
+"""An object of a list that is closed once too often, as one example has it."""
+
+
+@frozen(kw_only=True)
+class Case:
+    """An example, by the method of ccxt and a word in it, and the answer that must have its fields.
+
+    `at`: where in the answer the example's object is. `within`: where in the example; `"*"` is the first of an object's
+    values, whose names are ids. `lacks`: fields that the answer does not have, and why.
+    """
+
+    answer: str
+    method: str
+    marker: str = ""
+    at: tuple[str | int, ...] = ()
+    within: tuple[str | int, ...] = ()
+    lacks: Mapping[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """For the test's id."""
+        return f"{self.answer}-{self.method}-{self.marker}"
+
+    def lost(self, documented: Any, given: Any) -> list[str]:
+        """Paths of the fields of the example that the answer does not have, sorted."""
+        return sorted(missing(into(documented, self.within), into(given, self.at)))
+
+
+def into(value: Any, path: tuple[str | int, ...]) -> Any:
+    """What is at a path."""
+    for step in path:
+        value = next(iter(value.values())) if step == "*" else value[step]
+    return value
 
 
 def examples(method: Any) -> list[Any]:
@@ -20,7 +56,8 @@ def examples(method: Any) -> list[Any]:
     lines = [line.strip() for line in inspect.getsource(method).splitlines()]
     comments = [line[1:] for line in lines if line.startswith("#")]
     kept = (_REMARK.sub("", line) for line in comments if not _SOCKET_ONLY.search(line) and "####" not in line)
-    return [found for chunk in _chunks("\n".join(kept)) if (found := _parsed(chunk)) is not None]
+    text = _TWICE.sub(r"\1\2", "\n".join(kept))
+    return [found for chunk in _chunks(text) if (found := _parsed(chunk)) is not None]
 
 
 def example(method: Any, marker: str) -> Any:

@@ -5,40 +5,19 @@ answer rightly lacks are listed with the reason, and must be lacking: an excepti
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import ccxt.async_support as ccxt
 import pytest
-from attrs import frozen
 
 from app.simulator.thread import Simulated, SimulatorThread
-from tests.simulator.documented import example, missing
+from tests.simulator.documented import Case, example, missing
 from tests.simulator.real_clients import connected
 
 SWAP = {"category": "linear", "symbol": "BTCUSDT"}
 SPOT = {"category": "spot", "symbol": "BTCUSDT"}
 CURSOR = "a cursor that ccxt puts into the row itself"
 NO_FEE = "nothing of the order is filled: there is no fee yet"
-
-
-@frozen(kw_only=True)
-class Case:
-    """An example, by the method of ccxt and a word in it, and the answer that must have its fields.
-
-    `at`: where in the answer the example's object is. `lacks`: fields that it does not have, and why.
-    """
-
-    answer: str
-    method: str
-    marker: str = ""
-    at: tuple[str | int, ...] = ()
-    lacks: Mapping[str, str] = {}
-
-    @property
-    def name(self) -> str:
-        """For the test's id."""
-        return f"{self.answer}-{self.method}-{self.marker}"
 
 
 ROW = ("result", "list", 0)
@@ -234,10 +213,7 @@ def test_an_answer_has_every_field_of_the_documented_example(
 ) -> None:
     """No more is missing than is said, and no less."""
     documented = example(getattr(getattr(ccxt, exchange), case.method), case.marker)
-    given = answers[exchange][case.answer]
-    for step in case.at:
-        given = given[step]
-    assert sorted(missing(documented, given)) == sorted(case.lacks)
+    assert case.lost(documented, answers[exchange][case.answer]) == sorted(case.lacks)
 
 
 def test_a_missing_field_is_found() -> None:

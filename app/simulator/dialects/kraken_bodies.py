@@ -266,6 +266,7 @@ def open_position(engine: Engine, position: Position, max_leverage: Decimal | No
         "price": num(position.entry_price),
         "fillTime": iso(position.updated_ms),
         "size": num(abs(position.qty)),
+        "unrealizedPnl": num(position.qty * (engine.prices[position.symbol] - position.entry_price)),
         "unrealizedFunding": 0.0,
         "pnlCurrency": "USD",
     }
@@ -284,7 +285,7 @@ def accounts(engine: Engine) -> dict[str, object]:
     for coin, balance in ledger.balances.items():
         own = coin == ledger.settle
         free = max(min(balance, ledger.available), ZERO) if own else max(balance, ZERO)
-        currencies[coin] = {
+        currencies[coin] = {  # of the coins that the account holds
             "quantity": num(balance),
             "value": num(balance) if own else 0.0,
             "collateral": num(balance) if own else 0.0,
