@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from app.domain.calls import Call, Result
-from app.domain.connector import ConnectorSettings
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
 from app.domain.restart import RestartPolicy

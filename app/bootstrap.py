@@ -12,7 +12,7 @@ from pathlib import Path
 from actors.environment import Environment, PortRunner, StrategySpec
 from app.config import Config, read_credentials
 from app.config.handover import forget, keep_own
-from app.domain.connector import ConnectorSettings
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.exchanges.factory import build_port
 from app.exchanges.runner import LoopRunner

@@ -16,58 +16,35 @@ dead.
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from app.domain import calls as c
-from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, already
+from app.domain.commit import Decision, already
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Commit, Deliver, Effect, Observe, Send, TurnAway
 from app.domain.errands import Errand, Flight, ForLeg, Place, Read
 from app.domain.evidence import evidence_of
-from app.domain.leg_life import UNPROVEN, LegEvent
-from app.domain.leg_task import CANCEL_AGAIN_AFTER, InFlight, LegTask, Waiting, place_reply
+from app.domain.leg_life import LegEvent
+from app.domain.leg_task import InFlight, LegTask, Waiting
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Limiter, Priority, RateLimit
+from app.domain.placing import Placing
 from app.domain.settling import Settlings
 from messages.base import Failed, Request
-from messages.failover import NotRouted, SettleRequest
+from messages.failover import SettleRequest
 from messages.orders import (
     CancelOrder,
     GetOrder,
     LegState,
     LivesElsewhere,
     OrderNotExecuted,
-    OrderPending,
-    OrderRefused,
     OrderReply,
-    OrderSpec,
-    OrderType,
     OrderView,
     PlaceOrder,
-    TimeInForce,
 )
 
 NO_ROOM = "no_room"
 """Code of a call that our own rate limiter did not let go before its deadline: nothing was sent."""
-
-LEAST_TO_GO_S = 0.25
-"""Left of a placement's time when it is sent; with less, nobody would hear what became of it."""
-
-
-@frozen(kw_only=True)
-class ConnectorSettings:
-    """Limits of one connector.
-
-    Attributes:
-        request_timeout_s: How long one call to the exchange may take.
-        max_in_flight: Placements waiting or in flight; beyond it new ones are turned away.
-        max_unresolved: Legs whose outcome nobody knows; beyond it placing stops.
-        poll_s: Between polls of open orders while any rests.
-    """
-
-    request_timeout_s: float = 10.0
-    max_in_flight: int = 256
-    max_unresolved: int = 64
-    poll_s: float = 2.0
 
 
 @define
@@ -82,13 +59,14 @@ class Connector:
     _limiter: Limiter[Errand] = field(init=False)
     _flights: dict[int, Flight] = field(init=False, factory=dict)
     _last_call: int = field(init=False, default=0)
-    _placing: int = field(init=False, default=0)
+    _placing: Placing = field(init=False)
     _poll_at_s: float | None = field(init=False, default=None)
     _settlings: Settlings = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._limiter = Limiter(self.limit)
-        self._watch = LegWatch(self.proof, self.limit.per_s)
+        self._watch = LegWatch(self.exchange, self.proof, self.limit.per_s)
+        self._placing = Placing(self.exchange, self.settings, self._watch, self._limiter)
         self._settlings = Settlings(self.exchange)
 
     @property
@@ -113,24 +91,8 @@ class Connector:
 
     def place(self, asker: Asker, request: PlaceOrder, now_s: float) -> list[Effect]:
         """Somebody wants an order placed."""
-        unresolved = len(self._watch.unknown)
-        turned_away: tuple[str, str] | None = None
-        if now_s >= request.deadline_s:
-            turned_away = "deadline_passed", "The order's deadline had passed before it could be sent."
-        elif self._placing >= self.settings.max_in_flight:
-            turned_away = "busy", f"{self._placing} orders are on their way to {self.exchange} already, the limit."
-        elif unresolved >= self.settings.max_unresolved:
-            turned_away = (
-                "too_many_unresolved",
-                f"{unresolved} orders on {self.exchange} have an unknown outcome, the limit: no more are placed.",
-            )
-        elif not self._limiter.ask(Place(asker, request), Priority.PLACE, _latest_s(request, now_s), now_s):
-            turned_away = "rate_limited", f"The rate limit of {self.exchange} leaves no room before the deadline."
-        if turned_away is not None:
-            code, words = turned_away
-            return [TurnAway(asker=asker, request=request, code=code, words=words)]
-        self._placing += 1
-        return self._grant(now_s)
+        turned_away = self._placing.ask(asker, request, now_s)
+        return [turned_away] if turned_away is not None else self._grant(now_s)
 
     def committed(self, asker: Asker, request: PlaceOrder, known: OrderView | Decision, now_s: float) -> list[Effect]:
         """The journal's word on a placement: an `OrderView` is a fresh intent, to be sent now."""
@@ -141,46 +103,16 @@ class Connector:
                 task.placers += earlier.placers
             self._watch.take_up(task)
             return [self._send(ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)]
-        self._placing -= 1
+        self._placing.under_way -= 1
         return self._not_committed(asker, request, known, now_s)
 
     def _not_committed(self, asker: Asker, request: PlaceOrder, known: Decision, now_s: float) -> list[Effect]:
-        correlation_id = request.correlation_id
-        match known:
-            case Fenced(route=route):
-                return [Answer(asker=asker, message=NotRouted(correlation_id=correlation_id, route=route))]
-            case BodyDiffers():
-                words = (
-                    f"client_order_id {request.key.client_order_id!r} was used before with {known.field} "
-                    f"{known.known}, now {known.asked}: use a new id for a new order."
-                )
-                return [_refused(asker, request, "client_order_id_reused", words)]
-            case Inadmissible(words=words):
-                return [_refused(asker, request, "invalid_order", words)]
-            case AlreadyKnown(order=order):
-                return self._known(asker, request, order, now_s)
-            case _:
-                raise AssertionError(f"the journal answered {known!r} without committing")
-
-    def _known(self, asker: Asker, request: PlaceOrder, order: OrderView, now_s: float) -> list[Effect]:
-        leg = order.leg
-        assert leg is not None
-        if leg.state not in UNPROVEN:
-            return [Answer(asker=asker, message=place_reply(order, request.correlation_id))]
-        task = self.tasks.get(order.order_id)
-        if leg.exchange != self.exchange:
-            return [Answer(asker=asker, message=OrderPending(correlation_id=request.correlation_id, order=order))]
-        if task is None:
-            task = self._watch.take_up(LegTask(order=order))
-            self._watch.look_at(task, now_s)
-        task.placers = [w for w in task.placers if w.correlation_id != request.correlation_id]
-        task.placers.append(Waiting.of(asker, request))
-        return self._step(task, now_s)
+        answered = self._placing.not_committed(asker, request, known, now_s)
+        return self._step(answered, now_s) if isinstance(answered, LegTask) else answered
 
     def commit_failed(self, asker: Asker, request: PlaceOrder, words: str) -> list[Effect]:
         """The journal could not commit the intent, so nothing is sent."""
-        self._placing -= 1
-        return [TurnAway(asker=asker, request=request, code="journal_unavailable", words=words)]
+        return [self._placing.commit_failed(asker, request, words)]
 
     def turned_away(self, turned: TurnAway, order: OrderView | None, now_s: float) -> list[Effect]:
         """A placement was not begun; `order` is what the journal knows under its id, so that the answer is true."""
@@ -267,55 +199,12 @@ class Connector:
         elif isinstance(item, ForLeg):
             task = self.tasks.get(item.order_id)
             if item.kind == "place":
-                self._placing -= 1
+                self._placing.under_way -= 1
             if task is not None:
                 task.in_flight = None
-                out += self._learn(task, result, now_s)
+                out += self._watch.learn(task, result, now_s)
                 return out + self._step(task, now_s)
         return out + self._grant(now_s)
-
-    def _learn(self, task: LegTask, result: c.Result, now_s: float) -> list[Effect]:
-        """What a call about a leg teaches."""
-        match result:
-            case c.Placed(report=report) | c.Found(report=report):
-                task.next_s = None
-                if isinstance(result, c.Found):
-                    self._after_found(task, now_s)
-                elif report.filled is None and _ends_at_once(task.order.spec):
-                    self._watch.look_at(task, now_s)  # Bybit's answer, for one, does not say what filled
-                return [task.report(report)]
-            case c.Refused():
-                return [task.record(LegEvent.REFUSED, result.code, result.words, result.native_code)]
-            case c.NotExecuted():
-                return [task.record(LegEvent.PROVEN_ABSENT, result.code, result.words, result.native_code)]
-            case c.Ambiguous():
-                task.look_ups = 0
-                self._watch.look_again(task, now_s)
-                return [task.record(LegEvent.SENT_AMBIGUOUS, result.code, result.words, result.native_code)]
-            case c.NotFound(asked_s=asked_s):
-                if task.unproven and asked_s >= task.provable_s(self.proof):
-                    words = f"{self.exchange} does not have the order, asked after it had expired: it never executed."
-                    return [task.record(LegEvent.PROVEN_ABSENT, "absent", words, None)]
-                self._watch.look_again(task, now_s)
-            case c.CancelConfirmed(final=None) | c.CancelTooLate():
-                task.look_ups_since_cancel = 0
-                self._watch.look_at(task, now_s)
-            case c.CancelConfirmed(final=final):
-                assert final is not None
-                return [task.report(final)]
-            case c.CallFailed():
-                self._watch.look_again(task, now_s)
-            case _:
-                raise AssertionError(f"{type(result).__name__} is no answer to a call about a leg")
-        return []
-
-    def _after_found(self, task: LegTask, now_s: float) -> None:
-        if task.look_ups_since_cancel is not None:
-            task.look_ups_since_cancel += 1
-            if task.look_ups_since_cancel >= CANCEL_AGAIN_AFTER:
-                task.look_ups_since_cancel = None
-        if task.cancel_wanted:
-            self._watch.look_again(task, now_s)
 
     def recorded(self, order: OrderView, now_s: float) -> list[Effect]:
         """The journal took over what was learned: tell whoever waited for it."""
@@ -428,9 +317,7 @@ class Connector:
         go, late = self._limiter.granted(now_s)
         for item in late:
             if isinstance(item, Place):
-                self._placing -= 1
-                words = f"The rate limit of {self.exchange} left no room before the deadline."
-                out.append(TurnAway(asker=item.asker, request=item.request, code="rate_limited", words=words))
+                out.append(self._placing.late(item))
             elif isinstance(item, ForLeg):
                 task = self.tasks.get(item.order_id)
                 if task is not None:
@@ -476,20 +363,6 @@ class Connector:
         task.cancel_wanted = True
         if task.in_flight is None and not task.queued:
             self._watch.look_at(task, now_s)
-
-
-def _ends_at_once(spec: OrderSpec) -> bool:
-    return spec.order_type is OrderType.MARKET or spec.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
-
-
-def _latest_s(request: PlaceOrder, now_s: float) -> float:
-    """Until when a placement may wait for its turn: not to its deadline, so that who waits is told and not left."""
-    return request.deadline_s - min(LEAST_TO_GO_S, (request.deadline_s - now_s) / 4)
-
-
-def _refused(asker: Asker, request: PlaceOrder, code: str, words: str) -> Answer:
-    message = OrderRefused(correlation_id=request.correlation_id, code=code, words=words)
-    return Answer(asker=asker, message=message)
 
 
 def _unknown_order(asker: Asker, request: CancelOrder | GetOrder) -> Answer:

@@ -1,4 +1,4 @@
-"""The legs one connector has to follow, and when each is to be looked at next."""
+"""The legs one connector has to follow: what answers teach of them, and when each is to be looked at next."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from heapq import heappop, heappush
 
 from attrs import define, field
 
-from app.domain.calls import Proof
-from app.domain.leg_life import LIVE
-from app.domain.leg_task import LegTask
-from messages.orders import LegState
+from app.domain import calls as c
+from app.domain.effects import Effect
+from app.domain.leg_life import LIVE, LegEvent
+from app.domain.leg_task import CANCEL_AGAIN_AFTER, LegTask
+from messages.orders import LegState, OrderSpec, OrderType, TimeInForce
 
 LOOK_UP_SHARE = 0.5
 """Of the exchange's rate, for look-ups of unknown orders: the rest is for cancels, probes and new orders."""
@@ -26,7 +27,8 @@ class LegWatch:
         live: Orders that rest on the exchange.
     """
 
-    proof: Proof
+    exchange: str
+    proof: c.Proof
     per_s: float
     tasks: dict[str, LegTask] = field(init=False, factory=dict)
     unknown: set[str] = field(init=False, factory=set)
@@ -87,3 +89,50 @@ class LegWatch:
     def next_s(self) -> float | None:
         """When a leg is to be looked at next; None when none is."""
         return self._due[0][0] if self._due else None
+
+    def learn(self, task: LegTask, result: c.Result, now_s: float) -> list[Effect]:
+        """What the result of a call about a leg teaches, and when the leg is to be looked at next."""
+        match result:
+            case c.Placed(report=report) | c.Found(report=report):
+                task.next_s = None
+                if isinstance(result, c.Found):
+                    self._after_found(task, now_s)
+                elif report.filled is None and _ends_at_once(task.order.spec):
+                    self.look_at(task, now_s)  # Bybit's answer, for one, does not say what filled
+                return [task.report(report)]
+            case c.Refused():
+                return [task.record(LegEvent.REFUSED, result.code, result.words, result.native_code)]
+            case c.NotExecuted():
+                return [task.record(LegEvent.PROVEN_ABSENT, result.code, result.words, result.native_code)]
+            case c.Ambiguous():
+                task.look_ups = 0
+                self.look_again(task, now_s)
+                return [task.record(LegEvent.SENT_AMBIGUOUS, result.code, result.words, result.native_code)]
+            case c.NotFound(asked_s=asked_s):
+                if task.unproven and asked_s >= task.provable_s(self.proof):
+                    words = f"{self.exchange} does not have the order, asked after it had expired: it never executed."
+                    return [task.record(LegEvent.PROVEN_ABSENT, "absent", words, None)]
+                self.look_again(task, now_s)
+            case c.CancelConfirmed(final=None) | c.CancelTooLate():
+                task.look_ups_since_cancel = 0
+                self.look_at(task, now_s)
+            case c.CancelConfirmed(final=final):
+                assert final is not None
+                return [task.report(final)]
+            case c.CallFailed():
+                self.look_again(task, now_s)
+            case _:
+                raise AssertionError(f"{type(result).__name__} is no answer to a call about a leg")
+        return []
+
+    def _after_found(self, task: LegTask, now_s: float) -> None:
+        if task.look_ups_since_cancel is not None:
+            task.look_ups_since_cancel += 1
+            if task.look_ups_since_cancel >= CANCEL_AGAIN_AFTER:
+                task.look_ups_since_cancel = None
+        if task.cancel_wanted:
+            self.look_again(task, now_s)
+
+
+def _ends_at_once(spec: OrderSpec) -> bool:
+    return spec.order_type is OrderType.MARKET or spec.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)

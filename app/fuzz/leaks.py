@@ -56,7 +56,7 @@ def leaks(world: World) -> Iterator[Violation]:
             case ConnectorActor():
                 machine = actor.machine
                 counts = {
-                    "placing": machine._placing,
+                    "placing": machine._placing.under_way,
                     "unknown": len(machine._watch.unknown),
                     "due": len(machine._watch._due) // 50,
                 }

@@ -19,7 +19,7 @@ from attrs import define, evolve
 
 from actors import environment as e
 from app.domain.commit import Decision
-from app.domain.connector import ConnectorSettings
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.failover import FailoverSettings, Step
 from app.domain.health import HealthSettings
 from app.domain.restart import RestartPolicy

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from app.domain import calls as c
 from app.domain import effects as e
 from app.domain import ids
-from app.domain.connector import Connector, ConnectorSettings
+from app.domain.connector import Connector
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.leg_life import LIVE, UNPROVEN, LegEvent
 from app.domain.leg_task import LegTask
 from app.domain.limiter import RateLimit
@@ -230,7 +231,7 @@ def test_along_any_sequence(data: st.DataObject) -> None:
     for asker in placed:
         (answer,) = desk.answers[asker]
         assert isinstance(answer, OrderAccepted | OrderRefused | OrderNotExecuted), answer
-    assert desk.machine._placing == 0
+    assert desk.machine._placing.under_way == 0
     assert not desk.machine._flights
     assert not [task for task in desk.machine.tasks.values() if not task.live]
 

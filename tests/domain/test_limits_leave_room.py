@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from app.domain import calls as c
-from app.domain.connector import NO_ROOM, Connector, ConnectorSettings
+from app.domain.connector import NO_ROOM, Connector
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Commit, Deliver, Record, Send
 from app.domain.leg_life import LegEvent
 from app.domain.leg_watch import LOOK_UP_SHARE

@@ -8,7 +8,8 @@ import pytest
 from attrs import evolve
 
 from app.domain.calls import ExpiryEnforcement, Proof, TickerCall
-from app.domain.connector import Connector, ConnectorSettings
+from app.domain.connector import Connector
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Commit, Effect, TurnAway
 from app.domain.limiter import Limiter, Priority, RateLimit
 from messages.base import Reply

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.domain.calls import ExpiryEnforcement, Proof
-from app.domain.connector import Connector, ConnectorSettings
+from app.domain.connector import Connector
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Record
 from app.domain.leg_life import LegEvent
 from app.domain.limiter import RateLimit

@@ -18,7 +18,7 @@ from thespian.actors import ActorExitRequest, WakeupMessage, WatchMessage
 
 from actors import environment as e
 from actors.connector import ConnectorActor
-from app.domain.connector import ConnectorSettings
+from app.domain.connector_settings import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
 from app.domain.restart import RestartPolicy

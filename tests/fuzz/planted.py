@@ -17,6 +17,7 @@ from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.connector import Connector
 from app.domain.leg_life import LIVE
 from app.domain.leg_task import LegTask
+from app.domain.leg_watch import LegWatch
 from app.domain.session import Session
 from app.domain.session_pending import Pending
 from app.fuzz.world import WatchedJournal
@@ -53,14 +54,14 @@ def fence_not_checked() -> Iterator[None]:
 @contextmanager
 def ambiguous_taken_for_not_executed() -> Iterator[None]:
     """Any exception when placing becomes "failed": the bug this project exists to end."""
-    learn = Connector._learn
+    learn = LegWatch.learn
 
-    def hasty(self: Connector, task: LegTask, result: c.Result, now_s: float) -> Any:
+    def hasty(self: LegWatch, task: LegTask, result: c.Result, now_s: float) -> Any:
         if isinstance(result, c.Ambiguous):
             result = c.NotExecuted(code=result.code, words=result.words)
         return learn(self, task, result, now_s)
 
-    with swapped(Connector, "_learn", hasty):
+    with swapped(LegWatch, "learn", hasty):
         yield
 
 
@@ -74,14 +75,14 @@ def absence_without_margin() -> Iterator[None]:
 @contextmanager
 def failed_look_up_taken_for_absence() -> Iterator[None]:
     """A network error becomes "not found"."""
-    learn = Connector._learn
+    learn = LegWatch.learn
 
-    def hasty(self: Connector, task: LegTask, result: c.Result, now_s: float) -> Any:
+    def hasty(self: LegWatch, task: LegTask, result: c.Result, now_s: float) -> Any:
         if isinstance(result, c.CallFailed) and task.unproven:
             result = c.NotFound(asked_s=now_s)
         return learn(self, task, result, now_s)
 
-    with swapped(Connector, "_learn", hasty):
+    with swapped(LegWatch, "learn", hasty):
         yield
 
 
@@ -141,9 +142,9 @@ def doubts_forgotten_at_a_restart() -> Iterator[None]:
 @contextmanager
 def acknowledged_cancel_taken_for_done() -> Iterator[None]:
     """A cancel's acknowledgement is taken for the end of the order."""
-    learn = Connector._learn
+    learn = LegWatch.learn
 
-    def hasty(self: Connector, task: LegTask, result: c.Result, now_s: float) -> Any:
+    def hasty(self: LegWatch, task: LegTask, result: c.Result, now_s: float) -> Any:
         if isinstance(result, c.CancelConfirmed) and result.final is None and task.leg.exchange_order_id is not None:
             report = c.OrderReport(
                 exchange_order_id=task.leg.exchange_order_id,
@@ -156,7 +157,7 @@ def acknowledged_cancel_taken_for_done() -> Iterator[None]:
             result = c.CancelConfirmed(final=report)
         return learn(self, task, result, now_s)
 
-    with swapped(Connector, "_learn", hasty):
+    with swapped(LegWatch, "learn", hasty):
         yield
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from actors._shell import Shell
 from actors.failover_coordinator import FailoverCoordinatorActor
 from actors.strategy import StrategyActor
-from app.domain import connector, leg_task, session
+from app.domain import leg_task, placing, session
 from app.domain.connector import Connector
 from app.domain.doubts import Doubts
 from app.domain.effects import Effect
@@ -46,7 +46,7 @@ def withdrawn_called_accepted() -> Iterator[None]:
 
     with (
         swapped(leg_task, "place_reply", old),
-        swapped(connector, "place_reply", old),
+        swapped(placing, "place_reply", old),
         swapped(session, "place_reply", old),
     ):
         yield

@@ -1,0 +1,22 @@
+"""The limits of a connector: how long it waits, and how much it takes on."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class ConnectorSettings:
+    """Limits of one connector.
+
+    Attributes:
+        request_timeout_s: How long one call to the exchange may take.
+        max_in_flight: Placements waiting or in flight; beyond it new ones are turned away.
+        max_unresolved: Legs whose outcome nobody knows; beyond it placing stops.
+        poll_s: Between polls of open orders while any rests.
+    """
+
+    request_timeout_s: float = 10.0
+    max_in_flight: int = 256
+    max_unresolved: int = 64
+    poll_s: float = 2.0
