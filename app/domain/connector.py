@@ -19,9 +19,9 @@ from __future__ import annotations
 from attrs import define, field
 
 from app.domain import calls as c
-from app.domain.commit import Decision, already
+from app.domain.commit import Decision, Judge, already
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.effects import Answer, Asker, Commit, Deliver, Effect, Observe, Send, TurnAway
+from app.domain.effects import Answer, Asker, Deliver, Effect, Observe, Send, TurnAway
 from app.domain.errands import Errand, Flight, ForLeg, Place, Read
 from app.domain.evidence import evidence_of
 from app.domain.leg_life import LegEvent
@@ -29,6 +29,7 @@ from app.domain.leg_task import InFlight, LegTask, Waiting
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Limiter, Priority, RateLimit
 from app.domain.placing import Placing
+from app.domain.pretrade import PriceNeeded
 from app.domain.settling import Settlings
 from messages.base import Failed, Request
 from messages.failover import SettleRequest
@@ -94,8 +95,15 @@ class Connector:
         turned_away = self._placing.ask(asker, request, now_s)
         return [turned_away] if turned_away is not None else self._grant(now_s)
 
+    def judge(self, request: PlaceOrder, now_s: float) -> Judge | None:
+        """For the transaction that would commit it; None where no limit is set."""
+        return self._placing.judge(request, now_s)
+
     def committed(self, asker: Asker, request: PlaceOrder, known: OrderView | Decision, now_s: float) -> list[Effect]:
         """The journal's word on a placement: an `OrderView` is a fresh intent, to be sent now."""
+        if isinstance(known, PriceNeeded):
+            held = self._placing.hold(asker, request, now_s)
+            return [held] if held is not None else self._grant(now_s)
         if isinstance(known, OrderView):
             task = LegTask(order=known, placers=[Waiting.of(asker, request)])
             earlier = self.tasks.get(known.order_id)
@@ -195,7 +203,7 @@ class Connector:
             self._limiter.close_until(now_s + retry_after_s)
         item = flight.errand
         if isinstance(item, Read):
-            out += self._read_back(item, result, now_s)
+            out += self._read_back(item, result, now_s, flight.sent_s)
         elif isinstance(item, ForLeg):
             task = self.tasks.get(item.order_id)
             if item.kind == "place":
@@ -244,8 +252,8 @@ class Connector:
             self._watch.let_go(task)  # a withdrawal, which no exchange knows of: whoever wants it asks again
         return []
 
-    def _read_back(self, item: Read, result: c.Result, now_s: float) -> list[Effect]:
-        out: list[Effect] = []
+    def _read_back(self, item: Read, result: c.Result, now_s: float, asked_s: float = 0.0) -> list[Effect]:
+        out = self._placing.ticker_read(item, result, asked_s, now_s)
         if isinstance(result, c.OpenOrders):
             out += self._polled(result, now_s)
         if isinstance(item.call, c.LookUpCall):
@@ -284,7 +292,7 @@ class Connector:
                 self._limiter.ask(Read(None, None, call), Priority.LOOK_UP, call.deadline_s, now_s)
         else:
             self._poll_at_s = None
-        return self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
+        return self._placing.held_too_long(now_s) + self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
 
     def _step(self, task: LegTask, now_s: float) -> list[Effect]:
         if task.order.order_id in self.tasks:
@@ -328,8 +336,7 @@ class Connector:
                 out += self._read_back(item, c.CallFailed(code=NO_ROOM, words=words), now_s)
         for item in go:
             if isinstance(item, Place):
-                expiry_s = now_s + self.proof.validity_s
-                out.append(Commit(asker=item.asker, request=item.request, expiry_s=expiry_s))
+                out.append(self._placing.commit(item, now_s))
             elif isinstance(item, ForLeg):
                 out += self._send_for_leg(item, now_s)
             else:
@@ -354,7 +361,8 @@ class Connector:
 
     def next_s(self, now_s: float) -> float | None:
         """When `tick` has something to do next; None when nothing is due."""
-        due = self._watch.next_s(), self._settlings.next_s(), self._poll_at_s, self._limiter.next_s(now_s)
+        held_s = self._placing.next_s()
+        due = self._watch.next_s(), self._settlings.next_s(), self._poll_at_s, self._limiter.next_s(now_s), held_s
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ pieces
