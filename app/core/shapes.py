@@ -123,10 +123,7 @@ class BookEntry(TypedDict):
 
 
 class Status(TypedDict):
-    """The state of the router. `orders` counts legs by state; `unknown_oldest_s` is None when nothing is unknown.
-
-    `limits` are those of `[orders] limits` that are set, by name.
-    """
+    """The state of the router. `orders` counts legs by state; `unknown_oldest_s` is None when nothing is unknown."""
 
     status: str
     words: str
@@ -140,7 +137,6 @@ class Status(TypedDict):
     orders: dict[str, int]
     unknown_oldest_s: float | None
     book: list[BookEntry]
-    limits: dict[str, str]
 
 
 class OrderLeft(TypedDict):

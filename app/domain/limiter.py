@@ -1,22 +1,36 @@
-"""A rate limiter with priorities, as a pure machine.
+"""A rate limiter with priorities over several budgets, as a pure machine.
 
 ccxt's own is one queue: a cancel behind 40 orders waits two seconds. Here what protects goes before what trades:
-cancels first, then probes, then look-ups, then reads, then placements. The bucket is the usual one (`burst` tokens,
-refilled at `per_s`); the last token is never given to a placement, so that a cancel never waits for a refill behind
-one. When an exchange says "wait", nothing is granted until then.
+cancels first, then probes, then look-ups, then placements, then reads; first come first served within one. Each errand
+takes from one budget or several (`app.domain.rates`), and of each a reserve is never given to placements and reads, so
+that what protects does not wait behind them.
 
-The queue is bounded, and what cannot be granted before its deadline is turned away at once.
+Who waits for one budget holds up nobody who needs another: later ones pass. But what those who wait will take of any
+budget is kept for them, so nobody who comes later, and ranks no higher, delays them. So the moment an errand will be
+granted is known when it is asked for, and what cannot be granted before its deadline is turned away at once. When an
+exchange says "wait", nothing is granted until then, of all budgets or of one. The queue is bounded.
+
+Where nothing waits, to ask costs a comparison per budget. Behind others it costs planning them anew, once after each
+change: a few microseconds for each that waits.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from enum import IntEnum
+from math import inf
 from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
+from app.domain.meters import Meter, Plan, meter_of
+from app.domain.rates import Budget, Cost, RateLimit, Rates, Usage, rates_of
+from messages.market import Symbol
+
 T = TypeVar("T")
+
+MAX_PURSES = 1024
+"""Kinds of errands by what they cost, and of which symbol; beyond it those that are idle are forgotten."""
 
 
 class Priority(IntEnum):
@@ -29,87 +43,259 @@ class Priority(IntEnum):
     READ = 4
 
 
-@frozen(kw_only=True)
-class RateLimit:
-    """Requests an exchange takes from one account: on average, and at once."""
+Needs = tuple[tuple[Meter, float], ...]
 
-    per_s: float
-    burst: int
+
+@define(eq=False)
+class _Purse:
+    """Errands that cost the same: of each meter so many units."""
+
+    units: Needs
+    waiting: int = field(init=False, default=0)
+    _needs: tuple[Needs, Needs] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.recount()
+
+    def recount(self) -> None:
+        """What there can be of a budget may have changed."""
+        frank, sparing = (
+            tuple((meter, meter.needed(amount, sparing=sparing)) for meter, amount in self.units)
+            for sparing in (False, True)
+        )
+        self._needs = frank, sparing
+
+    def needs(self, priority: Priority) -> Needs:
+        """What must be free of each meter for it to go."""
+        return self._needs[priority >= Priority.PLACE]
+
+
+@frozen
+class _Entry(Generic[T]):
+    item: T
+    purse: _Purse
+    deadline_s: float
 
 
 @define
 class Limiter(Generic[T]):
     """Grants in order of priority; first come first served within one."""
 
-    limit: RateLimit
+    limit: Rates = field(converter=rates_of)
     max_queued: int = 1024
-    _tokens: float = field(init=False)
-    _at_s: float = field(init=False, default=0.0)
+    _budgets: dict[str, Budget] = field(init=False)
+    _by_symbol: bool = field(init=False)
+    _meters: dict[tuple[str, Symbol | None], Meter] = field(init=False, factory=dict)
+    _purses: dict[tuple[Cost, Symbol | None], _Purse] = field(init=False, factory=dict)
     _closed_until_s: float = field(init=False, default=0.0)
-    _queues: dict[Priority, deque[tuple[T, float]]] = field(init=False)
+    _queues: dict[Priority, deque[_Entry[T]]] = field(init=False)
     _queued: int = field(init=False, default=0)
+    _due_s: float = field(init=False, default=inf)
+    _planned: tuple[Priority, dict[Meter, Plan]] | None = field(init=False, default=None)
+    """The plan for all who wait, down to a priority, while nothing has changed."""
 
     def __attrs_post_init__(self) -> None:
-        self._tokens = float(self.limit.burst)
+        self._by_symbol = any(budget.per_symbol for budget in self.limit.budgets)
+        self._budgets = {budget.name: budget for budget in self.limit.budgets}
         self._queues = {priority: deque() for priority in Priority}
-
-    def _refill(self, now_s: float) -> None:
-        if now_s > self._at_s:
-            self._tokens = min(float(self.limit.burst), self._tokens + (now_s - self._at_s) * self.limit.per_s)
-            self._at_s = now_s
 
     def queued(self) -> int:
         """How many wait."""
         return self._queued
 
-    def ask(self, item: T, priority: Priority, deadline_s: float, now_s: float) -> bool:
-        """Queues an item. Returns False, and keeps nothing, when it could not be granted before its deadline."""
-        self._refill(now_s)
-        ahead = 0
-        if self._queued:
-            ahead = sum(len(queue) for level, queue in self._queues.items() if level <= priority)
-        reserve = 1 if priority >= Priority.PLACE else 0
-        lacking = max(0.0, ahead + 1 + reserve - self._tokens)
-        wait_s = max(lacking / self.limit.per_s, self._closed_until_s - now_s)
-        if now_s + wait_s > deadline_s or self._queued >= self.max_queued:
+    # ---- in ----------------------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        item: T,
+        priority: Priority,
+        deadline_s: float,
+        now_s: float,
+        cost: Cost | None = None,
+        symbol: Symbol | None = None,
+    ) -> bool:
+        """Queues an item. Returns False, and keeps nothing, when it would not be granted before its deadline.
+
+        Args:
+            cost: What it takes; None for what any call takes.
+            symbol: For budgets that are counted for each symbol.
+        """
+        if self._queued >= self.max_queued or now_s >= deadline_s:
             return False
-        self._queues[priority].append((item, deadline_s))
+        purse = self._purse(self.limit.otherwise if cost is None else cost, symbol, now_s)
+        at_s = self._expected_s(purse, priority, deadline_s, now_s)
+        if at_s >= deadline_s:
+            return False
+        self._queues[priority].append(_Entry(item, purse, deadline_s))
+        purse.waiting += 1
         self._queued += 1
+        self._due_s = min(self._due_s, at_s, deadline_s)
         return True
+
+    def _expected_s(self, purse: _Purse, priority: Priority, deadline_s: float, now_s: float) -> float:
+        """When it would be granted. Where that is before its deadline, it is in the plan from now on."""
+        at_s = max(now_s, self._closed_until_s)
+        needs = purse.needs(priority)
+        if not self._queued or not any(self._queues[level] for level in Priority if level <= priority):
+            for meter, needed in needs:
+                if meter.free(now_s) < needed:
+                    at_s = max(at_s, meter.when(needed, now_s))
+            self._planned = None
+            return at_s
+        plans = self._plans(priority, now_s)
+        at_s, own = self._planned_for(plans, purse, needs, now_s)
+        if at_s < deadline_s:
+            for (meter, units), own_s in zip(purse.units, own, strict=True):
+                plans[meter].take(units, own_s, at_s)
+        return at_s
+
+    def _plans(self, priority: Priority, now_s: float) -> dict[Meter, Plan]:
+        """Everybody who waits and goes before a newcomer of this priority, planned."""
+        if self._planned is not None and self._planned[0] == priority:
+            return self._planned[1]
+        plans: dict[Meter, Plan] = {}
+        for level, queue in self._queues.items():
+            if level > priority:
+                break
+            for entry in queue:
+                purse = entry.purse
+                at_s, own = self._planned_for(plans, purse, purse.needs(level), now_s)
+                for (meter, units), own_s in zip(purse.units, own, strict=True):
+                    plans[meter].take(units, own_s, at_s)
+        self._planned = priority, plans
+        return plans
+
+    def _planned_for(
+        self, plans: dict[Meter, Plan], purse: _Purse, needs: Needs, now_s: float
+    ) -> tuple[float, list[float]]:
+        own: list[float] = []
+        for meter, needed in needs:
+            plan = plans.get(meter)
+            if plan is None:
+                plan = plans[meter] = meter.plan(now_s)
+            own.append(plan.when(needed, now_s))
+        return max([now_s, self._closed_until_s, *own]), own
+
+    def _purse(self, cost: Cost, symbol: Symbol | None, now_s: float) -> _Purse:
+        key = cost, symbol if self._by_symbol else None
+        purse = self._purses.get(key)
+        if purse is None:
+            if len(self._purses) >= MAX_PURSES:
+                self._forget_idle(now_s)
+            units = tuple((self._meter(name, symbol), amount) for name, amount in cost if amount > 0)
+            purse = self._purses[key] = _Purse(units)
+        return purse
+
+    def _meter(self, name: str, symbol: Symbol | None) -> Meter:
+        budget = self._budgets[name]
+        key = name, symbol if budget.per_symbol else None
+        meter = self._meters.get(key)
+        if meter is None:
+            meter = self._meters[key] = meter_of(budget)
+        return meter
+
+    def _forget_idle(self, now_s: float) -> None:
+        self._purses = {key: purse for key, purse in self._purses.items() if purse.waiting}
+        used = {meter for purse in self._purses.values() for meter, _ in purse.units}
+        idle = [key for key, meter in self._meters.items() if meter not in used and meter.idle(now_s)]
+        for key in idle:
+            del self._meters[key]
+
+    # ---- out ---------------------------------------------------------------------------------------------------------
 
     def granted(self, now_s: float) -> tuple[list[T], list[T]]:
         """What may go now, and what waited past its deadline and is turned away."""
-        self._refill(now_s)
         go: list[T] = []
         late: list[T] = []
-        if not self._queued:
+        if now_s < self._due_s:
             return go, late
+        due_s = inf
         closed = now_s < self._closed_until_s
+        kept: dict[Meter, float] = {}
+        stopped: set[_Purse] = set()  # of those before, none of the same kind could go: the next one cannot either
         for priority, queue in self._queues.items():
-            reserve = 1.0 if priority >= Priority.PLACE and self.limit.burst > 1 else 0.0
-            while queue:
-                item, deadline_s = queue[0]
-                if deadline_s <= now_s:
-                    late.append(item)
-                elif not closed and self._tokens >= 1.0 + reserve:
-                    self._tokens -= 1.0
-                    go.append(item)
+            for _ in range(len(queue)):
+                entry = queue.popleft()
+                purse = entry.purse
+                if entry.deadline_s <= now_s:
+                    late.append(entry.item)
+                elif not closed and purse not in stopped and self._takes(purse, priority, kept, now_s):
+                    go.append(entry.item)
                 else:
-                    break
-                queue.popleft()
+                    if not closed and purse not in stopped:
+                        stopped.add(purse)
+                        due_s = min(due_s, self._next_s(purse, priority, kept, now_s))
+                    for meter, units in purse.units:
+                        kept[meter] = kept.get(meter, 0.0) + units
+                    due_s = min(due_s, entry.deadline_s)
+                    queue.append(entry)
+                    continue
+                purse.waiting -= 1
                 self._queued -= 1
+        if go or late:
+            self._planned = None
+        self._due_s = min(due_s, self._closed_until_s) if closed and self._queued else due_s
         return go, late
 
-    def close_until(self, at_s: float) -> None:
-        """The exchange asked for silence until then."""
-        self._closed_until_s = max(self._closed_until_s, at_s)
+    @staticmethod
+    def _takes(purse: _Purse, priority: Priority, kept: dict[Meter, float], now_s: float) -> bool:
+        for meter, needed in purse.needs(priority):
+            if meter.free(now_s) - kept.get(meter, 0.0) < needed:
+                return False
+        for meter, units in purse.units:
+            meter.take(units, now_s)
+        return True
+
+    @staticmethod
+    def _next_s(purse: _Purse, priority: Priority, kept: dict[Meter, float], now_s: float) -> float:
+        """When it could go if nobody who waits did before: infinity where it has to wait for them."""
+        at_s = now_s
+        for meter, needed in purse.needs(priority):
+            at_s = max(at_s, meter.when(needed + kept.get(meter, 0.0), now_s))
+        return at_s
 
     def next_s(self, now_s: float) -> float | None:
         """When something may be granted, or is to be turned away, next; None when nothing waits."""
-        if not self._queued:
-            return None
-        self._refill(now_s)
-        need = 2.0 if not any(self._queues[level] for level in Priority if level < Priority.PLACE) else 1.0
-        need = min(need, float(self.limit.burst))
-        granted_s = max(now_s + max(0.0, need - self._tokens) / self.limit.per_s, self._closed_until_s)
-        return min([granted_s, *(queue[0][1] for queue in self._queues.values() if queue)])
+        return self._due_s if self._queued else None
+
+    # ---- what the exchange says --------------------------------------------------------------------------------------
+
+    def close_until(self, at_s: float) -> None:
+        """The exchange asked for silence until then."""
+        if at_s <= self._closed_until_s:
+            return
+        self._closed_until_s = at_s
+        self._planned = None
+        if self._queued:
+            self._due_s = min(at_s, *(entry.deadline_s for queue in self._queues.values() for entry in queue))
+
+    def close_budgets(self, cost: Cost, symbol: Symbol | None, at_s: float, now_s: float) -> None:
+        """The exchange gives nothing until then of the budgets a cost takes from."""
+        for meter, _ in self._purse(cost, symbol, now_s).units:
+            meter.closed_until_s = max(meter.closed_until_s, at_s)
+        self._planned = None
+
+    def observe(self, usage: Usage, now_s: float) -> None:
+        """The exchange told what it has counted: there may be less than we thought, never more."""
+        if usage.budget not in self._budgets:
+            return
+        meter = self._meter(usage.budget, usage.symbol)
+        before = meter.most
+        if meter.observe(usage.used, usage.most, usage.reset_s, now_s):
+            self._planned = None
+            if meter.most != before:
+                for purse in self._purses.values():
+                    purse.recount()
+
+    def sent(self, cost: Cost, symbol: Symbol | None, now_s: float) -> None:
+        """A call that took so much is on its way."""
+        for meter, units in self._purse(cost, symbol, now_s).units:
+            meter.pending += units
+
+    def answered(self, cost: Cost, symbol: Symbol | None, now_s: float) -> None:
+        """It came back: what it took is counted by the exchange, or never will be."""
+        for meter, units in self._purse(cost, symbol, now_s).units:
+            meter.pending -= units
+
+
+__all__ = ["Limiter", "Priority", "RateLimit"]

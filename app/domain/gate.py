@@ -1,0 +1,71 @@
+"""The rate limiter in the connector's words: what errands cost here, and what answers say of the exchange's limits."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from app.domain import calls as c
+from app.domain.errands import Errand, ForLeg, Place, Read
+from app.domain.limiter import Limiter, Priority
+from app.domain.rates import Cost, Rates, Usage, symbol_of
+from messages.orders import OrderSpec
+
+RATE_LIMITED = "rate_limited"
+"""Code of a result of a call that the exchange turned away for its rate."""
+
+KINDS: dict[str, type[c.Call]] = {"place": c.PlaceCall, "cancel": c.CancelCall, "look_up": c.LookUpCall}
+"""Calls about a leg, by what the connector calls them."""
+
+
+@define
+class Gate:
+    """What goes to one exchange passes here."""
+
+    rates: Rates
+    limiter: Limiter[Errand] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.limiter = Limiter(self.rates)
+
+    def place(self, errand: Place, latest_s: float, now_s: float) -> bool:
+        """Queues a placement that is not committed yet; False where it would not be granted by then."""
+        spec = errand.request.spec
+        cost = self.rates.cost_for(c.PlaceCall, triggered=spec.trigger is not None)
+        return self.limiter.ask(errand, Priority.PLACE, latest_s, now_s, cost, spec.symbol)
+
+    def about_leg(self, errand: ForLeg, spec: OrderSpec, priority: Priority, deadline_s: float, now_s: float) -> bool:
+        """Queues a call about a leg, which is made when it is granted."""
+        cost = self.rates.cost_for(KINDS[errand.kind], triggered=spec.trigger is not None)
+        return self.limiter.ask(errand, priority, deadline_s, now_s, cost, spec.symbol)
+
+    def read(self, errand: Read, priority: Priority, now_s: float) -> bool:
+        """Queues a call."""
+        call = errand.call
+        return self.limiter.ask(errand, priority, call.deadline_s, now_s, self.rates.cost_of(call), symbol_of(call))
+
+    def sent(self, call: c.Call, now_s: float) -> None:
+        """A call is on its way."""
+        self.limiter.sent(self.rates.cost_of(call), symbol_of(call), now_s)
+
+    def answered(self, call: c.Call, result: c.Result, now_s: float) -> None:
+        """A call came back. Where it was turned away for its rate, what it takes from is closed for a while."""
+        cost, symbol = self.rates.cost_of(call), symbol_of(call)
+        self.limiter.answered(cost, symbol, now_s)
+        if not isinstance(result, c.NotExecuted | c.CallFailed):
+            return
+        wait_s = result.retry_after_s
+        pause = self.rates.pauses.get(result.native_code or "") if result.code == RATE_LIMITED else None
+        if wait_s is None and pause is not None:
+            wait_s = pause.wait_s
+        if wait_s is None:
+            return
+        own: Cost = tuple((name, units) for name, units in cost if name not in self.rates.common)
+        if pause is None or pause.everything or not own:
+            self.limiter.close_until(now_s + wait_s)
+        else:
+            self.limiter.close_budgets(own, symbol, now_s + wait_s, now_s)
+
+    def observe(self, usages: tuple[Usage, ...], now_s: float) -> None:
+        """The exchange told what it has counted, by the headers of its answers."""
+        for usage in usages:
+            self.limiter.observe(usage, now_s)

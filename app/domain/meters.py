@@ -1,0 +1,253 @@
+"""What was taken from a budget, and when it comes back. Pure; the time is an argument.
+
+A meter answers two questions: what is free now, and when so much will be free if nothing else is taken. A `Plan` of it
+answers the second one with others ahead: each of them keeps what it will take from now on, and gives it back as if it
+had been granted at the time planned for it.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from math import floor, inf
+
+from attrs import define, field
+
+from app.domain.rates import SPREAD_S, Budget
+
+SLOTS = 32
+"""Of a window; what is taken within one slot comes back together, when the last of it may."""
+GRAIN = 1e-9
+"""Less than this is a rounding error."""
+
+
+@define(eq=False)
+class Meter:
+    """One budget, of one symbol where it is counted so. Plain values only, so that it can be kept.
+
+    Attributes:
+        most: As told by the exchange, where it told less than the table.
+        closed_until_s: The exchange gives nothing until then.
+        pending: Taken for calls that have not come back: the exchange may not have counted them yet.
+    """
+
+    budget: Budget
+    most: float = field(init=False)
+    closed_until_s: float = field(init=False, default=0.0)
+    pending: float = field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        self.most = self.budget.most
+
+    def needed(self, units: float, *, sparing: bool) -> float:
+        """What must be free for so many units to go; `sparing` ones leave the reserve."""
+        return min(units + self.budget.reserve, self.most) if sparing else min(units, self.most)
+
+    def idle(self, now_s: float) -> bool:
+        """Whether it is as good as a new one."""
+        return not self.pending and self.most == self.budget.most and self.free(now_s) >= self.most
+
+    def free(self, now_s: float) -> float:
+        """What may be taken now."""
+        raise NotImplementedError
+
+    def take(self, units: float, now_s: float) -> None:
+        """Takes it."""
+        raise NotImplementedError
+
+    def when(self, needed: float, now_s: float) -> float:
+        """From when on so much is free if nothing is taken; infinity for never."""
+        raise NotImplementedError
+
+    def observe(self, used: float, most: float | None, reset_s: float | None, now_s: float) -> bool:
+        """The exchange tells what it has counted. What that is beyond ours was used by other programs.
+
+        Returns whether there is less than before; there is never more.
+        """
+        raise NotImplementedError
+
+    def plan(self, now_s: float) -> Plan:
+        """To be planned on from now."""
+        raise NotImplementedError
+
+
+class Plan:
+    """What is free in the times to come, with those that wait."""
+
+    def when(self, needed: float, now_s: float) -> float:
+        """From when on so much is free beside what those planned so far take."""
+        raise NotImplementedError
+
+    def take(self, units: float, own_s: float, at_s: float) -> None:
+        """Another one is planned for a time; it could have had what it takes of this budget at `own_s`."""
+        raise NotImplementedError
+
+
+@define(eq=False)
+class WindowMeter(Meter):
+    """Never more than `most` in any window."""
+
+    _marks: deque[tuple[float, float]] = field(init=False, factory=deque)
+    _used: float = field(init=False, default=0.0)
+    _foreign: float = field(init=False, default=0.0)
+    _foreign_until_s: float = field(init=False, default=0.0)
+
+    def returns_s(self, at_s: float) -> float:
+        """When comes back what is taken at a time."""
+        slot_s = self.budget.window_s / SLOTS
+        return (floor(at_s / slot_s) + 1) * slot_s + self.budget.window_s + SPREAD_S
+
+    def free(self, now_s: float) -> float:
+        """Also forgets what has come back."""
+        marks = self._marks
+        while marks and marks[0][0] <= now_s:
+            self._used -= marks.popleft()[1]
+        if not marks:
+            self._used = 0.0
+        if self._foreign and self._foreign_until_s <= now_s:
+            self._foreign = 0.0
+        if self.closed_until_s > now_s:
+            return -inf
+        return self.most - self._used - self._foreign
+
+    def take(self, units: float, now_s: float) -> None:
+        """Until `returns_s`."""
+        back_s = self.returns_s(now_s)
+        if self._marks and self._marks[-1][0] >= back_s:
+            last_s, before = self._marks.pop()
+            self._marks.append((last_s, before + units))
+        else:
+            self._marks.append((back_s, units))
+        self._used += units
+
+    def when(self, needed: float, now_s: float) -> float:
+        """By what comes back."""
+        return self.plan(now_s).when(needed, now_s)
+
+    def plan(self, now_s: float) -> Plan:
+        """With others' use, which comes back too."""
+        self.free(now_s)
+        held = list(self._marks)
+        if self._foreign:
+            insort(held, (self._foreign_until_s, self._foreign))
+        return _WindowPlan(self, held, self._used + self._foreign)
+
+    def observe(self, used: float, most: float | None, reset_s: float | None, now_s: float) -> bool:
+        """Others' use counts until the exchange's window ends, or a whole one of ours."""
+        self.free(now_s)
+        tighter = most is not None and most < self.most
+        if tighter and most is not None:
+            self.most = max(1.0, most)
+        foreign = used - max(0.0, self._used - self.pending)
+        if foreign <= GRAIN or foreign < self._foreign:
+            return tighter
+        wait_s = self.budget.window_s if reset_s is None else min(max(reset_s, 0.0), self.budget.window_s)
+        self._foreign = foreign
+        self._foreign_until_s = max(self._foreign_until_s, now_s + wait_s + SPREAD_S)
+        return True
+
+
+@define
+class _WindowPlan(Plan):
+    meter: WindowMeter
+    held: list[tuple[float, float]]
+    total: float
+    _at: int = field(init=False, default=0)
+    _back: float = field(init=False, default=0.0)
+    """What comes back by all of `held` before `_at`: those who come later need it no earlier, mostly."""
+
+    def when(self, needed: float, now_s: float) -> float:
+        lacking = self.total + needed - self.meter.most
+        at_s = max(now_s, self.meter.closed_until_s)
+        if lacking <= GRAIN:
+            return at_s
+        while self._at and self._back - self.held[self._at - 1][1] >= lacking - GRAIN:
+            self._at -= 1
+            self._back -= self.held[self._at][1]
+        while self._back < lacking - GRAIN:
+            if self._at == len(self.held):
+                return inf
+            self._back += self.held[self._at][1]
+            self._at += 1
+        return max(at_s, self.held[self._at - 1][0])
+
+    def take(self, units: float, own_s: float, at_s: float) -> None:
+        back = (self.meter.returns_s(at_s), units)
+        if self._at and back < self.held[self._at - 1]:
+            self._at, self._back = 0, 0.0
+        insort(self.held, back)
+        self.total += units
+
+
+@define(eq=False)
+class CounterMeter(Meter):
+    """So much at once, and filled up again at a rate."""
+
+    _left: float = field(init=False)
+    _at_s: float = field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        Meter.__attrs_post_init__(self)
+        self._left = self.most
+
+    def free(self, now_s: float) -> float:
+        """Filled up to now."""
+        if now_s > self._at_s:
+            self._left = min(self.most, self._left + (now_s - self._at_s) * self.budget.per_s)
+            self._at_s = now_s
+        return self._left + GRAIN if self.closed_until_s <= now_s else -inf
+
+    def take(self, units: float, now_s: float) -> None:
+        """May leave less than nothing where a call costs more than there can be."""
+        self.free(now_s)
+        self._left -= units
+
+    def when(self, needed: float, now_s: float) -> float:
+        """By the rate."""
+        self.free(now_s)
+        return max(now_s + max(0.0, needed - self._left) / self.budget.per_s, self.closed_until_s)
+
+    def plan(self, now_s: float) -> Plan:
+        """On what is left."""
+        self.free(now_s)
+        return _CounterPlan(self, self._left, now_s)
+
+    def observe(self, used: float, most: float | None, reset_s: float | None, now_s: float) -> bool:
+        """Where it tells of less than we thought was left."""
+        before = self.most, self.free(now_s)
+        if most is not None:
+            self.most = min(self.most, max(1.0, most))
+        self._left = min(self._left, self.most - used - self.pending)
+        return (self.most, self._left + GRAIN) != before
+
+
+@define
+class _CounterPlan(Plan):
+    meter: CounterMeter
+    left: float
+    at_s: float
+    waiting: float = field(init=False, default=0.0)
+    _held_up_until_s: float = field(init=False, default=0.0)
+    _last_s: float = field(init=False, default=0.0)
+
+    def when(self, needed: float, now_s: float) -> float:
+        meter = self.meter
+        rate = meter.budget.per_s
+        due_s = max(now_s, self.at_s + max(0.0, self.waiting + needed - self.left) / rate, meter.closed_until_s)
+        beyond = self.waiting + needed - meter.most
+        if self._held_up_until_s and beyond > 0:
+            # While those ahead wait for another budget this one may be full, and gains nothing: it is not ours before
+            # it has gained the rest from then on, or from when all of them went.
+            due_s = max(due_s, min(self._held_up_until_s + beyond / rate, self._last_s + needed / rate))
+        return due_s
+
+    def take(self, units: float, own_s: float, at_s: float) -> None:
+        self.waiting += units
+        self._last_s = max(self._last_s, at_s)
+        if at_s > own_s:
+            self._held_up_until_s = max(self._held_up_until_s, at_s)
+
+
+def meter_of(budget: Budget) -> Meter:
+    """The meter of a budget, full."""
+    return CounterMeter(budget) if budget.per_s else WindowMeter(budget)
