@@ -140,6 +140,7 @@ class OrderWrites:
             expiry_s=effect.expiry_s,
             now_s=now_s,
             problem=port.check(request.spec) if port.ready else f"{self._exchange} has not answered yet.",
+            judge=self._machine.judge(request, now_s),
         )
 
     def _recorded(self, effect: e.Record, now_s: float) -> Recorded:

@@ -87,6 +87,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         request_timeout_s=router.request_timeout_s,
         max_in_flight=router.max_in_flight,
         max_unresolved=router.max_unresolved,
+        limits=config.orders.pretrade,
     )
     return Environment(
         clock=clock,

@@ -204,6 +204,7 @@ class StatusReply(Reply):
         words: Why the state is `error`; empty otherwise.
         orders: Count of orders by state of the newest leg.
         unknown_oldest_s: Age of the oldest order nobody can know yet; None when there is none.
+        limits: What an order is held against before it is sent, by name; empty where no limit is set.
     """
 
     state: RouterState
@@ -217,6 +218,7 @@ class StatusReply(Reply):
     orders: dict[str, int]
     unknown_oldest_s: float | None
     book: tuple[BookLine, ...] = ()
+    limits: dict[str, str] = field(factory=dict)
     at_s: float = field(default=0.0)
 
 

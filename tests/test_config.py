@@ -48,6 +48,12 @@ preflight_timeout_s = 2.5
 failback = "manual"
 [orders]
 on_shutdown = "cancel"
+[orders.limits]
+max_notional = 5000
+max_open = 20
+price_collar = 0.05
+per_second = 10
+reference_max_age_s = 2.5
 [positions]
 policy = "track"
 sync_interval_s = 1
@@ -429,7 +435,7 @@ def test_every_setting_is_explained() -> None:
     said = [line for line, _ in lines]
     assert all(line and meaning for line, meaning in lines)
     for section, key in PLACES:
-        assert any(line.startswith(f"{section}.{key} = ") for line in said)
+        assert any(line.startswith((f"{section}.{key} = ", f"{section}.{key}.")) for line in said)
     assert "health.retry_delay = 0.1" in said
     assert "router.failover_exchanges = [bybit, kraken]" in said
     assert "strategies.grid.class = bot.strategies:Grid" in said

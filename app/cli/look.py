@@ -197,6 +197,9 @@ def status_view(found: Status) -> RenderableType:
     oldest_s = found["unknown_oldest_s"]
     if oldest_s is not None:
         parts.append(Text(f"unresolved: the oldest for {oldest_s:.1f} s", style="yellow"))
+    if found["limits"]:
+        limits = ", ".join(f"{name} {value}" for name, value in found["limits"].items())
+        parts.append(Text(f"limits before sending: {limits}"))
     if found["book"]:
         parts += [Text(""), book_view(found["book"])]
     actors = [(_actor(actor["name"]), actor["pid"] or "-", actor["restarts"]) for actor in found["actors"]]

@@ -1,6 +1,7 @@
 """The configuration: one TOML file, checked to the last key before anything starts.
 
 - `shape`      every section and key, its default, limits and meaning
+- `bounds`     what a value must be
 - `structure`  strict reading of parsed TOML into it
 - `checks`     settings judged together; warnings; credentials
 - `secrets`    where secrets are; never what they are

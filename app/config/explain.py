@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ def explain(config: Config, limits: Mapping[str, str] | None = None) -> list[tup
 def _lines(prefix: str, table: Any) -> Iterator[tuple[str, str]]:
     for attribute in attrs.fields(type(table)):
         key = attribute.metadata.get("key", attribute.name)
-        yield f"{prefix}.{key} = {_shown(getattr(table, attribute.name))}", attribute.metadata["means"]
+        value = getattr(table, attribute.name)
+        if attrs.has(type(value)) and not isinstance(value, SecretRef):
+            yield from _lines(f"{prefix}.{key}", value)
+        else:
+            yield f"{prefix}.{key} = {_shown(value)}", attribute.metadata["means"]
 
 
 def _shown(value: Any) -> str:
@@ -45,6 +50,8 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, tuple):
         return "[" + ", ".join(value) + "]"
     if isinstance(value, SecretRef):

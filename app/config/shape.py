@@ -8,78 +8,25 @@ is in `checks`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import attrs
 import platformdirs
-from attrs import Attribute, Factory, field, frozen
+from attrs import Factory, field, frozen
 
+from app.config.bounds import amount, count, fraction, one_of, optional, seconds, setting
 from app.config.errors import BadValue, bad_value
 from app.config.secrets import SecretRef
 from app.domain.health import HealthSettings
 from app.domain.names import canonical_name
+from app.domain.pretrade import PretradeLimits
 from app.domain.restart import RestartPolicy
 from app.domain.supervision import Timing
 from app.exchanges.settings import ExchangeSettings
 from messages.market import MarketType
-
-Check = Callable[[str, Any], None]
-
-
-def setting(default: Any, means: str, check: Check | None = None, *, shown: bool = True) -> Any:
-    """One key: its default (or `Factory`), what it means, and what its value must satisfy."""
-
-    def validate(_owner: object, attribute: Attribute[Any], value: Any) -> None:
-        if check is not None:
-            check(attribute.name, value)
-
-    return field(default=default, validator=validate, repr=shown, metadata={"means": means})
-
-
-def seconds(*, above: float | None = None, least: float | None = None, most: float = 86_400.0) -> Check:
-    """A finite number of seconds within bounds."""
-
-    def check(name: str, value: float) -> None:
-        low = f"above {above:g}" if above is not None else f"{least or 0:g} or more"
-        if math.isfinite(value) and value <= most and (value > above if above is not None else value >= (least or 0)):
-            return
-        raise bad_value(name, value, f"must be a number of seconds, {low} and at most {most:g}")
-
-    return check
-
-
-def count(least: int, most: int) -> Check:
-    """A whole number within bounds."""
-
-    def check(name: str, value: int) -> None:
-        if not least <= value <= most:
-            raise bad_value(name, value, f"must be a whole number from {least} to {most}")
-
-    return check
-
-
-def optional(check: Check) -> Check:
-    """The same where there is a value, nothing where there is none."""
-
-    def or_none(name: str, value: Any) -> None:
-        if value is not None:
-            check(name, value)
-
-    return or_none
-
-
-def one_of(*choices: str, why: Mapping[str, str] | None = None) -> Check:
-    """One of a few words; `why` explains words that one might expect to work."""
-
-    def check(name: str, value: str) -> None:
-        if value not in choices:
-            known = " or ".join(f'"{choice}"' for choice in choices)
-            reason = (why or {}).get(value)
-            raise bad_value(name, value, f"must be {known}" + (f": {reason}" if reason else ""))
-
-    return check
 
 
 def _exchange(name: str, value: str) -> None:
@@ -206,12 +153,48 @@ class Failover:
 
 
 @frozen(kw_only=True)
+class OrderLimits:
+    """[orders.limits]: what an order is held against before it is sent. `app.domain.pretrade` has the rules."""
+
+    max_notional: Decimal | None = setting(
+        None,
+        "the most one order may be worth, in quote coin; reduce-only orders may be worth more",
+        optional(amount(Decimal(10) ** 15)),
+    )
+    max_open: int | None = setting(
+        None,
+        "orders open or on their way, over all exchanges and strategies, at which new ones are refused;"
+        " reduce-only ones are not",
+        optional(count(1, 100_000)),
+    )
+    price_collar: Decimal | None = setting(
+        None,
+        "how far above the market a buy may be limited, or below it a sell, as a fraction: 0.05 is 5 %",
+        optional(fraction),
+    )
+    per_second: int | None = setting(
+        None,
+        "new orders within a second, of one exchange, at which more are refused; reduce-only ones are not",
+        optional(count(1, 100_000)),
+    )
+    reference_max_age_s: float = setting(
+        5.0, "seconds for which a price of the market serves for max_notional and price_collar", seconds(least=0.1)
+    )
+
+
+@frozen(kw_only=True)
 class Orders:
-    """[orders]: what becomes of open orders."""
+    """[orders]: what becomes of open orders, and what is not sent at all."""
 
     on_shutdown: str = setting(
         "leave", "whether the router's open orders are left or cancelled when it stops", one_of("leave", "cancel")
     )
+    limits: OrderLimits = OrderLimits()
+
+    @property
+    def pretrade(self) -> PretradeLimits:
+        """For the connectors."""
+        return PretradeLimits(**attrs.asdict(self.limits))
 
 
 @frozen(kw_only=True)

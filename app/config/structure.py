@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ def _converter(folder: Path) -> Converter:
     converter.register_structure_hook(bool, _strictly(bool, "must be true or false"))
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(float, _number)
+    converter.register_structure_hook(Decimal, _amount)
     converter.register_structure_hook(SecretRef, lambda value, _type: value)
 
     def path(value: Any, _type: type) -> Path:
@@ -135,6 +137,12 @@ def _number(value: Any, _type: type) -> float:
         return float(value)
     except OverflowError:
         raise BadValue("", "is a whole number of too many digits", "must be a number of seconds") from None
+
+
+def _amount(value: Any, _type: type) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise bad_value("", value, "must be a number")
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
 def _texts(value: Any, _type: type) -> tuple[str, ...]:

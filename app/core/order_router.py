@@ -312,7 +312,7 @@ class OrderRouter:
 
         Raises:
             InvalidRequest: The order cannot be; nothing was sent.
-            OrderRefused: The exchange said no.
+            OrderRefused: The exchange said no, or one of `[orders] limits` did (its code begins with `limit_`).
             NoExchangeAvailable: No exchange could take it in time; proven not to have executed.
             OrderOutcomeUnknown: Nobody can know yet; ask `get_order(error.order_id)`.
             NotRunning: The router is not initialized, or its daemon has ended.
@@ -488,4 +488,5 @@ class OrderRouter:
             orders={},
             unknown_oldest_s=None,
             book=[],
+            limits=self._settings.config.orders.pretrade.shown(),
         )

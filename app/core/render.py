@@ -173,6 +173,7 @@ def status(reply: StatusReply, spell: Spell) -> shapes.Status:
         orders=dict(reply.orders),
         unknown_oldest_s=reply.unknown_oldest_s,
         book=[_book(line, spell) for line in reply.book],
+        limits=dict(reply.limits),
     )
 
 

@@ -123,7 +123,10 @@ class BookEntry(TypedDict):
 
 
 class Status(TypedDict):
-    """The state of the router. `orders` counts legs by state; `unknown_oldest_s` is None when nothing is unknown."""
+    """The state of the router. `orders` counts legs by state; `unknown_oldest_s` is None when nothing is unknown.
+
+    `limits` are those of `[orders] limits` that are set, by name.
+    """
 
     status: str
     words: str
@@ -137,6 +140,7 @@ class Status(TypedDict):
     orders: dict[str, int]
     unknown_oldest_s: float | None
     book: list[BookEntry]
+    limits: dict[str, str]
 
 
 class OrderLeft(TypedDict):

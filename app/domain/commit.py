@@ -5,10 +5,12 @@ It runs inside the journal's write transaction, over what that transaction read,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from attrs import fields, frozen
 
+from app.domain.pretrade import LimitRefused, PriceNeeded
 from messages.failover import Route
 from messages.orders import LegState, OrderSpec, OrderView
 
@@ -67,7 +69,11 @@ class Inadmissible:
     words: str
 
 
-Decision = CommitNew | CommitAgain | AlreadyKnown | BodyDiffers | Fenced | Inadmissible
+Decision = CommitNew | CommitAgain | AlreadyKnown | BodyDiffers | Fenced | Inadmissible | LimitRefused | PriceNeeded
+
+Judge = Callable[[OrderView | None, Decimal, Callable[[], int]], LimitRefused | PriceNeeded | None]
+"""What the limits say of an order that would be committed: as known before, the leg's quantity, and how to count orders
+that are live or unproven."""
 
 
 def _difference(known: OrderSpec, asked: OrderSpec) -> BodyDiffers | None:
@@ -91,11 +97,20 @@ def already(known: OrderView | None, spec: OrderSpec) -> AlreadyKnown | BodyDiff
 
 
 def decide(
-    *, route: Route, known: OrderView | None, exchange: str, epoch: int, spec: OrderSpec, problem: str = ""
+    *,
+    route: Route,
+    known: OrderView | None,
+    exchange: str,
+    epoch: int,
+    spec: OrderSpec,
+    problem: str = "",
+    judge: Judge | None = None,
+    open_orders: Callable[[], int] = lambda: 0,
 ) -> Decision:
     """What to do with a request to place.
 
-    A known id is answered before the route is looked at: knowledge needs no permission. Only a commit does.
+    A known id is answered before the route is looked at: knowledge needs no permission. Only a commit does, and only a
+    commit is held against limits, so that none of them can refuse an order that may be live.
 
     Args:
         route: As committed.
@@ -103,6 +118,8 @@ def decide(
         exchange: Of the connector that asks.
         epoch: Of the route the requester holds.
         problem: Why the exchange's rules do not admit the order; empty when they do.
+        judge: Holds it against the limits; None where there are none.
+        open_orders: How many orders are live or unproven.
     """
     answer = already(known, spec)
     if answer is not None:
@@ -111,8 +128,13 @@ def decide(
         return Fenced(route=route)
     if problem:
         return Inadmissible(words=problem)
+    decision: CommitNew | CommitAgain
+    quantity = spec.quantity
     if known is None or known.leg is None:
-        return CommitNew(number=1, quantity=spec.quantity)
-    if known.leg.exchange == exchange:
-        return CommitAgain(number=known.leg.number)
-    return CommitNew(number=known.leg.number + 1, quantity=spec.quantity - known.filled)
+        decision = CommitNew(number=1, quantity=quantity)
+    elif known.leg.exchange == exchange:
+        decision, quantity = CommitAgain(number=known.leg.number), known.leg.quantity
+    else:
+        quantity -= known.filled
+        decision = CommitNew(number=known.leg.number + 1, quantity=quantity)
+    return decision if judge is None else judge(known, quantity, open_orders) or decision

@@ -19,17 +19,18 @@ from __future__ import annotations
 from attrs import define, field
 
 from app.domain import calls as c
-from app.domain.commit import Decision, already
+from app.domain.commit import Decision, Judge, already
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.effects import Answer, Asker, Commit, Deliver, Effect, Observe, Send, TurnAway
+from app.domain.effects import Answer, Asker, Deliver, Effect, Observe, Send, TurnAway
 from app.domain.errands import Errand, Flight, ForLeg, Place, Read
 from app.domain.evidence import evidence_of
-from app.domain.gate import Gate
 from app.domain.leg_life import LegEvent
 from app.domain.leg_task import InFlight, LegTask, Waiting
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
 from app.domain.placing import Placing
+from app.domain.pretrade import PriceNeeded
+from app.domain.rate_gate import RateGate
 from app.domain.rates import Rates, Usage, rates_of
 from app.domain.settling import Settlings
 from messages.base import Failed, Request
@@ -58,7 +59,7 @@ class Connector:
     settings: ConnectorSettings
     rates: Rates = field(converter=rates_of)
     _watch: LegWatch = field(init=False)
-    _gate: Gate = field(init=False)
+    _rate_gate: RateGate = field(init=False)
     _flights: dict[int, Flight] = field(init=False, factory=dict)
     _last_call: int = field(init=False, default=0)
     _placing: Placing = field(init=False)
@@ -66,9 +67,9 @@ class Connector:
     _settlings: Settlings = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._gate = Gate(self.rates)
+        self._rate_gate = RateGate(self.rates)
         self._watch = LegWatch(self.exchange, self.proof, self.rates.per_s(c.LookUpCall))
-        self._placing = Placing(self.exchange, self.settings, self._watch, self._gate)
+        self._placing = Placing(self.exchange, self.settings, self._watch, self._rate_gate)
         self._settlings = Settlings(self.exchange)
 
     @property
@@ -96,8 +97,15 @@ class Connector:
         turned_away = self._placing.ask(asker, request, now_s)
         return [turned_away] if turned_away is not None else self._grant(now_s)
 
+    def judge(self, request: PlaceOrder, now_s: float) -> Judge | None:
+        """For the transaction that would commit it; None where no limit is set."""
+        return self._placing.judge(request, now_s)
+
     def committed(self, asker: Asker, request: PlaceOrder, known: OrderView | Decision, now_s: float) -> list[Effect]:
         """The journal's word on a placement: an `OrderView` is a fresh intent, to be sent now."""
+        if isinstance(known, PriceNeeded):
+            held = self._placing.hold(asker, request, now_s)
+            return [held] if held is not None else self._grant(now_s)
         if isinstance(known, OrderView):
             task = LegTask(order=known, placers=[Waiting.of(asker, request)])
             earlier = self.tasks.get(known.order_id)
@@ -177,7 +185,7 @@ class Connector:
     ) -> list[Effect]:
         """A call whose result goes back to the asker as it comes; `Returned` by `returned`."""
         errand = Read(asker, request, call)
-        if not self._gate.read(errand, priority, now_s):
+        if not self._rate_gate.read(errand, priority, now_s):
             words = f"The rate limit of {self.exchange} leaves no room before the deadline."
             return self._read_back(errand, c.CallFailed(code=NO_ROOM, words=words), now_s)
         return self._grant(now_s)
@@ -193,10 +201,10 @@ class Connector:
         evidence = evidence_of(self.exchange, flight.call, result, flight.sent_s, now_s)
         if evidence is not None:
             out.append(Observe(evidence=evidence))
-        self._gate.answered(flight.call, result, now_s)
+        self._rate_gate.answered(flight.call, result, now_s)
         item = flight.errand
         if isinstance(item, Read):
-            out += self._read_back(item, result, now_s)
+            out += self._read_back(item, result, now_s, flight.sent_s)
         elif isinstance(item, ForLeg):
             task = self.tasks.get(item.order_id)
             if item.kind == "place":
@@ -209,7 +217,7 @@ class Connector:
 
     def observe(self, usages: tuple[Usage, ...], now_s: float) -> None:
         """The exchange told what it has counted of its limits."""
-        self._gate.observe(usages, now_s)
+        self._rate_gate.observe(usages, now_s)
 
     def recorded(self, order: OrderView, now_s: float) -> list[Effect]:
         """The journal took over what was learned: tell whoever waited for it."""
@@ -249,8 +257,8 @@ class Connector:
             self._watch.let_go(task)  # a withdrawal, which no exchange knows of: whoever wants it asks again
         return []
 
-    def _read_back(self, item: Read, result: c.Result, now_s: float) -> list[Effect]:
-        out: list[Effect] = []
+    def _read_back(self, item: Read, result: c.Result, now_s: float, asked_s: float = 0.0) -> list[Effect]:
+        out = self._placing.ticker_read(item, result, asked_s, now_s)
         if isinstance(result, c.OpenOrders):
             out += self._polled(result, now_s)
         if isinstance(item.call, c.LookUpCall):
@@ -286,10 +294,10 @@ class Connector:
                 self._poll_at_s = now_s + self.settings.poll_s
                 end_s, conditional = now_s + self.settings.request_timeout_s, self._watch.conditional
                 call = c.OpenOrdersCall(symbol=None, deadline_s=end_s, conditional=conditional)
-                self._gate.read(Read(None, None, call), Priority.LOOK_UP, now_s)
+                self._rate_gate.read(Read(None, None, call), Priority.LOOK_UP, now_s)
         else:
             self._poll_at_s = None
-        return self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
+        return self._placing.held_too_long(now_s) + self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
 
     def _step(self, task: LegTask, now_s: float) -> list[Effect]:
         if task.order.order_id in self.tasks:
@@ -313,14 +321,14 @@ class Connector:
         priority = Priority.CANCEL if kind == "cancel" else Priority.LOOK_UP
         deadline_s = now_s + self.settings.request_timeout_s
         errand = ForLeg(task.order.order_id, kind)
-        if self._gate.about_leg(errand, task.order.spec, priority, deadline_s, now_s):
+        if self._rate_gate.about_leg(errand, task.order.spec, priority, deadline_s, now_s):
             task.queued = True
         else:
             self._watch.look_at(task, now_s + 0.5, anew=False)
 
     def _grant(self, now_s: float) -> list[Effect]:
         out: list[Effect] = []
-        go, late = self._gate.limiter.granted(now_s)
+        go, late = self._rate_gate.limiter.granted(now_s)
         for item in late:
             if isinstance(item, Place):
                 out.append(self._placing.late(item))
@@ -334,8 +342,7 @@ class Connector:
                 out += self._read_back(item, c.CallFailed(code=NO_ROOM, words=words), now_s)
         for item in go:
             if isinstance(item, Place):
-                expiry_s = now_s + self.proof.validity_s
-                out.append(Commit(asker=item.asker, request=item.request, expiry_s=expiry_s))
+                out.append(self._placing.commit(item, now_s))
             elif isinstance(item, ForLeg):
                 out += self._send_for_leg(item, now_s)
             else:
@@ -354,14 +361,21 @@ class Connector:
     def _send(self, item: Errand, call: c.Call, now_s: float) -> Send:
         self._last_call += 1
         self._flights[self._last_call] = Flight(item, call, now_s)
-        self._gate.sent(call, now_s)
+        self._rate_gate.sent(call, now_s)
         if isinstance(item, ForLeg):
             self.tasks[item.order_id].in_flight = item.kind
         return Send(call_id=self._last_call, call=call)
 
     def next_s(self, now_s: float) -> float | None:
         """When `tick` has something to do next; None when nothing is due."""
-        due = self._watch.next_s(), self._settlings.next_s(), self._poll_at_s, self._gate.limiter.next_s(now_s)
+        held_s = self._placing.next_s()
+        due = (
+            self._watch.next_s(),
+            self._settlings.next_s(),
+            self._poll_at_s,
+            self._rate_gate.limiter.next_s(now_s),
+            held_s,
+        )
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ pieces

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
+
+from app.domain.pretrade import PretradeLimits
 
 
 @frozen(kw_only=True)
@@ -14,9 +16,11 @@ class ConnectorSettings:
         max_in_flight: Placements waiting or in flight; beyond it new ones are turned away.
         max_unresolved: Legs whose outcome nobody knows; beyond it placing stops.
         poll_s: Between polls of open orders while any rests.
+        limits: What an order is held against before it is committed.
     """
 
     request_timeout_s: float = 10.0
     max_in_flight: int = 256
     max_unresolved: int = 64
     poll_s: float = 2.0
+    limits: PretradeLimits = field(factory=PretradeLimits)

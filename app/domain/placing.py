@@ -7,17 +7,24 @@ life, may have placed it, and "not executed" must not be said of an order in dou
 
 from __future__ import annotations
 
+from functools import partial
+
 from attrs import define, field
 
-from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible
+from app.domain import calls as c
+from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, Judge
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.effects import Answer, Asker, Effect, TurnAway
-from app.domain.errands import Place
-from app.domain.gate import Gate
+from app.domain.effects import Answer, Asker, Commit, Effect, TurnAway
+from app.domain.errands import Place, Read
 from app.domain.leg_life import UNPROVEN
 from app.domain.leg_task import LegTask, Waiting, place_reply
 from app.domain.leg_watch import LegWatch
+from app.domain.limiter import Priority
+from app.domain.pretrade import LimitRefused
+from app.domain.pretrade_gate import PretradeGate
+from app.domain.rate_gate import RateGate
 from messages.failover import NotRouted
+from messages.market import Symbol
 from messages.orders import OrderPending, OrderRefused, OrderView, PlaceOrder
 
 LEAST_TO_GO_S = 0.25
@@ -30,13 +37,19 @@ class Placing:
 
     Attributes:
         under_way: Placements that wait for the rate limiter, for the journal or for the exchange's answer.
+        gate: The limits an order is held against; None where none is set.
     """
 
     exchange: str
     settings: ConnectorSettings
     watch: LegWatch
-    gate: Gate
+    rate_gate: RateGate
     under_way: int = field(init=False, default=0)
+    gate: PretradeGate | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        if self.settings.limits.any:
+            self.gate = PretradeGate(self.exchange, self.settings.limits)
 
     def ask(self, asker: Asker, request: PlaceOrder, now_s: float) -> TurnAway | None:
         """Queues a placement for the rate limiter, or says why it is turned away."""
@@ -49,7 +62,7 @@ class Placing:
         elif unresolved >= self.settings.max_unresolved:
             code = "too_many_unresolved"
             words = f"{unresolved} orders on {self.exchange} have an unknown outcome, the limit: no more are placed."
-        elif not self.gate.place(Place(asker, request), _latest_s(request, now_s), now_s):
+        elif not self.rate_gate.place(Place(asker, request), _latest_s(request, now_s), now_s):
             code, words = "rate_limited", f"The rate limit of {self.exchange} leaves no room before the deadline."
         else:
             self.under_way += 1
@@ -81,6 +94,8 @@ class Placing:
                 return [_refused(asker, request, "client_order_id_reused", words)]
             case Inadmissible(words=words):
                 return [_refused(asker, request, "invalid_order", words)]
+            case LimitRefused(code=code, words=words):
+                return [_refused(asker, request, code, words)]
             case AlreadyKnown(order=order):
                 return self._known(asker, request, order, now_s)
             case _:
@@ -100,6 +115,61 @@ class Placing:
         task.placers = [w for w in task.placers if w.correlation_id != request.correlation_id]
         task.placers.append(Waiting.of(asker, request))
         return task
+
+    # ------------------------------------------------------------------------------------------------ limits
+
+    def judge(self, request: PlaceOrder, now_s: float) -> Judge | None:
+        """What a placement is held against in the transaction that would commit it; None where no limit is set."""
+        return None if self.gate is None else partial(self.gate.judge, request, now_s=now_s)
+
+    def commit(self, place: Place, now_s: float) -> Commit:
+        """Asks the journal to commit a placement that was granted."""
+        return Commit(asker=place.asker, request=place.request, expiry_s=now_s + self.watch.proof.validity_s)
+
+    def hold(self, asker: Asker, request: PlaceOrder, now_s: float) -> TurnAway | None:
+        """A granted placement needs a price of the market first: it waits for it, or is turned away."""
+        assert self.gate is not None, "only limits need a price"
+        place, symbol = Place(asker, request), request.spec.symbol
+        in_vain = self.gate.why_not(symbol, now_s)
+        if in_vain is not None:
+            return self._no_price(place, in_vain)
+        if self.gate.hold(place, _latest_s(request, now_s)):
+            # What takes longer than a price may be old is of no use when it comes.
+            limit_s = min(self.settings.request_timeout_s, self.settings.limits.reference_max_age_s)
+            deadline_s = now_s + limit_s
+            call = c.TickerCall(symbol=symbol, deadline_s=deadline_s)
+            if not self.rate_gate.read(Read(None, None, call), Priority.PLACE, now_s):
+                no_room = c.CallFailed(code="no_room", words=f"the rate limit of {self.exchange} leaves no room")
+                (effect,) = self.ticker_read(Read(None, None, call), no_room, now_s, now_s)
+                assert isinstance(effect, TurnAway)
+                return effect
+        return None
+
+    def ticker_read(self, item: Read, result: c.Result, asked_s: float, now_s: float) -> list[Effect]:
+        """A ticker was read, whoever asked for it: what waited for it is committed, or turned away."""
+        if self.gate is None or not isinstance(item.call, c.TickerCall):
+            return []
+        released = self.gate.read(item.call, result, asked_s, now_s, ours=item.request is None)
+        if isinstance(result, c.TickerResult):
+            return [self.commit(place, now_s) for place in released]
+        words = self.gate.why_not(item.call.symbol, now_s) or ""
+        return [self._no_price(place, words) for place in released]
+
+    def held_too_long(self, now_s: float) -> list[Effect]:
+        """Turns away what waits for a price and cannot wait any longer."""
+        if self.gate is None:
+            return []
+        return [self._no_price(place, "it has not come in time") for place in self.gate.late(now_s)]
+
+    def next_s(self) -> float | None:
+        """When `held_too_long` has something to do; None for never."""
+        return None if self.gate is None else self.gate.next_s()
+
+    def _no_price(self, place: Place, why: str) -> TurnAway:
+        self.under_way -= 1
+        symbol: Symbol = place.request.spec.symbol
+        words = f"The limits need a price of {symbol} on {self.exchange}, and there is none: {why}. It was not sent."
+        return TurnAway(asker=place.asker, request=place.request, code="no_reference_price", words=words)
 
 
 def _latest_s(request: PlaceOrder, now_s: float) -> float:

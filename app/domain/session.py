@@ -62,6 +62,7 @@ from messages.orders import (
     OrderKey,
     OrderNotExecuted,
     OrderPending,
+    OrderRefused,
     OrderView,
     PlaceOrder,
 )
@@ -323,6 +324,11 @@ class Session:
             case OrderNotExecuted():
                 pending.clear(number)
                 return self._not_executed(pending, reply, now_s)
+            case OrderRefused(order=None):
+                # The router's own word, and nothing is committed: a copy under way may meet a better moment (a limit
+                # that has room again, another exchange's rules), so only the last of them ends it.
+                pending.clear(number)
+                return [] if pending.in_doubt else self._resolve(pending, reply)
             case LivesElsewhere(exchange=exchange):
                 pending.elsewhere = exchange
                 return self._send(pending, now_s)

@@ -67,8 +67,8 @@ def leaks(world: World) -> Iterator[Violation]:
                     yield left(f"{name}: {len(tasks - live)} tasks too many, {len(live - tasks)} too few")
                 if len(machine._flights) > MAX_FLIGHTS or machine._settlings:
                     yield left(f"{name}: {len(machine._flights)} calls in flight, {len(machine._settlings)} settling")
-                if machine._gate.limiter.queued():
-                    yield left(f"{name}: {machine._gate.limiter.queued()} waiting for the rate limit")
+                if machine._rate_gate.limiter.queued():
+                    yield left(f"{name}: {machine._rate_gate.limiter.queued()} waiting for the rate limit")
                 waiting = sum(len(t.placers) + len(t.cancellers) + len(t.readers) for t in machine.tasks.values())
                 if waiting:
                     yield left(f"{name}: {waiting} still wait for an answer")

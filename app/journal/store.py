@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Executable, func, insert, select, update
 
 from app.domain import ids
 from app.domain.book import Exposure, book_lines
-from app.domain.commit import CommitAgain, CommitNew, Decision, decide
+from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
 from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
 from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
@@ -207,6 +207,7 @@ class Journal:
         expiry_s: float,
         now_s: float,
         problem: str = "",
+        judge: Judge | None = None,
     ) -> Committed | Decision:
         """Fence, duplicate check and intent in one transaction: the leg returned may be sent, once.
 
@@ -215,9 +216,10 @@ class Journal:
             epoch: Of the route the requester holds.
             expiry_s: Until when the exchange may begin to execute it.
             problem: Why the exchange's rules do not admit the order; empty when they do.
+            judge: Holds it against the limits; None where there are none.
 
         Returns:
-            `Committed`, or why not: `AlreadyKnown`, `BodyDiffers`, `Fenced`, `Inadmissible`.
+            `Committed`, or why not: `AlreadyKnown`, `BodyDiffers`, `Fenced`, `Inadmissible`, or what `judge` said.
 
         Raises:
             JournalError: Nothing was written.
@@ -229,7 +231,14 @@ class Journal:
             if self._memory.route is None:
                 self._memory.route = self._route()
             decision = decide(
-                route=self._memory.route, known=known, exchange=exchange, epoch=epoch, spec=spec, problem=problem
+                route=self._memory.route,
+                known=known,
+                exchange=exchange,
+                epoch=epoch,
+                spec=spec,
+                problem=problem,
+                judge=judge,
+                open_orders=lambda: int(hot.COUNT_OPEN(self._db).fetchone()[0]),
             )
             if isinstance(decision, CommitNew):
                 if known is None:

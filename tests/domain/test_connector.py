@@ -21,6 +21,7 @@ from app.domain.connector_settings import ConnectorSettings
 from app.domain.leg_life import LIVE, UNPROVEN, LegEvent
 from app.domain.leg_task import LegTask
 from app.domain.limiter import RateLimit
+from app.domain.pretrade import PretradeLimits
 from app.journal.store import Committed, Journal
 from messages.base import Failed
 from messages.failover import NotRouted, SettleReply, SettleRequest
@@ -33,23 +34,25 @@ from messages.orders import (
     OrderNotExecuted,
     OrderRefused,
     OrderReply,
+    OrderSpec,
     PlaceOrder,
 )
 from tests.domain.orders import BTC, key, leg, order, spec
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
+NO_LIMITS = PretradeLimits()
 ROOM = RateLimit(per_s=1000.0, burst=1000)
 
 
 class Desk:
     """A connector, its journal, and the calls in flight."""
 
-    def __init__(self) -> None:
-        self.now_s = 0.0
+    def __init__(self, limits: PretradeLimits = NO_LIMITS) -> None:
+        self.now_s, self.epoch = 0.0, 1
         self.journal = Journal(None)
         self.journal.fence(0.0)
         self.journal.commit_route(1, "bybit", 0.0)
-        self.machine = Connector("bybit", PROOF, ConnectorSettings(), ROOM)
+        self.machine = Connector("bybit", PROOF, ConnectorSettings(limits=limits), ROOM)
         self.flights: dict[int, c.Call] = {}
         self.answers: dict[str, list[Any]] = {}
         self.asked: Counter[str] = Counter()
@@ -69,6 +72,7 @@ class Desk:
                         spec=request.spec,
                         expiry_s=effect.expiry_s,
                         now_s=self.now_s,
+                        judge=self.machine.judge(request, self.now_s),
                     )
                     known = made.order if isinstance(made, Committed) else made
                     queue.extendleft(reversed(self.machine.committed(effect.asker, request, known, self.now_s)))
@@ -108,11 +112,15 @@ class Desk:
             assert all(isinstance(o, c.LookUpCall) for o in others), f"{call} while {others} is in flight"
         self.flights[call_id] = call
 
-    def place(self, name: str, within_s: float = 20.0) -> str:
+    def place(self, name: str, within_s: float = 20.0, what: OrderSpec | None = None) -> str:
         """Somebody places an order."""
         asker = self.asker("place")
         request = PlaceOrder(
-            correlation_id=asker, deadline_s=self.now_s + within_s, epoch=1, key=key(name), spec=spec()
+            correlation_id=asker,
+            deadline_s=self.now_s + within_s,
+            epoch=self.epoch,
+            key=key(name),
+            spec=what or spec(),
         )
         self.perform(self.machine.place(asker, request, self.now_s))
         return asker

@@ -83,7 +83,7 @@ def test_probes_go_before_look_ups() -> None:
 
 def test_a_probe_without_room_is_given_back_as_unsent() -> None:
     machine = Connector("bybit", PROOF, ConnectorSettings(), RateLimit(per_s=PER_S, burst=10))
-    machine._gate.limiter.close_until(100.0)
+    machine._rate_gate.limiter.close_until(100.0)
     probe = Probe(correlation_id="p", deadline_s=1.0, kind=ProbeKind.PUBLIC)
     call = c.ProbeCall(kind=ProbeKind.PUBLIC, deadline_s=1.0)
     (effect,) = machine.read("monitor", probe, call, 0.0, Priority.PROBE)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from app.domain.session import OutcomeUnknown, Resolved, Session, SessionEffect, SessionSettings, Tell
 from messages.failover import NotRouted, Route, RouteChanged, RouterState
 from messages.market import MarketType, Symbol
-from messages.orders import OrderKey, OrderNotExecuted, OrderSpec, OrderType, PlaceOrder, Side
+from messages.orders import OrderKey, OrderNotExecuted, OrderRefused, OrderSpec, OrderType, PlaceOrder, Side
 from messages.supervision import Directory, DirectoryEntry, Role
 
 SPEC = OrderSpec(
@@ -93,6 +93,33 @@ def test_every_copy_answered_in_any_order_ends_the_doubt() -> None:
     made.reply(turned_away(second), 5.94)
     made.reply(NotRouted(correlation_id=first, route=ROUTE), 5.95)
     assert isinstance(outcome(made.tick(6.0)), OrderNotExecuted)
+
+
+def refused(copy: str) -> OrderRefused:
+    """A limit does not let this copy through; nothing was committed."""
+    return OrderRefused(correlation_id=copy, code="limit_per_second", words="Too many.")
+
+
+def test_a_refusal_before_any_commit_ends_the_request_when_no_other_copy_is_under_way() -> None:
+    made = session()
+    (copy,) = copies(made.ask(request(), 0.0))
+    assert outcome(made.reply(refused(copy), 1.0)) == refused(copy)
+
+
+def test_a_refusal_before_any_commit_is_not_told_while_another_copy_may_still_be_placed() -> None:
+    made = session()
+    (first,) = copies(made.ask(request(), 0.0))
+    (second,) = copies(made.tick(3.0))
+    assert made.reply(refused(first), 3.1) == [], "there may be room again when the second comes to its turn"
+    assert outcome(made.reply(refused(second), 5.97)) == refused(second)
+
+
+def test_a_copy_under_way_after_a_refusal_is_in_doubt_at_the_deadline() -> None:
+    made = session()
+    (first,) = copies(made.ask(request(), 0.0))
+    assert copies(made.tick(3.0))
+    made.reply(refused(first), 3.1)
+    assert isinstance(outcome(made.tick(6.0)), OutcomeUnknown)
 
 
 def test_a_copy_that_died_with_its_connector_is_in_doubt_until_one_sent_after_is_answered() -> None:

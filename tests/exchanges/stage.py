@@ -21,10 +21,12 @@ from actors.connector import ConnectorActor
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
+from app.domain.pretrade import PretradeLimits
 from app.domain.restart import RestartPolicy
 from app.exchanges.port import ExchangePort
 from app.exchanges.runner import LoopRunner
 from app.journal.store import Journal
+from messages.base import Together
 from messages.supervision import Directory, Start, Started
 
 
@@ -43,7 +45,8 @@ class _Alone(ConnectorActor):
     def send(self, targetAddr: Any, msg: Any) -> None:
         """Keeps what was sent, and when."""
         if targetAddr != "itself":
-            self._stage.sent.append((time.time(), targetAddr, msg))
+            told = msg.messages if isinstance(msg, Together) else (msg,)
+            self._stage.sent += [(time.time(), targetAddr, each) for each in told]
 
     def wakeupAfter(self, timePeriod: timedelta, payload: Any = None) -> None:
         """Plans a wake-up."""
@@ -59,7 +62,14 @@ class Stage:
         ready: How often its descriptor was readable.
     """
 
-    def __init__(self, port: ExchangePort, journal: Path, *, request_timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        port: ExchangePort,
+        journal: Path,
+        *,
+        request_timeout_s: float = 30.0,
+        limits: PretradeLimits | None = None,
+    ) -> None:
         self.sent: list[tuple[float, Any, Any]] = []
         self.planned: list[tuple[float, Any]] = []
         self.wakes = self.ready = 0
@@ -67,6 +77,7 @@ class Stage:
         self._before = list(e._installed)
         self.runner: LoopRunner
         name = port.exchange
+        settings = ConnectorSettings(request_timeout_s=request_timeout_s, limits=limits or PretradeLimits())
 
         def open_runner(_exchange: str, _owner: Any) -> LoopRunner:
             self.runner = LoopRunner(port, clock=time.time, open_timeout_s=request_timeout_s)
@@ -78,7 +89,7 @@ class Stage:
                 open_journal=lambda: Journal(journal),
                 open_runner=open_runner,
                 adopt=lambda role, name: None,
-                connectors={name: ConnectorSettings(request_timeout_s=request_timeout_s)},
+                connectors={name: settings},
                 health=HealthSettings(),
                 failover=FailoverSettings(exchanges=(name,)),
                 restarts=RestartPolicy.within(intensity=1, period_s=60.0),

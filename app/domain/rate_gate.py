@@ -18,7 +18,7 @@ KINDS: dict[str, type[c.Call]] = {"place": c.PlaceCall, "cancel": c.CancelCall, 
 
 
 @define
-class Gate:
+class RateGate:
     """What goes to one exchange passes here."""
 
     rates: Rates
