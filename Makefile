@@ -32,6 +32,9 @@ demo: $(STAMP) ## an exchange dies under a trading strategy, and nothing is lost
 test: $(STAMP) ## the test suite (ARGS="-m slow", "-k name", ...)
 	@timeout --kill-after=10 3600 "$(BIN)/python" -m pytest $(ARGS)
 
+conformance: $(STAMP) ## every adapter, call and fault, observed; writes docs/CONFORMANCE.md (ARGS="--check", "--only okx-spot")
+	@timeout --kill-after=10 900 "$(BIN)/python" -m tests.conformance $(ARGS)
+
 bench: $(STAMP) ## measure against the baselines
 	@timeout --kill-after=10 1800 "$(BIN)/python" -m benchmarks $(ARGS)
 
@@ -69,4 +72,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test bench bench-memory soak thespian-suite fuzz chaos lint types layers clean
+.PHONY: help setup demo test conformance bench bench-memory soak thespian-suite fuzz chaos lint types layers clean

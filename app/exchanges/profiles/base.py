@@ -293,6 +293,8 @@ class Profile(ABC):
 
     async def status(self, client: type_client) -> ServerStatus:
         """What the exchange says of itself."""
+        if not client.has.get("fetchStatus"):
+            raise Unsupported(f"{self.name} has no call that tells its status.")
         said = await client.fetch_status()
         ok, eta_ms = said.get("status") == "ok", said.get("eta")
         words = "" if ok else f"{self.name} says its status is {said.get('status')!r}."

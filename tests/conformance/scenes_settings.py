@@ -1,0 +1,58 @@
+"""Settings of the account, and the dead-man switch."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from app.domain import calls
+from messages.market import MarginMode, PositionMode
+from tests.conformance.scenarios import scenario
+from tests.conformance.stand import Stand, Wrong
+
+SETTINGS = "Settings"
+
+
+@scenario(SETTINGS, "leverage")
+def leverage(at: Stand) -> None:
+    for wanted in ("7", "3", "3"):
+        at.got(at.desk.leverage(wanted), calls.SettingMade)
+        held = at.engine.ledger.position(at.native)
+        at.expect(held.leverage, Decimal(wanted), "The leverage on the exchange")
+
+
+@scenario(SETTINGS, "margin mode")
+def margin_mode(at: Stand) -> None:
+    for mode in (MarginMode.ISOLATED, MarginMode.ISOLATED, MarginMode.CROSS):
+        at.got(at.desk.margin_mode(mode), calls.SettingMade)
+        at.expect(at.native in at.engine.ledger.isolated, mode is MarginMode.ISOLATED, "Whether it is isolated there")
+
+
+@scenario(SETTINGS, "position mode")
+def position_mode(at: Stand) -> None:
+    for mode in (PositionMode.HEDGE, PositionMode.HEDGE, PositionMode.ONE_WAY):
+        at.got(at.desk.position_mode(mode), calls.SettingMade)
+        at.expect(at.engine.is_hedged(at.native), mode is PositionMode.HEDGE, "Whether it is hedged there")
+
+
+@scenario(SETTINGS, "dead-man switch, set off")
+def dead_man(at: Stand) -> None:
+    """Nobody asks again in time, and the exchange cancels what rests."""
+    before_s = at.desk.clock()
+    armed = at.got(at.desk.dead_man(30), calls.DeadManArmed)
+    if armed.fires_s is None or not before_s + 29 < armed.fires_s <= at.desk.clock() + 30:
+        raise Wrong(f"It is told to fire at {armed.fires_s}, 30 s after {before_s}.")
+    wire, _ = at.place(at.desk.spec())
+    at.move_clock(25)
+    at.expect(at.order(wire)["status"], "open", "The order on the exchange before the time is over")
+    at.move_clock(31)
+    at.expect(at.order(wire)["status"], "cancelled", "The order on the exchange after the time is over")
+
+
+@scenario(SETTINGS, "dead-man switch, switched off")
+def dead_man_off(at: Stand) -> None:
+    at.got(at.desk.dead_man(30), calls.DeadManArmed)
+    off = at.got(at.desk.dead_man(0), calls.DeadManArmed)
+    at.expect(off.fires_s, None, "When it fires, as told,")
+    wire, _ = at.place(at.desk.spec())
+    at.move_clock(31)
+    at.expect(at.order(wire)["status"], "open", "The order on the exchange")
