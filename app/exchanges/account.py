@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from app.domain import calls
 from app.exchanges.client import type_client
-from app.exchanges.profiles.base import Profile, Unsupported
+from app.exchanges.profiles.base import AlreadySo, Profile, Unsupported
 from app.exchanges.symbols import MarketTable
 from messages.market import MarketType
 
@@ -26,15 +26,18 @@ async def make(
     """
     if profile.market_type is MarketType.SPOT and not isinstance(call, calls.DeadManCall):
         raise Unsupported(f"Spot markets have no leverage, margin mode or position mode to set on {profile.name}.")
-    match call:
-        case calls.LeverageCall():
-            await profile.set_leverage(client, table.known(call.symbol), call.leverage)
-        case calls.MarginModeCall():
-            await profile.set_margin_mode(client, table.known(call.symbol), call.mode)
-        case calls.PositionModeCall():
-            await profile.set_position_mode(client, call.mode)
-        case calls.DeadManCall():
-            asked_s = clock()  # the exchange counts from when it is asked, which is later
-            await profile.arm_dead_man(client, call.timeout_s, table)
-            return calls.DeadManArmed(fires_s=asked_s + call.timeout_s if call.timeout_s else None)
+    try:
+        match call:
+            case calls.LeverageCall():
+                await profile.set_leverage(client, table.known(call.symbol), call.leverage)
+            case calls.MarginModeCall():
+                await profile.set_margin_mode(client, table.known(call.symbol), call.mode)
+            case calls.PositionModeCall():
+                await profile.set_position_mode(client, call.mode)
+            case calls.DeadManCall():
+                asked_s = clock()  # the exchange counts from when it is asked, which is later
+                await profile.arm_dead_man(client, call.timeout_s, table)
+                return calls.DeadManArmed(fires_s=asked_s + call.timeout_s if call.timeout_s else None)
+    except AlreadySo:
+        return calls.SettingMade(changed=False)
     return calls.SettingMade(changed=True)

@@ -13,13 +13,14 @@ from app.exchanges.handover import Handover
 from app.exchanges.profiles.base import Profile
 from app.exchanges.profiles.binance import Binance
 from app.exchanges.profiles.bybit import Bybit
+from app.exchanges.profiles.bybit_spot import BybitSpot
 from app.exchanges.profiles.kraken import Kraken
 from app.exchanges.profiles.okx import Okx
 from app.exchanges.settings import Credentials, ExchangeSettings
 from messages.market import MarketType
 
 PROFILES: Mapping[tuple[str, MarketType], type[Profile]] = MappingProxyType(
-    {(profile.name, profile.market_type): profile for profile in (Bybit, Okx, Binance, Kraken)}
+    {(profile.name, profile.market_type): profile for profile in (Bybit, BybitSpot, Okx, Binance, Kraken)}
 )
 """By the router's own name, and what is traded there."""
 

@@ -15,7 +15,7 @@ from app.domain.calls import Call, Result
 from app.exchanges import outcomes
 from app.exchanges.client import Trace, Unreadable, type_client
 from app.exchanges.outcomes import Failure, Row
-from app.exchanges.profiles.base import Profile, Unsupported, class_names
+from app.exchanges.profiles.base import NotSent, Profile, Unsupported, class_names
 from app.exchanges.symbols import NotTradable
 
 _LOG = structlog.stdlib.get_logger(__name__)
@@ -56,7 +56,13 @@ class Failures:
             if isinstance(call, calls.PlaceCall):
                 return calls.NotExecuted(code="clock_unknown", words=words, ill=True)
             return calls.CallFailed(code="clock_unknown", words=words, ill=True)
+        if isinstance(error, NotSent):
+            if isinstance(call, calls.PlaceCall):
+                return calls.NotExecuted(code="not_sent", words=str(error))
+            return calls.CallFailed(code="not_sent", words=str(error))
         if isinstance(error, Unsupported):
+            if isinstance(call, calls.PlaceCall):
+                return calls.Refused(code=calls.UNSUPPORTED, words=str(error), native_code=None)
             if isinstance(call, calls.AmendCall):
                 return calls.AmendRefused(code=calls.UNSUPPORTED, words=str(error), native_code=None, unsupported=True)
             return calls.CallFailed(code=calls.UNSUPPORTED, words=str(error), retryable=False)
@@ -101,7 +107,8 @@ class Failures:
             http_status=trace.status,
             retry_after_s=self._wait_s(trace),
         )
-        return failure, outcomes.explain(failure, self._profile.codes)
+        row = None if said is None else self._profile.row_of(*said)
+        return failure, row or outcomes.explain(failure, self._profile.codes)
 
     def _wait_s(self, trace: Trace) -> float | None:
         if trace.headers is None:

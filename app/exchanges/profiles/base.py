@@ -106,9 +106,17 @@ class Unsupported(Exception):
     """The exchange, or ccxt on it, has no such thing, and nothing was sent; the message is one sentence for people."""
 
 
+class AlreadySo(Exception):
+    """A setting is as asked, and nothing was to be done."""
+
+
+class NotSent(Exception):
+    """A placement or change was not sent, for want of what had to be known before; the message says what."""
+
+
 @frozen(kw_only=True)
 class ServerStatus:
-    """What an exchange says of itself; `words` where it is not `ok`."""
+    """What an exchange says of itself: `words` where it is not `ok`, or what it announces."""
 
     ok: bool
     words: str = ""
@@ -139,6 +147,10 @@ class Profile(ABC):
     @abstractmethod
     def native_code(self, answer: Any) -> tuple[str, str] | None:
         """The exchange's code and words in a parsed answer that refuses; None for one that does not."""
+
+    def row_of(self, code: str, words: str) -> Row | None:
+        """What a refusal means, by the table of codes; None where that does not say."""
+        return self.codes.get(code)
 
     def known_as(self, client: type_client, code: str) -> tuple[str, ...]:
         """Names of the ccxt classes of a code by ccxt's own table; empty where it has none."""
@@ -324,7 +336,7 @@ class Profile(ABC):
         except Exception:  # whatever it is, it is raised again unless the exchange's own code proves absence
             trace = TRACE.get()
             said = self.native_code(trace.answer) if trace is not None else None
-            row = self.codes.get(said[0]) if said is not None else None
+            row = self.row_of(*said) if said is not None else None
             if row is not None and row.meaning is Meaning.UNKNOWN_ORDER:
                 return None
             raise

@@ -62,16 +62,30 @@ class BybitOrders(BybitPosition):
     def _amend_one(self, ctx: Context) -> Order:
         given, market = ctx.params, self.market(ctx)
         order_id, link_id = self._one_of(ctx)
+        qty, price = decimal_or_none(given.get("qty")), decimal_or_none(given.get("price"))
+        take_profit, stop_loss, trigger_price = (
+            decimal_or_none(given.get(name)) or None for name in ("takeProfit", "stopLoss", "triggerPrice")
+        )
+        found = self.engine.find(ctx.now_ms, order_id=order_id, client_order_id=link_id, symbol=market.symbol)
+        if found is not None and found.status.is_open:
+            if qty is not None and (qty < found.filled if market.is_spot else qty <= found.filled):
+                words = "The modified contract quantity cannot be less than {}the filled quantity"
+                code, least = (170313, "") if market.is_spot else (110064, "or equal to ")
+                raise NativeError(code, words.format(least))
+            now = (found.qty, found.price, found.take_profit, found.stop_loss, found.trigger and found.trigger.price)
+            asked = (qty, price, take_profit, stop_loss, trigger_price)
+            if all(new is None or new == old for new, old in zip(asked, now, strict=True)):
+                raise Refusal(Reason.NOTHING_TO_AMEND, "Nothing would change.", symbol=market.symbol)
         return self.engine.amend(
             ctx.now_ms,
             order_id=order_id,
             client_order_id=link_id,
             symbol=market.symbol,
-            qty=decimal_or_none(given.get("qty")),
-            price=decimal_or_none(given.get("price")),
-            take_profit=decimal_or_none(given.get("takeProfit")) or None,
-            stop_loss=decimal_or_none(given.get("stopLoss")) or None,
-            trigger_price=decimal_or_none(given.get("triggerPrice")) or None,
+            qty=qty,
+            price=price,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
+            trigger_price=trigger_price,
         )
 
     def _cancel_one(self, ctx: Context) -> Order:

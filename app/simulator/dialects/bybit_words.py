@@ -68,6 +68,7 @@ SPOT_REFUSALS: Mapping[Reason, tuple[str | int, str]] = {
     Reason.DUPLICATE_CLIENT_ID: (170141, "Duplicate clientOrderId"),
     Reason.UNKNOWN_ORDER: (170213, "Order does not exist."),
     Reason.ORDER_CLOSED: (170213, "Order does not exist."),
+    Reason.NOTHING_TO_AMEND: (10001, "The order remains unchanged as the parameters entered match the existing ones."),
     Reason.SUSPENDED: (170151, "The trading pair is not open yet."),
     Reason.BAD_TRIGGER: (170130, "Data sent for parameter 'triggerPrice' is not valid."),
 }
