@@ -131,7 +131,7 @@ class ExchangeStatus:
 
     Attributes:
         ok: It trades as usual.
-        words: What it says where it does not; empty otherwise.
+        words: What it says where it does not, or announces that it will not; empty otherwise.
         until_s: When it expects to be back; None where it does not say.
     """
 

@@ -583,6 +583,8 @@ class Proof:
         lateness_s: How long after the expiry an accepted request may still execute.
         visibility_s: How long after executing an order may be missing from look-ups.
         clock_error_s: What remains of the clock offset after it was measured.
+        trigger_lateness_s: Stands instead of `lateness_s` for a leg placed with a trigger; None where that is no
+            different.
     """
 
     enforcement: ExpiryEnforcement
@@ -590,8 +592,14 @@ class Proof:
     lateness_s: float
     visibility_s: float
     clock_error_s: float = 0.5
+    trigger_lateness_s: float | None = None
 
     @property
     def margin_s(self) -> float:
         """Seconds after the expiry from which on a successful look-up that finds nothing proves absence."""
-        return self.lateness_s + self.visibility_s + self.clock_error_s
+        return self.margin_of(conditional=False)
+
+    def margin_of(self, *, conditional: bool) -> float:
+        """The same for a leg, placed with a trigger or without."""
+        apart_s = self.trigger_lateness_s if conditional else None
+        return (self.lateness_s if apart_s is None else apart_s) + self.visibility_s + self.clock_error_s

@@ -147,7 +147,7 @@ class LegTask:
 
     def provable_s(self, proof: Proof) -> float:
         """From when on a look-up that finds nothing proves absence."""
-        return self.leg.expiry_s + proof.margin_s
+        return self.leg.expiry_s + proof.margin_of(conditional=self.order.spec.trigger is not None)
 
     def look_again(self, now_s: float, proof: Proof, *, least_s: float = 0.0) -> None:
         """Schedules the next look-up, not sooner than in `least_s` unless absence becomes provable by then."""

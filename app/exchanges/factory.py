@@ -15,12 +15,12 @@ from app.exchanges.profiles.binance import Binance
 from app.exchanges.profiles.bybit import Bybit
 from app.exchanges.profiles.bybit_spot import BybitSpot
 from app.exchanges.profiles.kraken import Kraken
-from app.exchanges.profiles.okx import Okx
+from app.exchanges.profiles.okx import Okx, OkxSpot
 from app.exchanges.settings import Credentials, ExchangeSettings
 from messages.market import MarketType
 
 PROFILES: Mapping[tuple[str, MarketType], type[Profile]] = MappingProxyType(
-    {(profile.name, profile.market_type): profile for profile in (Bybit, BybitSpot, Okx, Binance, Kraken)}
+    {(profile.name, profile.market_type): profile for profile in (Bybit, BybitSpot, Okx, OkxSpot, Binance, Kraken)}
 )
 """By the router's own name, and what is traded there."""
 

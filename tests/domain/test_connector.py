@@ -10,6 +10,7 @@ from collections import Counter, deque
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,8 @@ from messages.orders import (
     OrderReply,
     OrderSpec,
     PlaceOrder,
+    Trigger,
+    TriggerKind,
 )
 from tests.domain.orders import BTC, key, leg, order, spec
 
@@ -434,3 +437,13 @@ def test_a_leg_is_looked_at_again_no_later_than_its_absence_becomes_provable() -
     task = LegTask(order=order(leg(LegState.UNKNOWN)), look_ups=99)
     task.look_again(7.0, PROOF)
     assert task.next_s == task.leg.expiry_s + PROOF.margin_s
+
+
+def test_a_leg_that_waits_for_a_trigger_is_absent_only_after_the_lateness_of_such() -> None:
+    proof = evolve(PROOF, trigger_lateness_s=27.0)
+    plain = order(leg(LegState.UNKNOWN))
+    trigger = Trigger(kind=TriggerKind.STOP, price=Decimal(28000))
+    waits = evolve(plain, spec=evolve(plain.spec, trigger=trigger))
+    assert LegTask(order=plain).provable_s(proof) == plain.legs[-1].expiry_s + PROOF.margin_s
+    late_s = 27.0 - PROOF.lateness_s
+    assert LegTask(order=waits).provable_s(proof) == plain.legs[-1].expiry_s + PROOF.margin_s + late_s

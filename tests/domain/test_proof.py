@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 
 from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.leg_life import Leg, LegEvent, advance
@@ -28,3 +29,11 @@ def test_what_filled_before_the_rest_was_refused_stays_filled() -> None:
     leg = Leg(state=LegState.PARTIALLY_FILLED, quantity=Decimal(1), filled=Decimal("0.4"))
     after = advance(leg, LegEvent.REFUSED)
     assert (after.state, after.filled) == (LegState.CANCELLED, Decimal("0.4"))
+
+
+def test_a_leg_that_waits_for_a_trigger_may_need_a_lateness_of_its_own() -> None:
+    proof = Proof(enforcement=ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
+    assert proof.margin_of(conditional=True) == proof.margin_s, "the same, unless it is said to be another"
+    apart = evolve(proof, trigger_lateness_s=27.0)
+    assert apart.margin_of(conditional=True) == proof.margin_s + 25.0
+    assert apart.margin_of(conditional=False) == apart.margin_s == proof.margin_s

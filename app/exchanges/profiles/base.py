@@ -11,7 +11,7 @@ from attrs import frozen
 
 from app.domain.calls import Proof
 from app.domain.limiter import RateLimit
-from app.exchanges.client import TRACE, Pin, Unreadable, type_client
+from app.exchanges.client import TRACE, Pin, Trace, Unreadable, type_client
 from app.exchanges.outcomes import Meaning, Row
 from app.exchanges.rules.base import LOOK_BACK_S
 from app.exchanges.symbols import Market, MarketTable
@@ -335,11 +335,15 @@ class Profile(ABC):
             return await asked
         except Exception:  # whatever it is, it is raised again unless the exchange's own code proves absence
             trace = TRACE.get()
-            said = self.native_code(trace.answer) if trace is not None else None
-            row = self.row_of(*said) if said is not None else None
-            if row is not None and row.meaning is Meaning.UNKNOWN_ORDER:
+            if trace is not None and self.knows_none(trace):
                 return None
             raise
+
+    def knows_none(self, trace: Trace) -> bool:
+        """Whether the newest answer says by a code that there is no such order, or none that is live."""
+        said = self.native_code(trace.answer)
+        row = self.row_of(*said) if said is not None else None
+        return row is not None and row.meaning is Meaning.UNKNOWN_ORDER
 
 
 def class_names(kind: type | None) -> tuple[str, ...]:

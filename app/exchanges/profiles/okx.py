@@ -1,8 +1,17 @@
-"""OKX V5, linear swaps in net mode; sizes are in contracts.
+"""OKX V5: linear swaps, whose sizes are in contracts, and spot, whose sizes are always in base coin.
 
 The expiry is the request header `expTime` (Unix ms), checked by the gateway on arrival and not signed; ccxt does not
-send it. The signed `OK-ACCESS-TIMESTAMP` is pinned as well. Client order ids hold 32 letters and digits, which is what
-a wire id is.
+send it. It is for ordinary orders only; what ends a placement of an algo order is the signed `OK-ACCESS-TIMESTAMP`,
+pinned to the commit as for every placement. Client order ids hold 32 letters and digits, which is what a wire id is.
+
+**Margin mode** is nothing OKX keeps: every order names its own (tdMode), and both may stand side by side. So which one
+is what the configuration says, `[exchanges.okx.options] defaultMarginMode = "cross" | "isolated"` (ccxt's option; cross
+unless said otherwise). A call that changed it could only change this process, and after a restart orders would go to
+the other margin without a word; so such a call is refused, unless it asks for what is configured.
+
+**Position mode** is the account's. Where long and short stand side by side, orders must say which they mean: one that
+opens means its own side, one that reduces the other. What the account has is asked once, when the first order would
+otherwise have to wait for it.
 """
 
 from __future__ import annotations
@@ -10,48 +19,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
-from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
 from app.exchanges.client import Pin, Unreadable, type_client
 from app.exchanges.codes.okx import CODES
+from app.exchanges.profiles import okx_shapes as shapes
+from app.exchanges.profiles import okx_triggers as triggers
 from app.exchanges.profiles.base import (
-    MAX_PAGES,
+    AlreadySo,
+    FillRow,
     OrderRow,
     PositionRow,
     Profile,
+    ServerStatus,
+    Unsupported,
+    WireChange,
     WireOrder,
     combined,
     from_fills,
     listed,
     number,
-    price,
-    state_of,
     word,
 )
-from app.exchanges.rules.base import GATEWAY_LATENESS_S, VALIDITY_S, VISIBILITY_S
+from app.exchanges.rules import okx as rules
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable
-from messages.orders import LegState
+from messages.market import MarginMode, MarketType, PositionMode
+from messages.orders import LegState, OrderSpec, Side
 
-_STATES = {
-    "live": LegState.OPEN,
-    "partially_filled": LegState.PARTIALLY_FILLED,
-    "filled": LegState.FILLED,
-    "canceled": LegState.CANCELLED,
-    "mmp_canceled": LegState.CANCELLED,
-    "order_failed": LegState.REFUSED,
-}
-"""`state`: https://www.okx.com/docs-v5/en/#order-book-trading-trade-get-order-details"""
-
-_PAGE = 100
-_SLACK_MS = 60_000
-"""How much earlier than the commit a list begins, for clocks that disagree."""
+_HEDGED = "routerLongShort"
+"""Among ccxt's options of a client: whether the account has long and short side by side."""
+_MODES = {PositionMode.ONE_WAY: "net_mode", PositionMode.HEDGE: "long_short_mode"}
 
 
 class Okx(Profile):
-    """The profile."""
+    """Linear swaps."""
 
     name = "okx"
     ccxt_id = "okx"
@@ -60,26 +63,30 @@ class Okx(Profile):
     )
     market_rows = ("data",)
     codes = CODES
-    proof = Proof(
-        enforcement=ExpiryEnforcement.GATEWAY,
-        validity_s=VALIDITY_S,
-        lateness_s=GATEWAY_LATENESS_S,
-        visibility_s=VISIBILITY_S,
-    )
+    proof = rules.SWAP.proof
+    look_back_s = rules.SWAP.look_back_s.value
     rate_limit = RateLimit(per_s=30.0, burst=60)
     """https://www.okx.com/docs-v5/en/#overview-rate-limits: 60 orders in 2 s per instrument and user."""
     attaches_exits = True
+    takes_triggers = True
+    inst_type: ClassVar[str] = "SWAP"
 
     def native_code(self, answer: Any) -> tuple[str, str] | None:
-        """The order's own `sCode` where there is one that is not 0, otherwise `code`."""
+        """The order's own `sCode` where there is one that is not 0, otherwise `code`; without its sub-code."""
         if not isinstance(answer, dict):
             return None
         items = answer.get("data")
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict) and word(item, "sCode") not in (None, "0"):
-                return str(word(item, "sCode")), word(item, "sMsg") or ""
+                return str(word(item, "sCode")).partition("_")[0], word(item, "sMsg") or ""
         code = word(answer, "code")
-        return None if code in (None, "0") else (str(code), word(answer, "msg") or "")
+        return None if code in (None, "0") else (str(code).partition("_")[0], word(answer, "msg") or "")
+
+    # ---- placing -----------------------------------------------------------------------------------------------------
+
+    def unsupported(self, spec: OrderSpec) -> str:
+        """What no algo order can be."""
+        return super().unsupported(spec) or triggers.unsupported(spec, self.market_type)
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """Adds take profit and stop loss, set off by the last price and executed at market."""
@@ -91,10 +98,27 @@ class Okx(Profile):
         return params
 
     def sign_pinned(self, client: type_client, sign: Callable[[], dict[str, Any]], pin: Pin) -> dict[str, Any]:
-        """Adds the expiry."""
+        """Adds the expiry where it counts."""
         signed = sign()
-        signed["headers"]["expTime"] = str(pin.expires_ms)
+        if not signed["url"].endswith("/trade/order-algo"):
+            signed["headers"]["expTime"] = str(pin.expires_ms)
         return signed
+
+    async def place(self, client: type_client, order: WireOrder) -> OrderRow:
+        """An order for the book, or one that waits for a trigger."""
+        apart = self._position_side(client, order.spec)
+        if order.spec.trigger is not None:
+            return await triggers.place(client, order, {"tdMode": self.margin_mode(client)} | apart)
+        spec = order.spec
+        placed = await client.create_order(
+            order.market.unified,
+            spec.order_type.value,
+            spec.side.value,
+            order.contracts,
+            order.price,
+            self.order_params(order) | apart,
+        )
+        return self.placed_row(placed["info"])
 
     def placed_row(self, info: Any) -> OrderRow:
         """Two ids."""
@@ -107,17 +131,91 @@ class Okx(Profile):
             average_price=None,
         )
 
+    def margin_mode(self, client: type_client) -> str:
+        """What orders name as tdMode: ccxt's own options, read as ccxt reads them."""
+        return str(client.options.get("defaultMarginMode") or client.options.get("marginMode") or "cross")
+
+    def _position_side(self, client: type_client, spec: OrderSpec) -> dict[str, str]:
+        if not client.options.get(_HEDGED):
+            return {}
+        return {"posSide": "long" if (spec.side is Side.BUY) is not spec.reduce_only else "short"}
+
+    # ---- the account -------------------------------------------------------------------------------------------------
+
+    async def warm_up(self, client: type_client) -> None:
+        """Whether long and short stand side by side."""
+        rows = listed(await client.privateGetAccountConfig({}), "data")
+        client.options[_HEDGED] = any(word(row, "posMode") == _MODES[PositionMode.HEDGE] for row in rows)
+
+    def learned(self, client: type_client) -> dict[str, Any]:
+        """The same."""
+        return {_HEDGED: client.options[_HEDGED]} if _HEDGED in client.options else {}
+
+    def recall(self, client: type_client, learned: Any) -> None:
+        """The same."""
+        if isinstance(learned, dict) and isinstance(learned.get(_HEDGED), bool):
+            client.options[_HEDGED] = learned[_HEDGED]
+
     async def signed_probe(self, client: type_client) -> None:
         """The trading account."""
         listed(await client.privateGetAccountBalance({}), "data")
+
+    async def set_leverage(self, client: type_client, market: Market, leverage: Decimal) -> None:
+        """Of the configured margin mode; of both sides where long and short stand side by side in isolated margin."""
+        mode = self.margin_mode(client)
+        request = {"instId": market.native_id, "lever": plain(leverage), "mgnMode": mode}
+        apart = mode == MarginMode.ISOLATED.value and client.options.get(_HEDGED)
+        for side in ({"posSide": "long"}, {"posSide": "short"}) if apart else ({},):
+            await client.privatePostAccountSetLeverage(request | side)
+
+    async def set_margin_mode(self, client: type_client, market: Market, mode: MarginMode) -> None:
+        """Nothing to do where it is the configured one."""
+        configured = self.margin_mode(client)
+        if configured == mode.value:
+            raise AlreadySo
+        raise Unsupported(
+            f"okx takes the margin mode with each order and keeps none: orders go out as {configured} until"
+            f' exchanges.okx.options.defaultMarginMode is configured as "{mode.value}".'
+        )
+
+    async def set_position_mode(self, client: type_client, mode: PositionMode) -> None:
+        """Refused by the exchange while there are positions or open orders."""
+        await client.privatePostAccountSetPositionMode({"posMode": _MODES[mode]})
+        client.options[_HEDGED] = mode is PositionMode.HEDGE
+
+    async def arm_dead_man(self, client: type_client, timeout_s: float, table: MarketTable) -> None:
+        """A countdown of whole seconds over every order on the book of the account."""
+        least, most = rules.COUNTDOWN_S
+        if timeout_s and not (least <= timeout_s <= most and timeout_s == int(timeout_s)):
+            raise Unsupported(
+                f"okx counts down {least} to {most} whole seconds, or 0 for never: {timeout_s:g} cannot be set."
+            )
+        await client.privatePostTradeCancelAllAfter({"timeOut": str(int(timeout_s))})
+
+    # ---- orders ------------------------------------------------------------------------------------------------------
 
     async def cancel(
         self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool
     ) -> OrderRow | None:
         """Acknowledges the request only."""
+        if conditional:
+            return await triggers.cancel(self, client, market, wire_id)
         answer = await client.privatePostTradeCancelOrder({"instId": market.native_id, "clOrdId": wire_id})
         if not any(word(item, "ordId") for item in listed(answer, "data")):
             raise Unreadable("the answer to the cancel names no order")
+        return None
+
+    async def amend(self, client: type_client, change: WireChange) -> OrderRow | None:
+        """Acknowledges the request only; the quantity counts what has filled."""
+        if change.spec.trigger is not None:
+            return await triggers.amend(self, client, change)
+        request = {"instId": change.market.native_id, "clOrdId": change.wire_id}
+        wanted = {"newSz": change.contracts, "newPx": change.price}
+        answer = await client.privatePostTradeAmendOrder(
+            request | {name: value for name, value in wanted.items() if value is not None}
+        )
+        if not any(word(item, "ordId") for item in listed(answer, "data")):
+            raise Unreadable("the answer to the change names no order")
         return None
 
     async def find(
@@ -131,18 +229,21 @@ class Okx(Profile):
         conditional: bool,
     ) -> OrderRow | None:
         """The order itself, open or closed; then the history, which keeps cancelled ones longer; then fills."""
+        if conditional:
+            return await triggers.find(self, client, market, wire_id, since_ms, inst_type=self.inst_type)
         asked = {"instId": market.native_id, "clOrdId": wire_id}
         answer = await self.unless_unknown(client.privateGetTradeOrder(asked))
-        orders = [] if answer is None else [_order(row) for row in listed(answer, "data")]
-        scope = {"instType": "SWAP", "instId": market.native_id, "begin": str(since_ms - _SLACK_MS)}
+        orders = [] if answer is None else [shapes.order(row) for row in listed(answer, "data")]
+        scope = self._scope(market) | {"begin": str(since_ms - shapes.SLACK_MS)}
         if not orders:
-            orders = [_order(row) for row in await _paged(client.privateGetTradeOrdersHistory, scope, "ordId")]
+            rows = await shapes.paged(client.privateGetTradeOrdersHistory, scope, "ordId")
+            orders = [shapes.order(row) for row in rows]
         found = combined([row for row in orders if row.wire_id == wire_id])
         if found is not None:
             return found
         fills = [
             (word(row, "ordId"), number(row, "fillSz") or Decimal(0), number(row, "fillPx") or Decimal(0))
-            for row in await _paged(client.privateGetTradeFillsHistory, scope, "billId")
+            for row in await shapes.paged(client.privateGetTradeFillsHistory, scope, "billId")
             if word(row, "clOrdId") == wire_id
         ]
         return from_fills(fills, wire_id, market.native_id)
@@ -150,48 +251,85 @@ class Okx(Profile):
     async def open_orders(
         self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool
     ) -> list[OrderRow]:
-        """All swaps, or one."""
-        scope = {"instType": "SWAP", **({"instId": market.native_id} if market is not None else {})}
-        return [_order(row) for row in await _paged(client.privateGetTradeOrdersPending, scope, "ordId")]
+        """All of the kind that is traded here, or one market's; what a trigger set off is among the first."""
+        scope = self._scope(market)
+        rows = [shapes.order(row) for row in await shapes.paged(client.privateGetTradeOrdersPending, scope, "ordId")]
+        return rows + (await triggers.waiting(client, scope) if conditional else [])
+
+    async def closed_orders(self, client: type_client, market: Market, since_ms: int) -> list[OrderRow]:
+        """By when they ended, however old they were; with the algo orders that never became one."""
+        recent = self._recent(client, since_ms, rules.RECENT_ORDERS_S, "orders")
+        ask = client.privateGetTradeOrdersHistory if recent else client.privateGetTradeOrdersHistoryArchive
+        scope = self._scope(market)
+        rows = [
+            shapes.order(row)
+            for row in await shapes.paged(ask, scope, "ordId")
+            if (number(row, "uTime", "cTime") or Decimal(0)) >= since_ms
+        ]
+        return rows + await triggers.ended(client, scope, since_ms)
+
+    async def fills(self, client: type_client, market: Market, since_ms: int) -> list[FillRow]:
+        """The last three days' at once, older ones from the archive."""
+        recent = self._recent(client, since_ms, rules.RECENT_FILLS_S, "fills")
+        ask = client.privateGetTradeFills if recent else client.privateGetTradeFillsHistory
+        scope = self._scope(market) | {"begin": str(since_ms)}
+        return [shapes.fill(row) for row in await shapes.paged(ask, scope, "billId")]
+
+    @staticmethod
+    def _recent(client: type_client, since_ms: int, within_s: float, what: str) -> bool:
+        """Whether a time is within what the quicker of two lists has for certain."""
+        ago_s = float(client.milliseconds() - since_ms) / 1000
+        if ago_s > rules.ARCHIVE_S:
+            days = rules.ARCHIVE_S / 86400
+            raise Unsupported(f"okx keeps {what} for {days:g} days: ask for what is not older.")
+        return ago_s < within_s - shapes.SLACK_MS / 1000
+
+    def _scope(self, market: Market | None) -> dict[str, Any]:
+        return {"instType": self.inst_type, **({} if market is None else {"instId": market.native_id})}
 
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """All swaps."""
-        answer = await client.privateGetAccountPositions({"instType": "SWAP"})
-        return [_position(row) for row in listed(answer, "data")]
+        answer = await client.privateGetAccountPositions({"instType": self.inst_type})
+        return [shapes.position(row) for row in listed(answer, "data")]
+
+    async def klines(
+        self, client: type_client, market: Market, interval: str, since_ms: int | None, limit: int
+    ) -> list[list[Any]]:
+        """Page by page. The volume that ccxt gives is in base coin, where what is expected is in contracts."""
+        bars = await shapes.klines(client, market.unified, interval, since_ms, limit)
+        return [[*bar[:5], Decimal(str(bar[5])) / market.rules.contract_size] for bar in bars]
+
+    async def status(self, client: type_client) -> ServerStatus:
+        """Maintenances of trading, under way or announced."""
+        events = listed(await client.publicGetSystemStatus({}), "data")
+        return shapes.status(events, self.name, demo=bool(client.options.get("sandboxMode")))
 
 
-async def _paged(ask: Callable[[dict[str, Any]], Any], scope: dict[str, Any], cursor: str) -> list[Any]:
-    rows: list[Any] = []
-    for _ in range(MAX_PAGES):
-        after = {"after": word(rows[-1], cursor)} if rows else {}
-        page = listed(await ask({**scope, "limit": str(_PAGE), **after}), "data")
-        rows.extend(page)
-        if len(page) < _PAGE:
-            return rows
-    raise Unreadable(f"the list has more than {MAX_PAGES} pages")
+class OkxSpot(Okx):
+    """Spot without borrowing: orders in cash, sized in base coin whatever their kind."""
 
-
-def _order(row: Any) -> OrderRow:
-    return OrderRow(
-        order_id=word(row, "ordId"),
-        wire_id=word(row, "clOrdId"),
-        native_id=word(row, "instId"),
-        state=state_of(row, "state", _STATES),
-        filled=number(row, "accFillSz"),
-        average_price=price(row, "avgPx"),
+    market_type = MarketType.SPOT
+    options = MappingProxyType(
+        {"fetchMarkets": {"types": ["spot"]}, "defaultType": "spot", "createOrder": "privatePostTradeOrder"}
     )
+    proof = rules.SPOT.proof
+    look_back_s = rules.SPOT.look_back_s.value
+    inst_type = "SPOT"
 
+    def order_params(self, order: WireOrder) -> dict[str, Any]:
+        """Says that the size is in base coin, which for a market order to buy it would otherwise not be."""
+        return super().order_params(order) | {"tgtCcy": "base_ccy"}
 
-def _position(row: Any) -> PositionRow:
-    size = number(row, "pos")
-    native_id = word(row, "instId")
-    if size is None or native_id is None:
-        raise Unreadable("a position lacks its symbol or size")
-    return PositionRow(
-        native_id=native_id,
-        contracts=-abs(size) if word(row, "posSide") == "short" else size,
-        entry_price=price(row, "avgPx"),
-        mark_price=price(row, "markPx"),
-        leverage=price(row, "lever"),
-        unrealised_pnl=number(row, "upl"),
-    )
+    def margin_mode(self, client: type_client) -> str:
+        """None: in cash."""
+        return "cash"
+
+    def _position_side(self, client: type_client, spec: OrderSpec) -> dict[str, str]:
+        return {}
+
+    async def warm_up(self, client: type_client) -> None:
+        """Nothing: spot knows no sides."""
+
+    async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
+        """Spot has balances instead."""
+        return []

@@ -135,6 +135,7 @@ class ExchangeRules:
             off.
         validity_s: From commit to expiry.
         lateness_s: How long after the expiry what was admitted may still execute.
+        trigger_lateness_s: The same of orders that wait for a trigger, where it is not the same.
         visibility_s: How long after executing an order may be missing from look-ups.
         look_up_open: Endpoints that know an open order, in the order asked.
         look_up_closed: Endpoints that know one that ended.
@@ -181,6 +182,7 @@ class ExchangeRules:
     position_modes: Rule[tuple[PositionMode, ...]]
     margin_modes: Rule[tuple[MarginMode, ...]]
     sandbox: Rule[Sandbox]
+    trigger_lateness_s: Rule[float] | None = None
 
     @property
     def proof(self) -> Proof:
@@ -189,6 +191,7 @@ class ExchangeRules:
             enforcement=self.expiry.value,
             validity_s=self.validity_s.value,
             lateness_s=self.lateness_s.value,
+            trigger_lateness_s=None if self.trigger_lateness_s is None else self.trigger_lateness_s.value,
             visibility_s=self.visibility_s.value,
         )
 

@@ -89,7 +89,8 @@ class OkxAlgo(OkxOrders):
         price = decimal_or_none(ctx.params.get("triggerPx")) or Decimal(0)
         rising = price > self.engine.prices[new.symbol]
         by = BY.get(ctx.params.get("triggerPxType", ""), TriggerBy.LAST)
-        new = self._spend(ctx, new, price)
+        if ctx.params.get("tgtCcy"):
+            raise NativeError("51281", "Trigger order do not support the tgtCcy parameter.")
         return self._priced(evolve(new, trigger=Trigger(price=price, rising=rising, by=by)), ctx.params.get("orderPx"))
 
     def _levels(self, ctx: Context, new: NewOrder, kind: str) -> Order:
@@ -105,17 +106,21 @@ class OkxAlgo(OkxOrders):
             trigger = Trigger(price=price, rising=(name == "tp") is (new.side is Side.SELL), by=by)
             if trigger.met(self.engine.venue.price_by(new.symbol, by)):
                 raise NativeError(*PASSED[name, new.side])
+            limit = given.get(f"{name}OrdPx")
             tagged = evolve(new, trigger=trigger, tag=f"{name}:{given.get('tag', '')}")
-            made.append(self._priced(self._spend(ctx, tagged, price), given.get(f"{name}OrdPx")))
+            made.append(self._priced(self._spend(ctx, tagged, price, limit), limit))
         if len(made) == 1:
             return self.place(ctx, made[0])
         pair = [made[0], evolve(made[1], client_order_id=None)]
         return self.engine.place_oco(pair, ctx.now_ms, visible_from_ms=ctx.visible_from_ms)[0]
 
-    def _spend(self, ctx: Context, new: NewOrder, price: Decimal) -> NewOrder:
-        """A spot order to buy may be given by what to spend, at the trigger's price."""
-        market = self.engine.markets[new.symbol]
-        if ctx.params.get("tgtCcy") != "quote_ccy" or not market.is_spot or not price:
+    def _spend(self, ctx: Context, new: NewOrder, price: Decimal, limit: str | None) -> NewOrder:
+        """A spot order to buy at market is given by what to spend, unless tgtCcy says otherwise; at the trigger's
+        price."""
+        market, unit = self.engine.markets[new.symbol], ctx.params.get("tgtCcy")
+        buys_at_market = new.side is Side.BUY and limit_of(limit) is None
+        in_quote = unit == "quote_ccy" or (not unit and buys_at_market)
+        if not in_quote or not market.is_spot or not price:
             return new
         return evolve(new, qty=bought(new.qty, price, market))
 

@@ -63,7 +63,7 @@ class OkxPublic(OkxGateway):
             "end": "",
             "preOpenBegin": "",
             "href": "",
-            "serviceType": "0",
+            "serviceType": "5",
             "system": "unified",
             "scheDesc": "",
             "maintType": "1",
