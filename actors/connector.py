@@ -15,6 +15,7 @@ import structlog
 from attrs import define
 
 from actors._shell import Shell
+from actors.connector_reads import Asked, call_for
 from actors.connector_replies import Replies
 from actors.environment import PortRunner, ResultsWait
 from actors.order_path import OrderPath
@@ -26,12 +27,13 @@ from app.domain.effects import Effect
 from app.domain.ids import order_id
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
-from messages.base import Failed, Request
-from messages.failover import PreflightRequest, SettleRequest, Subscribe, Unsubscribe
+from messages.base import Failed
+from messages.failover import SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceSeen, Probe
-from messages.market import GetBalances, GetTicker
+from messages.market import MarketType
 from messages.orders import (
     CancelOrder,
+    GetClosedOrders,
     GetOpenOrders,
     GetOrder,
     LivesElsewhere,
@@ -175,22 +177,26 @@ class ConnectorActor(Shell):
             case PlaceOrder():
                 self._perform(self._place(sender, message, now_s), now_s)
             case CancelOrder():
-                self._perform(machine.cancel(sender, message, self.journal.order(message.order_id), now_s), now_s)
+                self._perform(machine.cancel(sender, message, self._replies.order(message), now_s), now_s)
             case GetOrder():
                 question, order = self._replies.by_id(message), self._replies.order(message)
                 self._perform(machine.get(sender, question, order, now_s), now_s)
             case SettleRequest():
                 self._perform(machine.settle(sender, message, now_s), now_s)
-            case GetOpenOrders() | GetTicker() | GetBalances() | GetPositions() | Probe() | PreflightRequest():
-                self._perform(self._read(sender, message, now_s), now_s)
+            case GetOpenOrders(fresh=False) | GetClosedOrders():
+                self.post(sender, self._replies.journalled(message))
+            case GetPositions() if self.environment.market_type == MarketType.SPOT:
+                self.post(sender, self._replies.no_positions(message))
+            case CheckOrderPath():
+                self._perform(self._check_path(sender, message, now_s), now_s)
             case Subscribe():
                 self._subscribe(message, sender, now_s)
             case Unsubscribe():
                 self._subscribers.pop(message.session_id, None)
-            case CheckOrderPath():
-                self._perform(self._check_path(sender, message, now_s), now_s)
             case ResultsWait():
                 self.on_ready(now_s)
+            case _ if isinstance(message, Asked):
+                self._perform(self._read(sender, message, now_s), now_s)
             case _:
                 log.warning("connector.unexpected_message", exchange=self.name, message_type=type(message).__name__)
 
@@ -220,29 +226,16 @@ class ConnectorActor(Shell):
         )
         return Failed(correlation_id=elsewhere.correlation_id, code="exchange_not_configured", words=words)
 
-    def _read(self, sender: Address, request: Request, now_s: float) -> Iterable[Effect]:
+    def _read(self, sender: Address, request: Asked, now_s: float) -> Iterable[Effect]:
         deadline_s = min(request.deadline_s, now_s + self.environment.connectors[self.name].request_timeout_s)
         opening = isinstance(request, Probe) and now_s < self._opening_until_s
         if not self.runner.port.ready and not opening:
             failed = c.CallFailed(code="exchange_not_ready", words=self._why_not_ready(), ill=True)
             return [e.Deliver(asker=sender, request=request, result=failed)]
-        call: c.Call
-        match request:
-            case GetTicker():
-                call = c.TickerCall(symbol=request.symbol, deadline_s=deadline_s)
-            case GetBalances() | PreflightRequest():
-                call = c.BalancesCall(deadline_s=deadline_s)
-            case GetPositions():
-                call = c.PositionsCall(deadline_s=deadline_s)
-            case GetOpenOrders():
-                half_s = (deadline_s - now_s) / 2  # the rest is to say what the journal knows, should nobody answer
-                call = c.OpenOrdersCall(symbol=None, deadline_s=now_s + half_s)
-            case Probe():
-                self._replies.probing(request, now_s)
-                call = c.ProbeCall(kind=request.kind, deadline_s=deadline_s)
-            case _:
-                raise AssertionError(f"{type(request).__name__} is no read")
-        priority = Priority.PROBE if isinstance(request, Probe | PreflightRequest) else Priority.READ
+        if isinstance(request, Probe):
+            self._replies.probing(request, now_s)
+        conditional = any(task.order.spec.trigger is not None for task in self.machine.tasks.values())
+        call, priority = call_for(request, now_s, deadline_s, conditional=conditional)
         return self.machine.read(sender, request, call, now_s, priority)
 
     def _subscribe(self, message: Subscribe, sender: Address, now_s: float) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
+
 from actors.environment import PortRunner
 from actors.order_path import OrderPath
 from app.domain import calls as c
@@ -11,10 +13,37 @@ from app.domain.connector import NO_ROOM
 from app.domain.ids import order_id
 from app.journal.store import Journal
 from messages.base import Failed, Request
+from messages.executions import Execution, ExecutionsReply, GetExecutions
 from messages.failover import PreflightReply, PreflightRequest
 from messages.health import Evidence, EvidenceKind, Probe, ProbeKind, ProbeReply
-from messages.market import BalancesReply, GetBalances, GetTicker, TickerReply
-from messages.orders import GetOpenOrders, GetOrder, OrderKey, OrderReply, OrdersReply, OrderView
+from messages.market import (
+    BalancesReply,
+    ExchangeStatusReply,
+    GetBalances,
+    GetExchangeStatus,
+    GetKlines,
+    GetOrderBook,
+    GetServerTime,
+    GetTicker,
+    KlinesReply,
+    OrderBookReply,
+    ServerTimeReply,
+    SetLeverage,
+    SetMarginMode,
+    SetPositionMode,
+    SettingDone,
+    TickerReply,
+)
+from messages.orders import (
+    CancelOrder,
+    GetClosedOrders,
+    GetOpenOrders,
+    GetOrder,
+    OrderKey,
+    OrderReply,
+    OrdersReply,
+    OrderView,
+)
 from messages.positions import GetPositions, PositionsReply
 from messages.supervision import CheckOrderPath
 
@@ -28,6 +57,7 @@ class Replies:
         self._runner = runner
         self._path = path
         self._probe_sent_s: dict[str, float] = {}
+        self._clock_offset_s: float | None = None
 
     def probing(self, request: Probe, now_s: float) -> None:
         """A probe is sent; its reply says how long it took."""
@@ -35,25 +65,37 @@ class Replies:
 
     def by_id(self, request: GetOrder) -> GetOrder:
         """The same question by our order id, where it is asked by the caller's."""
-        if request.order_id is not None or request.client_order_id is None:
-            return request
-        key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id)
-        return GetOrder(
-            correlation_id=request.correlation_id,
-            deadline_s=request.deadline_s,
-            strategy=request.strategy,
-            order_id=order_id(self._journal.journal_id, key),
-            client_order_id=request.client_order_id,
-        )
+        return evolve(request, order_id=self._named(request))
 
-    def order(self, request: GetOrder) -> OrderView | None:
-        """What the journal knows of the order asked for."""
-        named = self.by_id(request).order_id
+    def _named(self, request: GetOrder | CancelOrder) -> str | None:
+        if request.order_id is not None or request.client_order_id is None:
+            return request.order_id
+        key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id)
+        return order_id(self._journal.journal_id, key)
+
+    def order(self, request: GetOrder | CancelOrder) -> OrderView | None:
+        """What the journal knows of the order that is named by either of its ids."""
+        named = self._named(request)
         return None if named is None else self._journal.order(named)
+
+    def journalled(self, request: GetOpenOrders | GetClosedOrders) -> OrdersReply:
+        """Orders as the journal knows them."""
+        if isinstance(request, GetClosedOrders):
+            orders = self._journal.closed_orders(request.strategy, request.symbol, request.limit)
+        else:
+            found = self._journal.open_orders(strategy=request.strategy)
+            orders = tuple(order for order in found if request.symbol in (None, order.spec.symbol))
+        return OrdersReply(correlation_id=request.correlation_id, orders=orders)
+
+    def no_positions(self, request: GetPositions) -> PositionsReply:
+        """Spot has balances, not positions."""
+        return PositionsReply(correlation_id=request.correlation_id, exchange=self._exchange, positions=())
 
     def reply(self, request: Request, result: c.Result, now_s: float) -> Any:
         """A read's result in the words of the reply to its request."""
         correlation_id = request.correlation_id
+        if isinstance(result, c.ProbeOk) and result.clock_offset_s is not None:
+            self._clock_offset_s = result.clock_offset_s
         match request, result:
             case Probe(), _:
                 return ProbeReply(correlation_id=correlation_id, evidence=self._probe_evidence(request, result, now_s))
@@ -70,13 +112,30 @@ class Replies:
                 return PositionsReply(correlation_id=correlation_id, exchange=self._exchange, positions=positions)
             case GetOpenOrders(), _:
                 # The exchange's answer, if any, is in the journal by now; what lives elsewhere is there too.
-                orders = self._journal.open_orders(strategy=request.strategy)
-                chosen_orders = tuple(o for o in orders if request.symbol in (None, o.spec.symbol))
-                return OrdersReply(correlation_id=correlation_id, orders=chosen_orders)
-            case GetOrder(), _:
-                order = self.order(request)
-                if order is not None:
-                    return OrderReply(correlation_id=correlation_id, order=order)
+                return self.journalled(request)
+            case GetOrderBook(), c.OrderBookResult(book=book):
+                return OrderBookReply(correlation_id=correlation_id, book=book)
+            case GetKlines(symbol=symbol), c.KlinesResult(klines=klines):
+                return KlinesReply(correlation_id=correlation_id, exchange=self._exchange, symbol=symbol, klines=klines)
+            case GetExecutions(), c.Fills(fills=fills):
+                return ExecutionsReply(correlation_id=correlation_id, executions=self._executions(fills))
+            case GetExchangeStatus(), c.StatusResult(status=status):
+                return ExchangeStatusReply(
+                    correlation_id=correlation_id, status=status, clock_offset_s=self._clock_offset_s
+                )
+            case GetServerTime(), c.ProbeOk(clock_offset_s=float(offset_s)):
+                return ServerTimeReply(
+                    correlation_id=correlation_id,
+                    exchange=self._exchange,
+                    server_s=now_s + offset_s,
+                    clock_offset_s=offset_s,
+                )
+            case ((SetLeverage() | SetMarginMode() | SetPositionMode()), c.SettingMade(changed=changed)):
+                return SettingDone(correlation_id=correlation_id, exchange=self._exchange, changed=changed)
+        if isinstance(request, GetOrder):
+            order = self.order(request)
+            if order is not None:
+                return OrderReply(correlation_id=correlation_id, order=order)
         failed = result if isinstance(result, c.CallFailed) else None
         return Failed(
             correlation_id=correlation_id,
@@ -87,6 +146,30 @@ class Replies:
             native_code=failed.native_code if failed is not None else None,
             retryable=failed.retryable if failed is not None else False,
         )
+
+    def _executions(self, fills: tuple[c.FillReport, ...]) -> tuple[Execution, ...]:
+        owners = self._journal.owners({fill.wire_id for fill in fills if fill.wire_id is not None})
+        out = []
+        for fill in fills:
+            owner_id, key = owners.get(fill.wire_id or "", (None, None))
+            out.append(
+                Execution(
+                    exchange=self._exchange,
+                    symbol=fill.symbol,
+                    trade_id=fill.trade_id,
+                    exchange_order_id=fill.exchange_order_id,
+                    order_id=owner_id,
+                    key=key,
+                    side=fill.side,
+                    quantity=fill.quantity,
+                    price=fill.price,
+                    fee=fill.fee,
+                    fee_coin=fill.fee_coin,
+                    maker=fill.maker,
+                    at_s=fill.at_s,
+                )
+            )
+        return tuple(out)
 
     def _probe_evidence(self, request: Probe, result: c.Result, now_s: float) -> Evidence | None:
         sent_s = self._probe_sent_s.pop(request.correlation_id, now_s)

@@ -11,6 +11,7 @@ from actors._shell import Shell
 from app.domain.book import book_lines
 from app.journal.store import Journal
 from messages.base import Failed
+from messages.market import MarketType
 from messages.positions import BookReply, GetBook, GetPositions, Position, PositionsReply
 from messages.supervision import Address, Role, Start
 
@@ -45,6 +46,7 @@ class PositionSynchronizerActor(Shell):
         self._serial = 0
         self._incarnation = start.incarnation
         self._sync_s = now_s
+        self._spot = self.environment.market_type == MarketType.SPOT
 
     def on_exit(self) -> None:
         """Closes the journal."""
@@ -115,7 +117,8 @@ class PositionSynchronizerActor(Shell):
         wanted = asker.request.refresh if asker is not None else tuple(self.environment.connectors)
         return BookReply(
             correlation_id=asker.request.correlation_id if asker is not None else "",
-            lines=book_lines(self.journal.exposures(), self._positions, self._read_s),
+            # Spot has balances, not positions: there the book is what our own fills add up to, and tracks no more.
+            lines=book_lines(self.journal.exposures(), self._positions, {} if self._spot else self._read_s),
             positions=tuple(position for held in self._positions.values() for position in held),
             unread=tuple(sorted(name for name in wanted if self._read_s.get(name, -1.0) < since_s)),
         )

@@ -31,10 +31,11 @@ from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.symbols import parse_symbol
 from messages.base import Failed, Reply
 from messages.failover import Route, RouteChanged, RouterState
-from messages.market import MarketType
+from messages.market import MarketType, Symbol
 from messages.orders import (
     CancelOrder,
     Fill,
+    GetOpenOrders,
     GetOrder,
     OrderAccepted,
     OrderChanged,
@@ -43,6 +44,7 @@ from messages.orders import (
     OrderRefused,
     OrderReply,
     OrderSpec,
+    OrdersReply,
     OrderType,
     OrderUpdate,
     OrderView,
@@ -50,6 +52,9 @@ from messages.orders import (
     Side,
     TimeInForce,
     Told,
+    Trigger,
+    TriggerBy,
+    TriggerKind,
 )
 from messages.supervision import Directory, Role, Start
 
@@ -105,6 +110,9 @@ class Strategy:
         reduce_only: bool = False,
         take_profit: str | Decimal | None = None,
         stop_loss: str | Decimal | None = None,
+        trigger_price: str | Decimal | None = None,
+        trigger: str | None = None,
+        trigger_by: str = "last",
         timeout_s: float | None = None,
     ) -> None:
         """Places an order: a limit order when a price is given, else a market order. `on_order` tells what came of it.
@@ -115,6 +123,10 @@ class Strategy:
             symbol: ``"BTCUSDT"``, ``"BTC/USDT"`` or ``"BTC/USDT:USDT"``.
             side: ``"buy"`` or ``"sell"``.
             quantity: In base coin.
+            trigger_price: The order waits, invisible to the book, until the price has come to this.
+            trigger: Which way the price has to come, needed with `trigger_price`: ``"stop"`` (a buy at or above it, a
+                sell at or below) or ``"take_profit"`` (the other way).
+            trigger_by: Which price: that of the ``"last"`` trade, or the ``"mark"`` price.
             client_order_id: The order's identity within this strategy; choose it so that a restarted strategy can
                 tell which order it is, for instance by a counter it persists.
             timeout_s: When to be told by at the latest; the router's `order_timeout_s` by default.
@@ -138,12 +150,23 @@ class Strategy:
             reduce_only=reduce_only,
             take_profit=None if take_profit is None else _number(take_profit, "take_profit"),
             stop_loss=None if stop_loss is None else _number(stop_loss, "stop_loss"),
+            trigger=_trigger(trigger_price, trigger, trigger_by),
         )
         actor.ask_place(key, spec, _timeout(timeout_s))
 
     def cancel(self, order_id: str, *, timeout_s: float | None = None) -> None:
         """Cancels an order, wherever it lives now; `on_order` tells `CANCELLED` or `CANCEL_FAILED`."""
         self._actor.ask_cancel(_id(order_id, "order_id"), _timeout(timeout_s))
+
+    def cancel_all(self, symbol: str | None = None, *, timeout_s: float | None = None) -> None:
+        """Cancels this strategy's open orders, or those of a symbol, on whichever exchange each lives; nothing wider.
+
+        `on_order` tells `CANCELLED` or `CANCEL_FAILED` of each; of none, with an empty id, where nobody could say in
+        time which orders are open.
+        """
+        kind = MarketType(self._actor.environment.market_type)
+        wanted = None if symbol is None else parse_symbol(symbol, kind)
+        self._actor.ask_cancel_all(wanted, _timeout(timeout_s))
 
     def get(self, client_order_id: str, *, timeout_s: float | None = None) -> None:
         """Asks what is known of an order.
@@ -166,6 +189,7 @@ class _Asked:
     client_order_id: str
     order_id: str
     kind: str
+    deadline_s: float = 0.0
 
 
 def load_strategy(spec: StrategySpec) -> Strategy:
@@ -254,6 +278,14 @@ class StrategyActor(Shell):
         )
         self._perform(self.session.ask(request, self.now_s()))
 
+    def ask_cancel_all(self, symbol: Symbol | None, timeout_s: float | None) -> None:
+        """On behalf of `Strategy.cancel_all`: which are open is asked first, and each is then cancelled by itself."""
+        correlation_id, deadline_s = self._ask(_Asked("", "", "cancel_all"), timeout_s)
+        request = GetOpenOrders(
+            correlation_id=correlation_id, deadline_s=deadline_s, strategy=self.name, symbol=symbol, fresh=False
+        )
+        self._perform(self.session.ask(request, self.now_s()))
+
     def ask_get(self, client_order_id: str, timeout_s: float | None) -> None:
         """On behalf of `Strategy.get`."""
         correlation_id, deadline_s = self._ask(_Asked(client_order_id, "", "get"), timeout_s)
@@ -270,7 +302,8 @@ class StrategyActor(Shell):
         self._serial += 1
         correlation_id = f"{self.name}-{self._incarnation}-{self._serial}"
         self._asked[correlation_id] = asked
-        return correlation_id, self.now_s() + (timeout_s or self.environment.order_timeout_s)
+        asked.deadline_s = self.now_s() + (timeout_s or self.environment.order_timeout_s)
+        return correlation_id, asked.deadline_s
 
     # ------------------------------------------------------------------------------------------------ effects
 
@@ -300,11 +333,18 @@ class StrategyActor(Shell):
                     self.strategy.on_order(never)
                 case s.Resolved(correlation_id=correlation_id, outcome=outcome):
                     asked = self._asked.pop(correlation_id, None)
-                    if asked is not None:
+                    if asked is not None and asked.kind == "cancel_all" and isinstance(outcome, OrdersReply):
+                        self._cancel_each(outcome.orders, asked.deadline_s)
+                    elif asked is not None:
                         self._tell_outcome(asked, outcome)
 
+    def _cancel_each(self, orders: tuple[OrderView, ...], deadline_s: float) -> None:
+        left_s = max(0.001, deadline_s - self.now_s())
+        for order in orders:
+            self.ask_cancel(order.order_id, left_s)
+
     def _tell_outcome(self, asked: _Asked, outcome: s.Outcome) -> None:
-        cancelling = asked.kind == "cancel"
+        cancelling = asked.kind in ("cancel", "cancel_all")
         order: OrderView | None = None
         order_id, words = asked.order_id, ""
         match outcome:
@@ -357,6 +397,18 @@ def _one_of(kind: type[Choice], value: object, what: str) -> Choice:
     except ValueError:
         known = ", ".join(repr(str(each)) for each in kind)
         raise ValueError(f"{what} is {value!r}, and must be one of {known}.") from None
+
+
+def _trigger(price: str | Decimal | None, kind: str | None, by: str) -> Trigger | None:
+    if price is None:
+        if kind is not None:
+            raise ValueError(f"trigger is {kind!r:.60}, but no trigger_price is given.")
+        return None
+    return Trigger(
+        kind=_one_of(TriggerKind, kind, "trigger"),
+        price=_number(price, "trigger_price"),
+        by=_one_of(TriggerBy, by, "trigger_by"),
+    )
 
 
 def _id(value: object, what: str) -> str:

@@ -194,6 +194,11 @@ class GetExchangeStatus(Request):
 
 
 @frozen(kw_only=True)
+class GetServerTime(Request):
+    """Asks a connector what time it is on its exchange."""
+
+
+@frozen(kw_only=True)
 class SetLeverage(Request):
     """Asks for a symbol's leverage to be set on the exchange in use."""
 
@@ -242,6 +247,20 @@ class ExchangeStatusReply(Reply):
 
     status: ExchangeStatus
     clock_offset_s: float | None
+
+
+@frozen(kw_only=True)
+class ServerTimeReply(Reply):
+    """Answers `GetServerTime`.
+
+    Attributes:
+        server_s: Unix seconds by the exchange's clock, when it was asked.
+        clock_offset_s: Exchange clock minus ours.
+    """
+
+    exchange: str
+    server_s: float
+    clock_offset_s: float
 
 
 @frozen(kw_only=True)

@@ -217,13 +217,14 @@ class CancelOrder(Request):
     """Asks for an order to be cancelled, wherever it lives now.
 
     Attributes:
-        order_id: The router's id.
+        order_id: The router's id; None where the order is named by its client order id.
         symbol: Refused where the order is of another; None where the asker did not say.
     """
 
     strategy: str
-    order_id: str
+    order_id: str | None
     symbol: Symbol | None = None
+    client_order_id: str | None = None
 
 
 @frozen(kw_only=True)
@@ -237,10 +238,24 @@ class GetOrder(Request):
 
 @frozen(kw_only=True)
 class GetOpenOrders(Request):
-    """Asks for the orders of a strategy, or of all where it is None, that are, or may be, live on any exchange."""
+    """Asks for the orders of a strategy, or of all where it is None, that are, or may be, live on any exchange.
+
+    Attributes:
+        fresh: Whether the exchange in use is asked first; otherwise what the journal knows is answered at once.
+    """
 
     strategy: str | None
     symbol: Symbol | None = None
+    fresh: bool = True
+
+
+@frozen(kw_only=True)
+class GetClosedOrders(Request):
+    """Asks for the newest `limit` orders of a strategy that are neither live nor in doubt, by the journal."""
+
+    strategy: str
+    symbol: Symbol | None = None
+    limit: int = 50
 
 
 @frozen(kw_only=True)
@@ -297,7 +312,7 @@ class OrderReply(Reply):
 
 @frozen(kw_only=True)
 class OrdersReply(Reply):
-    """Answers `GetOpenOrders`."""
+    """Answers `GetOpenOrders`, the oldest first, and `GetClosedOrders`, the newest first."""
 
     orders: tuple[OrderView, ...]
 

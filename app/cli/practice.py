@@ -48,6 +48,9 @@ def simulate(
             help="An exchange to simulate; may be repeated. Also binance_spot, kraken_spot.",
         ),
     ] = None,
+    market_type: Annotated[
+        str, typer.Option("--market-type", metavar="KIND", help="What COMMAND trades: swap or spot.")
+    ] = "swap",
     ready: Annotated[
         Path | None, typer.Option("--ready", metavar="FILE", help="Written as JSON once every exchange answers.")
     ] = None,
@@ -65,21 +68,29 @@ def simulate(
     its exit code is ours.
     """
     from app.domain.names import EXCHANGES, UnknownExchange, canonical_name
+    from app.exchanges.factory import PROFILES, NoSuchMarkets, profile_of
     from app.simulator.dialects import DIALECTS
     from app.simulator.run import simulate as run
+    from messages.market import MarketType
 
-    names = list(exchange or EXCHANGES)
+    try:
+        kind = MarketType(market_type)
+    except ValueError:
+        raise Ended(EX_USAGE, f"--market-type is {market_type!r}, and must be 'swap' or 'spot'") from None
+    names = list(exchange or (name for name in EXCHANGES if (name, kind) in PROFILES))
     seen = set[str]()
     for name in names:
         try:
             canonical = name if name in DIALECTS else canonical_name(name)
-        except UnknownExchange as error:
+            if command and name in EXCHANGES:
+                profile_of(name, kind)
+        except (UnknownExchange, NoSuchMarkets) as error:
             raise Ended(EX_USAGE, str(error)) from None
         if canonical in seen:
             raise Ended(EX_USAGE, f"--exchange {name} names {canonical} a second time")
         seen.add(canonical)
     try:
-        return run(names, ready, command or [], books=books)
+        return run(names, ready, command or [], books=books, market_type=kind.value)
     except ValueError as error:
         raise Ended(EX_USAGE, str(error)) from None
     except OSError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.core import shapes
+from app.core import parse, shapes
 from app.core.calls import Call
+from app.core.cancel_all import CancelAll
 from app.core.errors import NotRunning
 from app.core.waiting import LoopWaiting
 
@@ -39,17 +40,38 @@ class AsyncCalls:
         """See `OrderRouter.place_order`. Cancelling the coroutine ends the wait, not the order."""
         return await self._wait(self._router._requests.place(*args, **kwargs))
 
-    async def cancel_order(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
+    async def cancel_order(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        *,
+        client_order_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> shapes.Order:
         """See `OrderRouter.cancel_order`."""
-        return await self._wait(self._router._requests.cancel(symbol, order_id, timeout_s=timeout_s))
+        requests = self._router._requests
+        return await self._wait(requests.cancel(symbol, order_id, client_order_id=client_order_id, timeout_s=timeout_s))
+
+    async def cancel_all_orders(
+        self, symbol: str | None = None, *, timeout_s: float | None = None
+    ) -> shapes.CancelledAll:
+        """See `OrderRouter.cancel_all_orders`."""
+        plan = CancelAll(self._router._requests, symbol, timeout_s)
+        calls = plan.calls(await self._wait(plan.first))
+        for outcome in await asyncio.gather(*map(self._wait, calls), return_exceptions=True):
+            plan.heard(outcome)
+        return plan.result()
 
     async def amend_order(self, symbol: str, order_id: str, **changes: Any) -> shapes.Order:
         """See `OrderRouter.amend_order`."""
         return self._router.amend_order(symbol, order_id, **changes)
 
-    async def get_order(self, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
+    async def get_order(
+        self, order_id: str | None = None, *, client_order_id: str | None = None, timeout_s: float | None = None
+    ) -> shapes.Order:
         """See `OrderRouter.get_order`."""
-        return await self._wait(self._router._requests.get_order(order_id, timeout_s=timeout_s))
+        requests = self._router._requests
+        return await self._wait(requests.get_order(order_id, client_order_id=client_order_id, timeout_s=timeout_s))
 
     async def get_open_orders(
         self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
@@ -58,6 +80,12 @@ class AsyncCalls:
         return await self._wait(
             self._router._requests.open_orders(symbol, all_strategies=all_strategies, timeout_s=timeout_s)
         )
+
+    async def get_closed_orders(
+        self, symbol: str | None = None, limit: int = 50, *, timeout_s: float | None = None
+    ) -> list[shapes.Order]:
+        """See `OrderRouter.get_closed_orders`."""
+        return await self._wait(self._router._requests.closed_orders(symbol, limit, timeout_s=timeout_s))
 
     async def get_account_balance(self, *, timeout_s: float | None = None) -> shapes.AccountBalance:
         """See `OrderRouter.get_account_balance`."""
@@ -76,6 +104,50 @@ class AsyncCalls:
     async def get_positions(self, *, timeout_s: float | None = None) -> list[shapes.Position]:
         """See `OrderRouter.get_positions`."""
         return await self._wait(self._router._requests.positions(timeout_s=timeout_s))
+
+    async def get_fills(
+        self, symbol: str, since: parse.Moment | None = None, *, timeout_s: float | None = None
+    ) -> list[shapes.Fill]:
+        """See `OrderRouter.get_fills`."""
+        return await self._wait(self._router._requests.fills(symbol, since, timeout_s=timeout_s))
+
+    async def get_order_book(self, symbol: str, depth: int = 25, *, timeout_s: float | None = None) -> shapes.OrderBook:
+        """See `OrderRouter.get_order_book`."""
+        return await self._wait(self._router._requests.order_book(symbol, depth, timeout_s=timeout_s))
+
+    async def get_klines(
+        self,
+        symbol: str,
+        interval: str,
+        limit: int = 200,
+        since: parse.Moment | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> list[shapes.Kline]:
+        """See `OrderRouter.get_klines`."""
+        return await self._wait(self._router._requests.klines(symbol, interval, limit, since, timeout_s=timeout_s))
+
+    async def get_exchange_status(self, *, timeout_s: float | None = None) -> shapes.ExchangeStatus:
+        """See `OrderRouter.get_exchange_status`."""
+        return await self._wait(self._router._requests.exchange_status(timeout_s=timeout_s))
+
+    async def get_server_time(self, *, timeout_s: float | None = None) -> shapes.ServerTime:
+        """See `OrderRouter.get_server_time`."""
+        return await self._wait(self._router._requests.server_time(timeout_s=timeout_s))
+
+    async def set_leverage(
+        self, symbol: str, leverage: parse.Number, *, timeout_s: float | None = None
+    ) -> shapes.Setting:
+        """See `OrderRouter.set_leverage`."""
+        return await self._wait(self._router._requests.set_leverage(symbol, leverage, timeout_s=timeout_s))
+
+    async def set_margin_mode(self, symbol: str, mode: str, *, timeout_s: float | None = None) -> shapes.Setting:
+        """See `OrderRouter.set_margin_mode`."""
+        return await self._wait(self._router._requests.set_margin_mode(symbol, mode, timeout_s=timeout_s))
+
+    async def set_position_mode(self, mode: str, *, timeout_s: float | None = None) -> shapes.Setting:
+        """See `OrderRouter.set_position_mode`."""
+        return await self._wait(self._router._requests.set_position_mode(mode, timeout_s=timeout_s))
 
     async def get_status(self, *, timeout_s: float | None = None) -> shapes.Status:
         """See `OrderRouter.get_status`."""

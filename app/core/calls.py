@@ -19,14 +19,31 @@ from app.core.errors import (
 from app.core.render import Spell
 from app.domain import session as s
 from messages.base import Failed, Request
+from messages.executions import ExecutionsReply
 from messages.failover import HistoryReply, StatusReply, SwitchReply
-from messages.market import BalancesReply, TickerReply
+from messages.market import (
+    BalancesReply,
+    ExchangeStatusReply,
+    KlinesReply,
+    OrderBookReply,
+    ServerTimeReply,
+    SettingDone,
+    TickerReply,
+)
 from messages.orders import OrderAccepted, OrderNotExecuted, OrderReply, OrdersReply
 from messages.orders import OrderRefused as Refused
 from messages.positions import PositionsReply
 
 INVALID = frozenset(
-    {"invalid_order", "invalid_symbol", "client_order_id_reused", "unknown_order", "failover_refused", "order_not_open"}
+    {
+        "invalid_order",
+        "invalid_symbol",
+        "client_order_id_reused",
+        "unknown_order",
+        "failover_refused",
+        "order_not_open",
+        "unsupported",
+    }
 )
 """Codes of the router's own refusals that mean: what was asked cannot be right."""
 
@@ -61,7 +78,7 @@ class Reading:
         fail(outcome)
 
     def orders(self, outcome: s.Outcome) -> list[shapes.Order]:
-        """Of asking for open orders."""
+        """Of asking for open or closed orders."""
         if isinstance(outcome, OrdersReply):
             return [render.order(view, self.spell) for view in outcome.orders]
         fail(outcome)
@@ -87,6 +104,42 @@ class Reading:
         """Of asking for a market."""
         if isinstance(outcome, TickerReply):
             return render.ticker(outcome.ticker, self.spell, self.clock())
+        fail(outcome)
+
+    def order_book(self, outcome: s.Outcome) -> shapes.OrderBook:
+        """Of asking for the best prices."""
+        if isinstance(outcome, OrderBookReply):
+            return render.order_book(outcome.book, self.spell, self.clock())
+        fail(outcome)
+
+    def klines(self, outcome: s.Outcome) -> list[shapes.Kline]:
+        """Of asking for bars."""
+        if isinstance(outcome, KlinesReply):
+            return [render.kline(bar) for bar in outcome.klines]
+        fail(outcome)
+
+    def fills(self, outcome: s.Outcome) -> list[shapes.Fill]:
+        """Of asking for trades."""
+        if isinstance(outcome, ExecutionsReply):
+            return [render.fill(each, self.spell) for each in outcome.executions]
+        fail(outcome)
+
+    def exchange_status(self, outcome: s.Outcome) -> shapes.ExchangeStatus:
+        """Of asking what an exchange says of itself."""
+        if isinstance(outcome, ExchangeStatusReply):
+            return render.exchange_status(outcome, self.spell)
+        fail(outcome)
+
+    def server_time(self, outcome: s.Outcome) -> shapes.ServerTime:
+        """Of asking for the time."""
+        if isinstance(outcome, ServerTimeReply):
+            return render.server_time(outcome, self.spell)
+        fail(outcome)
+
+    def setting(self, outcome: s.Outcome) -> shapes.Setting:
+        """Of making a setting."""
+        if isinstance(outcome, SettingDone):
+            return render.setting(outcome, self.spell)
         fail(outcome)
 
     def positions(self, outcome: s.Outcome) -> list[shapes.Position]:

@@ -34,8 +34,10 @@ from app.core.errors import (
     OrderRouterError,
 )
 from app.core.events import EventStream
+from app.core.exchange_in_use import ExchangeInUse
 from app.core.requests import Requests
 from app.core.settings import Settings, settings
+from app.core.trading import Trading
 from app.domain import session as s
 from app.domain.names import canonical_name
 from app.launcher.presence import Presence, read_presence
@@ -66,7 +68,7 @@ ANSWER_SLACK_S = 2.0
 """The session answers by the deadline; a wait that lasts longer means that its thread is gone."""
 
 
-class OrderRouter:
+class OrderRouter(Trading, ExchangeInUse):
     """One door to several exchanges. Arguments that are not passed come from the configuration file, then the default.
 
     Args:
@@ -79,7 +81,7 @@ class OrderRouter:
         config: A TOML file, or its tables; by default `$ORDER_ROUTER_CONFIG`, `./order-router.toml`, then the user's
             configuration folder.
         state_dir: Where journal and daemon live; routers with the same one share a daemon.
-        market_type: ``"swap"``.
+        market_type: ``"swap"`` (perpetual contracts) or ``"spot"``.
         exchanges: Settings by exchange, as in the file: ``{"okx": {"api_key_env": "OKX_KEY", …}}``.
         strategy: A namespace for client order ids; a router sees its own strategy's orders.
 
@@ -285,87 +287,6 @@ class OrderRouter:
     ) -> None:
         await asyncio.to_thread(self.close)
 
-    # ------------------------------------------------------------------------------------------------ trading
-
-    def place_order(
-        self,
-        symbol: str,
-        side: str,
-        order_type: str,
-        qty: parse.Number,
-        price: parse.Number | None = None,
-        time_in_force: str = "GoodTillCancel",
-        reduce_only: bool = False,
-        take_profit: parse.Number | None = None,
-        stop_loss: parse.Number | None = None,
-        *,
-        client_order_id: str | None = None,
-        timeout_s: float | None = None,
-    ) -> shapes.Order:
-        """Places an order, on the exchange in use or, when that is proven not to have executed it, on the next.
-
-        Args:
-            qty: In base coin.
-            client_order_id: The caller's id (`orderLinkId`). Placing again with it gives the same order and never
-                places twice; with another body it is refused. Made up where not given.
-            timeout_s: Answered by then, at the latest with `OrderOutcomeUnknown`; `order_timeout_s` by default.
-
-        Raises:
-            InvalidRequest: The order cannot be; nothing was sent.
-            OrderRefused: The exchange said no, or one of `[orders] limits` did (its code begins with `limit_`).
-            NoExchangeAvailable: No exchange could take it in time; proven not to have executed.
-            OrderOutcomeUnknown: Nobody can know yet; ask `get_order(error.order_id)`.
-            NotRunning: The router is not initialized, or its daemon has ended.
-        """
-        return self._wait(self._requests.place(
-                symbol, side, order_type, qty, price, time_in_force, reduce_only, take_profit, stop_loss,
-                client_order_id=client_order_id, timeout_s=timeout_s,
-            )
-        )  # fmt: skip
-
-    def cancel_order(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
-        """Cancels an order by the router's id, wherever it lives now. Returns it when it is proven to be over.
-
-        Raises:
-            InvalidRequest: There is no such order, or it can no longer be cancelled; the sentence says what it is.
-            OrderOutcomeUnknown: Nobody can know yet whether it is cancelled.
-        """
-        return self._wait(self._requests.cancel(symbol, order_id, timeout_s=timeout_s))
-
-    def amend_order(self, symbol: str, order_id: str, **changes: Any) -> shapes.Order:
-        """Not offered yet: raises InvalidRequest. Cancel the order, then place another under a new id."""
-        raise InvalidRequest(
-            "amend_order is not supported yet: cancel the order and place another with a new client_order_id."
-        )
-
-    def get_order(self, order_id: str, *, timeout_s: float | None = None) -> shapes.Order:
-        """One order by the router's id, as its exchange reports it where that answers, else as last known."""
-        return self._wait(self._requests.get_order(order_id, timeout_s=timeout_s))
-
-    def get_open_orders(
-        self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
-    ) -> list[shapes.Order]:
-        """This strategy's orders, or every strategy's, that are, or may be, live on any exchange."""
-        return self._wait(self._requests.open_orders(symbol, all_strategies=all_strategies, timeout_s=timeout_s))
-
-    # ------------------------------------------------------------------------------------------------ reading
-
-    def get_account_balance(self, *, timeout_s: float | None = None) -> shapes.AccountBalance:
-        """The account on the exchange in use."""
-        return self._wait(self._requests.account(timeout_s=timeout_s))
-
-    def get_balances(self, coin: str | None = None, *, timeout_s: float | None = None) -> list[shapes.CoinBalance]:
-        """The account's coins, or one of them."""
-        return self._wait(self._requests.balances(coin, timeout_s=timeout_s))
-
-    def get_market_data(self, symbol: str, *, timeout_s: float | None = None) -> shapes.Ticker:
-        """The market of a symbol on the exchange in use."""
-        return self._wait(self._requests.ticker(symbol, timeout_s=timeout_s))
-
-    def get_positions(self, *, timeout_s: float | None = None) -> list[shapes.Position]:
-        """The positions on the exchange in use; `get_status()["book"]` has those of all."""
-        return self._wait(self._requests.positions(timeout_s=timeout_s))
-
     # ------------------------------------------------------------------------------------------------ failover
 
     def get_status(self, *, timeout_s: float | None = None) -> shapes.Status:
@@ -456,14 +377,21 @@ class OrderRouter:
         return self._client
 
     def _wait(self, call: Call[T]) -> T:
+        return self._begin(call)()
+
+    def _begin(self, call: Call[T]) -> Callable[[], T]:
         client = self._connected()
         future = client.ask(call.request)
-        wait_s = call.request.deadline_s - client.clock() + ANSWER_SLACK_S
-        try:
-            outcome = future.result(wait_s)
-        except TimeoutError:
-            raise NotRunning("The router's own thread does not answer.") from None
-        return call.read(outcome)
+
+        def finish() -> T:
+            wait_s = call.request.deadline_s - client.clock() + ANSWER_SLACK_S
+            try:
+                outcome = future.result(wait_s)
+            except TimeoutError:
+                raise NotRunning("The router's own thread does not answer.") from None
+            return call.read(outcome)
+
+        return finish
 
     def _at_rest(self) -> bool:
         return self._client is None or bool(self._client.ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
@@ -9,11 +10,14 @@ from app.core.errors import InvalidRequest
 from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.session import MAX_TIMEOUT_S
 from app.domain.symbols import InvalidSymbol, parse_symbol
-from messages.market import MarketType, Symbol
-from messages.orders import OrderSpec, OrderType, Side, TimeInForce
+from messages.market import Interval, MarginMode, MarketType, PositionMode, Symbol
+from messages.orders import OrderSpec, OrderType, Side, TimeInForce, Trigger, TriggerBy, TriggerKind
 
 Number = str | int | float | Decimal
 """A number as callers write it; a float is read as it prints."""
+
+Moment = int | float | str | datetime
+"""A time as callers write it: milliseconds since 1970, or a datetime with a timezone."""
 
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 _TYPES = {"limit": OrderType.LIMIT, "market": OrderType.MARKET}
@@ -21,12 +25,40 @@ _TIMES_IN_FORCE = {
     "gtc": TimeInForce.GTC,
     "goodtillcancel": TimeInForce.GTC,
     "goodtillcancelled": TimeInForce.GTC,
+    "goodtillcanceled": TimeInForce.GTC,
+    "goodtilcancel": TimeInForce.GTC,
+    "goodtilcancelled": TimeInForce.GTC,
+    "goodtilcanceled": TimeInForce.GTC,
     "ioc": TimeInForce.IOC,
     "immediateorcancel": TimeInForce.IOC,
     "fok": TimeInForce.FOK,
     "fillorkill": TimeInForce.FOK,
     "postonly": TimeInForce.POST_ONLY,
+    "gtx": TimeInForce.POST_ONLY,
+    "goodtillcrossing": TimeInForce.POST_ONLY,
 }
+_TRIGGERS = {
+    "stop": TriggerKind.STOP,
+    "stoploss": TriggerKind.STOP,
+    "takeprofit": TriggerKind.TAKE_PROFIT,
+}
+_TRIGGERS_BY = {
+    "lastprice": TriggerBy.LAST,
+    "last": TriggerBy.LAST,
+    "markprice": TriggerBy.MARK,
+    "mark": TriggerBy.MARK,
+}
+_INTERVALS = {interval.value: interval for interval in Interval} | {
+    "1": Interval.MINUTE_1,
+    "5": Interval.MINUTE_5,
+    "15": Interval.MINUTE_15,
+    "30": Interval.MINUTE_30,
+    "60": Interval.HOUR_1,
+    "240": Interval.HOUR_4,
+    "d": Interval.DAY_1,
+}
+_MARGIN_MODES = {"cross": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
+_POSITION_MODES = {"oneway": PositionMode.ONE_WAY, "hedge": PositionMode.HEDGE}
 MAX_MAGNITUDE = 18
 """Powers of ten, either way: no market's quantity or price comes near, and arithmetic on more does not end well."""
 MAX_DIGITS = 36
@@ -105,6 +137,9 @@ def spec(
     reduce_only: object,
     take_profit: object,
     stop_loss: object,
+    trigger_price: object = None,
+    trigger: object = None,
+    trigger_by: object = None,
 ) -> OrderSpec:
     """What is to be placed.
 
@@ -139,7 +174,21 @@ def spec(
         reduce_only=reduce_only,
         take_profit=optional_number(take_profit, "take_profit"),
         stop_loss=optional_number(stop_loss, "stop_loss"),
+        trigger=_trigger(trigger_price, trigger, trigger_by),
     )
+
+
+def _trigger(price: object, kind: object, by: object) -> Trigger | None:
+    at = optional_number(price, "trigger_price")
+    if at is None:
+        for value, what in ((kind, "trigger"), (by, "trigger_by")):
+            if value not in (None, ""):
+                raise InvalidRequest(f"{what} is {_short(value)}, but no trigger_price is given.")
+        return None
+    right = "'Stop' (a buy at or above the trigger price, a sell at or below) or 'TakeProfit' (the other way)"
+    which = _choice(_TRIGGERS, kind, "trigger", right)
+    by = "LastPrice" if by in (None, "") else by
+    return Trigger(price=at, kind=which, by=_choice(_TRIGGERS_BY, by, "trigger_by", "'LastPrice' or 'MarkPrice'"))
 
 
 def identifier(value: object, what: str = "client_order_id") -> str:
@@ -154,3 +203,55 @@ def order_id(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidRequest(f"order_id is {value!r}, and must be an orderId that the router gave.")
     return value
+
+
+def either_id(own: object, client_order_id: object) -> tuple[str | None, str | None]:
+    """An order by the router's id or by the caller's; raises InvalidRequest where it is named by none, or by both."""
+    if client_order_id is None:
+        return order_id(own), None
+    if own is not None:
+        raise InvalidRequest("order_id and client_order_id are both given: name the order by one of them.")
+    return None, identifier(client_order_id)
+
+
+def count(value: object, what: str, most: int) -> int:
+    """How many of something; raises InvalidRequest otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidRequest(f"{what} is {_short(value)}, and must be a whole number from 1 to {most}.")
+    return value
+
+
+def moment_s(value: object, what: str = "since") -> float:
+    """Unix seconds of a time; raises InvalidRequest otherwise."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidRequest(f"{what} is {value}, without a timezone: nobody can know which moment that is.")
+        return value.timestamp()
+    read = float(number(value, what)) / 1000
+    if not 1e9 <= read < 1e11:
+        raise InvalidRequest(f"{what} is {_short(value)}, and must be a time in milliseconds since 1970.")
+    return read
+
+
+def interval(value: object) -> Interval:
+    """The length of a bar; raises InvalidRequest otherwise."""
+    right = f"one of {', '.join(repr(each.value) for each in Interval)}, or Bybit's spelling of it"
+    if value == "1M":  # Bybit's month, which lower case would turn into a minute
+        raise InvalidRequest(f"interval is '1M', and must be {right}.")
+    return _choice(_INTERVALS, str(value) if isinstance(value, int) else value, "interval", right)
+
+
+def margin_mode(value: object) -> MarginMode:
+    """How a position is backed; raises InvalidRequest otherwise."""
+    return _choice(_MARGIN_MODES, value, "mode", "'cross' or 'isolated'")
+
+
+def position_mode(value: object) -> PositionMode:
+    """How a symbol's positions stand; raises InvalidRequest for one the router cannot trade in."""
+    mode = _choice(_POSITION_MODES, value, "mode", "'one_way'")
+    if mode is PositionMode.HEDGE:
+        raise InvalidRequest(
+            "mode is 'hedge', and must be 'one_way': the router keeps one net position a symbol, and its orders name no"
+            " side of two."
+        )
+    return mode

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from app.core import shapes
+from messages.executions import Execution
 from messages.failover import StatusReply, Switch
 from messages.health import HealthState, HealthView
-from messages.market import Balance, Symbol, Ticker
-from messages.orders import LegState, OrderType, OrderView, Side
+from messages.market import (
+    Balance,
+    ExchangeStatusReply,
+    Kline,
+    Level,
+    OrderBook,
+    ServerTimeReply,
+    SettingDone,
+    Symbol,
+    Ticker,
+)
+from messages.orders import LegState, OrderType, OrderView, Side, TriggerBy, TriggerKind
 from messages.positions import BookLine, Position
 
 Spell = Callable[[str], str]
@@ -28,6 +39,8 @@ STATUS_WORDS = {
 }
 
 SIDE_WORDS = {Side.BUY: "Buy", Side.SELL: "Sell"}
+TRIGGER_WORDS = {TriggerKind.STOP: "Stop", TriggerKind.TAKE_PROFIT: "TakeProfit"}
+TRIGGER_BY_WORDS = {TriggerBy.LAST: "LastPrice", TriggerBy.MARK: "MarkPrice"}
 TYPE_WORDS = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}
 
 
@@ -48,7 +61,7 @@ def compact(symbol: Symbol) -> str:
 
 def order(view: OrderView, spell: Spell) -> shapes.Order:
     """An order as the caller sees it."""
-    leg, spec = view.leg, view.spec
+    leg, spec, trigger = view.leg, view.spec, view.spec.trigger
     filled = view.filled
     value = sum((leg.filled * leg.average_price for leg in view.legs if leg.average_price is not None), Decimal(0))
     return shapes.Order(
@@ -65,6 +78,9 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
         reduceOnly=spec.reduce_only,
         takeProfit=number(spec.take_profit),
         stopLoss=number(spec.stop_loss),
+        stopOrderType=TRIGGER_WORDS[trigger.kind] if trigger else "",
+        triggerPrice=number(trigger.price) if trigger else "",
+        triggerBy=TRIGGER_BY_WORDS[trigger.by] if trigger else "",
         orderStatus=STATUS_WORDS[leg.state] if leg else "Created",
         cumExecQty=number(filled),
         leavesQty=number(spec.quantity - filled) if leg and leg.state in LIVE_WORDS else "0",
@@ -112,6 +128,82 @@ def ticker(view: Ticker, spell: Spell, now_s: float) -> shapes.Ticker:
         time=milliseconds(view.at_s),
         age_s=round(max(0.0, now_s - view.at_s), 3),
     )
+
+
+def _levels(levels: Iterable[Level]) -> list[shapes.PriceLevel]:
+    return [shapes.PriceLevel(price=number(level.price), size=number(level.quantity)) for level in levels]
+
+
+def order_book(view: OrderBook, spell: Spell, now_s: float) -> shapes.OrderBook:
+    """The best prices of a market."""
+    return shapes.OrderBook(
+        symbol=compact(view.symbol),
+        bids=_levels(view.bids),
+        asks=_levels(view.asks),
+        exchange=spell(view.exchange),
+        time=milliseconds(view.at_s),
+        age_s=round(max(0.0, now_s - view.at_s), 3),
+    )
+
+
+def kline(view: Kline) -> shapes.Kline:
+    """One bar."""
+    return shapes.Kline(
+        startTime=milliseconds(view.start_s),
+        openPrice=number(view.open),
+        highPrice=number(view.high),
+        lowPrice=number(view.low),
+        closePrice=number(view.close),
+        volume=number(view.volume),
+    )
+
+
+def fill(view: Execution, spell: Spell) -> shapes.Fill:
+    """One trade."""
+    return shapes.Fill(
+        execId=view.trade_id,
+        symbol=compact(view.symbol),
+        side=SIDE_WORDS[view.side],
+        execQty=number(view.quantity),
+        execPrice=number(view.price),
+        execFee=number(view.fee),
+        feeCurrency=view.fee_coin or "",
+        isMaker=view.maker,
+        orderId=view.order_id or "",
+        orderLinkId=view.key.client_order_id if view.key else "",
+        exchangeOrderId=view.exchange_order_id,
+        strategy=view.key.strategy if view.key else "",
+        exchange=spell(view.exchange),
+        execTime=milliseconds(view.at_s),
+    )
+
+
+def exchange_status(reply: ExchangeStatusReply, spell: Spell) -> shapes.ExchangeStatus:
+    """What an exchange says of itself."""
+    view, offset_s = reply.status, reply.clock_offset_s
+    return shapes.ExchangeStatus(
+        exchange=spell(view.exchange),
+        ok=view.ok,
+        words=view.words,
+        until=milliseconds(view.until_s),
+        time=milliseconds(view.at_s),
+        serverTime=milliseconds(None if offset_s is None else view.at_s + offset_s),
+        clock_offset_ms=_milli(offset_s),
+    )
+
+
+def server_time(reply: ServerTimeReply, spell: Spell) -> shapes.ServerTime:
+    """What time it is on an exchange."""
+    return shapes.ServerTime(
+        exchange=spell(reply.exchange),
+        serverTime=milliseconds(reply.server_s),
+        clock_offset_ms=round(reply.clock_offset_s * 1000, 3),
+    )
+
+
+def setting(reply: SettingDone, spell: Spell) -> shapes.Setting:
+    """A setting that was made."""
+    return shapes.Setting(exchange=spell(reply.exchange), changed=reply.changed)
 
 
 def position(view: Position, spell: Spell) -> shapes.Position:

@@ -15,10 +15,30 @@ from app.core.client import Client
 from app.core.errors import InvalidRequest
 from app.core.settings import Settings
 from app.domain.names import UnknownExchange, canonical_name
+from messages.executions import GetExecutions
 from messages.failover import GetHistory, GetStatus, ManualFailover
-from messages.market import GetBalances, GetTicker, MarketType, Symbol
-from messages.orders import CancelOrder, GetOpenOrders, GetOrder, OrderKey, PlaceOrder
+from messages.market import (
+    GetBalances,
+    GetExchangeStatus,
+    GetKlines,
+    GetOrderBook,
+    GetServerTime,
+    GetTicker,
+    MarketType,
+    SetLeverage,
+    SetMarginMode,
+    SetPositionMode,
+    Symbol,
+)
+from messages.orders import CancelOrder, GetClosedOrders, GetOpenOrders, GetOrder, OrderKey, PlaceOrder
 from messages.positions import GetPositions
+
+MAX_ROWS = 1000
+"""Of bars or closed orders, in one answer."""
+MAX_DEPTH = 200
+"""Prices of each side of an order book, in one answer."""
+FILLS_S = 86_400.0
+"""How far back fills are asked for where nobody says: a day."""
 
 
 class Requests:
@@ -55,6 +75,9 @@ class Requests:
         take_profit: parse.Number | None = None,
         stop_loss: parse.Number | None = None,
         *,
+        trigger_price: parse.Number | None = None,
+        trigger: str | None = None,
+        trigger_by: str | None = None,
         client_order_id: str | None = None,
         timeout_s: float | None = None,
     ) -> Call[shapes.Order]:
@@ -71,6 +94,9 @@ class Requests:
             reduce_only=reduce_only,
             take_profit=take_profit,
             stop_loss=stop_loss,
+            trigger_price=trigger_price,
+            trigger=trigger,
+            trigger_by=trigger_by,
         )
         own = secrets.token_hex(16) if client_order_id is None else parse.identifier(client_order_id)
         route = self._client().session.route
@@ -78,29 +104,121 @@ class Requests:
         request = PlaceOrder(epoch=route.epoch if route is not None else 0, key=key, spec=spec, **frame)
         return Call(request, self._reading().order)
 
-    def cancel(self, symbol: str, order_id: str, *, timeout_s: float | None = None) -> Call[shapes.Order]:
+    def cancel(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        *,
+        client_order_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Call[shapes.Order]:
         """Of `OrderRouter.cancel_order`."""
+        named, own = parse.either_id(order_id, client_order_id)
         request = CancelOrder(
             strategy=self.strategy,
-            order_id=parse.order_id(order_id),
+            order_id=named,
             symbol=self._symbol(symbol),
+            client_order_id=own,
             **self._frame(timeout_s),
         )
         return Call(request, self._reading().order)
 
-    def get_order(self, order_id: str, *, timeout_s: float | None = None) -> Call[shapes.Order]:
+    def cancel_known(self, order_id: str, deadline_s: float) -> Call[shapes.Order]:
+        """Of an order that the router told of, by a deadline in its own clock."""
+        frame = {**self._frame(None), "deadline_s": deadline_s}
+        return Call(CancelOrder(strategy=self.strategy, order_id=order_id, **frame), self._reading().order)
+
+    def get_order(
+        self, order_id: str | None = None, *, client_order_id: str | None = None, timeout_s: float | None = None
+    ) -> Call[shapes.Order]:
         """Of `OrderRouter.get_order`."""
-        request = GetOrder(strategy=self.strategy, order_id=parse.order_id(order_id), **self._frame(timeout_s))
+        named, own = parse.either_id(order_id, client_order_id)
+        frame = self._frame(timeout_s)
+        request = GetOrder(strategy=self.strategy, order_id=named, client_order_id=own, **frame)
         return Call(request, self._reading().order)
 
     def open_orders(
-        self, symbol: str | None = None, *, all_strategies: bool = False, timeout_s: float | None = None
+        self,
+        symbol: str | None = None,
+        *,
+        all_strategies: bool = False,
+        fresh: bool = True,
+        timeout_s: float | None = None,
     ) -> Call[list[shapes.Order]]:
-        """Of `OrderRouter.get_open_orders`."""
+        """Of `OrderRouter.get_open_orders`; by the journal alone where it need not be `fresh`."""
         wanted = None if symbol is None else self._symbol(symbol)
         strategy = None if all_strategies else self.strategy
-        request = GetOpenOrders(strategy=strategy, symbol=wanted, **self._frame(timeout_s))
+        request = GetOpenOrders(strategy=strategy, symbol=wanted, fresh=fresh, **self._frame(timeout_s))
         return Call(request, self._reading().orders)
+
+    def closed_orders(
+        self, symbol: str | None = None, limit: int = 50, *, timeout_s: float | None = None
+    ) -> Call[list[shapes.Order]]:
+        """Of `OrderRouter.get_closed_orders`."""
+        wanted = None if symbol is None else self._symbol(symbol)
+        most = parse.count(limit, "limit", MAX_ROWS)
+        request = GetClosedOrders(strategy=self.strategy, symbol=wanted, limit=most, **self._frame(timeout_s))
+        return Call(request, self._reading().orders)
+
+    def fills(
+        self, symbol: str, since: parse.Moment | None = None, *, timeout_s: float | None = None
+    ) -> Call[list[shapes.Fill]]:
+        """Of `OrderRouter.get_fills`."""
+        frame = self._frame(timeout_s)
+        since_s = self._client().clock() - FILLS_S if since is None else parse.moment_s(since)
+        return Call(GetExecutions(symbol=self._symbol(symbol), since_s=since_s, **frame), self._reading().fills)
+
+    def order_book(self, symbol: str, depth: int = 25, *, timeout_s: float | None = None) -> Call[shapes.OrderBook]:
+        """Of `OrderRouter.get_order_book`."""
+        most = parse.count(depth, "depth", MAX_DEPTH)
+        request = GetOrderBook(symbol=self._symbol(symbol), depth=most, **self._frame(timeout_s))
+        return Call(request, self._reading().order_book)
+
+    def klines(
+        self,
+        symbol: str,
+        interval: str,
+        limit: int = 200,
+        since: parse.Moment | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> Call[list[shapes.Kline]]:
+        """Of `OrderRouter.get_klines`."""
+        request = GetKlines(
+            symbol=self._symbol(symbol),
+            interval=parse.interval(interval),
+            since_s=None if since is None else parse.moment_s(since),
+            limit=parse.count(limit, "limit", MAX_ROWS),
+            **self._frame(timeout_s),
+        )
+        return Call(request, self._reading().klines)
+
+    def exchange_status(self, *, timeout_s: float | None = None) -> Call[shapes.ExchangeStatus]:
+        """Of `OrderRouter.get_exchange_status`."""
+        return Call(GetExchangeStatus(**self._frame(timeout_s)), self._reading().exchange_status)
+
+    def server_time(self, *, timeout_s: float | None = None) -> Call[shapes.ServerTime]:
+        """Of `OrderRouter.get_server_time`."""
+        return Call(GetServerTime(**self._frame(timeout_s)), self._reading().server_time)
+
+    def set_leverage(
+        self, symbol: str, leverage: parse.Number, *, timeout_s: float | None = None
+    ) -> Call[shapes.Setting]:
+        """Of `OrderRouter.set_leverage`."""
+        times = parse.number(leverage, "leverage")
+        request = SetLeverage(symbol=self._symbol(symbol), leverage=times, **self._frame(timeout_s))
+        return Call(request, self._reading().setting)
+
+    def set_margin_mode(self, symbol: str, mode: str, *, timeout_s: float | None = None) -> Call[shapes.Setting]:
+        """Of `OrderRouter.set_margin_mode`."""
+        wanted = parse.margin_mode(mode)
+        request = SetMarginMode(symbol=self._symbol(symbol), mode=wanted, **self._frame(timeout_s))
+        return Call(request, self._reading().setting)
+
+    def set_position_mode(self, mode: str, *, timeout_s: float | None = None) -> Call[shapes.Setting]:
+        """Of `OrderRouter.set_position_mode`."""
+        request = SetPositionMode(mode=parse.position_mode(mode), **self._frame(timeout_s))
+        return Call(request, self._reading().setting)
 
     def account(self, *, timeout_s: float | None = None) -> Call[shapes.AccountBalance]:
         """Of `OrderRouter.get_account_balance`."""

@@ -16,6 +16,9 @@ class Order(TypedDict):
     `exchangeOrderId` the exchange's own, empty until known. `orderStatus` is one of New, PartiallyFilled, Filled,
     Cancelled, Rejected, Expired, Created (on its way), Unknown (nobody can know yet) and NotExecuted (proven never to
     have executed).
+
+    `stopOrderType` is Stop or TakeProfit for an order placed with a trigger, and otherwise empty; `triggerPrice` and
+    `triggerBy` (LastPrice or MarkPrice) then say what sets it off. Such an order is New before that and after.
     """
 
     orderId: str
@@ -31,6 +34,9 @@ class Order(TypedDict):
     reduceOnly: bool
     takeProfit: str
     stopLoss: str
+    stopOrderType: str
+    triggerPrice: str
+    triggerBy: str
     orderStatus: str
     cumExecQty: str
     leavesQty: str
@@ -40,6 +46,50 @@ class Order(TypedDict):
     updatedTime: str
     exchange: str
     epoch: int
+
+
+class NotCancelled(TypedDict):
+    """An open order that `cancel_all_orders` could not prove cancelled.
+
+    `unknown` is True where nobody can know yet, and False where it was not cancelled, for instance since it had filled.
+    """
+
+    orderId: str
+    orderLinkId: str
+    symbol: str
+    unknown: bool
+    words: str
+
+
+class CancelledAll(TypedDict):
+    """What became of every open order: `cancelled` are proven to be over."""
+
+    cancelled: list[Order]
+    not_cancelled: list[NotCancelled]
+
+
+class Fill(TypedDict):
+    """One trade of the account.
+
+    `orderId`, `orderLinkId` and `strategy` are empty where the order is not the router's, or its exchange does not tell
+    the id it was sent. `execFee` is in `feeCurrency`, below zero for a rebate, and empty where the exchange does not
+    say; so is `isMaker` None.
+    """
+
+    execId: str
+    symbol: str
+    side: str
+    execQty: str
+    execPrice: str
+    execFee: str
+    feeCurrency: str
+    isMaker: bool | None
+    orderId: str
+    orderLinkId: str
+    exchangeOrderId: str
+    strategy: str
+    exchange: str
+    execTime: str
 
 
 class CoinBalance(TypedDict):
@@ -74,6 +124,65 @@ class Ticker(TypedDict):
     exchange: str
     time: str
     age_s: float
+
+
+class PriceLevel(TypedDict):
+    """What is offered, or wanted, at one price."""
+
+    price: str
+    size: str
+
+
+class OrderBook(TypedDict):
+    """The best prices of a market, the best first; `time` is the exchange's."""
+
+    symbol: str
+    bids: list[PriceLevel]
+    asks: list[PriceLevel]
+    exchange: str
+    time: str
+    age_s: float
+
+
+class Kline(TypedDict):
+    """One bar, `volume` in base coin."""
+
+    startTime: str
+    openPrice: str
+    highPrice: str
+    lowPrice: str
+    closePrice: str
+    volume: str
+
+
+class ExchangeStatus(TypedDict):
+    """What an exchange says of itself: `ok`, or its `words`, and `until` when, where it says.
+
+    `serverTime` and `clock_offset_ms` (its clock minus ours) are empty and None while it has not been asked the time.
+    """
+
+    exchange: str
+    ok: bool
+    words: str
+    until: str
+    time: str
+    serverTime: str
+    clock_offset_ms: float | None
+
+
+class ServerTime(TypedDict):
+    """What time it is on an exchange; `clock_offset_ms` is its clock minus ours."""
+
+    exchange: str
+    serverTime: str
+    clock_offset_ms: float
+
+
+class Setting(TypedDict):
+    """A setting is as asked; `changed` is False where it was so already."""
+
+    exchange: str
+    changed: bool
 
 
 class Position(TypedDict):

@@ -53,8 +53,11 @@ from messages.failover import (
     Unsubscribe,
 )
 from messages.health import GetHealth
+from messages.market import SetLeverage, SetMarginMode, SetPositionMode
 from messages.orders import (
     CancelOrder,
+    GetClosedOrders,
+    GetOpenOrders,
     GetOrder,
     LivesElsewhere,
     OrderAccepted,
@@ -405,15 +408,21 @@ class Session:
                 code="no_exchange",
                 words="No exchange was available before the deadline; the order was never sent.",
             )
-        return Unanswered(words=f"{type(request).__name__} was not answered before its deadline.")
+        words = f"{type(request).__name__} was not answered before its deadline."
+        if isinstance(request, SetLeverage | SetMarginMode | SetPositionMode) and pending.in_doubt:
+            words = f"{words} It may have been made: it can be asked for again without harm."
+        return Unanswered(words=words)
 
     # ------------------------------------------------------------------------------------------------ pieces
 
     def _order_id(self, request: PlaceOrder | CancelOrder) -> str:
-        if isinstance(request, CancelOrder):
+        if isinstance(request, CancelOrder) and request.order_id is not None:
             return request.order_id
         assert self._journal_id, "an order in doubt was sent, so the directory was known"
-        return ids.order_id(self._journal_id, request.key)
+        if isinstance(request, PlaceOrder):
+            return ids.order_id(self._journal_id, request.key)
+        key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id or "")
+        return ids.order_id(self._journal_id, key)
 
     def _subscription(self) -> Subscribe:
         return Subscribe(session_id=self.settings.session_id, strategy=self.settings.strategy)
@@ -434,7 +443,8 @@ class Session:
         if pending.elsewhere is not None:
             return self.directory.find(Role.CONNECTOR, pending.elsewhere)
         exchange = self.route.exchange if self.route is not None else None
-        anybody = isinstance(request, GetOrder | CancelOrder) or pending.sends == 0
+        anybody = pending.sends == 0 or isinstance(request, GetOrder | CancelOrder | GetClosedOrders)
+        anybody = anybody or (isinstance(request, GetOpenOrders) and not request.fresh)
         if exchange is None and anybody:
             # Any connector can read the journal; and an order that was placed before must not be said never to have
             # been, only because nothing can be placed between fence and commit.

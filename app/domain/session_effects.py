@@ -30,7 +30,7 @@ class Resolved:
 
 @frozen(kw_only=True)
 class Unanswered:
-    """Nobody answered by the deadline, and nothing was changed by asking."""
+    """Nobody answered by the deadline. No order was changed by asking; of a setting the words say that it may be."""
 
     words: str
 

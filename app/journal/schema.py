@@ -65,6 +65,7 @@ orders = Table(
     Column("created_s", Float, nullable=False),
     UniqueConstraint("strategy", "client_order_id", name="uq_order_key"),
 )
+Index("ix_orders_by_age", orders.c.strategy, orders.c.created_s)
 
 legs = Table(
     "legs",
@@ -145,6 +146,9 @@ def make_schema(core: Connection) -> dict[str, str]:
     return _upgraded(core, found)
 
 
+INDEXED = {2: ("ix_orders_by_age",)}
+"""Indexes by the version that brought them."""
+
 ADDED = {2: (orders.c.trigger_kind, orders.c.trigger_price, orders.c.trigger_by)}
 """Columns by the version that brought them, each empty in what was written before."""
 
@@ -158,5 +162,8 @@ def _upgraded(core: Connection, found: dict[str, str]) -> dict[str, str]:
         for column in ADDED[version]:
             kind = column.type.compile(core.dialect)
             core.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"))
+        for index in orders.indexes | legs.indexes:
+            if index.name in INDEXED.get(version, ()):
+                index.create(core, checkfirst=True)
     core.execute(update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA_VERSION)))
     return {**found, "schema_version": str(SCHEMA_VERSION)}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +26,7 @@ from app.domain import ids
 from app.domain.book import Exposure, book_lines
 from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
 from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
+from app.journal import queries
 from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
@@ -45,8 +46,9 @@ from app.journal.rows import (
     text,
     with_leg,
 )
-from app.journal.schema import SCHEMA_VERSION, events, legs, make_schema, meta, orders, routes, switches
+from app.journal.schema import SCHEMA_VERSION, events, legs, make_schema, meta, routes, switches
 from messages.failover import Route, Switch
+from messages.market import Symbol
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderView
 
 __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnusable", "Recorded", "StaleEpoch"]
@@ -338,17 +340,7 @@ class Journal:
         self, states: Sequence[LegState], *, exchange: str | None = None, strategy: str | None = None
     ) -> tuple[OrderView, ...]:
         """Orders with a leg in one of `states`, oldest first, of an exchange or a strategy where given."""
-        query = (
-            select(orders.c.order_id)
-            .join(legs)
-            .where(legs.c.state.in_([state.value for state in states]))
-            .group_by(orders.c.order_id)
-            .order_by(orders.c.created_s, orders.c.order_id)
-        )
-        if exchange is not None:
-            query = query.where(legs.c.exchange == exchange)
-        if strategy is not None:
-            query = query.where(orders.c.strategy == strategy)
+        query = queries.in_states(states, exchange, strategy)
         found = [self.order(row.order_id) for row in self._all(query)]
         return tuple(order for order in found if order is not None)
 
@@ -359,6 +351,19 @@ class Journal:
                 rows = hot.OPEN_ON(self._db, exchange=exchange).fetchall()
                 return tuple(order for row in rows if (order := self._read(row["order_id"])) is not None)
         return self.orders_in(sorted(LIVE | UNPROVEN), exchange=exchange, strategy=strategy)
+
+    def closed_orders(self, strategy: str, symbol: Symbol | None, limit: int) -> tuple[OrderView, ...]:
+        """The newest orders of a strategy, or of a symbol of it, that are neither live nor in doubt, newest first."""
+        query = queries.closed(strategy, symbol, limit)
+        found = [self.order(row.order_id) for row in self._all(query)]
+        return tuple(order for order in found if order is not None)
+
+    def owners(self, wire_ids: Collection[str]) -> dict[str, tuple[str, OrderKey]]:
+        """Order id and key by wire id, of those that are ours."""
+        return {
+            row.wire_id: (row.order_id, OrderKey(strategy=row.strategy, client_order_id=row.client_order_id))
+            for row in self._all(queries.owners(wire_ids))
+        }
 
     def counts(self) -> dict[str, int]:
         """Legs by state."""
@@ -372,26 +377,14 @@ class Journal:
 
     def exposures(self) -> tuple[Exposure, ...]:
         """Every leg that filled or may still: what positions are made of."""
-        query = (
-            select(orders, legs.c.exchange, legs.c.state, legs.c.filled, legs.c.quantity.label("leg_quantity"))
-            .join(legs)
-            .where((legs.c.filled != "0") | legs.c.state.in_(sorted(LIVE | UNPROVEN)))
-        )
-        return tuple(exposure_of(row._mapping) for row in self._all(query))
+        return tuple(exposure_of(row._mapping) for row in self._all(queries.exposed()))
 
     def symbols(self, since_s: float) -> tuple[str, ...]:
         """Unified symbols traded since a time, resting now, or adding up to something: what a candidate must have.
 
         Not every one ever traded: a market that is long done with must not keep trading from moving.
         """
-        live = legs.c.state.in_(sorted(LIVE | UNPROVEN))
-        query = (
-            select(orders.c.base, orders.c.quote, orders.c.settle, orders.c.market_type)
-            .join(legs)
-            .where((orders.c.created_s >= since_s) | live)
-            .distinct()
-        )
-        found = {str(symbol_of(row._mapping)) for row in self._all(query)}
+        found = {str(symbol_of(row._mapping)) for row in self._all(queries.traded(since_s))}
         found |= {str(line.symbol) for line in book_lines(self.exposures(), {}, {}) if line.attributed != 0}
         return tuple(sorted(found))
 
@@ -485,13 +478,6 @@ class Journal:
 
     def changed_orders(self, after: int, strategy: str, limit: int = 1000) -> tuple[tuple[int, OrderView], ...]:
         """Orders of a strategy with events after a sequence, each once with its last sequence, oldest first."""
-        query = (
-            select(events.c.order_id, func.max(events.c.sequence).label("last"))
-            .join(orders, orders.c.order_id == events.c.order_id)
-            .where(events.c.sequence > after, orders.c.strategy == strategy)
-            .group_by(events.c.order_id)
-            .order_by(func.max(events.c.sequence))
-            .limit(limit)
-        )
+        query = queries.changed(after, strategy, limit)
         found = [(row.last, self.order(row.order_id)) for row in self._all(query)]
         return tuple((last, order) for last, order in found if order is not None)

@@ -34,7 +34,18 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 
 
-def simulate(exchanges: Sequence[str], ready: Path | None, command: Sequence[str], *, books: Path | None = None) -> int:
+SPOT_HOSTS = {"binance": "binance_spot", "kraken": "kraken_spot"}
+"""Where spot of an exchange is a host and an account of its own, by the router's names and the simulator's."""
+
+
+def simulate(
+    exchanges: Sequence[str],
+    ready: Path | None,
+    command: Sequence[str],
+    *,
+    books: Path | None = None,
+    market_type: str = "swap",
+) -> int:
     """Run `exchanges`, and `command` under them; returns its exit code (128 + n when signal n ended it).
 
     ready: file written, atomically and readable by the owner only, once every exchange answers: a JSON object by
@@ -42,9 +53,9 @@ def simulate(exchanges: Sequence[str], ready: Path | None, command: Sequence[str
     prints a line for each exchange, and returns 0. A command that cannot be started gives 127.
     books: a folder in which each exchange keeps its books, made if it is not there: killed and started again, the
     exchanges go on with them, on the same ports and under the same keys.
-    Raises ValueError for no exchange, one named twice, an unknown one, one of spot under a command, or books that are
-    none; OSError if a file cannot
-    be written or a port is taken.
+    market_type: "swap" or "spot", which the command is to trade: spot of Binance and of Kraken are other hosts.
+    Raises ValueError for no exchange, one named twice, an unknown one, a simulator's name of spot under a command, or
+    books that are none; OSError if a file cannot be written or a port is taken.
     """
     if not exchanges:
         raise ValueError("Name at least one exchange to simulate.")
@@ -52,21 +63,24 @@ def simulate(exchanges: Sequence[str], ready: Path | None, command: Sequence[str
         raise ValueError(f"An exchange is named twice in {', '.join(exchanges)}.")
     spot = [name for name in exchanges if name.endswith("_spot")]
     if command and spot:
-        raise ValueError(f"{', '.join(spot)} can only be served alone: no configuration trades spot yet.")
+        raise ValueError(f"{', '.join(spot)} cannot be named to a command: name the exchange, with --market-type spot.")
     if books is not None:
         books.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return asyncio.run(_simulate(list(exchanges), ready, list(command), books))
+    hosts = {name: SPOT_HOSTS.get(name, name) if market_type == "spot" else name for name in exchanges}
+    return asyncio.run(_simulate(hosts, ready, list(command), books, market_type))
 
 
-async def _simulate(names: list[str], ready: Path | None, command: list[str], books: Path | None) -> int:
+async def _simulate(
+    hosts: Mapping[str, str], ready: Path | None, command: list[str], books: Path | None, market_type: str
+) -> int:
     stop = asyncio.Event()
     received: list[signal.Signals] = []
     async with AsyncExitStack() as stack:
         stack.enter_context(_signals(stop, received))
         facts: dict[str, dict[str, str]] = {}
-        for name in names:
+        for name, host in hosts.items():
             exchange = await stack.enter_async_context(
-                await SimulatedExchange.start(name, books=books / f"{name}.jsonl" if books else None)
+                await SimulatedExchange.start(host, books=books / f"{host}.jsonl" if books else None)
             )
             facts[name] = {
                 "base_url": exchange.base_url,
@@ -79,7 +93,7 @@ async def _simulate(names: list[str], ready: Path | None, command: list[str], bo
             stack.callback(lambda: ready.unlink(missing_ok=True))
             _write_private(ready, json.dumps(facts, indent=2) + "\n")
         if command:
-            return await _under(command, facts, stop, received)
+            return await _under(command, facts, market_type, stop, received)
         for name, fact in facts.items():
             print(f"{name}: exchange {fact['base_url']}, control {fact['control_url']}", flush=True)
         await stop.wait()
@@ -109,12 +123,16 @@ def _signals(stop: asyncio.Event, received: list[signal.Signals]) -> Iterator[No
 
 
 async def _under(
-    command: list[str], facts: Mapping[str, Mapping[str, str]], stop: asyncio.Event, received: list[signal.Signals]
+    command: list[str],
+    facts: Mapping[str, Mapping[str, str]],
+    market_type: str,
+    stop: asyncio.Event,
+    received: list[signal.Signals],
 ) -> int:
     folder = Path(tempfile.mkdtemp(prefix="order-sim-"))
     try:
         config = folder / "order-router.toml"
-        _write_private(config, configuration(facts, folder / "state"))
+        _write_private(config, configuration(facts, folder / "state", market_type))
         async with _reaping():
             try:
                 child = subprocess.Popen(
@@ -198,13 +216,14 @@ async def _reaping() -> AsyncIterator[None]:
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def configuration(facts: Mapping[str, Mapping[str, str]], state_dir: Path) -> str:
+def configuration(facts: Mapping[str, Mapping[str, str]], state_dir: Path, market_type: str = "swap") -> str:
     """The router's configuration for these exchanges: the first is primary, the others fail over in their order."""
     first, *others = facts
     lines = [
         "[router]",
         f"primary_exchange = {_toml(first)}",
         f"failover_exchanges = [{', '.join(_toml(name) for name in others)}]",
+        f"market_type = {_toml(market_type)}",
         f"state_dir = {_toml(str(state_dir))}",
     ]
     for name, fact in facts.items():

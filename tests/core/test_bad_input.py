@@ -110,7 +110,7 @@ def test_bad_questions_are_refused_in_one_sentence(shared: tuple[World, OrderRou
     calls: list[tuple[Any, str]] = [
         (lambda: router.get_order("nonsense"), "No order 'nonsense'"),
         (lambda: router.get_order(""), "order_id is ''"),
-        (lambda: router.get_order(None), "order_id is None"),  # type: ignore[arg-type]
+        (lambda: router.get_order(None), "order_id is None"),
         (lambda: router.cancel_order("BTCUSDT", "0" * 32), "No order"),
         (lambda: router.cancel_order("nonsense", "0" * 32), "must look like"),
         (lambda: router.get_market_data("NOSUCHUSDT"), "no linear swap"),
@@ -143,7 +143,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"max_retry_attempts": 0}, "health.max_retry_attempts"),
     ({"retry_delay": -1}, "health.retry_delay"),
     ({"auto_failover": "yes"}, "router.auto_failover"),
-    ({"market_type": "spot"}, "spot markets are not supported yet"),
+    ({"market_type": "future"}, 'must be "swap" or "spot"'),
     ({"state_dir": "relative/path"}, "absolute"),
     ({"strategy": ""}, "strategy is ''"),
     ({"exchanges": ["okx"]}, "exchanges must be a mapping"),

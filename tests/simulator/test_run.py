@@ -170,7 +170,12 @@ def test_the_configuration_is_toml_whatever_the_values() -> None:
     fact = {"base_url": "http://127.0.0.1:1", "api_key": 'a"\\b', "secret": "ü\n", "password": ""}
     found = tomllib.loads(configuration({"okx": fact}, Path('/tmp/st"ate')))
     assert found == {
-        "router": {"primary_exchange": "okx", "failover_exchanges": [], "state_dir": '/tmp/st"ate'},
+        "router": {
+            "primary_exchange": "okx",
+            "failover_exchanges": [],
+            "market_type": "swap",
+            "state_dir": '/tmp/st"ate',
+        },
         "exchanges": {"okx": {"base_url": "http://127.0.0.1:1", "api_key": 'a"\\b', "secret": "ü\n"}},
     }
 
@@ -186,7 +191,7 @@ def test_wrong_names() -> None:
             simulate(names, None, [])
 
 
-def test_a_spot_exchange_is_served_alone() -> None:
-    """A command's configuration could not name it."""
-    with pytest.raises(ValueError, match="kraken_spot can only be served alone"):
+def test_a_simulator_s_name_of_spot_is_none_of_the_router_s() -> None:
+    """A command's configuration could not name it; `market_type` says what it trades."""
+    with pytest.raises(ValueError, match="kraken_spot cannot be named to a command"):
         simulate(["bybit", "kraken_spot"], None, ["true"])

@@ -1,0 +1,54 @@
+"""Executions: what filled, one trade at a time, as an exchange lists it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import frozen
+
+from messages.base import Reply, Request
+from messages.market import Symbol
+from messages.orders import OrderKey, Side
+
+
+@frozen(kw_only=True)
+class Execution:
+    """One trade of the account.
+
+    Attributes:
+        trade_id: The exchange's, unique within the symbol.
+        order_id: The router's id; None where the order is not the router's, or the exchange names it by no id we know.
+        key: Of the same order.
+        quantity: Base coin.
+        fee: In `fee_coin`, below zero for a rebate; None where the exchange does not say.
+        maker: Whether it rested; None where the exchange does not say.
+    """
+
+    exchange: str
+    symbol: Symbol
+    trade_id: str
+    exchange_order_id: str
+    order_id: str | None
+    key: OrderKey | None
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal | None
+    fee_coin: str | None
+    maker: bool | None
+    at_s: float
+
+
+@frozen(kw_only=True)
+class GetExecutions(Request):
+    """Asks a connector for the account's trades of a symbol since a time."""
+
+    symbol: Symbol
+    since_s: float
+
+
+@frozen(kw_only=True)
+class ExecutionsReply(Reply):
+    """Answers `GetExecutions`, the oldest first."""
+
+    executions: tuple[Execution, ...]
