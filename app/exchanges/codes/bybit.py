@@ -87,6 +87,11 @@ CODES: Mapping[str, Row] = MappingProxyType(
         **_rows("110070 110088 110096 110097 110100 110101 110102 110119 110132 110136", _REFUSED, "not_permitted"),
         **_rows("30133 30134", _REFUSED, "not_permitted"),
         **_rows("110067 110068 110069 110071 110080 110123 110124 110125", _NOT_EXECUTED, "not_permitted", ill=True),
+        # The same of inverse contracts, by ccxt's table: there to be safe, should one of them ever be answered.
+        **_rows("140001 140008 140010", Meaning.UNKNOWN_ORDER, "unknown_order", _CCXT),
+        **_rows("140030", Meaning.DUPLICATE, "duplicate", _CCXT),
+        **_rows("140025 140026 140027 140043", Meaning.UNCHANGED, "unchanged", _CCXT),
+        **_rows("140035", _AMBIGUOUS, "exchange_busy", _CCXT),
         **SPOT_CODES,
     }
 )
