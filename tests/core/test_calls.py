@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -181,6 +182,53 @@ def test_what_cannot_be_set_is_refused_in_words(shared: Shared) -> None:
             router.set_margin_mode("BTCUSDT", mode)  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest, match="leverage is"):
         router.set_leverage("BTCUSDT", 0)
+
+
+def test_a_setting_says_whether_it_was_so_already(shared: Shared) -> None:
+    _, router = shared
+    router.set_leverage("BTCUSDT", 7)
+    assert router.set_leverage("BTCUSDT", "7") == {"exchange": "bybit", "changed": False}
+    assert router.set_leverage("BTCUSDT", 8)["changed"]
+    assert router.set_position_mode("one_way")["exchange"] == "bybit"
+    with pytest.raises(InvalidRequest):
+        router.set_leverage("NOSUCHUSDT", 3)
+
+
+# ---- triggers and fills ----------------------------------------------------------------------------------------------
+
+
+def test_an_order_waits_for_its_trigger_and_its_fill_is_told_with_its_fee(shared: Shared) -> None:
+    world, router = shared
+    last = Decimal(router.get_market_data("BTCUSDT")["lastPrice"])
+    level = (last * Decimal("1.01")).quantize(Decimal(1))
+    waiting = router.place_order(
+        "BTCUSDT", "Buy", "Market", "0.002", trigger_price=level, trigger="Stop", client_order_id="breakout"
+    )
+    assert (waiting["orderStatus"], waiting["stopOrderType"]) == ("New", "Stop")
+    assert (Decimal(waiting["triggerPrice"]), waiting["triggerBy"]) == (level, "LastPrice")
+    other = router.place_order(
+        "BTCUSDT", "Buy", "Limit", "0.002", level - 900, trigger_price=level - 800, trigger="TakeProfit",
+        trigger_by="MarkPrice",
+    )  # fmt: skip
+    assert (other["stopOrderType"], other["triggerBy"]) == ("TakeProfit", "MarkPrice")
+    assert {order["orderId"] for order in router.get_open_orders("BTCUSDT")} == {waiting["orderId"], other["orderId"]}
+    [gone] = [o for o in router.cancel_all_orders()["cancelled"] if o["orderId"] == other["orderId"]]
+    assert gone["orderStatus"] == "Cancelled"
+    again = router.place_order(
+        "BTCUSDT", "Buy", "Market", "0.002", trigger_price=level, trigger="Stop", client_order_id="breakout 2"
+    )
+    world["bybit"].control.price("BTC/USDT:USDT", level + 5)
+    until(lambda: router.get_order(again["orderId"])["orderStatus"] == "Filled")
+    fills = until(lambda: [fill for fill in router.get_fills("BTCUSDT") if fill["orderId"] == again["orderId"]])
+    assert sum(Decimal(fill["execQty"]) for fill in fills) == Decimal("0.002")
+    assert all(Decimal(fill["execFee"]) > 0 and fill["feeCurrency"] == "USDT" for fill in fills)
+    assert {(fill["orderLinkId"], fill["strategy"], fill["side"]) for fill in fills} == {
+        ("breakout 2", "default", "Buy")
+    }
+    later = int(fills[-1]["execTime"]) + 60_000
+    assert router.get_fills("BTCUSDT", later) == []
+    assert asyncio.run(router.aio.get_fills("BTCUSDT", later)) == []
+    world["bybit"].control.price("BTC/USDT:USDT", last)
 
 
 def test_the_words_of_the_awaited_calls_are_the_same(shared: Shared) -> None:
