@@ -12,6 +12,7 @@ from app.exchanges.adapter import CcxtPort
 from app.exchanges.handover import Handover
 from app.exchanges.profiles.base import Profile
 from app.exchanges.profiles.binance import Binance
+from app.exchanges.profiles.binance_spot import BinanceSpot
 from app.exchanges.profiles.bybit import Bybit
 from app.exchanges.profiles.bybit_spot import BybitSpot
 from app.exchanges.profiles.kraken import Kraken
@@ -19,8 +20,9 @@ from app.exchanges.profiles.okx import Okx, OkxSpot
 from app.exchanges.settings import Credentials, ExchangeSettings
 from messages.market import MarketType
 
+_ALL: tuple[type[Profile], ...] = (Bybit, BybitSpot, Okx, OkxSpot, Binance, BinanceSpot, Kraken)
 PROFILES: Mapping[tuple[str, MarketType], type[Profile]] = MappingProxyType(
-    {(profile.name, profile.market_type): profile for profile in (Bybit, BybitSpot, Okx, OkxSpot, Binance, Kraken)}
+    {(profile.name, profile.market_type): profile for profile in _ALL}
 )
 """By the router's own name, and what is traded there."""
 

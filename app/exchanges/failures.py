@@ -16,6 +16,7 @@ from app.exchanges import outcomes
 from app.exchanges.client import Trace, Unreadable, type_client
 from app.exchanges.outcomes import Failure, Row
 from app.exchanges.profiles.base import NotSent, Profile, Unsupported, class_names
+from app.exchanges.sizes import InvalidSize
 from app.exchanges.symbols import NotTradable
 
 _LOG = structlog.stdlib.get_logger(__name__)
@@ -66,6 +67,8 @@ class Failures:
             if isinstance(call, calls.AmendCall):
                 return calls.AmendRefused(code=calls.UNSUPPORTED, words=str(error), native_code=None, unsupported=True)
             return calls.CallFailed(code=calls.UNSUPPORTED, words=str(error), retryable=False)
+        if isinstance(error, InvalidSize) and isinstance(call, calls.AmendCall):
+            return calls.AmendRefused(code="invalid_order", words=str(error), native_code=None)
         failure, row = self._explained(error, client, trace)
         if row.code == "unexpected":
             _LOG.warning(

@@ -161,7 +161,7 @@ def test_every_failure_has_an_outcome_in_one_sentence(
         ("binance", {"orderId": 1, "status": "NEW"}, None),
         ("binance", {"code": 200, "msg": "done"}, None),
         ("binance", {"code": -2019, "msg": "Margin is insufficient."}, "-2019"),
-        ("binance", {"code": -2010, "msg": "Duplicate order sent."}, "-4116"),
+        ("binance", {"code": -2010, "msg": "Duplicate order sent."}, "-2010"),
         ("kraken", {"result": "success", "sendStatus": {"status": "placed"}}, None),
         ("kraken", {"result": "success", "sendStatus": {"status": "invalidSize"}}, "invalidSize"),
         ("kraken", {"result": "success", "cancelStatus": {"status": "filled"}}, "filled"),

@@ -319,8 +319,10 @@ def test_conditional_orders_live_apart_until_set_off(desk: Desk) -> None:
     assert desk.order_of("sl")["filled"] == "0.002"
     assert desk.truth()["positions"] == {}
     one = {"trigger": True, "clientOrderId": "sl"}
-    assert desk.run(desk.client.fetch_order(None, BTC, one))["status"] == "closed"
-    ordinary = desk.run(desk.client.fetch_order(made["id"], BTC))
+    finished = desk.run(desk.client.fetch_order(None, BTC, one))
+    assert (finished["id"], finished["status"]) == (made["id"], "closed")
+    assert finished["info"]["actualOrderId"] == desk.order_of("sl")["order_id"] != made["id"]
+    ordinary = desk.run(desk.client.fetch_order(finished["info"]["actualOrderId"], BTC))
     assert (ordinary["status"], ordinary["filled"]) == ("closed", 0.002)
     assert "-2011" in str(desk.refused(desk.client.cancel_order(None, BTC, one)))
 

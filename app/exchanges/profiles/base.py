@@ -248,6 +248,7 @@ class Profile(ABC):
 
         Raises:
             Unsupported: The exchange cannot change such an order.
+            InvalidSize: Not to such a quantity or price.
         """
         raise Unsupported(f"{self.name} cannot change a resting order: cancel it and place another.")
 

@@ -3,24 +3,36 @@
 The expiry is the signed `timestamp` plus `recvWindow`, checked by the gateway and again by the matching engine. Client
 order ids are unique among open orders only: sending the id of a filled order again fills twice. On another base URL
 ccxt does not find its own table of linear codes, so codes are looked up here.
+
+Orders that wait for a trigger live in a service of their own (`binance_algo`). Nobody says that it looks at the expiry
+a second time, so their window is shorter by what a request may take behind the gateway: they too are refused, or done
+with, by the leg's expiry.
+
+In hedge mode an order has to name the side of the position it is for. Which mode the account is in is learned when the
+exchange refuses an order for it (-4061, so nothing was placed), which is then sent once more in the other form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
-from app.exchanges.client import Unreadable, type_client
+from app.exchanges.client import TRACE, Unreadable, type_client
 from app.exchanges.codes.binance import CODES
+from app.exchanges.codes.binance_words import read_as
+from app.exchanges.outcomes import Row
+from app.exchanges.profiles import binance_algo as algo
 from app.exchanges.profiles.base import (
     MAX_PAGES,
+    FillRow,
     OrderRow,
     PositionRow,
     Profile,
+    Unsupported,
+    WireChange,
     WireOrder,
     class_names,
     combined,
@@ -28,28 +40,33 @@ from app.exchanges.profiles.base import (
     listed,
     number,
     price,
-    state_of,
     word,
 )
-from app.exchanges.rules.base import VALIDITY_S, VISIBILITY_S
+from app.exchanges.profiles.binance_shapes import (
+    DAY_MS,
+    LIVE,
+    bars,
+    executed,
+    fill_row,
+    gone,
+    order_row,
+    since,
+)
+from app.exchanges.rules import binance as rules
+from app.exchanges.rules.base import GATEWAY_LATENESS_S
+from app.exchanges.sizes import InvalidSize, plain
 from app.exchanges.symbols import Market, MarketTable
-from messages.orders import LegState, OrderSpec
+from messages.market import MarginMode, PositionMode
+from messages.orders import OrderSpec, OrderType, TimeInForce, TriggerBy, TriggerKind
 
-_STATES = {
-    "NEW": LegState.OPEN,
-    "PARTIALLY_FILLED": LegState.PARTIALLY_FILLED,
-    "FILLED": LegState.FILLED,
-    "CANCELED": LegState.CANCELLED,
-    "EXPIRED": LegState.EXPIRED,
-    "EXPIRED_IN_MATCH": LegState.EXPIRED,
-    "REJECTED": LegState.REFUSED,
-}
-"""`status`: https://developers.binance.com/docs/derivatives/usds-margined-futures/common-definition"""
-
-_PAGE = 1000
-_SLACK_MS = 60_000
-_WEEK_MS = 7 * 24 * 3600 * 1000
-"""The longest period `allOrders` looks back over."""
+_WEEK_MS = 7 * DAY_MS
+"""The longest period between `startTime` and `endTime` of any list."""
+_DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
+_MAX_BARS = 1500
+_HEDGED = "router_hedged"
+"""Option in which the client keeps whether its account is in hedge mode, once that is known."""
+_ARMED = "router_armed"
+"""Option in which the client keeps where its dead-man switch is armed."""
 
 
 class Binance(Profile):
@@ -60,42 +77,89 @@ class Binance(Profile):
     options = MappingProxyType({"fetchMargins": False, "warnOnFetchOpenOrdersWithoutSymbol": False})
     market_rows = ("symbols",)
     codes = CODES
-    proof = Proof(
-        enforcement=ExpiryEnforcement.ENGINE, validity_s=VALIDITY_S, lateness_s=0.0, visibility_s=VISIBILITY_S
-    )
+    proof = rules.SWAP.proof
+    look_back_s = rules.SWAP.look_back_s.value
     rate_limit = RateLimit(per_s=20.0, burst=50)
     """https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info: 300 orders in 10 s, 2,400
     request weight a minute; most calls weigh 1."""
-    attaches_exits = False
+    attaches_exits = rules.SWAP.attached_exits.value
+    takes_triggers = True
 
     def native_code(self, answer: Any) -> tuple[str, str] | None:
-        """`code`, unless it is 0 or 200; -2010 with the words of a duplicate becomes the code of one."""
+        """`code`, unless it is 0 or 200."""
         code = word(answer, "code") if isinstance(answer, dict) else None
         if code in (None, "0", "200"):
             return None
-        words = word(answer, "msg") or ""
-        if code == "-2010" and words.startswith("Duplicate"):
-            return "-4116", words
-        return str(code), words
+        return str(code), word(answer, "msg") or ""
+
+    def row_of(self, code: str, words: str) -> Row | None:
+        """By its words where one code says several things."""
+        return self.codes.get(read_as(code, words))
 
     def known_as(self, client: type_client, code: str) -> tuple[str, ...]:
         """The linear table first, which ccxt itself uses on Binance's own URL only."""
         linear = client.exceptions.get("linear", {}).get("exact", {}).get(code)
         return class_names(linear) if linear is not None else super().known_as(client, code)
 
+    # ---- orders ------------------------------------------------------------------------------------------------------
+
     def unsupported(self, spec: OrderSpec) -> str:
         """ccxt would send attached exits as junk parameters without raising."""
         if spec.take_profit is not None or spec.stop_loss is not None:
             return "A take profit or stop loss attached to an order is not supported yet on binance: leave it out."
+        if spec.trigger is not None and spec.time_in_force is TimeInForce.POST_ONLY:
+            return "An order that waits for a trigger cannot be post-only on binance: leave its time in force out."
         return super().unsupported(spec)
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """The window begins at the pinned timestamp."""
-        return {**super().order_params(order), "recvWindow": order.pin.window_ms}
+        params, trigger = super().order_params(order), order.spec.trigger
+        if trigger is None:
+            return {**params, "recvWindow": order.pin.window_ms}
+        level = "stopLossPrice" if trigger.kind is TriggerKind.STOP else "takeProfitPrice"
+        return {
+            **params,
+            level: order.trigger_price,
+            "workingType": "MARK_PRICE" if trigger.by is TriggerBy.MARK else "CONTRACT_PRICE",
+            "recvWindow": max(1, order.pin.window_ms - int(GATEWAY_LATENESS_S * 1000)),
+        }
+
+    async def place(self, client: type_client, order: WireOrder) -> OrderRow:
+        """In the form of the account's position mode, as far as it is known; twice at most."""
+        hedged = bool(client.options.get(_HEDGED, False))
+        try:
+            return await self._placed(client, order, hedged=hedged)
+        except Exception:  # raised again unless the exchange's own code proves that it placed nothing for its form
+            if not _says("-4061"):
+                raise
+        placed = await self._placed(client, order, hedged=not hedged)
+        client.options[_HEDGED] = not hedged
+        return placed
+
+    async def _placed(self, client: type_client, order: WireOrder, *, hedged: bool) -> OrderRow:
+        spec, params = order.spec, self.order_params(order)
+        placed = await client.create_order(
+            order.market.unified,
+            spec.order_type.value,
+            spec.side.value,
+            order.contracts,
+            order.price,
+            {**params, "hedged": True} if hedged else params,
+        )
+        return self.placed_row(placed["info"])
 
     def placed_row(self, info: Any) -> OrderRow:
         """The whole order."""
-        return _order(info)
+        return algo.algo_row(info) if algo.is_algo(info) else order_row(info)
+
+    def learned(self, client: type_client) -> dict[str, Any]:
+        """The position mode, where it is known."""
+        return {"hedged": client.options[_HEDGED]} if _HEDGED in client.options else {}
+
+    def recall(self, client: type_client, learned: Any) -> None:
+        """The position mode."""
+        if isinstance(learned, dict) and isinstance(learned.get("hedged"), bool):
+            client.options[_HEDGED] = learned["hedged"]
 
     async def signed_probe(self, client: type_client) -> None:
         """The account."""
@@ -104,12 +168,45 @@ class Binance(Profile):
     async def cancel(
         self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool
     ) -> OrderRow | None:
-        """Answers the cancelled order, what filled of it included."""
+        """Answers the cancelled order, what filled of it included; of one that waits for its trigger only that it is
+        cancelled."""
+        if conditional:
+            return await algo.cancel(client, market, wire_id, self.unless_unknown)
         answer = await client.fapiPrivateDeleteOrder({"symbol": market.native_id, "origClientOrderId": wire_id})
-        row = _order(answer)
-        if row.order_id is None:
-            raise Unreadable("the answer to the cancel names no order")
-        return row if row.state is LegState.CANCELLED and row.filled is not None else None
+        return gone(answer, wire_id)
+
+    async def amend(self, client: type_client, change: WireChange) -> OrderRow | None:
+        """A limit order's quantity and price, both of which have to be sent: what stays is asked for first.
+
+        A quantity that does not exceed what has filled would cancel the order, so it is refused here; should it fill
+        so far meanwhile, the answer tells that it is cancelled. What waits for a trigger cannot be changed.
+
+        https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Modify-Order
+        """
+        if change.trigger_price is not None or change.spec.order_type is not OrderType.LIMIT:
+            raise Unsupported("Binance changes the quantity and price of limit orders only: cancel it, place another.")
+        named: dict[str, Any] = {"symbol": change.market.native_id, "origClientOrderId": change.wire_id}
+        if change.spec.trigger is not None:
+            row = await client.fapiPrivateGetAlgoOrder({"clientAlgoId": change.wire_id})
+            actual = algo.became(row)
+            if actual is None:
+                raise Unsupported("Binance cannot change an order that waits for a trigger: cancel it, place another.")
+            named = {"symbol": change.market.native_id, "orderId": actual}
+        rests = order_row(await client.fapiPrivateGetOrder(named))
+        if rests.contracts is None or rests.price is None or rests.filled is None:
+            raise Unreadable("the order to be changed lacks its quantity, price or what filled of it")
+        contracts = change.contracts if change.contracts is not None else plain(rests.contracts)
+        if rests.state in LIVE and Decimal(contracts) <= rests.filled:
+            raise InvalidSize(f"{plain(rests.filled)} of it has filled already: the quantity has to be above that.")
+        answer = await client.fapiPrivatePutOrder(
+            {
+                **named,
+                "side": change.spec.side.value.upper(),
+                "quantity": contracts,
+                "price": change.price if change.price is not None else plain(rests.price),
+            }
+        )
+        return order_row(answer, change.wire_id)
 
     async def find(
         self,
@@ -125,34 +222,122 @@ class Binance(Profile):
 
         Binance's fills do not tell the client order id.
         """
+        if conditional:
+            return await self._find_algo(client, market, wire_id, since_ms)
         asked = {"symbol": market.native_id, "origClientOrderId": wire_id}
         answer = await self.unless_unknown(client.fapiPrivateGetOrder(asked))
-        orders = [] if answer is None else [_order(answer)]
+        orders = [] if answer is None else [order_row(answer)]
         if not orders:
-            begin = max(since_ms - _SLACK_MS, client.milliseconds() - _WEEK_MS + _SLACK_MS)
-            scope = {"symbol": market.native_id, "startTime": begin}
-            orders = [_order(row) for row in await _paged(client.fapiPrivateGetAllOrders, scope)]
+            recent_ms = max(since_ms, client.milliseconds() - _WEEK_MS)
+            rows = await since(client, client.fapiPrivateGetAllOrders, market, "orderId", recent_ms, _WEEK_MS)
+            orders = [order_row(row) for row in rows]
         found = combined([row for row in orders if row.wire_id == wire_id])
         if found is not None or order_id is None:
             return found
         trades = await client.fapiPrivateGetUserTrades({"symbol": market.native_id, "orderId": order_id})
-        fills = [
-            (word(row, "orderId"), number(row, "qty") or Decimal(0), number(row, "price") or Decimal(0))
-            for row in listed(trades)
-            if word(row, "orderId") == order_id
-        ]
-        return from_fills(fills, wire_id, market.native_id)
+        return from_fills(executed(trades, order_id), wire_id, market.native_id)
+
+    async def _find_algo(self, client: type_client, market: Market, wire_id: str, since_ms: int) -> OrderRow | None:
+        row = await algo.ask(client, wire_id, self.unless_unknown)
+        if row is None:
+            recent_ms = max(since_ms, client.milliseconds() - _WEEK_MS)
+            rows = await since(client, client.fapiPrivateGetAllAlgoOrders, market, "algoId", recent_ms, _WEEK_MS)
+            row = next((each for each in rows if word(each, "clientAlgoId") == wire_id), None)
+        return None if row is None else await algo.follow(client, market, row, self.unless_unknown)
 
     async def open_orders(
         self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool
     ) -> list[OrderRow]:
-        """All, or of one market."""
+        """All, or of one market; those that wait are another list."""
         scope = {"symbol": market.native_id} if market is not None else {}
-        return [_order(row) for row in listed(await client.fapiPrivateGetOpenOrders(scope))]
+        waiting = algo.waiting(await client.fapiPrivateGetOpenAlgoOrders(scope)) if conditional else []
+        return [*waiting, *(order_row(row) for row in listed(await client.fapiPrivateGetOpenOrders(scope)))]
+
+    async def closed_orders(self, client: type_client, market: Market, since_ms: int) -> list[OrderRow]:
+        """Those placed a day before or later: the lists go by when an order was placed. What a trigger order became is
+        listed among the ordinary ones, so of its own list only those count that became none."""
+        before_ms = since_ms - DAY_MS
+        waited = await since(client, client.fapiPrivateGetAllAlgoOrders, market, "algoId", before_ms, _WEEK_MS)
+        rows = await since(client, client.fapiPrivateGetAllOrders, market, "orderId", before_ms, _WEEK_MS)
+        wire_ids = {algo.became(row): word(row, "clientAlgoId") for row in waited}
+        orders = [
+            order_row(row, wire_ids.get(word(row, "orderId")))
+            for row in rows
+            if (number(row, "updateTime") or 0) >= since_ms
+        ]
+        never = [
+            algo.algo_row(row)
+            for row in waited
+            if algo.became(row) is None and (number(row, "updateTime") or 0) >= since_ms
+        ]
+        return [row for row in [*never, *orders] if row.state not in LIVE]
+
+    async def fills(self, client: type_client, market: Market, since_ms: int) -> list[FillRow]:
+        """By windows of a week."""
+        rows = await since(client, client.fapiPrivateGetUserTrades, market, "id", since_ms, _WEEK_MS)
+        return [fill_row(row) for row in rows]
 
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """Asked for directly: ccxt's own call loads leverage brackets first."""
         return [_position(row) for row in listed(await client.fapiPrivateV3GetPositionRisk({}))]
+
+    # ---- settings of the account -------------------------------------------------------------------------------------
+
+    async def set_leverage(self, client: type_client, market: Market, leverage: Decimal) -> None:
+        """Whole numbers; setting what is so already is no error."""
+        if leverage != leverage.to_integral_value():
+            raise Unsupported(f"Binance's leverage is a whole number, not {plain(leverage)}.")
+        await client.fapiPrivatePostLeverage({"symbol": market.native_id, "leverage": int(leverage)})
+
+    async def set_margin_mode(self, client: type_client, market: Market, mode: MarginMode) -> None:
+        """-4046 where it is so already."""
+        wanted = "ISOLATED" if mode is MarginMode.ISOLATED else "CROSSED"
+        await client.fapiPrivatePostMarginType({"symbol": market.native_id, "marginType": wanted})
+
+    async def set_position_mode(self, client: type_client, mode: PositionMode) -> None:
+        """Of the account; -4059 where it is so already."""
+        hedged = mode is PositionMode.HEDGE
+        try:
+            await client.fapiPrivatePostPositionSideDual({"dualSidePosition": "true" if hedged else "false"})
+        except Exception:  # raised again: the code that says "it is so already" is an answer as well
+            if _says("-4059"):
+                client.options[_HEDGED] = hedged
+            raise
+        client.options[_HEDGED] = hedged
+
+    async def arm_dead_man(self, client: type_client, timeout_s: float, table: MarketTable) -> None:
+        """A countdown for each market in which an order rests now, since Binance has none for the account. An order
+        placed in another market is covered from the next time on; what waits for a trigger is not covered.
+
+        https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Auto-Cancel-All-Open-Orders
+        """
+        armed: set[str] = client.options.setdefault(_ARMED, set())
+        resting = {word(row, "symbol") or "" for row in listed(await client.fapiPrivateGetOpenOrders({}))}
+        wanted = resting if timeout_s else set()
+        if len(wanted) > MAX_PAGES:
+            raise Unsupported(f"Orders rest in {len(wanted)} markets, and binance's countdown is of one: too many.")
+        for native_id in sorted(wanted):
+            armed.add(native_id)
+            await _count_down(client, native_id, int(timeout_s * 1000))
+        # Where nothing rests any more it would end in the face of an order to come.
+        for native_id in sorted((armed if timeout_s else armed | resting) - wanted):
+            await _count_down(client, native_id, 0)
+            armed.discard(native_id)
+
+    # ---- the market --------------------------------------------------------------------------------------------------
+
+    async def order_book(self, client: type_client, market: Market, depth: int) -> Mapping[str, Any]:
+        """One of the depths it has."""
+        enough = next((each for each in _DEPTHS if each >= depth), None)
+        if enough is None:
+            raise Unsupported(f"Binance tells {_DEPTHS[-1]} levels of a book at most, not {depth}.")
+        return await super().order_book(client, market, enough)
+
+    async def klines(
+        self, client: type_client, market: Market, interval: str, since_ms: int | None, limit: int
+    ) -> list[list[Any]]:
+        """As many requests as it takes."""
+        return await bars(client.fapiPublicGetKlines, market.native_id, interval, since_ms, limit, _MAX_BARS)
 
     async def ticker(self, client: type_client, market: Market) -> Mapping[str, Any]:
         """The daily ticker of futures lacks bid and ask."""
@@ -161,27 +346,15 @@ class Binance(Profile):
         return {**found, "bid": word(best, "bidPrice"), "ask": word(best, "askPrice")}
 
 
-async def _paged(ask: Callable[[dict[str, Any]], Any], scope: dict[str, Any]) -> list[Any]:
-    rows: list[Any] = []
-    for _ in range(MAX_PAGES):
-        if rows:
-            scope = {"symbol": scope["symbol"], "orderId": int(word(rows[-1], "orderId") or 0) + 1}
-        page = listed(await ask({**scope, "limit": _PAGE}))
-        rows.extend(page)
-        if len(page) < _PAGE:
-            return rows
-    raise Unreadable(f"the list has more than {MAX_PAGES} pages")
+async def _count_down(client: type_client, native_id: str, countdown_ms: int) -> None:
+    await client.fapiPrivatePostCountdownCancelAll({"symbol": native_id, "countdownTime": countdown_ms})
 
 
-def _order(row: Any) -> OrderRow:
-    return OrderRow(
-        order_id=word(row, "orderId"),
-        wire_id=word(row, "clientOrderId"),
-        native_id=word(row, "symbol"),
-        state=state_of(row, "status", _STATES),
-        filled=number(row, "executedQty"),
-        average_price=price(row, "avgPrice"),
-    )
+def _says(code: str) -> bool:
+    """Whether the newest answer refuses by this code."""
+    trace = TRACE.get()
+    answer = None if trace is None else trace.answer
+    return isinstance(answer, dict) and word(answer, "code") == code
 
 
 def _position(row: Any) -> PositionRow:

@@ -1,7 +1,8 @@
 """Binance USDⓈ-M futures: conditional orders (stop, take profit), which have endpoints and ids of their own.
 
 Since December 2025 the ordinary endpoint refuses these types (-4120) and they go to /fapi/v1/algoOrder. Set off, one
-becomes an ordinary order; the simulator keeps algo id and order id the same number, the exchange does not promise that.
+becomes an ordinary order under a number of its own (`actualOrderId`); its client id it keeps here, which the exchange
+does not promise.
 Trailing stops are not simulated and are refused as an unsupported operation.
 """
 
@@ -41,6 +42,13 @@ _STATUS: dict[Status, str] = {
     Status.EXPIRED: "EXPIRED",
     Status.REJECTED: "REJECTED",
 }
+_APART = 8_389_762_000_000
+"""An order's number less its algo id: the service counts by itself."""
+
+
+def algo_id(order: Order) -> int:
+    """The number of a conditional order, as the service has it."""
+    return int(order.order_id) - _APART
 
 
 class AlgoApi:
@@ -99,8 +107,9 @@ class AlgoApi:
         return json_answer(algo_body(order, market))
 
     def _find(self, ctx: Context, *, at_ms: int) -> Order:
-        algo_id, client = ids(ctx, "algoId", "clientAlgoId")
-        order = self._engine.find(at_ms, order_id=algo_id, client_order_id=client)
+        given, client = ids(ctx, "algoId", "clientAlgoId")
+        number = None if given is None else str(int(given) + _APART)
+        order = self._engine.find(at_ms, order_id=number, client_order_id=client)
         if order is None or order.trigger is None or is_forgotten(order, ctx.now_ms):
             raise Refusal(Reason.UNKNOWN_ORDER, "There is no such conditional order.")
         return order
@@ -111,7 +120,7 @@ class AlgoApi:
             raise Refusal(Reason.ORDER_CLOSED, "The conditional order was set off.", order=order)
         self._engine.cancel(ctx.now_ms, order_id=order.order_id)
         return json_answer(
-            {"algoId": int(order.order_id), "clientAlgoId": order.client_order_id, "code": "200", "msg": "success"}
+            {"algoId": algo_id(order), "clientAlgoId": order.client_order_id, "code": "200", "msg": "success"}
         )
 
     def _cancel_all(self, ctx: Context) -> Answer:
@@ -156,7 +165,7 @@ def algo_body(order: Order, market: MarketSpec) -> dict[str, object]:
     trigger = order.trigger.price if order.trigger is not None else Decimal(0)
     by_mark = order.trigger is not None and order.trigger.by is TriggerBy.MARK
     return {
-        "algoId": int(order.order_id),
+        "algoId": algo_id(order),
         "clientAlgoId": order.client_order_id,
         "algoType": "CONDITIONAL",
         "orderType": order.tag,
