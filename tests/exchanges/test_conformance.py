@@ -117,7 +117,7 @@ def test_an_order_that_may_not_rest_does_not(desk: Desk, tif: TimeInForce) -> No
     assert [order for order in desk.truth(wire) if order["status"] == "open"] == []
     if desk.name == "kraken":
         assert isinstance(answer, Refused)
-        assert answer.code == ("would_not_fill" if tif is TimeInForce.IOC else "invalid_order")
+        assert answer.code == "would_not_fill"
         return
     if isinstance(answer, Refused):
         assert answer.code == "would_not_fill"

@@ -84,7 +84,11 @@ def test_leverage_preferences(desk: Desk) -> None:
     assert isinstance(desk.refused(desk.client.set_leverage(51, BTC)), ccxt.BadRequest)
     unknown = desk.refused(desk.client.privatePutLeveragepreferences({"symbol": "PF_DOGEUSD", "maxLeverage": 5}))
     assert "CONTRACT_DOES_NOT_EXIST" in str(unknown)
-    desk.run(desk.client.privatePutLeveragepreferences({"symbol": "PF_XBTUSD"}))
+    back = desk.client.privatePutLeveragepreferences
+    assert isinstance(desk.refused(back({"symbol": "PF_XBTUSD"})), ccxt.BadRequest)
+    desk.sim.control.position(BTC, 0)
+    desk.run(back({"symbol": "PF_XBTUSD"}))
+    desk.sim.control.position(BTC, "0.1")
     (position,) = desk.run(desk.client.fetch_positions())
     assert (position["leverage"], position["marginMode"]) == (None, "cross")
 

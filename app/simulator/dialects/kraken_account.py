@@ -8,7 +8,7 @@ from app.simulator.dialects.base import Call, Context, Dialect, NativeError, Rou
 from app.simulator.dialects.kraken_bodies import V3, iso, num
 from app.simulator.dialects.kraken_params import need
 from app.simulator.dialects.wire import Answer, decimal_or_none, json_answer
-from app.simulator.model import Refusal
+from app.simulator.model import MarginMode, Refusal
 from app.simulator.spec import MarketSpec
 
 BOOK_LEVELS = 25
@@ -98,6 +98,9 @@ class AccountApi:
             data = [{"code": 87, "message": "CONTRACT_DOES_NOT_EXIST"}]
             raise NativeError(87, "INTERNAL_SERVER_ERROR", status=500, data=data) from refusal
         wanted = decimal_or_none(ctx.params.get("maxLeverage"))
+        if (wanted is None) is (market.symbol in self.max_leverage):
+            mode = MarginMode.CROSS if wanted is None else MarginMode.ISOLATED
+            self._engine.set_margin_mode(mode, [market.symbol])
         self._engine.set_leverage(market.symbol, self._cross_leverage if wanted is None else wanted)
         if wanted is None:
             self.max_leverage.pop(market.symbol, None)

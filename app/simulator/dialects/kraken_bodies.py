@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_UP, Decimal
 
 from app.simulator.engine import Engine
-from app.simulator.model import ZERO, Fill, Order, OrderType, Position, Status, Tif
+from app.simulator.model import ZERO, Fill, Order, OrderType, Position, Status, Tif, TriggerBy
 from app.simulator.spec import MarketSpec, Tier
 
 V3 = "/derivatives/api/v3"
@@ -86,6 +86,17 @@ def order_json(order: Order, engine: Engine, *, filled: Decimal | None = None) -
     }
 
 
+def signal(order: Order) -> str:
+    """Which price sets an order off: last or mark."""
+    return order.trigger.by.value if order.trigger is not None else TriggerBy.LAST.value
+
+
+def fell_at_set_off(order: Order) -> bool:
+    """Whether an order was set off and could not be placed then: no position left to reduce, or no means."""
+    gone = order.triggered and not order.filled and not order.status.is_open and order.updated_ms == order.triggered_ms
+    return gone and order.close_reason not in ("by_user", "would_not_fill", "no_liquidity")
+
+
 def trigger_json(order: Order, engine: Engine) -> dict[str, object]:
     """OrderTriggerJson: an order that waits for its trigger."""
     trigger = order.trigger
@@ -100,7 +111,7 @@ def trigger_json(order: Order, engine: Engine) -> dict[str, object]:
         "limitPrice": None if order.price is None else num(order.price),
         "triggerPrice": None if trigger is None else num(trigger.price),
         "triggerSide": "trigger_above" if rising else "trigger_below",
-        "triggerSignal": "last_price",
+        "triggerSignal": f"{signal(order)}_price",
         "reduceOnly": order.reduce_only,
         "timestamp": iso(order.created_ms),
         "lastUpdateTimestamp": iso(order.updated_ms),
@@ -154,7 +165,7 @@ def open_order(order: Order, engine: Engine) -> dict[str, object]:
     if order.client_order_id is not None:
         body["cliOrdId"] = order.client_order_id
     if waiting and order.trigger is not None:
-        body |= {"stopPrice": num(order.trigger.price), "triggerSignal": "last"}
+        body |= {"stopPrice": num(order.trigger.price), "triggerSignal": signal(order)}
     return body
 
 
@@ -169,10 +180,12 @@ def order_status(order: Order, engine: Engine) -> dict[str, object]:
         body["priceTriggerOptions"] = {
             "triggerPrice": num(order.trigger.price),
             "triggerSide": "TRIGGER_ABOVE" if order.trigger.rising else "TRIGGER_BELOW",
-            "triggerSignal": "LAST_PRICE",
+            "triggerSignal": f"{signal(order)}_price".upper(),
         }
         body["triggerTime"] = None
     status = "TRIGGER_PLACED" if waiting and order.status.is_open else ORDER_STATUS[order.status]
+    if fell_at_set_off(order):
+        status = "TRIGGER_ACTIVATION_FAILURE"
     reason = "CANCELLED_BY_USER" if order.close_reason == "by_user" else None
     return {"order": body, "status": status, "updateReason": reason, "error": None}
 

@@ -16,7 +16,7 @@ from decimal import Decimal
 from attrs import frozen
 
 from app.simulator.dialects.base import Call, Context, NativeError, Route
-from app.simulator.dialects.kraken_bodies import iso, limit_price
+from app.simulator.dialects.kraken_bodies import fell_at_set_off, iso, limit_price, signal
 from app.simulator.dialects.wire import Answer, int_or_none, json_answer
 from app.simulator.engine import Engine
 from app.simulator.model import Fill, Order, OrderType, Side, Status, Tif, text
@@ -119,10 +119,15 @@ class HistoryApi:
         return self._by_order.get(order.order_id, [])
 
     def _events(self, order: Order) -> Iterator[Event]:
+        if fell_at_set_off(order):
+            reason = _CANCEL_REASONS.get(order.close_reason, order.close_reason)
+            yield Event(order.updated_ms, order.seq, "OrderRejected", order, reason=reason)
+            return
         fills = self._fills_of(order)
-        taken = [f for f in fills if not f.is_maker and f.ts_ms == order.created_ms]
+        born_ms = order.triggered_ms if order.triggered else order.created_ms
+        taken = [f for f in fills if not f.is_maker and f.ts_ms == born_ms]
         filled = sum((f.qty for f in taken), Decimal(0))
-        yield Event(order.created_ms, order.seq, "OrderPlaced", order, filled=filled, reason="new_user_order")
+        yield Event(born_ms, order.seq, "OrderPlaced", order, filled=filled, reason="new_user_order")
         for fill in fills[len(taken) :]:
             filled += fill.qty
             reason = "full_fill" if filled == order.qty else "partial_fill"
@@ -207,6 +212,8 @@ class HistoryApi:
             body["reducedQuantity"] = text(event.fill.qty)
         else:
             body["order"] = order
+            if event.kind == "OrderRejected":
+                body["orderError"] = event.reason.upper()
             if event.kind == "OrderPlaced":
                 body |= {"reducedQuantity": "", "algoId": ""}
         part = event.fill.trade_id if event.fill is not None else event.order.order_id
@@ -219,7 +226,7 @@ class HistoryApi:
         if trigger is not None:
             body["triggerOptions"] = {
                 "triggerPrice": text(trigger.price),
-                "triggerSignal": "last_price",
+                "triggerSignal": f"{signal(order)}_price",
                 "triggerSide": "trigger_above" if trigger.rising else "trigger_below",
             }
         return {
@@ -266,7 +273,7 @@ def _time(event: Event) -> tuple[int, int]:
 def _trigger_events(order: Order) -> Iterator[Event]:
     yield Event(order.created_ms, order.seq, "OrderTriggerPlaced", order, reason="new_user_order")
     if order.triggered:
-        yield Event(order.updated_ms, order.seq, "OrderTriggerActivated", order, reason="stop_order_triggered")
+        yield Event(order.triggered_ms, order.seq, "OrderTriggerActivated", order, reason="stop_order_triggered")
     elif not order.status.is_open:
         yield Event(order.updated_ms, order.seq, "OrderTriggerCancelled", order, reason="cancelled_by_user")
 

@@ -16,7 +16,7 @@ from app.simulator.dialects.kraken_history import Rejected, direction, order_typ
 from app.simulator.dialects.kraken_params import MAX_BATCH, batch_of, need, time_ms, uuid_or_none, values
 from app.simulator.dialects.wire import Answer, decimal_or_none, json_answer
 from app.simulator.engine import Engine
-from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Status, Tif, Trigger, text
+from app.simulator.model import NewOrder, Order, OrderType, Reason, Refusal, Side, Status, Tif, Trigger, TriggerBy, text
 from app.simulator.spec import MarketSpec
 from app.simulator.venue import MAX_PRICE
 
@@ -37,6 +37,9 @@ TYPES: dict[str, tuple[OrderType, Tif]] = {
     "mkt": (OrderType.MARKET, Tif.GTC),
 }
 TRIGGERS = ("stp", "take_profit")
+SIGNALS = {"last": TriggerBy.LAST, "mark": TriggerBy.MARK, "index": TriggerBy.LAST}
+"""The simulated index is the price of the last trade."""
+QTY_MODES = ("RELATIVE", "ABSOLUTE")
 REJECT_REASONS: dict[str, str] = {
     "postWouldExecute": "POST_WOULD_EXECUTE",
     "iocWouldNotExecute": "IOC_WOULD_NOT_EXECUTE",
@@ -119,7 +122,10 @@ class OrdersApi:
         if kind in TRIGGERS:
             type_, tif = (OrderType.MARKET if price is None else OrderType.LIMIT), Tif.GTC
             need(params, "stopPrice")
-            trigger = self._trigger(params["stopPrice"], market, rising=(side is Side.BUY) is (kind == "stp"))
+            by = SIGNALS.get(params.get("triggerSignal", "last"))
+            if by is None:
+                raise NativeError("invalidArgument: triggerSignal", "")
+            trigger = self._trigger(params["stopPrice"], market, by, rising=(side is Side.BUY) is (kind == "stp"))
         else:
             type_, tif = TYPES[kind]
             if type_ is OrderType.LIMIT:
@@ -137,13 +143,13 @@ class OrdersApi:
             tag=kind,
         )
 
-    def _trigger(self, raw: str, market: MarketSpec, *, rising: bool) -> Trigger | None:
+    def _trigger(self, raw: str, market: MarketSpec, by: TriggerBy, *, rising: bool) -> Trigger | None:
         """The trigger, or None if the market is past it already: such an order is set off at once."""
         level = decimal_or_none(raw)
         if level is None or not 0 < level <= MAX_PRICE or level % market.tick:
             raise NativeError("invalidArgument: stopPrice", "")
-        trigger = Trigger(price=level, rising=rising)
-        return None if trigger.met(self._engine.prices[market.symbol]) else trigger
+        trigger = Trigger(price=level, rising=rising, by=by)
+        return None if trigger.met(self._engine.venue.price_by(market.symbol, by)) else trigger
 
     def _refused(self, ctx: Context, new: NewOrder, status: str, order_id: str | None = None) -> dict[str, object]:
         """A refusal's status; some come with an event and are remembered."""
@@ -249,18 +255,33 @@ class OrdersApi:
         order = self._engine.find(ALL_VISIBLE_MS, order_id=order_id, client_order_id=client)
         if order is None or not order.status.is_open:
             return not_placed("orderForEditNotFound", ctx.now_ms)
-        old = bodies.order_json(order, self._engine)
+        waiting = order.is_waiting_trigger
+        old = bodies.trigger_json(order, self._engine) if waiting else bodies.order_json(order, self._engine)
         filled_before = order.filled
+        mode, size = params.get("qtyMode") or QTY_MODES[0], decimal_or_none(params.get("size"))
+        if mode not in QTY_MODES:
+            raise NativeError("invalidArgument: qtyMode", "")
+        stop = decimal_or_none(params.get("stopPrice"))
+        if order.is_waiting_trigger and stop is None:
+            raise NativeError("requiredArgumentMissing", "")
+        if stop is not None and not order.is_waiting_trigger:
+            return not_placed("orderForEditNotAStop", ctx.now_ms)
         try:
             self._engine.amend(
                 ctx.now_ms,
                 order_id=order.order_id,
-                qty=decimal_or_none(params.get("size")),
+                qty=size if size is None or mode == "ABSOLUTE" else size + order.filled,
                 price=decimal_or_none(params.get("limitPrice")),
+                trigger_price=stop,
             )
         except Refusal as refusal:
             return not_placed(str(self._dialect.refusals[refusal.reason][0]), ctx.now_ms)
-        new = bodies.order_json(order, self._engine, filled=filled_before)
+        if order.close_reason == "post_only_would_cross":
+            return not_placed("postWouldExecute", ctx.now_ms)
+        if order.is_waiting_trigger:
+            new = bodies.trigger_json(order, self._engine)
+        else:
+            new = bodies.order_json(order, self._engine, filled=filled_before)
         events: list[dict[str, object]] = [{"type": "EDIT", "old": old, "new": new, "reducedQuantity": None}]
         if order.filled > filled_before and order.last_fill is not None:
             events.append(bodies.execution_event(order.last_fill, self._engine))
