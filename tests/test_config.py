@@ -22,6 +22,7 @@ from app.config import (
     warnings,
 )
 from app.config.structure import SECTIONS
+from app.exchanges.profiles.okx import Okx
 
 FULL = """
 [router]
@@ -283,6 +284,14 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_refusals_are_one_sentence_with_the_dotted_name(text: str, sentence: str) -> None:
     """What, where, and what would be right."""
     assert refused(text).startswith(sentence)
+
+
+def test_a_sandbox_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the profile's own sentence, rather than trading with real money or not at all."""
+    monkeypatch.setattr(Okx, "no_sandbox", "OKX has no test network for swaps.")
+    assert refused("[exchanges.okx]\nsandbox = true").startswith(
+        "exchanges.okx.sandbox is set, and cannot be: OKX has no test network for swaps"
+    )
 
 
 def test_syntax_errors_name_the_line(tmp_path: Path) -> None:

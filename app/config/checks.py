@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from app.config.files import is_descriptor
 from app.config.secrets import CREDENTIALS, NEEDS_PASSWORD, SecretRef, SecretSource, credentials_directory
 from app.config.shape import Config, Exchange
 from app.domain.health import detection_budget_s
-from app.domain.names import canonical_name
+from app.domain.names import UnknownExchange, canonical_name
 from app.exchanges.factory import NoSuchMarkets, profile_of
 from app.exchanges.settings import Credentials
 
@@ -70,6 +71,11 @@ def _contradictions(config: Config) -> Iterator[str]:
                 f' "{config.market_type}": both must be the same, since one router trades one kind of market'
             )
         yield from _exchange_contradictions(name, exchange)
+        if exchange.sandbox:
+            with contextlib.suppress(UnknownExchange, NoSuchMarkets):  # said above
+                words = profile_of(name, config.market_type).no_sandbox
+                if words:
+                    yield f"exchanges.{name}.sandbox is set, and cannot be: {words.rstrip('.')}"
 
 
 def _exchange_contradictions(name: str, exchange: Exchange) -> Iterator[str]:

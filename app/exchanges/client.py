@@ -256,6 +256,10 @@ class Prepared(Signer, Protocol):
     market_type: ClassVar[MarketType]
     options: ClassVar[Mapping[str, Any]]
 
+    def use_sandbox(self, client: type_client) -> None:
+        """Has a client ask the exchange's own test network from now on."""
+        ...
+
 
 _templates: dict[tuple[str, MarketType], type_client] = {}
 """By ccxt's name of an exchange and what is traded there: a client without credentials, session and markets, of which
@@ -337,7 +341,7 @@ def make_client(
     client.router_clock, client.router_offset, client.router_profile = clock, offset, profile
     client.router_market_rows = profile.market_rows
     if settings.sandbox:
-        client.set_sandbox_mode(True)
+        profile.use_sandbox(client)
     if settings.base_url is not None:
         client.urls["api"] = redirected(client.urls["api"], settings.base_url)
     return client

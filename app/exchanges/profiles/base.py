@@ -142,6 +142,19 @@ class Profile(ABC):
     takes_triggers: ClassVar[bool] = False
     """Whether an order can wait for a trigger."""
 
+    no_sandbox: ClassVar[str] = ""
+    """One sentence where the exchange has no test network for such markets."""
+
+    def use_sandbox(self, client: type_client) -> None:
+        """Has a client ask the exchange's own test network from now on.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if self.no_sandbox:
+            raise ValueError(self.no_sandbox)
+        client.set_sandbox_mode(True)
+
     # ---- what an answer says -----------------------------------------------------------------------------------------
 
     @abstractmethod
