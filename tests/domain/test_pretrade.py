@@ -111,10 +111,7 @@ def executions(spec: OrderSpec, around: Ticker) -> list[Fraction]:
         at = off if waiting else at
     if spec.price is None:
         return [at]
-    own_limit = Fraction(spec.price)
-    if spec.side is Side.BUY:
-        return [own_limit]
-    return [own_limit] if spec.time_in_force is TimeInForce.POST_ONLY else [own_limit, at]
+    return [Fraction(spec.price), at]
 
 
 @given(spec=specs(), limits=limits, around=circumstances)
@@ -125,12 +122,14 @@ def test_what_passes_is_within_every_limit(spec: OrderSpec, limits: PretradeLimi
         assert limits.per_second is None or around.recent < limits.per_second
     fresh = around.reference is not None and NOW_S - around.reference.asked_s <= AGE_S
     if limits.max_notional is not None and not spec.reduce_only:
-        assert fresh or (spec.price is not None and (spec.side is Side.BUY or spec.time_in_force == "PostOnly"))
-        if fresh:
+        rests = spec.time_in_force is TimeInForce.POST_ONLY
+        if spec.price is not None and (spec.side is Side.BUY or rests):
+            prices = [Fraction(spec.price)]
+        else:
+            assert fresh
             assert around.reference is not None
-            by_its_limit = spec.price is not None and spec.side is Side.BUY
-            prices = [Fraction(spec.price or 0)] if by_its_limit else executions(spec, around.reference.ticker)
-            assert all(Fraction(spec.quantity) * price <= Fraction(limits.max_notional) for price in prices)
+            prices = executions(spec, around.reference.ticker)
+        assert all(Fraction(spec.quantity) * price <= Fraction(limits.max_notional) for price in prices)
     if limits.price_collar is not None and spec.price is not None:
         assert fresh
         assert around.reference is not None

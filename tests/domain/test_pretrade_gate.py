@@ -126,7 +126,7 @@ def test_a_repeated_placement_is_answered_with_what_is_known_whatever_the_limits
 
 
 def test_what_is_sent_again_after_proven_absence_is_no_new_order() -> None:
-    desk = Desk(PretradeLimits(per_second=1))
+    desk = Desk(PretradeLimits(per_second=2))
     asker = desk.place("a")
     (sent,) = flying(desk, c.PlaceCall)
     desk.returns(sent, c.NotExecuted(code="overloaded", words="Not now."))
@@ -134,7 +134,9 @@ def test_what_is_sent_again_after_proven_absence_is_no_new_order() -> None:
     asker = desk.place("a")
     accept(desk)
     assert isinstance(answer(desk, asker), OrderAccepted)
-    assert answer(desk, desk.place("b")).code == "limit_per_second"
+    assert desk.place("b") not in desk.answers, "the second new one"
+    accept(desk)
+    assert answer(desk, desk.place("c")).code == "limit_per_second"
 
 
 def test_what_is_sent_again_in_another_market_is_held_against_it() -> None:
