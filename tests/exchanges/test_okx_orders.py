@@ -16,7 +16,10 @@ from app.domain.calls import (
     ClosedOrders,
     DeadManArmed,
     Fills,
+    Found,
     KlinesResult,
+    LookUpCall,
+    NotFound,
     Placed,
     PositionsResult,
     Refused,
@@ -96,6 +99,41 @@ def test_off_its_step_it_is_refused_before_it_is_sent(desk: Desk) -> None:
     sent = desk.seen("amend")
     assert isinstance(desk.amend(wire, what, price="20500.01"), AmendRefused)
     assert desk.seen("amend") == sent
+
+
+# ---- looking up long after -------------------------------------------------------------------------------------------
+
+
+def test_one_that_the_exchange_had_and_forgot_was_cancelled_without_any_fill(desk: Desk) -> None:
+    """OKX forgets those after two hours, and nothing else for days. Without an order id nothing says it had it."""
+    result = desk.place(spec("0.02", price="20000"), wire := wire_id())
+    assert isinstance(result, Placed)
+    since_s, order_id = desk.clock(), result.report.exchange_order_id
+    desk.cancel(wire)
+
+    def later(hours: float, known_as: str | None) -> object:
+        desk.truthful.ask("POST", "/clock", {"ahead_s": hours * 3600})
+        desk.clock.behind_s = -hours * 3600
+        return desk.do(
+            LookUpCall(
+                symbol=desk.btc,
+                wire_id=wire,
+                exchange_order_id=known_as,
+                since_s=since_s,
+                deadline_s=desk.soon(),
+            )
+        )
+
+    try:
+        for hours in (1.0, 3.0):
+            answer = later(hours, order_id)
+            assert isinstance(answer, Found)
+            assert (answer.report.state, answer.report.filled) == (LegState.CANCELLED, Decimal(0))
+        assert isinstance(later(3.0, None), NotFound)
+        assert not isinstance(later(7 * 24.0, order_id), Found | NotFound), "by then the lists prove nothing"
+    finally:
+        desk.truthful.ask("POST", "/clock", {"ahead_s": 0})
+        desk.clock.behind_s = 0.0
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------------

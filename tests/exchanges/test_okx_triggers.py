@@ -20,7 +20,7 @@ from app.domain.calls import (
 )
 from messages.market import MarketType
 from messages.orders import LegState, Side, TimeInForce, Trigger, TriggerBy
-from tests.exchanges.desk import Desk, stop, take_profit, until, wire_id
+from tests.exchanges.desk import Desk, stop, take_profit, wire_id
 from tests.exchanges.okx_desk import at_rest, found, move, opened, placed
 
 
@@ -77,9 +77,13 @@ def test_by_the_mark_price_on_swaps_and_refused_in_words_on_spot(desk: Desk) -> 
         assert isinstance(result, Refused)
         assert "by the last price only" in result.words
         return
-    wire = placed(desk, what)
-    move(desk, 28500)
-    assert until(lambda: found(desk, wire, conditional=True)[0] is LegState.FILLED)
+    wire, by_last = placed(desk, what), placed(desk, desk.spec(price=None, trigger=stop("28000")))
+    desk.truthful.ask("POST", "/mark", {"symbol": desk.native(desk.btc), "price": "28500"})
+    try:
+        assert found(desk, wire, conditional=True)[0] is LegState.FILLED
+        assert found(desk, by_last, conditional=True)[0] is LegState.OPEN, "the last price is where it was"
+    finally:
+        desk.truthful.ask("POST", "/mark", {"symbol": desk.native(desk.btc), "price": None})
 
 
 @pytest.mark.parametrize(
@@ -138,6 +142,20 @@ def test_cancelled_after_it_was_set_off_while_what_it_became_rests(desk: Desk) -
     assert isinstance(desk.cancel(wire, conditional=True), CancelConfirmed)
     assert desk.truth(wire)[0]["status"] == "cancelled"
     assert found(desk, wire, conditional=True)[0] is LegState.CANCELLED
+
+
+def test_what_it_became_is_forgotten_two_hours_after_it_was_cancelled_and_so_never_filled(desk: Desk) -> None:
+    wire = placed(desk, desk.spec(price="27500", trigger=stop("28000")))
+    move(desk, 28000)
+    desk.cancel(wire, conditional=True)
+    hours = 3 * 3600
+    desk.truthful.ask("POST", "/clock", {"ahead_s": hours})
+    desk.clock.behind_s = -hours
+    try:
+        assert found(desk, wire, conditional=True)[:2] == (LegState.CANCELLED, "0")
+    finally:
+        desk.truthful.ask("POST", "/clock", {"ahead_s": 0})
+        desk.clock.behind_s = 0.0
 
 
 def test_cancelled_after_what_it_became_has_filled_is_too_late(desk: Desk) -> None:

@@ -228,7 +228,9 @@ class Okx(Profile):
         *,
         conditional: bool,
     ) -> OrderRow | None:
-        """The order itself, open or closed; then the history, which keeps cancelled ones longer; then fills."""
+        """The order itself, open or closed; then the history, which keeps cancelled ones longer; then fills. One that
+        the exchange had, as its order id shows, and that none of them knows after two hours, was cancelled without any
+        fill."""
         if conditional:
             return await triggers.find(self, client, market, wire_id, since_ms, inst_type=self.inst_type)
         asked = {"instId": market.native_id, "clOrdId": wire_id}
@@ -246,6 +248,10 @@ class Okx(Profile):
             for row in await shapes.paged(client.privateGetTradeFillsHistory, scope, "billId")
             if word(row, "clOrdId") == wire_id
         ]
+        if not fills and order_id is not None:
+            age_ms = client.milliseconds() - since_ms
+            if shapes.FORGOTTEN_MS < age_ms < self.look_back_s * 1000:
+                return shapes.forgotten(order_id, market.native_id)
         return from_fills(fills, wire_id, market.native_id)
 
     async def open_orders(
@@ -315,6 +321,12 @@ class OkxSpot(Okx):
     proof = rules.SPOT.proof
     look_back_s = rules.SPOT.look_back_s.value
     inst_type = "SPOT"
+
+    def unsupported(self, spec: OrderSpec) -> str:
+        """Levels that would buy back what was sold are no protection of anything."""
+        if spec.side is Side.SELL and (spec.take_profit is not None or spec.stop_loss is not None):
+            return "A sale on a spot market leaves nothing that take profit and stop loss could sell: leave them out."
+        return super().unsupported(spec)
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """Says that the size is in base coin, which for a market order to buy it would otherwise not be."""

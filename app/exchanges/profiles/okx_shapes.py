@@ -21,6 +21,7 @@ from app.exchanges.profiles.base import (
     state_of,
     word,
 )
+from app.exchanges.rules.okx import UNFILLED_KEPT_S
 from messages.orders import LegState, Side
 
 STATES = {
@@ -35,6 +36,8 @@ STATES = {
 
 SLACK_MS = 60_000
 """How much earlier than asked a list begins, for clocks that disagree."""
+FORGOTTEN_MS = int(UNFILLED_KEPT_S * 1000) + SLACK_MS
+"""An order this old that nothing knows was cancelled without any fill: nothing else is forgotten so soon."""
 _PAGE = 100
 _BARS = 300
 _RECENT_BARS = 1440
@@ -96,6 +99,18 @@ def order(row: Any) -> OrderRow:
         average_price=price(row, "avgPx"),
         contracts=_asked(row),
         price=price(row, "px"),
+    )
+
+
+def forgotten(order_id: str, native_id: str) -> OrderRow:
+    """An order that the exchange had, and that neither look-ups, lists nor fills know any more."""
+    return OrderRow(
+        order_id=order_id,
+        wire_id=None,
+        native_id=native_id,
+        state=LegState.CANCELLED,
+        filled=Decimal(0),
+        average_price=None,
     )
 
 

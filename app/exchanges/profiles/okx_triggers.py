@@ -33,7 +33,6 @@ from app.exchanges.profiles.base import (
     price,
     word,
 )
-from app.exchanges.rules.okx import UNFILLED_KEPT_S
 from app.exchanges.symbols import Market
 from messages.market import MarketType
 from messages.orders import LegState, OrderSpec, OrderType, Side, TimeInForce, TriggerBy, TriggerKind
@@ -255,17 +254,9 @@ async def _order_of(
     if found is not None:
         return found
     set_off_ms = number(algo, "triggerTime") or number(algo, "uTime") or Decimal(0)
-    if client.milliseconds() - int(set_off_ms) < UNFILLED_KEPT_S * 1000 + shapes.SLACK_MS:
+    if client.milliseconds() - int(set_off_ms) < shapes.FORGOTTEN_MS:
         raise Unreadable("the order that the trigger became is not listed")
-    # Only one that was cancelled without any fill is forgotten, after two hours.
-    return OrderRow(
-        order_id=order_id,
-        wire_id=None,
-        native_id=market.native_id,
-        state=LegState.CANCELLED,
-        filled=Decimal(0),
-        average_price=None,
-    )
+    return shapes.forgotten(order_id, market.native_id)
 
 
 def _waiting(row: Any) -> OrderRow:
