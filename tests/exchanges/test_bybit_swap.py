@@ -305,6 +305,21 @@ def test_fills_tell_their_fees_and_no_funding(desk: Desk) -> None:
     assert {(fill.maker, fill.fee) for fill in resting} == {(True, Decimal("0.01") * 20000 * Decimal("0.0002"))}
 
 
+def test_the_newest_is_told_though_the_clocks_differ(desk: Desk) -> None:
+    """Filled in the exchange's future, as we see it."""
+    since_s, wire = desk.clock(), wire_id()
+    desk.truthful.ask("POST", "/clock", {"ahead_s": 0.7})
+    try:
+        desk.place(spec("0.02", price=None), wire)
+        told, listed = desk.fills(since_s=since_s), desk.closed_orders(since_s=since_s)
+    finally:
+        desk.truthful.ask("POST", "/clock", {"ahead_s": 0})
+    assert isinstance(told, Fills)
+    assert wire in [fill.wire_id for fill in told.fills]
+    assert isinstance(listed, ClosedOrders)
+    assert wire in [report.wire_id for report in listed.reports]
+
+
 def test_a_long_past_is_asked_for_window_by_window(desk: Desk) -> None:
     """Of seven days each; one too long to be read whole is refused."""
     before = requests(desk, "fills")

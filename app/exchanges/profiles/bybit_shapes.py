@@ -26,6 +26,8 @@ from messages.orders import LegState, Side
 LIVE = (LegState.OPEN, LegState.PARTIALLY_FILLED)
 WINDOW_MS = 7 * 86_400_000
 """The longest a list of the past covers: https://bybit-exchange.github.io/docs/v5/order/order-list."""
+_MARGIN_MS = 60_000
+"""By which a window stays below that, so that the last one, which the exchange ends, ends after now."""
 ORDERS_A_PAGE = 50
 FILLS_A_PAGE = 100
 POSITIONS_A_PAGE = 200
@@ -67,13 +69,16 @@ async def paged(ask: type_ask, asked: Mapping[str, Any], limit: int) -> list[Any
 
 
 def windows(since_ms: int, now_ms: int) -> Iterator[dict[str, int]]:
-    """From a time until now, in pieces a list of the past covers. Raises Unreadable where there are too many."""
+    """From a time until now, in pieces a list of the past covers. Raises Unreadable where there are too many.
+
+    The last one has no end: the exchange's clock may be ahead of what we take it for, and the newest row with it.
+    """
     if (now_ms - since_ms) / WINDOW_MS > MAX_PAGES:
         raise Unreadable(f"the list would have to be asked for in more than {MAX_PAGES} windows of seven days")
-    while since_ms < now_ms:
-        end_ms = min(since_ms + WINDOW_MS, now_ms)
-        yield {"startTime": since_ms, "endTime": end_ms}
-        since_ms = end_ms
+    while now_ms - since_ms >= WINDOW_MS - _MARGIN_MS:
+        yield {"startTime": since_ms, "endTime": since_ms + WINDOW_MS - _MARGIN_MS}
+        since_ms += WINDOW_MS - _MARGIN_MS
+    yield {"startTime": since_ms}
 
 
 def order_row(row: Any) -> OrderRow:
