@@ -9,7 +9,7 @@ from rich.console import Console
 
 from app.cli.look import status_view
 from app.core.order_router import OrderRefused, OrderRouter
-from tests.e2e.world import Answered, World, place, until
+from tests.e2e.world import BUDGET_S, Answered, World, place, until
 
 LIMITS = {"max_notional": 500, "price_collar": 0.1, "max_open": 8, "per_second": 6}
 SYMBOL = "BTC/USDT:USDT"
@@ -89,3 +89,15 @@ def test_each_limit_holds_over_all_exchanges(tmp_path: Path) -> None:
         assert resting[0].order is not None
         router.cancel_order("BTCUSDT", resting[0].order["orderId"])
         assert at_leisure(router, "on the next").order is not None
+
+
+def test_an_order_that_waits_for_the_price_of_a_dead_exchange_goes_to_the_next(tmp_path: Path) -> None:
+    """It was never sent there, and is placed once."""
+    limits = {"max_notional": 500, "price_collar": 0.1}
+    with World(("bybit", "okx"), tmp_path / "state", orders={"limits": limits}) as world, world.running() as router:
+        world["bybit"].control.fault("blackhole")
+        answered = place(router, "moved", order_type="Market", price=None, timeout_s=BUDGET_S + 10)
+        assert answered.order is not None, answered
+        assert answered.order["exchange"] == "okx"
+        placed = [name for name in world.names for each in world[name].control.requests() if each["call"] == "place"]
+        assert placed == ["okx"]
