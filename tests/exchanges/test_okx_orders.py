@@ -19,6 +19,7 @@ from app.domain.calls import (
     Found,
     KlinesResult,
     LookUpCall,
+    NotExecuted,
     NotFound,
     Placed,
     PositionsResult,
@@ -91,6 +92,17 @@ def test_what_filled_or_never_was_cannot_be_changed(desk: Desk) -> None:
         result = desk.amend(gone, what, price="20500")
         assert isinstance(result, CancelTooLate)
         assert result.native_code == "51503"
+
+
+def test_a_change_that_arrives_late_is_refused_by_the_exchange(desk: Desk) -> None:
+    what = spec("0.02", price="20000")
+    wire = placed(desk, what)
+    desk.clock.behind_s = 12.0
+    result = desk.amend(wire, what, price="20500")
+    desk.clock.behind_s = 0.0
+    assert isinstance(result, CallFailed)
+    assert result.code == "expired"
+    assert desk.truth(wire)[0]["price"] == "20000"
 
 
 def test_off_its_step_it_is_refused_before_it_is_sent(desk: Desk) -> None:
@@ -337,6 +349,28 @@ def test_long_and_short_side_by_side() -> None:
             placed(later, spec("0.01", price=None, reduce_only=True))
             assert _sides(later) == {"long": "0.02"}, "a later life asks what the account has"
             later.close()
+        finally:
+            desk.close()
+
+
+def test_a_position_mode_somebody_else_changed_is_learned_from_one_refusal() -> None:
+    with SimulatorThread(("okx",)) as sims:
+        desk = Desk.at(sims, "okx")
+        assert desk.open() == ""
+        try:
+            for mode, held in (("hedge", {"long": "0.01"}), ("one_way", {"BTC/USDT:USDT": "0.01"})):
+                desk.truthful.ask("POST", "/mode", {"hedge": mode == "hedge"})
+                refused = desk.place(spec("0.01", price=None), wire_id())
+                assert isinstance(refused, Refused)
+                assert refused.native_code == "51000"
+                desk.truthful.fault("http_5xx", call="account")
+                blind = desk.place(spec("0.01", price=None), wire_id())
+                assert isinstance(blind, NotExecuted)
+                assert "long and short" in blind.words
+                desk.truthful.clear_faults()
+                placed(desk, spec("0.01", price=None))
+                assert _sides(desk) == held
+                placed(desk, spec("0.01", side=Side.SELL, price=None, reduce_only=True))
         finally:
             desk.close()
 

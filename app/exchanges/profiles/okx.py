@@ -10,8 +10,8 @@ unless said otherwise). A call that changed it could only change this process, a
 the other margin without a word; so such a call is refused, unless it asks for what is configured.
 
 **Position mode** is the account's. Where long and short stand side by side, orders must say which they mean: one that
-opens means its own side, one that reduces the other. What the account has is asked once, when the first order would
-otherwise have to wait for it.
+opens means its own side, one that reduces the other. What the account has is asked before the first order, and again
+before the next one when the exchange refuses an order for the side it names or lacks: somebody has changed it since.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from app.domain.limiter import RateLimit
-from app.exchanges.client import Pin, Unreadable, type_client
+from app.exchanges.client import TRACE, Pin, Unreadable, type_client
 from app.exchanges.codes.okx import CODES
 from app.exchanges.profiles import okx_shapes as shapes
 from app.exchanges.profiles import okx_triggers as triggers
 from app.exchanges.profiles.base import (
     AlreadySo,
     FillRow,
+    NotSent,
     OrderRow,
     PositionRow,
     Profile,
@@ -50,6 +51,8 @@ from messages.orders import LegState, OrderSpec, Side
 
 _HEDGED = "routerLongShort"
 """Among ccxt's options of a client: whether the account has long and short side by side."""
+_EXPIRING = ("/trade/order", "/trade/amend-order")
+"""What honours expTime, of what is sent here: https://www.okx.com/docs-v5/en/#overview-transaction-timeouts."""
 _MODES = {PositionMode.ONE_WAY: "net_mode", PositionMode.HEDGE: "long_short_mode"}
 
 
@@ -100,13 +103,22 @@ class Okx(Profile):
     def sign_pinned(self, client: type_client, sign: Callable[[], dict[str, Any]], pin: Pin) -> dict[str, Any]:
         """Adds the expiry where it counts."""
         signed = sign()
-        if not signed["url"].endswith("/trade/order-algo"):
+        if signed["method"] == "POST" and signed["url"].endswith(_EXPIRING):
             signed["headers"]["expTime"] = str(pin.expires_ms)
         return signed
 
     async def place(self, client: type_client, order: WireOrder) -> OrderRow:
         """An order for the book, or one that waits for a trigger."""
-        apart = self._position_side(client, order.spec)
+        apart = await self._position_side(client, order.spec)
+        try:
+            return await self._placed(client, order, apart)
+        except Exception:  # raised again: all that is learned of it is that what was known of the account is wrong
+            said = self.native_code(trace.answer) if (trace := TRACE.get()) is not None else None
+            if said is not None and said[0] == "51000" and "posSide" in said[1]:
+                client.options.pop(_HEDGED, None)
+            raise
+
+    async def _placed(self, client: type_client, order: WireOrder, apart: dict[str, str]) -> OrderRow:
         if order.spec.trigger is not None:
             return await triggers.place(client, order, {"tdMode": self.margin_mode(client)} | apart)
         spec = order.spec
@@ -135,7 +147,17 @@ class Okx(Profile):
         """What orders name as tdMode: ccxt's own options, read as ccxt reads them."""
         return str(client.options.get("defaultMarginMode") or client.options.get("marginMode") or "cross")
 
-    def _position_side(self, client: type_client, spec: OrderSpec) -> dict[str, str]:
+    async def _position_side(self, client: type_client, spec: OrderSpec) -> dict[str, str]:
+        """Raises NotSent where it has to be known and cannot be had."""
+        trace = TRACE.get()
+        if _HEDGED not in client.options and not (trace is not None and trace.dry):
+            try:
+                await self.warm_up(client)
+            except Exception as error:  # answered: nothing was sent, whatever it was
+                raise NotSent(
+                    "Whether the account of okx has long and short side by side could not be asked for"
+                    f" ({type(error).__name__}), and orders have to say which they mean: nothing was sent."
+                ) from error
         if not client.options.get(_HEDGED):
             return {}
         return {"posSide": "long" if (spec.side is Side.BUY) is not spec.reduce_only else "short"}
@@ -206,7 +228,12 @@ class Okx(Profile):
         return None
 
     async def amend(self, client: type_client, change: WireChange) -> OrderRow | None:
-        """Acknowledges the request only; the quantity counts what has filled."""
+        """Acknowledges the request only; the quantity counts what has filled. Like a placement it expires: a change
+        that nobody waits for any more is not to be made."""
+        trace = TRACE.get()
+        if trace is not None:
+            now_ms = client.milliseconds()
+            trace.pin = Pin(signed_ms=now_ms, expires_ms=now_ms + int(self.proof.validity_s * 1000))
         if change.spec.trigger is not None:
             return await triggers.amend(self, client, change)
         request = {"instId": change.market.native_id, "clOrdId": change.wire_id}
@@ -336,7 +363,7 @@ class OkxSpot(Okx):
         """None: in cash."""
         return "cash"
 
-    def _position_side(self, client: type_client, spec: OrderSpec) -> dict[str, str]:
+    async def _position_side(self, client: type_client, spec: OrderSpec) -> dict[str, str]:
         return {}
 
     async def warm_up(self, client: type_client) -> None:

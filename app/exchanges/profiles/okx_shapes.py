@@ -47,21 +47,24 @@ bots, spreads, copying) leave what the router does alone: https://www.okx.com/do
 
 
 async def paged(
-    ask: Callable[[dict[str, Any]], Awaitable[Any]], scope: dict[str, Any], cursor: str, *, pages: int = MAX_PAGES
+    ask: Callable[[dict[str, Any]], Awaitable[Any]], scope: dict[str, Any], cursor: str, *, since_ms: int | None = None
 ) -> list[Any]:
     """Every row of a list, the newest first.
+
+    Args:
+        since_ms: What was made before is of no interest: for lists that cannot be asked for by time.
 
     Raises:
         Unreadable: There are more pages than may be read.
     """
     rows: list[Any] = []
-    for _ in range(pages):
+    for _ in range(MAX_PAGES):
         after = {"after": word(rows[-1], cursor)} if rows else {}
         page = listed(await ask({**scope, "limit": str(_PAGE), **after}), "data")
         rows.extend(page)
-        if len(page) < _PAGE:
+        if len(page) < _PAGE or (since_ms is not None and (number(page[-1], "cTime") or Decimal(0)) < since_ms):
             return rows
-    raise Unreadable(f"the list has more than {pages} pages")
+    raise Unreadable(f"the list has more than {MAX_PAGES} pages")
 
 
 async def klines(client: Any, unified: str, interval: str, since_ms: int | None, limit: int) -> list[list[Any]]:
