@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.domain.calls import AmendCall
 from app.exchanges.profiles.base import Profile
-from app.exchanges.sizes import check_notional, check_price, to_contracts
+from app.exchanges.sizes import SizeRules, check_notional, check_price, to_contracts
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarketType
 from messages.orders import OrderSpec, OrderType, TimeInForce
@@ -32,7 +32,7 @@ def admit(profile: Profile, table: MarketTable, spec: OrderSpec, quantity: Decim
     unsupported = profile.unsupported(spec)
     if unsupported:
         raise NotSupported(unsupported)
-    contracts = to_contracts(quantity, market.rules)
+    contracts = to_contracts(quantity, _rules(market, spec))
     if spec.order_type is OrderType.LIMIT:
         if spec.price is None:
             raise NotSupported("A limit order needs a price.")
@@ -67,8 +67,12 @@ def admit_change(profile: Profile, table: MarketTable, call: AmendCall) -> tuple
         if spec.trigger is None:
             raise NotSupported("The order waits for no trigger whose price could be changed.")
         check_price(call.trigger_price, market.rules, "Trigger price")
-    contracts = None if call.quantity is None else to_contracts(call.quantity, market.rules)
+    contracts = None if call.quantity is None else to_contracts(call.quantity, _rules(market, spec))
     price = call.price if call.price is not None else spec.price
     if price is not None and not spec.reduce_only:
         check_notional(call.quantity if call.quantity is not None else spec.quantity, price, market.rules)
     return market, contracts
+
+
+def _rules(market: Market, spec: OrderSpec) -> SizeRules:
+    return market.rules.of_market_orders if spec.order_type is OrderType.MARKET else market.rules

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 _DIGITS = 60
 """Working precision; a result that does not fit it exactly is treated as off step."""
@@ -29,6 +29,8 @@ class SizeRules:
         maximum: Contracts; None where none is known.
         minimum_notional: Quote coin; None where there is none.
         contract_size: Base coin in one contract.
+        market_minimum: Of market orders, besides; contracts, None where there is none.
+        market_maximum: Likewise.
     """
 
     step: Decimal
@@ -37,6 +39,18 @@ class SizeRules:
     maximum: Decimal | None = None
     minimum_notional: Decimal | None = None
     contract_size: Decimal = Decimal(1)
+    market_minimum: Decimal | None = None
+    market_maximum: Decimal | None = None
+
+    @property
+    def of_market_orders(self) -> SizeRules:
+        """What the market admits of market orders, those that wait for a trigger among them."""
+        least, most = (self.minimum, self.market_minimum), (self.maximum, self.market_maximum)
+        return evolve(
+            self,
+            minimum=max((each for each in least if each is not None), default=None),
+            maximum=min((each for each in most if each is not None), default=None),
+        )
 
     @property
     def base_step(self) -> Decimal:

@@ -187,7 +187,7 @@ def _market(raw: Mapping[str, Any], alike: dict[str, SizeRules], market_type: Ma
     step, tick = _decimal(raw["precision"].get("amount")), _decimal(raw["precision"].get("price"))
     if step is None or tick is None:
         return None
-    amount, cost = raw["limits"]["amount"], raw["limits"]["cost"]
+    amount, cost, at_market = raw["limits"]["amount"], raw["limits"]["cost"], raw["limits"].get("market") or {}
     rules = SizeRules(
         step=step,
         tick=tick,
@@ -195,6 +195,8 @@ def _market(raw: Mapping[str, Any], alike: dict[str, SizeRules], market_type: Ma
         maximum=_decimal(amount.get("max")),
         minimum_notional=_decimal(cost.get("min")),
         contract_size=Decimal(1) if spot else _size(raw.get("contractSize")),
+        market_minimum=_decimal(at_market.get("min")),
+        market_maximum=_decimal(at_market.get("max")),
     )
     return Market(
         symbol=Symbol(

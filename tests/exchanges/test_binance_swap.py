@@ -210,6 +210,15 @@ def test_the_same_trigger_order_twice_is_a_duplicate_to_be_looked_up(desk: Desk)
     assert len(desk.truth(wire)) == 1
 
 
+def test_market_orders_have_a_largest_size_of_their_own(desk: Desk) -> None:
+    """MARKET_LOT_SIZE, also for what becomes a market order."""
+    words = "Quantity 121 is above the maximum: use 120 or less."
+    assert desk.port.check(spec("121", price=None)) == words
+    assert desk.port.check(spec("121", price=None, trigger=stop("28000"))) == words
+    assert desk.port.check(spec("121")) == ""
+    assert desk.port.check(spec("120", price=None)) == ""
+
+
 # ---- changes ---------------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +251,17 @@ def test_a_quantity_that_has_filled_already_would_cancel_the_order(desk: Desk) -
     assert "filled" in answer.words
     assert not answer.unsupported
     assert (desk.truth(wire)[0]["status"], desk.seen("amend")) == ("partially_filled", before)
+
+
+def test_a_post_only_order_moved_to_where_it_would_take_is_told_to_be_cancelled(desk: Desk) -> None:
+    """The exchange takes the change and cancels the order; the answer says so."""
+    wire, what = wire_id(), spec("0.02", tif=TimeInForce.POST_ONLY)
+    desk.place(what, wire)
+    amended = desk.amend(wire, what, price="28000")
+    assert isinstance(amended, Amended)
+    assert amended.report is not None
+    assert (amended.report.state, amended.report.filled) == (LegState.CANCELLED, ZERO)
+    assert found(desk.look_up(wire))[:2] == (LegState.CANCELLED, ZERO)
 
 
 def test_a_change_of_nothing_is_done_and_one_of_an_order_that_ended_too_late(desk: Desk) -> None:

@@ -46,6 +46,17 @@ def test_contracts_are_the_quantity_or_nothing(rules: SizeRules, quantity: Decim
     assert rules.maximum is None or contracts <= rules.maximum
 
 
+def test_market_orders_may_be_bounded_more_narrowly() -> None:
+    """By both bounds; where a market tells none of its own, by the one that is there."""
+    rules = SizeRules(step=Decimal("0.001"), tick=Decimal("0.1"), maximum=Decimal(1000), market_maximum=Decimal(120))
+    assert to_contracts(Decimal(500), rules) == 500
+    with pytest.raises(InvalidSize, match="use 120 or less"):
+        to_contracts(Decimal(500), rules.of_market_orders)
+    assert rules.of_market_orders.minimum is None
+    wide = SizeRules(step=Decimal(1), tick=Decimal(1), minimum=Decimal(5), market_minimum=Decimal(2))
+    assert (wide.of_market_orders.minimum, wide.of_market_orders.maximum) == (5, None)
+
+
 @given(rules=RULES, steps=st.integers(1, 10**6))
 def test_what_is_on_step_is_admitted_within_the_limits(rules: SizeRules, steps: int) -> None:
     """Nothing valid is refused."""

@@ -247,6 +247,17 @@ def test_amending(desk: Desk) -> None:
     assert "-2013" in str(desk.refused(desk.client.edit_order("77", BTC, "limit", "buy", 0.003, 26_100)))
 
 
+def test_amending_to_what_filled_already_or_to_what_would_take_cancels(desk: Desk) -> None:
+    """As documented: "the order will be cancelled by the amendment" then."""
+    part = desk.run(desk.client.create_order(BTC, "limit", "buy", 0.003, 26_000, {"clientOrderId": "part"}))
+    desk.sim.control.fill(client_order_id="part", qty="0.002")
+    gone = desk.run(desk.client.edit_order(part["id"], BTC, "limit", "buy", 0.002, 26_100))
+    assert (gone["status"], gone["filled"]) == ("canceled", 0.002)
+    maker = desk.run(desk.client.create_order(BTC, "limit", "buy", 0.003, 26_000, {"postOnly": True}))
+    gone = desk.run(desk.client.edit_order(maker["id"], BTC, "limit", "buy", 0.003, 28_000))
+    assert (gone["status"], gone["filled"]) == ("canceled", 0)
+
+
 def test_an_acknowledgement_tells_no_fill(desk: Desk) -> None:
     """newOrderRespType ACK, the exchange's default: the order is NEW whatever happened; a client id is made up."""
     asked = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}

@@ -46,6 +46,7 @@ from app.exchanges.profiles.binance_shapes import (
     DAY_MS,
     LIVE,
     bars,
+    check_above,
     executed,
     fill_row,
     gone,
@@ -54,7 +55,7 @@ from app.exchanges.profiles.binance_shapes import (
 )
 from app.exchanges.rules import binance as rules
 from app.exchanges.rules.base import GATEWAY_LATENESS_S
-from app.exchanges.sizes import InvalidSize, plain
+from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, PositionMode
 from messages.orders import OrderSpec, OrderType, TimeInForce, TriggerBy, TriggerKind
@@ -196,8 +197,8 @@ class Binance(Profile):
         if rests.contracts is None or rests.price is None or rests.filled is None:
             raise Unreadable("the order to be changed lacks its quantity, price or what filled of it")
         contracts = change.contracts if change.contracts is not None else plain(rests.contracts)
-        if rests.state in LIVE and Decimal(contracts) <= rests.filled:
-            raise InvalidSize(f"{plain(rests.filled)} of it has filled already: the quantity has to be above that.")
+        if rests.state in LIVE:
+            check_above(contracts, rests.filled)
         answer = await client.fapiPrivatePutOrder(
             {
                 **named,

@@ -23,6 +23,7 @@ from app.exchanges.profiles.base import (
     state_of,
     word,
 )
+from app.exchanges.sizes import InvalidSize, plain
 from app.exchanges.symbols import Market
 from messages.orders import LegState, Side
 
@@ -80,6 +81,12 @@ def gone(answer: Any, wire_id: str) -> OrderRow | None:
     if row.order_id is None:
         raise Unreadable("the answer to the cancel names no order")
     return row if row.state is LegState.CANCELLED and row.filled is not None else None
+
+
+def check_above(contracts: str, filled: Decimal) -> None:
+    """Whether an order of which so much has filled can be for that many contracts. Raises InvalidSize."""
+    if Decimal(contracts) <= filled:
+        raise InvalidSize(f"{plain(filled)} of it has filled already: the quantity has to be above that.")
 
 
 def fill_row(row: Any) -> FillRow:

@@ -18,6 +18,7 @@ ended, it would leave two orders under one wire id. What `amend/keepPriority` ca
 
 from __future__ import annotations
 
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +45,7 @@ from app.exchanges.profiles.binance_shapes import (
     DAY_MS,
     LIVE,
     bars,
+    check_above,
     executed,
     fill_row,
     gone,
@@ -55,6 +57,7 @@ from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarketType
 from messages.orders import OrderSpec, TimeInForce, TriggerBy, TriggerKind
 
+_SMALLER = "Binance's spot orders can be made smaller, and nothing else: cancel it, place another."
 _MAX_DEPTH = 5000
 _MAX_BARS = 1000
 
@@ -134,18 +137,22 @@ class BinanceSpot(Profile):
         return gone(answer, wire_id)
 
     async def amend(self, client: type_client, change: WireChange) -> OrderRow | None:
-        """A smaller quantity, at the same place in the queue and under the same id. A larger one is refused by a code.
+        """A smaller quantity, at the same place in the queue and under the same id. What it is now is asked for first:
+        what the exchange says to a quantity that has filled already is not documented.
 
         https://github.com/binance/binance-spot-api-docs/blob/master/faqs/order_amend_keep_priority.md
         """
         if change.price is not None or change.trigger_price is not None or change.contracts is None:
-            raise Unsupported("Binance's spot orders can be made smaller, and nothing else: cancel it, place another.")
-        asked = {
-            "symbol": change.market.native_id,
-            "origClientOrderId": change.wire_id,
-            "newClientOrderId": change.wire_id,
-            "newQty": change.contracts,
-        }
+            raise Unsupported(_SMALLER)
+        named = {"symbol": change.market.native_id, "origClientOrderId": change.wire_id}
+        rests = order_row(await client.privateGetOrder(named))
+        if rests.contracts is None or rests.filled is None:
+            raise Unreadable("the order to be changed lacks its quantity or what filled of it")
+        if rests.state in LIVE:
+            if Decimal(change.contracts) > rests.contracts:
+                raise Unsupported(_SMALLER)
+            check_above(change.contracts, rests.filled)
+        asked = {**named, "newClientOrderId": change.wire_id, "newQty": change.contracts}
         answer = await client.request("order/amend/keepPriority", ["private"], "PUT", asked)  # ccxt has no name for it
         row = answer.get("amendedOrder") if isinstance(answer, dict) else None
         if row is None:

@@ -23,7 +23,7 @@ from app.simulator.dialects.base import Context, Credentials, Dialect, NativeErr
 from app.simulator.dialects.binance_account import TIERS, AccountApi
 from app.simulator.dialects.binance_algo import AlgoApi
 from app.simulator.dialects.binance_batch import BatchApi
-from app.simulator.dialects.binance_bodies import order_body, trade_body
+from app.simulator.dialects.binance_bodies import market_max, order_body, trade_body
 from app.simulator.dialects.binance_gate import LIMITS, TROUBLES, check_signed, expiry_ms, limit_headers
 from app.simulator.dialects.binance_params import (
     ALL_VISIBLE_MS,
@@ -250,6 +250,8 @@ class Binance(Dialect):
             for name in ("price", "timeInForce"):
                 if ctx.params.get(name):
                     raise NativeError(-1106, f"Parameter '{name}' sent when not required.")
+            if qty > market_max(market):
+                raise Refusal(Reason.QTY_TOO_LARGE, "The market order is too large.", symbol=market.symbol)
         new = NewOrder(
             symbol=market.symbol,
             side=side,
@@ -285,7 +287,8 @@ class Binance(Dialect):
             raise Refusal(Reason.EXPIRED, f"The request expired {ctx.now_ms - expiry} ms ago.")
 
     def _amend(self, ctx: Context) -> Answer:
-        """A limit order's quantity and price; both must be sent."""
+        """A limit order's quantity and price; both must be sent. Two changes cancel the order, as documented: to a
+        quantity that has filled already, and to a price at which a post-only order would take."""
         market = self.market_of(need(ctx, "symbol"))
         order_id, client = ids(ctx, "orderId", "origClientOrderId")
         qty, limit = quantity(ctx, market), price(ctx, market)
@@ -293,10 +296,18 @@ class Binance(Dialect):
         order = self.engine.find(ctx.now_ms, order_id=order_id, client_order_id=client, symbol=market.symbol)
         if order is not None and order.status.is_open and (order.qty, order.price) == (qty, limit):
             raise Refusal(Reason.NOTHING_TO_AMEND, "The amendment changes nothing.", order=order)
+        if order is not None and order.status.is_open and self._cancels(order, qty, limit):
+            order = self.engine.cancel(ctx.now_ms, order_id=order.order_id)
+            return json_answer(order_body(order, market, result=True))
         order = self.engine.amend(
             ctx.now_ms, order_id=order_id, client_order_id=client, symbol=market.symbol, qty=qty, price=limit
         )
         return json_answer(order_body(order, market, result=True))
+
+    def _cancels(self, order: Order, qty: Decimal, limit: Decimal) -> bool:
+        touch = self.engine.ask(order.symbol) if order.side is Side.BUY else self.engine.bid(order.symbol)
+        takes = order.tif is Tif.POST_ONLY and (limit - touch) * order.side.sign >= 0
+        return takes or 0 < qty <= order.filled
 
     def _cancel(self, ctx: Context) -> Answer:
         market = self.market_of(need(ctx, "symbol"))

@@ -40,6 +40,11 @@ def amount(value: Decimal) -> str:
     return fixed(value, 8)
 
 
+def market_max(market: MarketSpec) -> Decimal:
+    """The largest market order: a good part of the largest limit order."""
+    return market.max_qty * Decimal("0.12")
+
+
 def symbol_info(market: MarketSpec, *, halted: bool = False) -> dict[str, object]:
     """One entry of `symbols` in GET /fapi/v1/exchangeInfo."""
     price_places, qty_places = PRECISION[market.native]
@@ -74,7 +79,7 @@ def symbol_info(market: MarketSpec, *, halted: bool = False) -> dict[str, object
                 "tickSize": fixed(market.tick, price_places),
             },
             {"filterType": "LOT_SIZE", **lot},
-            {"filterType": "MARKET_LOT_SIZE", **lot},
+            {"filterType": "MARKET_LOT_SIZE", **lot, "maxQty": str(market_max(market))},
             {"filterType": "MAX_NUM_ORDERS", "limit": 200},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
             {"filterType": "MIN_NOTIONAL", "notional": str(market.min_notional)},

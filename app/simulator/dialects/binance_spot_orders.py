@@ -263,7 +263,9 @@ class OrdersApi:
         """Less of the same order, at its place in the queue; its client order id changes unless it is sent again."""
         market = self._dialect.market_of(need(ctx, "symbol"))
         order, qty = self._known(ctx, market), self.quantity(ctx.params, "newQty")
-        if qty >= order.qty or qty <= order.filled:
+        if qty > order.qty:
+            raise NativeError(-2038, "Order amend (quantity increase) is not supported.")
+        if qty == order.qty or qty <= order.filled:
             raise NativeError(-2038, "The requested action would change no state; rejecting.")
         name = client_id(ctx, "newClientOrderId") or self._new_client_id()
         before = order.client_order_id
