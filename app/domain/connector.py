@@ -129,6 +129,8 @@ class Connector:
         known = already(order, turned.request.spec)
         if known is not None:
             return self._not_committed(turned.asker, turned.request, known, now_s)
+        if turned.by_limit:
+            return self._placing.over_limit(turned, order, now_s) + self._grant(now_s)
         message = OrderNotExecuted(correlation_id=turned.request.correlation_id, code=turned.code, words=turned.words)
         return [Answer(asker=turned.asker, message=message)]
 

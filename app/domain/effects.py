@@ -31,12 +31,16 @@ class TurnAway:
     """Answer a placement that is not begun, by what the journal knows under its id: `Connector.turned_away`.
 
     An earlier copy, or an earlier life, may have placed it: "not executed" must not be said of an order in doubt.
+
+    Attributes:
+        by_limit: A limit refuses it for good, if it is a new order.
     """
 
     asker: Asker
     request: PlaceOrder
     code: str
     words: str
+    by_limit: bool = False
 
 
 @frozen(kw_only=True)

@@ -51,8 +51,10 @@ class Placing:
         if self.settings.limits.any:
             self.gate = PretradeGate(self.exchange, self.settings.limits)
 
-    def ask(self, asker: Asker, request: PlaceOrder, now_s: float) -> TurnAway | None:
-        """Queues a placement for the rate limiter, or says why it is turned away."""
+    def ask(self, asker: Asker, request: PlaceOrder, now_s: float, *, new: bool = True) -> TurnAway | None:
+        """Queues a placement for the rate limiter, or says why it is turned away; `new` where it may be a new order."""
+        if self.gate is not None and new and (refused := self.gate.at_once(request, now_s)) is not None:
+            return TurnAway(asker=asker, request=request, code=refused.code, words=refused.words, by_limit=True)
         unresolved = len(self.watch.unknown)
         if now_s >= request.deadline_s:
             code, words = "deadline_passed", "The order's deadline had passed before it could be sent."
@@ -121,6 +123,13 @@ class Placing:
     def judge(self, request: PlaceOrder, now_s: float) -> Judge | None:
         """What a placement is held against in the transaction that would commit it; None where no limit is set."""
         return None if self.gate is None else partial(self.gate.judge, request, now_s=now_s)
+
+    def over_limit(self, turned: TurnAway, known: OrderView | None, now_s: float) -> list[Effect]:
+        """A limit refuses a new order before it waits for its turn; one known to be absent is judged when it is."""
+        if known is None:
+            return [_refused(turned.asker, turned.request, turned.code, turned.words)]
+        turned_away = self.ask(turned.asker, turned.request, now_s, new=False)
+        return [] if turned_away is None else [turned_away]
 
     def commit(self, place: Place, now_s: float) -> Commit:
         """Asks the journal to commit a placement that was granted."""

@@ -7,6 +7,9 @@ refused has left nothing behind. Only an order of which nothing can be live come
 absent. The latter is no new order for `per_second`, but its size, its price and the number of open orders are looked at
 again: when it is sent again the market may be another.
 
+What a new order is refused for wherever trading is, is said before it waits for its turn at the rate limiter, where the
+journal does not know its id (`at_once`).
+
 **Waiting for a price.** An order that needs one asks for the ticker, once for all that wait for the same, and is held
 meanwhile, within its deadline. Any other read of a ticker serves as well. It keeps the place it was granted by the rate
 limiter, and is judged anew when the price is there. When none is to be had it is turned away in words, and so is every
@@ -56,6 +59,15 @@ class PretradeGate:
 
     # ------------------------------------------------------------------------------------------------ judging
 
+    def at_once(self, request: PlaceOrder, now_s: float) -> LimitRefused | None:
+        """Why a new order would be refused, as far as can be told without the journal and the market's price.
+
+        So that a loop that runs away does not wait in front of everybody else's orders, nor use up the rate limit. (The
+        price here is another than where trading may have moved to meanwhile, which only the journal knows.)
+        """
+        judged = self._judge(request, request.spec.quantity, None, 0, False, now_s)
+        return judged if isinstance(judged, LimitRefused) else None
+
     def judge(
         self,
         request: PlaceOrder,
@@ -68,21 +80,33 @@ class PretradeGate:
 
         Should the transaction fail after all, it stays counted for its second: too strict for once, never too lax.
         """
+        again = known is not None and bool(known.legs)
+        others = open_orders() if self.limits.max_open is not None else 0
+        judged = self._judge(request, quantity, self._prices.get(request.spec.symbol), others, again, now_s)
+        if judged is None and not again and self.limits.per_second is not None:
+            self._new_s.append(now_s)
+        return judged
+
+    def _judge(
+        self,
+        request: PlaceOrder,
+        quantity: Decimal,
+        price: Reference | None,
+        others: int,
+        again: bool,
+        now_s: float,
+    ) -> LimitRefused | PriceNeeded | None:
         while self._new_s and self._new_s[0] <= now_s - WINDOW_S:
             self._new_s.popleft()
-        again = known is not None and bool(known.legs)
         seen = Circumstances(
             exchange=self.exchange,
-            reference=self._prices.get(request.spec.symbol),
-            open_orders=open_orders() if self.limits.max_open is not None else 0,
+            reference=price,
+            open_orders=others,
             recent=len(self._new_s),
             again=again,
             now_s=now_s,
         )
-        judged = judge(self.limits, request.spec, quantity, seen)
-        if judged is None and not again and self.limits.per_second is not None:
-            self._new_s.append(now_s)
-        return judged
+        return judge(self.limits, request.spec, quantity, seen)
 
     # ------------------------------------------------------------------------------------------------ prices
 

@@ -139,6 +139,27 @@ def test_what_is_sent_again_after_proven_absence_is_no_new_order() -> None:
     assert answer(desk, desk.place("c")).code == "limit_per_second"
 
 
+def test_a_loop_that_runs_away_uses_up_no_room_of_the_rate_limit() -> None:
+    desk = Desk(PretradeLimits(per_second=1, max_notional=Decimal(100)))
+    desk.place("a")
+    desk.machine._rate_gate.limiter.close_until(600.0)
+    for n in range(50):
+        assert answer(desk, desk.place(f"b{n}")).code == "limit_per_second"
+    desk.passes(1.0)
+    assert answer(desk, desk.place("c", what=spec(price="101"))).code == "limit_max_notional"
+    assert rows(desk) == 1
+
+
+def test_what_is_known_to_be_absent_is_not_refused_for_a_loop_that_runs_away() -> None:
+    desk = Desk(PretradeLimits(per_second=1))
+    desk.place("a")
+    (sent,) = flying(desk, c.PlaceCall)
+    desk.returns(sent, c.NotExecuted(code="overloaded", words="Not now."))
+    assert answer(desk, desk.place("b")).code == "limit_per_second"
+    desk.place("a")
+    assert len(flying(desk, c.PlaceCall)) == 1
+
+
 def test_what_is_sent_again_in_another_market_is_held_against_it() -> None:
     desk = Desk(COLLAR)
     desk.place("a", what=spec(price="105"))
