@@ -1,20 +1,23 @@
-"""What Bybit promises, as the profiles act by it; and its test network. Nothing is sent."""
+"""What Bybit promises, as the profiles act by it, how it writes, and its test network. Nothing is sent."""
 
 import asyncio
 import time
+from decimal import Decimal
 
 import pytest
 
-from app.exchanges.client import close_client, make_client
+from app.exchanges.client import Unreadable, close_client, make_client
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.codes.bybit import CODES
 from app.exchanges.factory import profile_of
 from app.exchanges.outcomes import Meaning
-from app.exchanges.profiles.base import Profile
+from app.exchanges.profiles.base import Profile, ServerStatus
+from app.exchanges.profiles.bybit_shapes import fill_rows, order_row, server_status
 from app.exchanges.rules import bybit as rules
 from app.exchanges.rules.base import ExchangeRules
 from app.exchanges.settings import Credentials, ExchangeSettings
 from messages.market import MarketType
+from messages.orders import Side
 from tests.exchanges.desk import wire_id
 
 TABLES = {MarketType.SWAP: rules.SWAP, MarketType.SPOT: rules.SPOT}
@@ -69,3 +72,61 @@ def test_the_sandbox_is_bybits_test_network(sandbox: bool, market_type: MarketTy
 
     host = "https://api-testnet.bybit.com/" if sandbox else "https://api.bybit.com/"
     assert all(url.startswith(host) for url in asyncio.run(signed()))
+
+
+FILL = {
+    "symbol": "BTCUSDT",
+    "orderId": "1",
+    "orderLinkId": "",
+    "side": "Sell",
+    "execId": "a",
+    "execType": "Trade",
+    "execPrice": "27000.5",
+    "execQty": "0.02",
+    "execFee": "-0.001",
+    "execTime": "1672282722429",
+    "feeCurrency": "",
+    "isMaker": True,
+}
+
+
+def test_funding_is_no_fill() -> None:
+    """It is listed among the executions, with the size of the position and a side; a rebate is below zero."""
+    funding = {**FILL, "execId": "b", "execType": "Funding", "execQty": "0.5", "isMaker": False}
+    liquidated = {**FILL, "execId": "c", "execType": "BustTrade"}
+    told = fill_rows([FILL, funding, liquidated], "USDT")
+    assert [fill.trade_id for fill in told] == ["a", "c"]
+    assert (told[0].side, told[0].fee, told[0].fee_coin, told[0].maker) == (Side.SELL, Decimal("-0.001"), "USDT", True)
+    assert (told[0].at_s, told[0].wire_id) == (1672282722.429, None)
+
+
+@pytest.mark.parametrize("broken", [{"side": "None"}, {"execQty": ""}, {"execTime": ""}, {"orderId": ""}])
+def test_an_execution_that_cannot_be_read_is_not_guessed(broken: dict[str, str]) -> None:
+    """One that lacks what is needed."""
+    with pytest.raises(Unreadable):
+        fill_rows([{**FILL, **broken}], "USDT")
+
+
+def notice(state: str, product: list[int], title: str = "Upgrade") -> dict[str, object]:
+    """A notice of maintenance."""
+    return {"title": title, "state": state, "product": product, "begin": "1000", "end": "2000"}
+
+
+def test_notices_of_maintenance() -> None:
+    """Under way it is trouble, announced it is told, over or of other products it is nothing."""
+    assert server_status([], 1) == ServerStatus(ok=True)
+    assert server_status([notice("completed", [1, 2]), notice("ongoing", [3])], 1) == ServerStatus(ok=True)
+    assert server_status([notice("ongoing", [2])], 2) == ServerStatus(ok=False, words="Upgrade", until_s=2.0)
+    assert server_status([notice("ongoing", [])], 1).ok is False
+    announced = server_status([notice("scheduled", [1])], 1)
+    assert (announced.ok, announced.words) == (True, "announced: Upgrade")
+
+
+def test_an_order_by_value_tells_no_quantity() -> None:
+    """Not ours: its quantity is an amount of the quote coin."""
+    row = {"orderId": "1", "orderStatus": "New", "qty": "500", "orderType": "Market", "price": "27000"}
+    assert order_row({**row, "marketUnit": "quoteCoin"}).contracts is None
+    of_base = order_row({**row, "marketUnit": "baseCoin"})
+    assert (of_base.contracts, of_base.price) == (Decimal(500), None)
+    with pytest.raises(Unreadable):
+        order_row({**row, "orderStatus": "Unheard"})

@@ -278,6 +278,7 @@ def test_a_waiting_order_is_changed(desk: Desk) -> None:
     assert (refused.unsupported, refused.code) == (True, UNSUPPORTED)
     passed = desk.amend(wire, what, trigger_price="27500")
     assert isinstance(passed, AmendRefused)
+    assert "has passed the trigger" in passed.words
     assert desk.amend(wire, what, trigger_price="25000") == Amended(report=None)
     desk.truthful.price(HOST, 25900)
     assert found(desk, wire, conditional=True).state is LegState.OPEN

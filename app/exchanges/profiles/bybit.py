@@ -35,14 +35,13 @@ from app.exchanges.profiles.base import (
     word,
 )
 from app.exchanges.profiles.bybit_shapes import (
-    EXECUTED,
     FILLS_A_PAGE,
     LIVE,
     ORDERS_A_PAGE,
     POSITIONS_A_PAGE,
     WINDOW_MS,
     ended_ms,
-    fill_row,
+    fill_rows,
     order_row,
     paged,
     position_row,
@@ -243,12 +242,10 @@ class BybitV5(Profile):
     async def fills(self, client: type_client, market: Market, since_ms: int) -> list[FillRow]:
         """Executions but no funding; liquidations and the like are among them."""
         asked = {"category": self.category, "symbol": market.native_id}
-        return [
-            fill_row(row, market.symbol.settle)
-            for window in windows(since_ms, client.milliseconds())
-            for row in await paged(client.privateGetV5ExecutionList, {**asked, **window}, FILLS_A_PAGE)
-            if word(row, "execType") in EXECUTED
-        ]
+        rows: list[Any] = []
+        for window in windows(since_ms, client.milliseconds()):
+            rows += await paged(client.privateGetV5ExecutionList, {**asked, **window}, FILLS_A_PAGE)
+        return fill_rows(rows, market.symbol.settle)
 
     def scopes(self, table: MarketTable, market: Market | None) -> list[dict[str, Any]]:
         """What to ask for, to have every order or position, or those of one market."""

@@ -5,7 +5,7 @@ Pages go on from a cursor; what is past is asked for in windows of seven days at
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from app.exchanges.client import Unreadable
@@ -101,7 +101,12 @@ def ended_ms(row: Any) -> int:
     return int(number(row, "updatedTime", "createdTime") or 0)
 
 
-def fill_row(row: Any, settle: str | None) -> FillRow:
+def fill_rows(rows: Iterable[Any], settle: str | None) -> list[FillRow]:
+    """Those of the executions that changed hands: funding is listed among them, as large as the position."""
+    return [_fill_row(row, settle) for row in rows if word(row, "execType") in EXECUTED]
+
+
+def _fill_row(row: Any, settle: str | None) -> FillRow:
     """An execution; its fee is in the settlement coin where the exchange names none, as for derivatives."""
     trade_id, order_id, native_id = word(row, "execId"), word(row, "orderId"), word(row, "symbol")
     contracts, at = number(row, "execQty"), number(row, "execPrice")
