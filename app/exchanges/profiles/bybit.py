@@ -36,12 +36,14 @@ from app.exchanges.profiles.base import (
 )
 from app.exchanges.profiles.bybit_shapes import (
     FILLS_A_PAGE,
+    FORGOTTEN_MS,
     LIVE,
     ORDERS_A_PAGE,
     POSITIONS_A_PAGE,
     WINDOW_MS,
     ended_ms,
     fill_rows,
+    forgotten,
     order_row,
     paged,
     position_row,
@@ -211,20 +213,27 @@ class BybitV5(Profile):
             for row in listed(await client.privateGetV5ExecutionList(asked), "result", "list")
             if word(row, "orderLinkId") == wire_id
         ]
+        age_ms = client.milliseconds() - since_ms
+        if not fills and order_id is not None and FORGOTTEN_MS < age_ms < self.look_back_s * 1000:
+            # What fills is known for longer, and what is open always: seen once more, in a list nobody asks by id.
+            live = await self._listed(client, self._of(market), conditional)
+            return next((row for row in live if row.order_id == order_id), forgotten(order_id, market.native_id))
         return from_fills(fills, wire_id, market.native_id)
 
     async def open_orders(
         self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool
     ) -> list[OrderRow]:
         """By market, or by each scope that covers all; those that wait for a trigger are in the same list."""
-        rows = [
+        rows = [row for scope in self.scopes(table, market) for row in await self._listed(client, scope, conditional)]
+        once = {row.order_id: row for row in rows if row.state in LIVE}
+        return list(once.values())
+
+    async def _listed(self, client: type_client, scope: dict[str, Any], conditional: bool) -> list[OrderRow]:
+        return [
             order_row(row)
-            for scope in self.scopes(table, market)
             for only in self.filters(conditional=conditional)
             for row in await paged(client.privateGetV5OrderRealtime, {**scope, **only}, ORDERS_A_PAGE)
         ]
-        once = {row.order_id: row for row in rows if row.state in LIVE}
-        return list(once.values())
 
     async def closed_orders(self, client: type_client, market: Market, since_ms: int) -> list[OrderRow]:
         """Those of the history, and the last 500 that ended, however long ago they were placed.
@@ -232,7 +241,7 @@ class BybitV5(Profile):
         The history is asked for by when an order was placed, so that it is read a window further back. It forgets
         within a day what was cancelled without a fill: https://bybit-exchange.github.io/docs/v5/order/order-list.
         """
-        asked = {"category": self.category, "symbol": market.native_id}
+        asked = self._of(market)
         rows = await paged(client.privateGetV5OrderRealtime, {**asked, "openOnly": 1}, ORDERS_A_PAGE)
         for window in windows(since_ms - WINDOW_MS, client.milliseconds()):
             rows += await paged(client.privateGetV5OrderHistory, {**asked, **window}, ORDERS_A_PAGE)
@@ -241,7 +250,7 @@ class BybitV5(Profile):
 
     async def fills(self, client: type_client, market: Market, since_ms: int) -> list[FillRow]:
         """Executions but no funding; liquidations and the like are among them."""
-        asked = {"category": self.category, "symbol": market.native_id}
+        asked = self._of(market)
         rows: list[Any] = []
         for window in windows(since_ms, client.milliseconds()):
             rows += await paged(client.privateGetV5ExecutionList, {**asked, **window}, FILLS_A_PAGE)
@@ -250,15 +259,18 @@ class BybitV5(Profile):
     def scopes(self, table: MarketTable, market: Market | None) -> list[dict[str, Any]]:
         """What to ask for, to have every order or position, or those of one market."""
         if market is not None:
-            return [{"category": self.category, "symbol": market.native_id}]
+            return [self._of(market)]
         return [{"category": self.category, "settleCoin": coin} for coin in table.settlement_coins]
 
     def filters(self, *, conditional: bool) -> tuple[dict[str, str], ...]:
         """What else to ask for, one request each; every kind of order is listed where no kind is named."""
         return ({},)
 
+    def _of(self, market: Market) -> dict[str, Any]:
+        return {"category": self.category, "symbol": market.native_id}
+
     def _asked(self, market: Market, wire_id: str) -> dict[str, Any]:
-        return {"category": self.category, "symbol": market.native_id, "orderLinkId": wire_id}
+        return {**self._of(market), "orderLinkId": wire_id}
 
     # ---- the market --------------------------------------------------------------------------------------------------
 

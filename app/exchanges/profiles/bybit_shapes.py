@@ -6,6 +6,7 @@ Pages go on from a cursor; what is past is asked for in windows of seven days at
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable
@@ -21,6 +22,7 @@ from app.exchanges.profiles.base import (
     state_of,
     word,
 )
+from app.exchanges.rules.bybit import UNFILLED_KEPT_S
 from messages.orders import LegState, Side
 
 LIVE = (LegState.OPEN, LegState.PARTIALLY_FILLED)
@@ -30,6 +32,8 @@ _MARGIN_MS = 60_000
 """By which a window stays below that, so that the last one, which the exchange ends, ends after now."""
 ORDERS_A_PAGE = 50
 FILLS_A_PAGE = 100
+FORGOTTEN_MS = int(UNFILLED_KEPT_S * 1000) + 3_600_000
+"""When an order that ended without a fill is certainly not in the history any more: an hour is left for clocks."""
 POSITIONS_A_PAGE = 200
 EXECUTED = frozenset({"Trade", "AdlTrade", "BustTrade", "BlockTrade", "MovePosition", "FutureSpread"})
 """Of `execType`, what changes hands; funding and settlements are listed among the executions too:
@@ -93,6 +97,18 @@ def order_row(row: Any) -> OrderRow:
         average_price=price(row, "avgPrice"),
         contracts=None if by_value else price(row, "qty"),
         price=price(row, "price") if word(row, "orderType") == "Limit" else None,
+    )
+
+
+def forgotten(order_id: str, native_id: str) -> OrderRow:
+    """An order that the exchange had, and that is neither open nor in the history nor among the executions."""
+    return OrderRow(
+        order_id=order_id,
+        wire_id=None,
+        native_id=native_id,
+        state=LegState.CANCELLED,
+        filled=Decimal(0),
+        average_price=None,
     )
 
 

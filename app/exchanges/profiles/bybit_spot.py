@@ -97,7 +97,7 @@ class BybitSpot(BybitV5):
 
     def scopes(self, table: MarketTable, market: Market | None) -> list[dict[str, Any]]:
         """Without a market, everything: there are no settlement coins."""
-        return [{"category": self.category, **({} if market is None else {"symbol": market.native_id})}]
+        return [{"category": self.category} if market is None else self._of(market)]
 
     def filters(self, *, conditional: bool) -> tuple[dict[str, str], ...]:
         """All kinds are listed where none is named, as is documented by now; it was not always so."""

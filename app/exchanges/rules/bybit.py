@@ -33,6 +33,9 @@ _ERRORS = f"{_V5}/error"
 _DCP = f"{_V5}/order/dcp"
 _GUIDE = f"{_V5}/guide"
 
+UNFILLED_KEPT_S = 86_400.0
+"""How long the history knows an order that ended without any fill."""
+
 SWAP = ExchangeRules(
     exchange="bybit",
     market_type=MarketType.SWAP,
@@ -52,7 +55,9 @@ SWAP = ExchangeRules(
     look_up_open=Rule(
         ("GET /v5/order/realtime",), _REALTIME, "By id also the last 500 that ended, until the service restarts."
     ),
-    look_up_closed=Rule(("GET /v5/order/history",), _HISTORY, "Windows of seven days at most."),
+    look_up_closed=Rule(
+        ("GET /v5/order/history",), _HISTORY, "Seven days; of what ended without any fill only the last 24 hours."
+    ),
     look_up_fills=Rule(("GET /v5/execution/list",), _EXECUTIONS, "Windows of seven days at most."),
     look_back_s=Rule(LOOK_BACK_S, _HISTORY, "Seven days without a window; a day is left for clocks."),
     cancel=Rule(CancelAnswer.ACKNOWLEDGED, _CANCEL),

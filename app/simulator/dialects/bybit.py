@@ -19,6 +19,8 @@ from app.simulator.store import Page, page
 
 RECENT_CLOSED = 500
 """/v5/order/realtime finds this many recently closed orders by id; older ones are only in the history."""
+UNFILLED_MS = 86_400_000
+"""What ended without a fill is in the history this long; realtime, which a restart clears, forgets what closed then."""
 WINDOW_MS = 7 * 86_400_000
 """The longest time that a list of the past covers; without times the newest such one."""
 
@@ -80,7 +82,10 @@ class Bybit(BybitOrders):
         if order_id or link_id:
             closed = islice(self.engine.history(ctx.now_ms), RECENT_CLOSED)
             found = self.engine.find(ctx.now_ms, order_id=order_id, client_order_id=link_id)
-            recent = found is not None and (found.status.is_open or any(o is found for o in closed))
+            recent = found is not None and (
+                found.status.is_open
+                or (found.updated_ms > ctx.now_ms - UNFILLED_MS and any(o is found for o in closed))
+            )
             rows = [found] if found is not None and recent else []
         elif ctx.params.get("openOnly") == "1":
             rows = islice((o for o in self.engine.history(ctx.now_ms) if o.symbol in symbols), RECENT_CLOSED)
@@ -111,6 +116,7 @@ class Bybit(BybitOrders):
             o
             for o in rows
             if not o.status.is_open
+            and (o.filled or o.updated_ms > ctx.now_ms - UNFILLED_MS)
             and o.symbol in symbols
             and self.fits(o, wanted)
             and (by_id or start <= o.created_ms <= end)
