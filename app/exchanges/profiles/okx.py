@@ -21,7 +21,6 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from app.domain.limiter import RateLimit
 from app.exchanges.client import TRACE, Pin, Unreadable, type_client
 from app.exchanges.codes.okx import CODES
 from app.exchanges.profiles import okx_shapes as shapes
@@ -68,8 +67,6 @@ class Okx(Profile):
     codes = CODES
     proof = rules.SWAP.proof
     look_back_s = rules.SWAP.look_back_s.value
-    rate_limit = RateLimit(per_s=30.0, burst=60)
-    """https://www.okx.com/docs-v5/en/#overview-rate-limits: 60 orders in 2 s per instrument and user."""
     attaches_exits = True
     takes_triggers = True
     inst_type: ClassVar[str] = "SWAP"
