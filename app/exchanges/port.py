@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from app.domain.calls import Call, Proof, Result
-from app.domain.rates import Rates, Usage
+from app.domain.limiter import RateLimit
 from messages.market import Symbol
 from messages.orders import OrderSpec
 
@@ -29,12 +29,8 @@ class ExchangePort(Protocol):
         ...
 
     @property
-    def rates(self) -> Rates:
-        """What the exchange lets one account ask, and what each call takes of that."""
-        ...
-
-    def usage(self) -> Collection[Usage]:
-        """What answers have told of the exchange's limits since this was last asked, the newest of each."""
+    def rate_limit(self) -> RateLimit:
+        """How many requests the exchange takes from one account."""
         ...
 
     @property

@@ -152,16 +152,17 @@ def _cancel(ring: Ring, fault: Fault) -> Seen:
 
 
 def _amend(ring: Ring, fault: Fault) -> Seen:
+    """To a smaller quantity, which is what most exchanges can do."""
     desk = ring.desk(fault)
-    spec = desk.spec("0.02")
+    spec = desk.spec("0.03")
     wire, report = ring.patient.place(spec)
     ring.broken(fault, "amend")
-    answer = desk.amend(wire, spec, quantity="0.03", order_id=report.exchange_order_id)
+    answer = desk.amend(wire, spec, quantity="0.02", order_id=report.exchange_order_id)
     ring.mend()
     if is_unsupported(answer):
-        executed = Decimal(desk.truth(wire)[0]["qty"]) != Decimal("0.02")
+        executed = Decimal(desk.truth(wire)[0]["qty"]) != Decimal("0.03")
     else:
-        executed = ring.settled(fault, lambda: Decimal(desk.truth(wire)[0]["qty"]) == Decimal("0.03"))
+        executed = ring.settled(fault, lambda: Decimal(desk.truth(wire)[0]["qty"]) == Decimal("0.02"))
     return judged("amend", answer, Truth(executed=executed, expected=fault.executed, proven=fault.proven))
 
 

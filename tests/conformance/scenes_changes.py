@@ -13,8 +13,13 @@ CANCELLING = "Cancelling"
 LOOKING = "Looking up"
 
 
-@scenario(AMENDING, "amend of the quantity")
-def amend_quantity(at: Stand) -> None:
+@scenario(AMENDING, "amend to a smaller quantity")
+def amend_smaller(at: Stand) -> None:
+    _amended(at, quantity="0.005")
+
+
+@scenario(AMENDING, "amend to a larger quantity")
+def amend_larger(at: Stand) -> None:
     _amended(at, quantity="0.02")
 
 
