@@ -92,7 +92,7 @@ class ConnectorActor(Shell):
         self.journal = self.environment.open_journal()
         self.runner = self.environment.open_runner(self.name, self.myAddress)
         port = self.runner.port
-        self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rate_limit)
+        self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rates)
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
         self._replies = Replies(self.name, self.journal, self.runner, self._path)
         self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path)
@@ -127,6 +127,8 @@ class ConnectorActor(Shell):
             placed = []
             self._perform(self.machine.returned(call_id, result, now_s), now_s)
         self._perform(placed, now_s)
+        if usage := self.runner.port.usage():
+            self.machine.observe(usage, now_s)
         self.watch(self.runner.fileno())
 
     def ill(self, now_s: float) -> str:

@@ -7,24 +7,32 @@ from typing import Any
 import pytest
 
 from app.config import ConfigError, explain, from_mapping
-from app.domain.limiter import RateLimit
-from app.exchanges.factory import PROFILES, build_port, profile_of
+from app.domain.rates import RateLimit, Rates, rates_of
+from app.exchanges import rates
+from app.exchanges.factory import PROFILES, build_port
 from app.exchanges.settings import Credentials
 from messages.market import MarketType
 
+ALONE: dict[str, Any] = {"failover_exchanges": []}
 
-def limit_of(tables: dict[str, Any], name: str) -> RateLimit:
+
+def limits_of(tables: dict[str, Any], name: str, market_type: MarketType = MarketType.SWAP) -> Rates:
     """What the connector of an exchange is given."""
-    settings = from_mapping(tables, "router.toml").exchange_settings(name)
-    return build_port(settings, Credentials(api_key="k", secret="s", password="p"), lambda: 0.0).rate_limit
+    settings = from_mapping(
+        {"router": {**ALONE, "primary_exchange": name, "market_type": market_type.value}, **tables}, "router.toml"
+    )
+    credentials = Credentials(api_key="k", secret="s", password="p")
+    return build_port(settings.exchange_settings(name), credentials, lambda: 0.0).rates
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in PROFILES}))
-def test_the_exchanges_own_limit_stands_unless_another_is_set(name: str) -> None:
+@pytest.mark.parametrize(("name", "market_type"), sorted(PROFILES))
+def test_the_exchanges_own_limits_stand_unless_another_is_set(name: str, market_type: MarketType) -> None:
     """Of the one exchange it is set for; as many at once as in a second."""
-    assert limit_of({}, name) == profile_of(name, MarketType.SWAP).rate_limit
-    assert limit_of({"exchanges": {name: {"rate_limit_per_s": 500}}}, name) == RateLimit(per_s=500.0, burst=500)
-    assert limit_of({"exchanges": {name: {"sandbox": True}}}, name) == profile_of(name, MarketType.SWAP).rate_limit
+    table = rates.TABLES[name, market_type]
+    assert limits_of({}, name, market_type) is table
+    assert limits_of({"exchanges": {name: {"sandbox": True}}}, name, market_type) is table
+    plain = rates_of(RateLimit(per_s=500.0, burst=500))
+    assert limits_of({"exchanges": {name: {"rate_limit_per_s": 500}}}, name, market_type) == plain
 
 
 @pytest.mark.parametrize("value", [0, -1, 100_001, 1.5, "10", True])

@@ -397,9 +397,14 @@ class AmendRefused:
 
 @frozen(kw_only=True)
 class Found:
-    """The look-up found the order."""
+    """The look-up found the order.
+
+    Attributes:
+        requests: How many it took; 0 where nobody counted.
+    """
 
     report: OrderReport
+    requests: int = 0
 
 
 @frozen(kw_only=True)

@@ -16,6 +16,8 @@ dead.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from attrs import define, field
 
 from app.domain import calls as c
@@ -46,6 +48,12 @@ from messages.orders import (
     PlaceOrder,
 )
 
+BANNED = "banned"
+"""Code of a call that was not sent, since the exchange will not answer us for a long time: as good as down."""
+
+POLL_SHARE = 0.5
+"""Of the rate of the exchange that polls of open orders may take; they are further apart where it is low."""
+
 NO_ROOM = "no_room"
 """Code of a call that our own rate limiter did not let go before its deadline: nothing was sent."""
 
@@ -65,12 +73,16 @@ class Connector:
     _placing: Placing = field(init=False)
     _poll_at_s: float | None = field(init=False, default=None)
     _settlings: Settlings = field(init=False)
+    _poll_s: float = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._rate_gate = RateGate(self.rates)
         self._watch = LegWatch(self.exchange, self.proof, self.rates.per_s(c.LookUpCall))
         self._placing = Placing(self.exchange, self.settings, self._watch, self._rate_gate)
         self._settlings = Settlings(self.exchange)
+        poll = c.OpenOrdersCall(symbol=None, deadline_s=0.0, conditional=True)
+        slowest_s = 1.0 / (POLL_SHARE * self.rates.times_per_s(self.rates.cost_of(poll)))
+        self._poll_s = max(self.settings.poll_s, slowest_s)
 
     @property
     def tasks(self) -> dict[str, LegTask]:
@@ -188,8 +200,7 @@ class Connector:
         """A call whose result goes back to the asker as it comes; `Returned` by `returned`."""
         errand = Read(asker, request, call)
         if not self._rate_gate.read(errand, priority, now_s):
-            words = f"The rate limit of {self.exchange} leaves no room before the deadline."
-            return self._read_back(errand, c.CallFailed(code=NO_ROOM, words=words), now_s)
+            return self._read_back(errand, self._no_room(now_s), now_s)
         return self._grant(now_s)
 
     # ------------------------------------------------------------------------------------------------ back
@@ -203,7 +214,7 @@ class Connector:
         evidence = evidence_of(self.exchange, flight.call, result, flight.sent_s, now_s)
         if evidence is not None:
             out.append(Observe(evidence=evidence))
-        self._rate_gate.answered(flight.call, result, now_s)
+        self._rate_gate.answered(flight.call, result, flight.sent_s, now_s)
         item = flight.errand
         if isinstance(item, Read):
             out += self._read_back(item, result, now_s, flight.sent_s)
@@ -217,7 +228,7 @@ class Connector:
                 return out + self._step(task, now_s)
         return out + self._grant(now_s)
 
-    def observe(self, usages: tuple[Usage, ...], now_s: float) -> None:
+    def observe(self, usages: Collection[Usage], now_s: float) -> None:
         """The exchange told what it has counted of its limits."""
         self._rate_gate.observe(usages, now_s)
 
@@ -291,9 +302,9 @@ class Connector:
             self._pursue(task, now_s)
         if self._watch.live:
             if self._poll_at_s is None:
-                self._poll_at_s = now_s + self.settings.poll_s
+                self._poll_at_s = now_s + self._poll_s
             elif now_s >= self._poll_at_s:
-                self._poll_at_s = now_s + self.settings.poll_s
+                self._poll_at_s = now_s + self._poll_s
                 end_s, conditional = now_s + self.settings.request_timeout_s, self._watch.conditional
                 call = c.OpenOrdersCall(symbol=None, deadline_s=end_s, conditional=conditional)
                 self._rate_gate.read(Read(None, None, call), Priority.LOOK_UP, now_s)
@@ -305,7 +316,7 @@ class Connector:
         if task.order.order_id in self.tasks:
             self._pursue(task, now_s)
         if self._watch.live and self._poll_at_s is None:
-            self._poll_at_s = now_s + self.settings.poll_s
+            self._poll_at_s = now_s + self._poll_s
         return self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
 
     def _pursue(self, task: LegTask, now_s: float) -> None:
@@ -323,7 +334,7 @@ class Connector:
         priority = Priority.CANCEL if kind == "cancel" else Priority.LOOK_UP
         deadline_s = now_s + self.settings.request_timeout_s
         errand = ForLeg(task.order.order_id, kind)
-        if self._rate_gate.about_leg(errand, task.order.spec, priority, deadline_s, now_s):
+        if self._rate_gate.about_leg(errand, task, priority, deadline_s, now_s):
             task.queued = True
         else:
             self._watch.look_at(task, now_s + 0.5, anew=False)
@@ -381,6 +392,14 @@ class Connector:
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ pieces
+
+    def _no_room(self, now_s: float) -> c.CallFailed:
+        banned_s = self._rate_gate.banned_until_s - now_s
+        if banned_s > 0:
+            words = f"{self.exchange} has banned us for its rate limit, for another {banned_s:.0f} s."
+            return c.CallFailed(code=BANNED, words=words, ill=True)
+        words = f"The rate limit of {self.exchange} leaves no room before the deadline."
+        return c.CallFailed(code=NO_ROOM, words=words)
 
     def _want_cancel(self, task: LegTask, now_s: float) -> None:
         task.cancel_wanted = True

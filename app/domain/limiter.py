@@ -24,7 +24,7 @@ from typing import Generic, TypeVar
 from attrs import define, field, frozen
 
 from app.domain.meters import Meter, Plan, meter_of
-from app.domain.rates import Budget, Cost, RateLimit, Rates, Usage, rates_of
+from app.domain.rates import SPREAD_S, Budget, Cost, RateLimit, Rates, Usage, rates_of
 from messages.market import Symbol
 
 T = TypeVar("T")
@@ -258,6 +258,13 @@ class Limiter(Generic[T]):
         """When something may be granted, or is to be turned away, next; None when nothing waits."""
         return self._due_s if self._queued else None
 
+    def give_back(self, cost: Cost, symbol: Symbol | None, taken_s: float, now_s: float) -> None:
+        """Of what was granted at a time, so much was not needed."""
+        for meter, units in self._purse(cost, symbol, now_s).units:
+            meter.give_back(units, taken_s, now_s)
+        self._planned = None
+        self._due_s = min(self._due_s, now_s)
+
     # ---- what the exchange says --------------------------------------------------------------------------------------
 
     def close_until(self, at_s: float) -> None:
@@ -292,10 +299,19 @@ class Limiter(Generic[T]):
         for meter, units in self._purse(cost, symbol, now_s).units:
             meter.pending += units
 
-    def answered(self, cost: Cost, symbol: Symbol | None, now_s: float) -> None:
-        """It came back: what it took is counted by the exchange, or never will be."""
+    def answered(self, cost: Cost, symbol: Symbol | None, sent_s: float, now_s: float) -> float:
+        """It came back: what it took was counted by the exchange some time since it was sent, or never will be.
+
+        Returns as of when it counts here.
+        """
+        late = now_s - sent_s > SPREAD_S
         for meter, units in self._purse(cost, symbol, now_s).units:
             meter.pending -= units
+            if late:
+                meter.late(units, sent_s, now_s)
+        if late:
+            self._planned = None
+        return now_s if late else sent_s
 
 
 __all__ = ["Limiter", "Priority", "RateLimit"]

@@ -55,6 +55,14 @@ class Meter:
         """Takes it."""
         raise NotImplementedError
 
+    def give_back(self, units: float, taken_s: float, now_s: float) -> None:
+        """Of what was taken at a time, so much was not needed."""
+        raise NotImplementedError
+
+    def late(self, units: float, taken_s: float, now_s: float) -> None:
+        """What was taken at a time was answered only now, and may have been counted only now."""
+        raise NotImplementedError
+
     def when(self, needed: float, now_s: float) -> float:
         """From when on so much is free if nothing is taken; infinity for never."""
         raise NotImplementedError
@@ -119,6 +127,21 @@ class WindowMeter(Meter):
         else:
             self._marks.append((back_s, units))
         self._used += units
+
+    def give_back(self, units: float, taken_s: float, now_s: float) -> None:
+        """Out of its slot, so that what was needed comes back in its own time."""
+        back_s = self.returns_s(taken_s)
+        for index, (at_s, taken) in enumerate(self._marks):
+            if at_s == back_s:
+                given = min(units, taken)
+                self._marks[index] = at_s, taken - given
+                self._used -= given
+                return
+
+    def late(self, units: float, taken_s: float, now_s: float) -> None:
+        """It comes back a window after the answer."""
+        self.give_back(units, taken_s, now_s)
+        self.take(units, now_s)
 
     def when(self, needed: float, now_s: float) -> float:
         """By what comes back."""
@@ -201,6 +224,17 @@ class CounterMeter(Meter):
         """May leave less than nothing where a call costs more than there can be."""
         self.free(now_s)
         self._left -= units
+
+    def give_back(self, units: float, taken_s: float, now_s: float) -> None:
+        """Without what has filled up again since."""
+        self.free(now_s)
+        since = (now_s - taken_s) * self.budget.per_s
+        self._left = min(self.most, self._left + max(0.0, units - since))
+
+    def late(self, units: float, taken_s: float, now_s: float) -> None:
+        """What has filled up since may not have at the exchange, which counted it later."""
+        self.free(now_s)
+        self._left = min(self._left, self.most - units)
 
     def when(self, needed: float, now_s: float) -> float:
         """By the rate."""

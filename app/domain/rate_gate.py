@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from attrs import define, field
 
 from app.domain import calls as c
 from app.domain.errands import Errand, ForLeg, Place, Read
+from app.domain.leg_task import LegTask
 from app.domain.limiter import Limiter, Priority
 from app.domain.rates import Cost, Rates, Usage, symbol_of
-from messages.orders import OrderSpec
 
 RATE_LIMITED = "rate_limited"
 """Code of a result of a call that the exchange turned away for its rate."""
 
-KINDS: dict[str, type[c.Call]] = {"place": c.PlaceCall, "cancel": c.CancelCall, "look_up": c.LookUpCall}
+SILENCE_S = 90.0
+"""Who asks for more silence than this has banned us, and is as good as down; a window that is used up is shorter."""
+
+KINDS: dict[str, type[c.Call]] = {
+    "place": c.PlaceCall,
+    "cancel": c.CancelCall,
+    "amend": c.AmendCall,
+    "look_up": c.LookUpCall,
+}
 """Calls about a leg, by what the connector calls them."""
 
 
 @define
 class RateGate:
-    """What goes to one exchange passes here."""
+    """What goes to one exchange passes here.
+
+    Attributes:
+        banned_until_s: Until when the exchange answers nothing, in its own words.
+    """
 
     rates: Rates
     limiter: Limiter[Errand] = field(init=False)
+    banned_until_s: float = field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
         self.limiter = Limiter(self.rates)
@@ -33,9 +48,11 @@ class RateGate:
         cost = self.rates.cost_for(c.PlaceCall, triggered=spec.trigger is not None)
         return self.limiter.ask(errand, Priority.PLACE, latest_s, now_s, cost, spec.symbol)
 
-    def about_leg(self, errand: ForLeg, spec: OrderSpec, priority: Priority, deadline_s: float, now_s: float) -> bool:
+    def about_leg(self, errand: ForLeg, task: LegTask, priority: Priority, deadline_s: float, now_s: float) -> bool:
         """Queues a call about a leg, which is made when it is granted."""
-        cost = self.rates.cost_for(KINDS[errand.kind], triggered=spec.trigger is not None)
+        spec = task.order.spec
+        age_s = now_s - task.leg.committed_s
+        cost = self.rates.cost_for(KINDS[errand.kind], triggered=spec.trigger is not None, age_s=age_s)
         return self.limiter.ask(errand, priority, deadline_s, now_s, cost, spec.symbol)
 
     def read(self, errand: Read, priority: Priority, now_s: float) -> bool:
@@ -47,10 +64,12 @@ class RateGate:
         """A call is on its way."""
         self.limiter.sent(self.rates.cost_of(call), symbol_of(call), now_s)
 
-    def answered(self, call: c.Call, result: c.Result, now_s: float) -> None:
+    def answered(self, call: c.Call, result: c.Result, sent_s: float, now_s: float) -> None:
         """A call came back. Where it was turned away for its rate, what it takes from is closed for a while."""
         cost, symbol = self.rates.cost_of(call), symbol_of(call)
-        self.limiter.answered(cost, symbol, now_s)
+        taken_s = self.limiter.answered(cost, symbol, sent_s, now_s)
+        if isinstance(result, c.Found) and (spared := self.rates.spared(call, result.requests)):
+            self.limiter.give_back(spared, symbol, taken_s, now_s)
         if not isinstance(result, c.NotExecuted | c.CallFailed):
             return
         wait_s = result.retry_after_s
@@ -62,10 +81,12 @@ class RateGate:
         own: Cost = tuple((name, units) for name, units in cost if name not in self.rates.common)
         if pause is None or pause.everything or not own:
             self.limiter.close_until(now_s + wait_s)
+            if wait_s > SILENCE_S:
+                self.banned_until_s = max(self.banned_until_s, now_s + wait_s)
         else:
             self.limiter.close_budgets(own, symbol, now_s + wait_s, now_s)
 
-    def observe(self, usages: tuple[Usage, ...], now_s: float) -> None:
+    def observe(self, usages: Collection[Usage], now_s: float) -> None:
         """The exchange told what it has counted, by the headers of its answers."""
         for usage in usages:
             self.limiter.observe(usage, now_s)

@@ -8,6 +8,7 @@ kind of request by itself), and a call may take from several of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
 
 from attrs import field, frozen
@@ -16,7 +17,8 @@ from app.domain.calls import AmendCall, Call, PlaceCall
 from messages.market import Symbol
 
 SPREAD_S = 0.25
-"""Added to every window: two requests that leave us a window apart may arrive closer than that. Declared by us."""
+"""Added to every window: a request may be counted so much later than it was sent, and the next one at once. What is
+answered later than that is counted as of its answer. Declared by us."""
 
 
 @frozen(kw_only=True)
@@ -84,6 +86,10 @@ class Price:
         triggered: Of the same about an order with a trigger, or looking for such too, where that differs.
         everywhere: Of the same without a symbol, where that differs; `everywhere_triggered` of both.
         sized: (up to which depth or number of bars, cost), ascending, where that differs; the last one holds beyond.
+        aged: (younger than how many seconds, cost), ascending, of a call about an order, where that differs.
+        requests: What it took where it ended with its first request, its second, …; what was kept for the others is
+            given back. Empty: all of it stays taken.
+        triggered_requests: The same about an order with a trigger.
         source: Where the numbers are from.
     """
 
@@ -93,6 +99,9 @@ class Price:
     everywhere: Cost | None = None
     everywhere_triggered: Cost | None = None
     sized: tuple[tuple[int, Cost], ...] = ()
+    aged: tuple[tuple[float, Cost], ...] = ()
+    requests: tuple[Cost, ...] = ()
+    triggered_requests: tuple[Cost, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -158,7 +167,8 @@ class Rates:
             yield from (
                 one for one in (price.triggered, price.everywhere, price.everywhere_triggered) if one is not None
             )
-            yield from (one for _, one in price.sized)
+            yield from (one for _, one in (*price.sized, *price.aged))
+            yield from (*price.requests, *price.triggered_requests)
 
     def cost_of(self, call: Call) -> Cost:
         """What a call takes."""
@@ -175,18 +185,35 @@ class Rates:
             return next((one for most, one in price.sized if size <= most), price.sized[-1][1])
         return price.cost
 
-    def cost_for(self, kind: type[Any], *, triggered: bool = False) -> Cost:
+    def cost_for(self, kind: type[Any], *, triggered: bool = False, age_s: float = inf) -> Cost:
         """What a call of a kind about an order takes, before there is such a call."""
         price = self.prices.get(kind)
         if price is None:
             return self.otherwise
+        for younger_s, one in price.aged:
+            if age_s < younger_s:
+                return one
         return price.triggered if triggered and price.triggered is not None else price.cost
+
+    def spared(self, call: Call, requests: int) -> Cost:
+        """What was taken for requests of a call that it did not make, by how many it made; 0: nobody knows."""
+        price = self.prices.get(type(call))
+        if price is None or not requests:
+            return ()
+        made = price.triggered_requests if _is_triggered(call) else price.requests
+        if requests > len(made):
+            return ()
+        taken, really = self.cost_of(call), dict(made[requests - 1])
+        return tuple((name, units - really.get(name, 0.0)) for name, units in taken if units > really.get(name, 0.0))
 
     def per_s(self, kind: type[Any]) -> float:
         """How many calls of a kind can be made in the long run, each second, if nothing else is asked."""
+        return self.times_per_s(self.cost_for(kind))
+
+    def times_per_s(self, cost: Cost) -> float:
+        """How often so much can be taken in the long run, each second."""
         budgets = {budget.name: budget for budget in self.budgets}
-        rates = [budgets[name].rate_per_s / units for name, units in self.cost_for(kind) if units > 0]
-        return min(rates, default=float("inf"))
+        return min((budgets[name].rate_per_s / units for name, units in cost if units > 0), default=inf)
 
 
 def symbol_of(call: Call) -> Symbol | None:

@@ -19,9 +19,9 @@ import structlog
 
 from app.domain import calls
 from app.domain.calls import Call, Proof, Result
-from app.domain.limiter import RateLimit
+from app.domain.rates import Rates, Usage
 from app.domain.symbols import InvalidSymbol, parse_symbol
-from app.exchanges import account, reads, reports
+from app.exchanges import account, rates, reads, reports
 from app.exchanges.admission import NotSupported, admit, admit_change
 from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
@@ -79,6 +79,7 @@ class CcxtPort:
         self._table = self._table_of((), None)
         self._ready = False
         self._failures = Failures(profile, lambda: clock() + self._offset.value_s)
+        self._usage = rates.UsageSeen(profile.name, settings.rate_limit_per_s)
         chores = Chores(measure=self._measured, warm_up=self._warmed_up, load=self._loaded_anew)
         self._keeper = Keeper(profile.name, chores, refresh_s=settings.markets_refresh_s)
         # Of the key alone, so that what was learned of one account is not taken for another's.
@@ -95,10 +96,13 @@ class CcxtPort:
         return self._profile.proof
 
     @property
-    def rate_limit(self) -> RateLimit:
-        """How many requests the exchange takes from this account: what it gives every account, unless configured."""
-        per_s = self._settings.rate_limit_per_s
-        return self._profile.rate_limit if per_s is None else RateLimit(per_s=float(per_s), burst=per_s)
+    def rates(self) -> Rates:
+        """What the exchange lets this account ask: what it gives every account, unless configured."""
+        return rates.of(self._profile, self._settings.rate_limit_per_s)
+
+    def usage(self) -> Collection[Usage]:
+        """See the port."""
+        return self._usage.drained()
 
     @property
     def ready(self) -> bool:
@@ -194,7 +198,14 @@ class CcxtPort:
         return self._client
 
     def _new_client(self, credentials: Credentials, offset: ClockOffset) -> type_client:
-        return make_client(self._settings, credentials, profile=self._profile, clock=self._clock, offset=offset)
+        return make_client(
+            self._settings,
+            credentials,
+            profile=self._profile,
+            clock=self._clock,
+            offset=offset,
+            heard=self._usage.heard,
+        )
 
     # ---- beside the calls --------------------------------------------------------------------------------------------
 
@@ -370,7 +381,7 @@ class CcxtPort:
                     return self._failures.out_of_sight()
                 if found is None:
                     return calls.NotFound(asked_s=asked_s)
-                return calls.Found(report=reports.order(found, market, call.symbol))
+                return calls.Found(report=reports.order(found, market, call.symbol), requests=trace.requests)
             case calls.ProbeCall(kind=ProbeKind.PUBLIC):
                 return calls.ProbeOk(clock_offset_s=await self._time.measure(client))
             case calls.ProbeCall():

@@ -83,10 +83,12 @@ class Trace:
         status: Of the answer; None while there is none.
         answer: The parsed JSON of the answer; None where it was none.
         dry: The call must not reach the network.
+        requests: How many were begun.
     """
 
     pin: Pin | None = None
     dry: bool = False
+    requests: int = 0
     sent: bool = False
     had_s: float | None = None
     status: int | None = None
@@ -96,6 +98,7 @@ class Trace:
 
     def begin(self) -> None:
         """A new request begins."""
+        self.requests += 1
         self.sent, self.had_s, self.status = False, None, None
         self.answer, self.headers, self.transport = None, None, None
 
@@ -130,6 +133,7 @@ class _Fitted:
     router_clock: Callable[[], float]
     router_offset: ClockOffset
     router_profile: Signer
+    router_heard: Callable[[str, Mapping[str, str]], None] | None = None
 
     def milliseconds(self) -> int:
         trace = TRACE.get()
@@ -165,6 +169,8 @@ class _Fitted:
         trace = TRACE.get()
         if trace is not None:
             trace.answered(code, response_headers)
+        if self.router_heard is not None:
+            self.router_heard(url, response_headers)
         return response_body.strip()
 
     def parse_json(self, http_response: str) -> Any:
@@ -305,10 +311,14 @@ def make_client(
     profile: Prepared,
     clock: Callable[[], float],
     offset: ClockOffset,
+    heard: Callable[[str, Mapping[str, str]], None] | None = None,
 ) -> type_client:
     """A ready client on the running event loop. Imports ccxt, which takes a second the first time.
 
     Retries and ccxt's rate limiter are off: what is sent again, and when, is not ccxt's to decide.
+
+    Args:
+        heard: Is given the URL and the headers of every answer.
     """
     template = prepare(profile)
     loopback = settings.base_url is not None and urlsplit(settings.base_url).scheme == "http"
@@ -339,6 +349,7 @@ def make_client(
     client.apiKey, client.secret, client.password = credentials.api_key, credentials.secret, credentials.password
     client.timeout = max(1, int(settings.request_timeout_s * 1000))
     client.router_clock, client.router_offset, client.router_profile = clock, offset, profile
+    client.router_heard = heard
     client.router_market_rows = profile.market_rows
     if settings.sandbox:
         profile.use_sandbox(client)

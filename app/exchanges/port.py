@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from app.domain.calls import Call, Proof, Result
-from app.domain.limiter import RateLimit
+from app.domain.rates import Rates, Usage
 from messages.market import Symbol
 from messages.orders import OrderSpec
 
@@ -29,8 +29,12 @@ class ExchangePort(Protocol):
         ...
 
     @property
-    def rate_limit(self) -> RateLimit:
-        """How many requests the exchange takes from one account."""
+    def rates(self) -> Rates:
+        """What the exchange lets one account ask, and what each call takes of that."""
+        ...
+
+    def usage(self) -> Collection[Usage]:
+        """What answers have told of the exchange's limits since this was last asked, the newest of each."""
         ...
 
     @property

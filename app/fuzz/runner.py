@@ -11,7 +11,7 @@ from random import Random
 
 from actors.environment import ResultsWait
 from app.domain import calls as c
-from app.domain.limiter import RateLimit
+from app.domain.rates import Rates, Usage, rates_of
 from app.fuzz.exchange import SimExchange, serial_of
 from app.fuzz.faults import Fault, Weather
 from app.fuzz.record import Record, Sent
@@ -40,9 +40,13 @@ class SimPort:
         return self._exchange.traits.proof
 
     @property
-    def rate_limit(self) -> RateLimit:
+    def rates(self) -> Rates:
         """Requests the account may make."""
-        return self._exchange.traits.rate_limit
+        return rates_of(self._exchange.traits.rate_limit)
+
+    def usage(self) -> Collection[Usage]:
+        """It tells nothing of its limits."""
+        return ()
 
     def live_in(self, symbols: Collection[Symbol]) -> None:
         """No market changes its contract size."""

@@ -344,11 +344,61 @@ def test_what_is_under_way_is_not_taken_for_others_use() -> None:
         limiter.ask(f"r{n}", Priority.READ, 60.0, 0.0, (("weight", 1.0),))
         limiter.sent((("weight", 1.0),), None, 0.0)
     assert len(limiter.granted(0.0)[0]) == 10
-    limiter.answered((("weight", 1.0),), None, 0.1)
+    limiter.answered((("weight", 1.0),), None, 0.0, 0.1)
     limiter.observe(Usage(budget="weight", used=1.0), 0.1)
     assert limiter.ask("read", Priority.READ, 0.3, 0.2, (("weight", 80.0),)), "80 and the reserve of 10 are left"
     limiter.observe(Usage(budget="weight", used=51.0), 0.2)
     assert not limiter.ask("read", Priority.READ, 0.4, 0.2, (("weight", 80.0),)), "50 were somebody else's"
+
+
+class Exchange:
+    """Counts requests when they arrive, in any window that ends with one."""
+
+    def __init__(self, most: int, window_s: float) -> None:
+        self.most, self.window_s = most, window_s
+        self.arrived: list[float] = []
+
+    def most_in_a_window(self) -> int:
+        """Of all windows."""
+        times = sorted(self.arrived)
+        return max(sum(1 for at_s in times if last_s - self.window_s < at_s <= last_s) for last_s in times)
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 0.9), st.floats(0.0, 1.0)), min_size=1, max_size=60))
+def test_however_late_answers_are_the_exchange_never_counts_too_many(ways: list[tuple[float, float]]) -> None:
+    """A request is counted some time between its sending and its answer, which comes within the window."""
+    exchange = Exchange(most=4, window_s=1.0)
+    limiter = Limiter[int](Rates(budgets=(Budget(name="a", most=4, window_s=1.0),)))
+    cost: Cost = (("a", 1.0),)
+    for number in range(len(ways)):
+        assert limiter.ask(number, Priority.PLACE, 1e6, 0.0, cost)
+    under_way: list[tuple[float, float]] = []
+    now_s = 0.0
+    while limiter.queued() or under_way:
+        due_s = limiter.next_s(now_s)
+        back_s = min((back for back, _ in under_way), default=None)
+        now_s = max(now_s, min(at_s for at_s in (due_s, back_s) if at_s is not None))
+        for flight in [flight for flight in under_way if flight[0] <= now_s]:
+            under_way.remove(flight)
+            limiter.answered(cost, None, flight[1], now_s)
+        for number in limiter.granted(now_s)[0]:
+            took_s, share = ways[number]
+            limiter.sent(cost, None, now_s)
+            exchange.arrived.append(now_s + took_s * share)
+            under_way.append((now_s + took_s, now_s))
+    assert exchange.most_in_a_window() <= exchange.most
+
+
+def test_what_a_look_up_did_not_need_is_given_back_in_its_own_time() -> None:
+    limiter = Limiter[str](ORDERS)
+    for n in range(10):
+        assert limiter.ask(f"l{n}", Priority.LOOK_UP, 1.0, 0.0, (("weight", 10.0),))
+    assert len(limiter.granted(0.0)[0]) == 10
+    assert not limiter.ask("more", Priority.LOOK_UP, 1.0, 0.1, (("weight", 10.0),))
+    limiter.give_back((("weight", 9.0),), None, 0.0, 0.1)
+    assert not limiter.ask("more", Priority.LOOK_UP, 1.0, 0.1, (("weight", 10.0),))
+    limiter.give_back((("weight", 9.0),), None, 0.0, 0.1)
+    assert limiter.ask("more", Priority.LOOK_UP, 1.0, 0.1, (("weight", 10.0),))
 
 
 observations = st.lists(

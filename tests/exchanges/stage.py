@@ -50,11 +50,16 @@ class _Alone(ConnectorActor):
 
     def wakeupAfter(self, timePeriod: timedelta, payload: Any = None) -> None:
         """Plans a wake-up."""
-        heapq.heappush(self._stage.planned, (time.monotonic() + timePeriod.total_seconds(), payload))
+        wait_s = timePeriod.total_seconds() / self._stage.speed
+        heapq.heappush(self._stage.planned, (time.monotonic() + wait_s, payload))
 
 
 class Stage:
     """One connector; a context manager.
+
+    Args:
+        clock: Of the connector, in Unix seconds.
+        speed: How many of its seconds pass in one of ours.
 
     Attributes:
         sent: When, to whom and what the actor has sent.
@@ -69,7 +74,10 @@ class Stage:
         *,
         request_timeout_s: float = 30.0,
         limits: PretradeLimits | None = None,
+        clock: Callable[[], float] = time.time,
+        speed: float = 1.0,
     ) -> None:
+        self.speed = speed
         self.sent: list[tuple[float, Any, Any]] = []
         self.planned: list[tuple[float, Any]] = []
         self.wakes = self.ready = 0
@@ -80,12 +88,12 @@ class Stage:
         settings = ConnectorSettings(request_timeout_s=request_timeout_s, limits=limits or PretradeLimits())
 
         def open_runner(_exchange: str, _owner: Any) -> LoopRunner:
-            self.runner = LoopRunner(port, clock=time.time, open_timeout_s=request_timeout_s)
+            self.runner = LoopRunner(port, clock=clock, open_timeout_s=request_timeout_s)
             return self.runner
 
         e.install(
             e.Environment(
-                clock=time.time,
+                clock=clock,
                 open_journal=lambda: Journal(journal),
                 open_runner=open_runner,
                 adopt=lambda role, name: None,

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from app.domain.calls import CallFailed, Placed
+from app.domain.calls import CallFailed, PlaceCall, Placed
 from app.exchanges import client
 from app.exchanges.client import redirected
 from app.exchanges.factory import build_port
@@ -127,7 +127,7 @@ def test_a_port_needs_no_network_to_be_made() -> None:
     port = build_port(ExchangeSettings(name="bybit_v5"), Credentials(api_key="k", secret="s"), time.time)
     assert (port.exchange, port.ready) == ("bybit", False)
     assert port.tradable("BTCUSDT") == "bybit has no linear swap BTC/USDT:USDT."
-    assert port.rate_limit.per_s > 0
+    assert port.rates.per_s(PlaceCall) > 0
 
 
 def test_kinds_of_probes_are_all_known() -> None:

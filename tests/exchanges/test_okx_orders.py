@@ -366,7 +366,7 @@ def test_a_position_mode_somebody_else_changed_is_learned_from_one_refusal() -> 
                 desk.truthful.fault("http_5xx", call="account")
                 blind = desk.place(spec("0.01", price=None), wire_id())
                 assert isinstance(blind, NotExecuted)
-                assert "long and short" in blind.words
+                assert "What the account of okx is like" in blind.words
                 desk.truthful.clear_faults()
                 placed(desk, spec("0.01", price=None))
                 assert _sides(desk) == held

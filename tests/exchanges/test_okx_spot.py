@@ -19,6 +19,7 @@ from app.domain.calls import (
     Refused,
     TickerResult,
 )
+from app.exchanges.profiles import okx_account
 from messages.market import MarginMode, MarketType, PositionMode
 from messages.orders import LegState, Side, TimeInForce
 from tests.exchanges.desk import Desk, wire_id
@@ -118,6 +119,37 @@ def _balance(desk: Desk, coin: str) -> Decimal:
     (mine,) = [each for each in result.balances if each.coin == coin]
     assert mine.total == real
     return mine.total
+
+
+def test_orders_of_an_account_in_multi_currency_margin_say_so_and_one_that_left_it_is_relearned(
+    desk: Desk,
+) -> None:
+    """There spot knows `cross` only, which the simulated account, of another mode, refuses."""
+    client = desk.port._made_client()
+    okx_account.recall(client, {"hedged": False, "margined": True})
+    refused = desk.place(desk.spec("0.02", price=None), wire_id())
+    assert isinstance(refused, Refused)
+    assert "tdMode" in refused.words
+    wire = placed(desk, desk.spec("0.02", price=None))
+    assert desk.truth(wire)[0]["filled"] == "0.02"
+
+
+@pytest.mark.parametrize(("level", "td_mode"), [("1", "cash"), ("2", "cash"), ("3", "cross"), ("4", "cross")])
+def test_what_orders_say_follows_from_the_mode_of_the_account(desk: Desk, level: str, td_mode: str) -> None:
+    class Client:
+        def __init__(self) -> None:
+            self.options: dict[str, object] = {}
+
+        async def privateGetAccountConfig(self, params: object) -> object:
+            return {"code": "0", "data": [{"acctLv": level, "posMode": "net_mode"}], "msg": ""}
+
+    async def ask() -> dict[str, str]:
+        client = Client()
+        named = await okx_account.named(client, desk.spec(), MarketType.SPOT)
+        assert await okx_account.named(client, desk.spec(), MarketType.SWAP) == {"tdMode": "cross"}
+        return named
+
+    assert desk.loop.run(ask()) == {"tdMode": td_mode}
 
 
 def test_take_profit_and_stop_loss_become_a_pair_once_the_purchase_filled(desk: Desk) -> None:

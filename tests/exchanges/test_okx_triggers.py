@@ -75,7 +75,7 @@ def test_by_the_mark_price_on_swaps_and_refused_in_words_on_spot(desk: Desk) -> 
     if desk.market_type is MarketType.SPOT:
         result = desk.place(what, wire_id())
         assert isinstance(result, Refused)
-        assert "by the last price only" in result.words
+        assert result.words == "okx sets spot orders off by the last price only, not by the mark price."
         return
     wire, by_last = placed(desk, what), placed(desk, desk.spec(price=None, trigger=stop("28000")))
     desk.truthful.ask("POST", "/mark", {"symbol": desk.native(desk.btc), "price": "28500"})

@@ -20,7 +20,7 @@ from app.domain.calls import (
     Proof,
     Result,
 )
-from app.domain.limiter import RateLimit
+from app.domain.rates import RateLimit, Usage, rates_of
 from app.exchanges.factory import build_port
 from app.exchanges.runner import LoopRunner, RunnerClosed, RunnerFull
 from app.exchanges.settings import Credentials, ExchangeSettings
@@ -163,8 +163,12 @@ class BuggyPort:
 
     exchange = "buggy"
     proof = Proof(enforcement=ExpiryEnforcement.NONE, validity_s=1, lateness_s=1, visibility_s=1)
-    rate_limit = RateLimit(per_s=1, burst=1)
+    rates = rates_of(RateLimit(per_s=1, burst=1))
     ready = True
+
+    def usage(self) -> Collection[Usage]:
+        """Tells nothing."""
+        return ()
 
     def live_in(self, symbols: Collection[Symbol]) -> None:
         """Does nothing."""

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from attrs import frozen
 
 from app.domain.calls import Proof
-from app.domain.limiter import RateLimit
 from app.exchanges.client import TRACE, Pin, Trace, Unreadable, type_client
 from app.exchanges.outcomes import Meaning, Row
 from app.exchanges.rules.base import LOOK_BACK_S
@@ -136,7 +135,6 @@ class Profile(ABC):
     proof: ClassVar[Proof]
     look_back_s: ClassVar[float] = LOOK_BACK_S
     """Not finding an order placed longer ago proves nothing."""
-    rate_limit: ClassVar[RateLimit]
     attaches_exits: ClassVar[bool]
     """Whether an order can carry its take profit and stop loss."""
     takes_triggers: ClassVar[bool] = False

@@ -19,7 +19,6 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from app.domain.limiter import RateLimit
 from app.exchanges.client import TRACE, Unreadable, type_client
 from app.exchanges.codes.binance import CODES
 from app.exchanges.codes.binance_words import read_as
@@ -80,9 +79,6 @@ class Binance(Profile):
     codes = CODES
     proof = rules.SWAP.proof
     look_back_s = rules.SWAP.look_back_s.value
-    rate_limit = RateLimit(per_s=20.0, burst=50)
-    """https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info: 300 orders in 10 s, 2,400
-    request weight a minute; most calls weigh 1."""
     attaches_exits = rules.SWAP.attached_exits.value
     takes_triggers = True
 

@@ -22,7 +22,6 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from app.domain.limiter import RateLimit
 from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.binance_spot import CODES
 from app.exchanges.codes.binance_words import read_as
@@ -81,9 +80,6 @@ class BinanceSpot(Profile):
     codes = CODES
     proof = rules.SPOT.proof
     look_back_s = rules.SPOT.look_back_s.value
-    rate_limit = RateLimit(per_s=10.0, burst=50)
-    """https://github.com/binance/binance-spot-api-docs/blob/master/rest-api.md, `rateLimits` of exchangeInfo: 100
-    orders in 10 s, 6,000 request weight a minute; look-ups weigh 4 to 20."""
     attaches_exits = rules.SPOT.attached_exits.value
     takes_triggers = True
 

@@ -14,7 +14,6 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from app.domain.limiter import RateLimit
 from app.exchanges.client import TRACE, Pin, Unreadable, type_client
 from app.exchanges.codes.bybit import CODES, by_words
 from app.exchanges.outcomes import Row
@@ -75,8 +74,6 @@ class BybitV5(Profile):
     """In notices of maintenance."""
     market_rows = ("result", "list")
     codes = CODES
-    rate_limit = RateLimit(per_s=10.0, burst=10)
-    """https://bybit-exchange.github.io/docs/v5/rate-limit: 10 orders a second by default; 600 requests in 5 s by IP."""
     attaches_exits = True
     takes_triggers = True
 

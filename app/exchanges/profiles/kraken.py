@@ -15,7 +15,6 @@ from typing import Any
 
 from attrs import evolve
 
-from app.domain.limiter import RateLimit
 from app.exchanges.client import TRACE, Unreadable, type_client
 from app.exchanges.codes.kraken import ACCEPTED, CODES, EDIT, UNAVAILABLE
 from app.exchanges.profiles import kraken_history as history
@@ -73,8 +72,6 @@ class Kraken(Profile):
     codes = CODES
     proof = rules.SWAP.proof
     look_back_s = rules.SWAP.look_back_s.value
-    rate_limit = RateLimit(per_s=5.0, burst=20)
-    """https://docs.kraken.com/api/docs/guides/futures-rate-limits: cost 500 in 10 s; placing and cancelling cost 10."""
     attaches_exits = rules.SWAP.attached_exits.value
     takes_triggers = True
 

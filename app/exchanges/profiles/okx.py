@@ -4,14 +4,8 @@ The expiry is the request header `expTime` (Unix ms), checked by the gateway on 
 send it. It is for ordinary orders only; what ends a placement of an algo order is the signed `OK-ACCESS-TIMESTAMP`,
 pinned to the commit as for every placement. Client order ids hold 32 letters and digits, which is what a wire id is.
 
-**Margin mode** is nothing OKX keeps: every order names its own (tdMode), and both may stand side by side. So which one
-is what the configuration says, `[exchanges.okx.options] defaultMarginMode = "cross" | "isolated"` (ccxt's option; cross
-unless said otherwise). A call that changed it could only change this process, and after a restart orders would go to
-the other margin without a word; so such a call is refused, unless it asks for what is configured.
-
-**Position mode** is the account's. Where long and short stand side by side, orders must say which they mean: one that
-opens means its own side, one that reduces the other. What the account has is asked before the first order, and again
-before the next one when the exchange refuses an order for the side it names or lacks: somebody has changed it since.
+What orders say of the account they are for is told in `okx_account`; orders that wait for a trigger are in
+`okx_triggers`.
 """
 
 from __future__ import annotations
@@ -21,15 +15,14 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from app.domain.limiter import RateLimit
 from app.exchanges.client import TRACE, Pin, Unreadable, type_client
 from app.exchanges.codes.okx import CODES
+from app.exchanges.profiles import okx_account as account
 from app.exchanges.profiles import okx_shapes as shapes
 from app.exchanges.profiles import okx_triggers as triggers
 from app.exchanges.profiles.base import (
     AlreadySo,
     FillRow,
-    NotSent,
     OrderRow,
     PositionRow,
     Profile,
@@ -44,16 +37,14 @@ from app.exchanges.profiles.base import (
     word,
 )
 from app.exchanges.rules import okx as rules
+from app.exchanges.rules.base import ExchangeRules
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, MarketType, PositionMode
 from messages.orders import LegState, OrderSpec, Side
 
-_HEDGED = "routerLongShort"
-"""Among ccxt's options of a client: whether the account has long and short side by side."""
 _EXPIRING = ("/trade/order", "/trade/amend-order")
 """What honours expTime, of what is sent here: https://www.okx.com/docs-v5/en/#overview-transaction-timeouts."""
-_MODES = {PositionMode.ONE_WAY: "net_mode", PositionMode.HEDGE: "long_short_mode"}
 
 
 class Okx(Profile):
@@ -66,10 +57,9 @@ class Okx(Profile):
     )
     market_rows = ("data",)
     codes = CODES
+    facts: ClassVar[ExchangeRules] = rules.SWAP
     proof = rules.SWAP.proof
     look_back_s = rules.SWAP.look_back_s.value
-    rate_limit = RateLimit(per_s=30.0, burst=60)
-    """https://www.okx.com/docs-v5/en/#overview-rate-limits: 60 orders in 2 s per instrument and user."""
     attaches_exits = True
     takes_triggers = True
     inst_type: ClassVar[str] = "SWAP"
@@ -89,7 +79,7 @@ class Okx(Profile):
 
     def unsupported(self, spec: OrderSpec) -> str:
         """What no algo order can be."""
-        return super().unsupported(spec) or triggers.unsupported(spec, self.market_type)
+        return super().unsupported(spec) or triggers.unsupported(spec, self.facts)
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """Adds take profit and stop loss, set off by the last price and executed at market."""
@@ -109,27 +99,22 @@ class Okx(Profile):
 
     async def place(self, client: type_client, order: WireOrder) -> OrderRow:
         """An order for the book, or one that waits for a trigger."""
-        apart = await self._position_side(client, order.spec)
+        spec, named = order.spec, await account.named(client, order.spec, self.market_type)
         try:
-            return await self._placed(client, order, apart)
+            if spec.trigger is not None:
+                return await triggers.place(client, order, named)
+            placed = await client.create_order(
+                order.market.unified,
+                spec.order_type.value,
+                spec.side.value,
+                order.contracts,
+                order.price,
+                self.order_params(order) | named,
+            )
         except Exception:  # raised again: all that is learned of it is that what was known of the account is wrong
-            said = self.native_code(trace.answer) if (trace := TRACE.get()) is not None else None
-            if said is not None and said[0] == "51000" and "posSide" in said[1]:
-                client.options.pop(_HEDGED, None)
+            trace = TRACE.get()
+            account.doubt(client, None if trace is None else self.native_code(trace.answer))
             raise
-
-    async def _placed(self, client: type_client, order: WireOrder, apart: dict[str, str]) -> OrderRow:
-        if order.spec.trigger is not None:
-            return await triggers.place(client, order, {"tdMode": self.margin_mode(client)} | apart)
-        spec = order.spec
-        placed = await client.create_order(
-            order.market.unified,
-            spec.order_type.value,
-            spec.side.value,
-            order.contracts,
-            order.price,
-            self.order_params(order) | apart,
-        )
         return self.placed_row(placed["info"])
 
     def placed_row(self, info: Any) -> OrderRow:
@@ -143,40 +128,19 @@ class Okx(Profile):
             average_price=None,
         )
 
-    def margin_mode(self, client: type_client) -> str:
-        """What orders name as tdMode: ccxt's own options, read as ccxt reads them."""
-        return str(client.options.get("defaultMarginMode") or client.options.get("marginMode") or "cross")
-
-    async def _position_side(self, client: type_client, spec: OrderSpec) -> dict[str, str]:
-        """Raises NotSent where it has to be known and cannot be had."""
-        trace = TRACE.get()
-        if _HEDGED not in client.options and not (trace is not None and trace.dry):
-            try:
-                await self.warm_up(client)
-            except Exception as error:  # answered: nothing was sent, whatever it was
-                raise NotSent(
-                    "Whether the account of okx has long and short side by side could not be asked for"
-                    f" ({type(error).__name__}), and orders have to say which they mean: nothing was sent."
-                ) from error
-        if not client.options.get(_HEDGED):
-            return {}
-        return {"posSide": "long" if (spec.side is Side.BUY) is not spec.reduce_only else "short"}
-
     # ---- the account -------------------------------------------------------------------------------------------------
 
     async def warm_up(self, client: type_client) -> None:
-        """Whether long and short stand side by side."""
-        rows = listed(await client.privateGetAccountConfig({}), "data")
-        client.options[_HEDGED] = any(word(row, "posMode") == _MODES[PositionMode.HEDGE] for row in rows)
+        """What the account is like."""
+        await account.learn(client)
 
     def learned(self, client: type_client) -> dict[str, Any]:
         """The same."""
-        return {_HEDGED: client.options[_HEDGED]} if _HEDGED in client.options else {}
+        return account.learned(client)
 
     def recall(self, client: type_client, learned: Any) -> None:
         """The same."""
-        if isinstance(learned, dict) and isinstance(learned.get(_HEDGED), bool):
-            client.options[_HEDGED] = learned[_HEDGED]
+        account.recall(client, learned)
 
     async def signed_probe(self, client: type_client) -> None:
         """The trading account."""
@@ -184,15 +148,15 @@ class Okx(Profile):
 
     async def set_leverage(self, client: type_client, market: Market, leverage: Decimal) -> None:
         """Of the configured margin mode; of both sides where long and short stand side by side in isolated margin."""
-        mode = self.margin_mode(client)
+        mode = account.margin_mode(client)
         request = {"instId": market.native_id, "lever": plain(leverage), "mgnMode": mode}
-        apart = mode == MarginMode.ISOLATED.value and client.options.get(_HEDGED)
+        apart = mode == MarginMode.ISOLATED.value and account.hedged(client)
         for side in ({"posSide": "long"}, {"posSide": "short"}) if apart else ({},):
             await client.privatePostAccountSetLeverage(request | side)
 
     async def set_margin_mode(self, client: type_client, market: Market, mode: MarginMode) -> None:
         """Nothing to do where it is the configured one."""
-        configured = self.margin_mode(client)
+        configured = account.margin_mode(client)
         if configured == mode.value:
             raise AlreadySo
         raise Unsupported(
@@ -202,8 +166,8 @@ class Okx(Profile):
 
     async def set_position_mode(self, client: type_client, mode: PositionMode) -> None:
         """Refused by the exchange while there are positions or open orders."""
-        await client.privatePostAccountSetPositionMode({"posMode": _MODES[mode]})
-        client.options[_HEDGED] = mode is PositionMode.HEDGE
+        await client.privatePostAccountSetPositionMode({"posMode": account.MODES[mode]})
+        account.set_hedged(client, mode is PositionMode.HEDGE)
 
     async def arm_dead_man(self, client: type_client, timeout_s: float, table: MarketTable) -> None:
         """A countdown of whole seconds over every order on the book of the account."""
@@ -345,6 +309,7 @@ class OkxSpot(Okx):
     options = MappingProxyType(
         {"fetchMarkets": {"types": ["spot"]}, "defaultType": "spot", "createOrder": "privatePostTradeOrder"}
     )
+    facts = rules.SPOT
     proof = rules.SPOT.proof
     look_back_s = rules.SPOT.look_back_s.value
     inst_type = "SPOT"
@@ -358,16 +323,6 @@ class OkxSpot(Okx):
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """Says that the size is in base coin, which for a market order to buy it would otherwise not be."""
         return super().order_params(order) | {"tgtCcy": "base_ccy"}
-
-    def margin_mode(self, client: type_client) -> str:
-        """None: in cash."""
-        return "cash"
-
-    async def _position_side(self, client: type_client, spec: OrderSpec) -> dict[str, str]:
-        return {}
-
-    async def warm_up(self, client: type_client) -> None:
-        """Nothing: spot knows no sides."""
 
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """Spot has balances instead."""

@@ -33,9 +33,10 @@ from app.exchanges.profiles.base import (
     price,
     word,
 )
+from app.exchanges.rules.base import ExchangeRules
 from app.exchanges.symbols import Market
 from messages.market import MarketType
-from messages.orders import LegState, OrderSpec, OrderType, Side, TimeInForce, TriggerBy, TriggerKind
+from messages.orders import LegState, OrderSpec, OrderType, Side, TimeInForce, TriggerKind
 
 KIND = "conditional"
 _ENDED = ("effective", "canceled", "order_failed")
@@ -43,13 +44,14 @@ _MARKET = "-1"
 """The price of what is executed at market once it is set off."""
 
 
-def unsupported(spec: OrderSpec, market_type: MarketType) -> str:
+def unsupported(spec: OrderSpec, rules: ExchangeRules) -> str:
     """One sentence where such an order cannot wait for a trigger; otherwise an empty string."""
     trigger = spec.trigger
     if trigger is None:
         return ""
-    if market_type is MarketType.SPOT and trigger.by is not TriggerBy.LAST:
-        return "okx sets spot orders off by the last price only: leave the mark price out."
+    if trigger.by not in rules.trigger_prices.value:
+        only = " or ".join(rules.trigger_prices.value)
+        return f"okx sets {rules.market_type.value} orders off by the {only} price only, not by the {trigger.by} price."
     if spec.order_type is OrderType.LIMIT and spec.time_in_force is not TimeInForce.GTC:
         return f"okx places what a trigger sets off as GTC: it cannot be {spec.time_in_force}."
     if spec.take_profit is not None or spec.stop_loss is not None:
@@ -62,16 +64,16 @@ def _side(spec: OrderSpec) -> str:
     return "sl" if spec.trigger.kind is TriggerKind.STOP else "tp"
 
 
-async def place(client: type_client, order: WireOrder, account: dict[str, str]) -> OrderRow:
+async def place(client: type_client, order: WireOrder, named: dict[str, str]) -> OrderRow:
     """Places an algo order.
 
     Args:
-        account: What the account's own settings add: tdMode and, where long and short stand side by side, posSide.
+        named: What it has to say of the account: tdMode and, where long and short stand side by side, posSide.
     """
     spec, side = order.spec, _side(order.spec)
     assert spec.trigger is not None, "only orders with a trigger come here"
     request: dict[str, Any] = {
-        **account,
+        **named,
         "instId": order.market.native_id,
         "side": spec.side.value,
         "ordType": KIND,
@@ -84,7 +86,11 @@ async def place(client: type_client, order: WireOrder, account: dict[str, str]) 
     }
     if spec.reduce_only:
         request["reduceOnly"] = True
-    if account["tdMode"] == "cash" and spec.order_type is OrderType.MARKET and spec.side is Side.BUY:
+    if (
+        order.market.symbol.market_type is MarketType.SPOT
+        and spec.order_type is OrderType.MARKET
+        and spec.side is Side.BUY
+    ):
         request["tgtCcy"] = "base_ccy"
     placed = listed(await client.privatePostTradeOrderAlgo(request), "data")
     answer = placed[0] if placed else {}
