@@ -165,17 +165,17 @@ def test_an_unknown_trigger_order_is_not_found(desk: Desk) -> None:
     assert isinstance(desk.cancel(wire_id(), conditional=True), CancelTooLate)
 
 
-def test_a_trigger_order_expires_before_its_leg(desk: Desk) -> None:
-    """By what a request may take behind the gateway: the service is not known to look at the expiry itself."""
+def test_a_trigger_order_expires_at_the_gateway_only(desk: Desk) -> None:
+    """The service is not known to look at the expiry itself, so that absence is proven later."""
     wire = wire_id()
-    desk.truthful.ask("POST", "/clock", {"ahead_s": 3.5})
+    desk.truthful.ask("POST", "/clock", {"ahead_s": 5.5})
     answer = desk.place(spec("0.01", price=None, trigger=stop("28000")), wire)
-    ordinary = desk.place(spec(), wire_id())
     desk.truthful.ask("POST", "/clock", {"ahead_s": 0})
     assert isinstance(answer, NotExecuted)
-    assert answer.code == "expired"
+    assert (answer.code, answer.native_code) == ("expired", "-1021")
     assert desk.truth(wire) == []
-    assert isinstance(ordinary, Placed)
+    proof = desk.port.proof
+    assert proof.margin_of(conditional=True) == proof.margin_of(conditional=False) + 2
 
 
 @pytest.mark.parametrize(

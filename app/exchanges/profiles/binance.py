@@ -5,8 +5,7 @@ order ids are unique among open orders only: sending the id of a filled order ag
 ccxt does not find its own table of linear codes, so codes are looked up here.
 
 Orders that wait for a trigger live in a service of their own (`binance_algo`). Nobody says that it looks at the expiry
-a second time, so their window is shorter by what a request may take behind the gateway: they too are refused, or done
-with, by the leg's expiry.
+a second time, so that their absence is proven later than another order's.
 
 In hedge mode an order has to name the side of the position it is for. Which mode the account is in is learned when the
 exchange refuses an order for it (-4061, so nothing was placed), which is then sent once more in the other form.
@@ -30,6 +29,7 @@ from app.exchanges.profiles.base import (
     OrderRow,
     PositionRow,
     Profile,
+    ServerStatus,
     Unsupported,
     WireChange,
     WireOrder,
@@ -49,11 +49,11 @@ from app.exchanges.profiles.binance_shapes import (
     executed,
     fill_row,
     gone,
+    has_status,
     order_row,
     since,
 )
 from app.exchanges.rules import binance as rules
-from app.exchanges.rules.base import GATEWAY_LATENESS_S
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, PositionMode
@@ -81,6 +81,10 @@ class Binance(Profile):
     look_back_s = rules.SWAP.look_back_s.value
     attaches_exits = rules.SWAP.attached_exits.value
     takes_triggers = True
+
+    def use_sandbox(self, client: type_client) -> None:
+        """Demo trading: ccxt signs nothing for the futures' old test network any more."""
+        client.enable_demo_trading(True)
 
     def native_code(self, answer: Any) -> tuple[str, str] | None:
         """`code`, unless it is 0 or 200."""
@@ -110,15 +114,14 @@ class Binance(Profile):
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """The window begins at the pinned timestamp."""
-        params, trigger = super().order_params(order), order.spec.trigger
+        params, trigger = {**super().order_params(order), "recvWindow": order.pin.window_ms}, order.spec.trigger
         if trigger is None:
-            return {**params, "recvWindow": order.pin.window_ms}
+            return params
         level = "stopLossPrice" if trigger.kind is TriggerKind.STOP else "takeProfitPrice"
         return {
             **params,
             level: order.trigger_price,
             "workingType": "MARK_PRICE" if trigger.by is TriggerBy.MARK else "CONTRACT_PRICE",
-            "recvWindow": max(1, order.pin.window_ms - int(GATEWAY_LATENESS_S * 1000)),
         }
 
     async def place(self, client: type_client, order: WireOrder) -> OrderRow:
@@ -322,6 +325,10 @@ class Binance(Profile):
             armed.discard(native_id)
 
     # ---- the market --------------------------------------------------------------------------------------------------
+
+    async def status(self, client: type_client) -> ServerStatus:
+        """The whole exchange's: futures have none of their own."""
+        return await super().status(has_status(client))
 
     async def order_book(self, client: type_client, market: Market, depth: int) -> Mapping[str, Any]:
         """One of the depths it has."""

@@ -83,6 +83,13 @@ def gone(answer: Any, wire_id: str) -> OrderRow | None:
     return row if row.state is LegState.CANCELLED and row.filled is not None else None
 
 
+def has_status(client: type_client) -> type_client:
+    """The client, where it asks an exchange that tells its status. Raises Unsupported for the test networks."""
+    if "sapi" not in client.urls["api"]:
+        raise Unsupported("Binance's test networks tell no status.")
+    return client
+
+
 def check_above(contracts: str, filled: Decimal) -> None:
     """Whether an order of which so much has filled can be for that many contracts. Raises InvalidSize."""
     if Decimal(contracts) <= filled:

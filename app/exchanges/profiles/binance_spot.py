@@ -31,6 +31,7 @@ from app.exchanges.profiles.base import (
     OrderRow,
     PositionRow,
     Profile,
+    ServerStatus,
     Unsupported,
     WireChange,
     WireOrder,
@@ -48,6 +49,7 @@ from app.exchanges.profiles.binance_shapes import (
     executed,
     fill_row,
     gone,
+    has_status,
     order_row,
     since,
 )
@@ -201,6 +203,10 @@ class BinanceSpot(Profile):
         return []
 
     # ---- the market --------------------------------------------------------------------------------------------------
+
+    async def status(self, client: type_client) -> ServerStatus:
+        """The whole exchange's."""
+        return await super().status(has_status(client))
 
     async def order_book(self, client: type_client, market: Market, depth: int) -> Any:
         """Of any depth up to a bound."""

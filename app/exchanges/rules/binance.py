@@ -47,10 +47,11 @@ SWAP = ExchangeRules(
     trigger_expiry=Rule(
         ExpiryEnforcement.GATEWAY,
         DECLARED,
-        f"The window is {GATEWAY_LATENESS_S:g} s shorter than the leg's, for its way from the gateway on.",
+        "The service they wait in is not said to look a second time.",
     ),
     validity_s=Rule(VALIDITY_S, DECLARED),
     lateness_s=Rule(0.0, _ERRORS, "The matching engine looks itself."),
+    trigger_lateness_s=Rule(GATEWAY_LATENESS_S, DECLARED, "From the gateway to the service."),
     visibility_s=Rule(VISIBILITY_S, DECLARED),
     look_up_open=Rule(
         ("GET /fapi/v1/order", "GET /fapi/v1/algoOrder"),
