@@ -121,6 +121,7 @@ class Signer(Protocol):
     """What a profile adds to a signature, and where an answer has its markets."""
 
     market_rows: ClassVar[tuple[str, ...]]
+    largest_market_order: ClassVar[tuple[str, ...]]
 
     def sign_pinned(self, client: type_client, sign: Callable[[], dict[str, Any]], pin: Pin) -> dict[str, Any]:
         """Signs a placement so that the exchange refuses it after its expiry."""
@@ -350,7 +351,7 @@ def make_client(
     client.timeout = max(1, int(settings.request_timeout_s * 1000))
     client.router_clock, client.router_offset, client.router_profile = clock, offset, profile
     client.router_heard = heard
-    client.router_market_rows = profile.market_rows
+    client.router_market_rows, client.router_largest = profile.market_rows, profile.largest_market_order
     if settings.sandbox:
         profile.use_sandbox(client)
     if settings.base_url is not None:

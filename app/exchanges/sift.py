@@ -43,6 +43,8 @@ class Sifting:
     last_http_response: str | None
     router_market_rows: tuple[str, ...]
     """Where the list of markets is in an answer."""
+    router_largest: tuple[str, ...] = ()
+    """Where a market of that list tells the largest market order, if ccxt passes over it."""
 
     async def fetch(self, url: str, *args: Any, **kwargs: Any) -> Any:
         heard = _HEARD.get()
@@ -58,7 +60,7 @@ class Sifting:
         heard = _Heard()
         token = _HEARD.set(heard)
         try:
-            return [lean(market) for market in await self._read_all()]
+            return [lean(self._sized(market)) for market in await self._read_all()]
         except Exception as error:  # raised again unless leaving out rows of complete answers helps
             if heard.begun != len(heard.answers):
                 raise
@@ -69,7 +71,7 @@ class Sifting:
                 raise
             self._tell(bad, type(error).__name__)
             heard.replayed = self._replay(heard.answers, good)
-            return [lean(market) for market in await self._read_all()]
+            return [lean(self._sized(market)) for market in await self._read_all()]
         finally:
             _HEARD.reset(token)
             # The connection's own callbacks were made in this context, and keep it for as long as the connection lives.
@@ -79,6 +81,16 @@ class Sifting:
 
     async def _read_all(self) -> Any:
         return await super().fetch_markets()  # type: ignore[misc]
+
+    def _sized(self, market: Any) -> Any:
+        if self.router_largest and isinstance(market, Mapping):
+            most = market.get("info")
+            for key in self.router_largest:
+                most = most.get(key) if isinstance(most, Mapping) else None
+            limits = market.get("limits")
+            if most and isinstance(limits, Mapping):
+                return {**market, "limits": {**limits, "market": {"min": None, "max": most}}}
+        return market
 
     async def _reads(self, lists: Mapping[str, list[Any]], url: str, row: Any) -> bool:
         """Whether the parser takes this row where it is the only one."""

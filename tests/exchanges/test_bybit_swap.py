@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 
 from app.domain.calls import (
     UNSUPPORTED,
@@ -29,6 +30,7 @@ from app.domain.calls import (
 from app.simulator.thread import SimulatorThread
 from messages.market import MarginMode, PositionMode
 from messages.orders import LegState, OrderSpec, Side, TimeInForce, Trigger, TriggerBy
+from tests.exchanges.altered import Altered
 from tests.exchanges.desk import BTC, Desk, spec, stop, symbol, take_profit, wire_id
 
 ZERO = Decimal(0)
@@ -463,6 +465,23 @@ def test_a_refusal_for_another_reason_is_not_sent_again(desk: Desk) -> None:
     assert isinstance(answer, Refused)
     assert answer.native_code == "10001"
     assert requests(desk, "place") == before + 1
+
+
+def test_a_market_order_larger_than_market_orders_may_be_is_not_sent(opened: Desk) -> None:
+    """A reduce-only one would be split into several, which nobody could find."""
+
+    def smaller(rows: list[dict[str, dict[str, str]]]) -> list[dict[str, dict[str, str]]]:
+        return [{**row, "lotSizeFilter": {**row["lotSizeFilter"], "maxMktOrderQty": "5"}} for row in rows]
+
+    with Altered("bybit", opened.sim.base_url) as proxy:
+        proxy.alter = smaller
+        desk = Desk(evolve(opened.sim, base_url=proxy.base_url))
+        assert desk.open() == ""
+        for closes in (True, False):
+            told = desk.port.check(spec("5.001", side=Side.SELL, price=None, reduce_only=closes))
+            assert told == "Quantity 5.001 is above the maximum: use 5 or less."
+        assert desk.port.check(spec("5.001", side=Side.SELL, reduce_only=True)) == ""
+        desk.close()
 
 
 # ---- attached levels ------------------------------------------------------------------------------------------------

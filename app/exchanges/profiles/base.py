@@ -131,6 +131,8 @@ class Profile(ABC):
     options: ClassVar[Mapping[str, Any]]
     market_rows: ClassVar[tuple[str, ...]]
     """Where the list of markets is in the exchange's answer."""
+    largest_market_order: ClassVar[tuple[str, ...]] = ()
+    """Where a market in it tells how large a market order may be, if ccxt passes over that."""
     codes: ClassVar[Mapping[str, Row]]
     proof: ClassVar[Proof]
     look_back_s: ClassVar[float] = LOOK_BACK_S

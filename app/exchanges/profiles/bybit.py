@@ -289,10 +289,15 @@ class BybitV5(Profile):
 
 
 class Bybit(BybitV5):
-    """Linear swaps."""
+    """Linear swaps.
+
+    A reduce-only order above the largest size would be split by the exchange into several orders, of which nobody knows
+    the ids: such a size is refused before (https://bybit-exchange.github.io/docs/v5/order/create-order).
+    """
 
     category = "linear"
     product = 1
+    largest_market_order = ("lotSizeFilter", "maxMktOrderQty")
     options = MappingProxyType(
         {"fetchMarkets": {"types": ["linear"]}, "defaultType": "swap", "defaultSubType": "linear"}
     )

@@ -42,6 +42,7 @@ class BybitSpot(BybitV5):
     market_type = rules.SPOT.market_type
     category = "spot"
     product = 2
+    largest_market_order = ("lotSizeFilter", "maxMarketOrderQty")
     options = MappingProxyType({"fetchMarkets": {"types": ["spot"]}, "defaultType": "spot"})
     proof = rules.SPOT.proof
     look_back_s = rules.SPOT.look_back_s.value
