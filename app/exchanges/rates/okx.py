@@ -19,7 +19,8 @@ _CCXT = "ccxt's source: okx.py, api"
 
 _FOUND: Cost = cost(order=1)
 _LOOK_UP = together(cost(order=1), cost(history=1), cost(fills=1))
-_ALGO_LOOK_UP = together(cost(algo_order=1), cost(algo_history=2), _LOOK_UP)
+_ALGO_LOOK_UP = together(cost(algo_order=1, algo_pending=1, algo_history=3), _LOOK_UP)
+"""One nobody knows is looked for among the waiting, in each state of those that ended, and among orders."""
 _TWO_S = 2.0
 
 _TABLE = Rates(
@@ -57,25 +58,25 @@ _TABLE = Rates(
         ),
         c.CancelCall: Price(
             cost=cost(cancel=1),
-            triggered=cost(algo_cancel=1, cancel=1),
+            triggered=cost(algo_cancel=1, algo_order=1, cancel=1),
             source=f"{_DOC}#order-book-trading-trade-post-cancel-order; one set off may be an order by now",
         ),
         c.AmendCall: Price(
             cost=cost(amend=1, orders=1),
-            triggered=cost(algo_amend=1),
-            source=f"{_DOC}#order-book-trading-trade-post-amend-order; algo orders {_CCXT}",
+            triggered=cost(algo_amend=1, algo_order=1, amend=1, orders=1),
+            source=f"{_DOC}#order-book-trading-trade-post-amend-order; algo orders {_CCXT}; one set off is an order",
         ),
         c.LookUpCall: Price(
             cost=_LOOK_UP,
             triggered=_ALGO_LOOK_UP,
             requests=(_FOUND, cost(order=1, history=1)),
-            triggered_requests=(cost(algo_order=1),),
+            triggered_requests=(cost(algo_order=1), cost(algo_order=1, order=1)),
             source=f"{_CCXT}: 60, 40 and 10 in 2 s",
         ),
         c.OpenOrdersCall: Price(
-            cost=cost(pending=1), triggered=cost(pending=1, algo_pending=2), source=f"{_CCXT}: 60 and 20 in 2 s"
+            cost=cost(pending=1), triggered=cost(pending=1, algo_pending=1), source=f"{_CCXT}: 60 and 20 in 2 s"
         ),
-        c.ClosedOrdersCall: Price(cost=cost(history=1), source=f"{_CCXT}: 40 in 2 s"),
+        c.ClosedOrdersCall: Price(cost=cost(history=1, algo_history=2), source=f"{_CCXT}: 40 and 20 in 2 s"),
         c.FillsCall: Price(cost=cost(fills=1), source=f"{_CCXT}: 10 in 2 s"),
         c.TickerCall: Price(cost=cost(ticker=1), source=f"{_CCXT}: 20 in 2 s"),
         c.OrderBookCall: Price(cost=cost(books=1), source=f"{_CCXT}: 40 in 2 s"),
@@ -84,7 +85,7 @@ _TABLE = Rates(
         c.BalancesCall: Price(cost=cost(balance=1), source=f"{_CCXT}: 10 in 2 s"),
         c.PositionsCall: Price(cost=cost(positions=1), source=f"{_CCXT}: 10 in 2 s"),
         c.LeverageCall: Price(cost=cost(leverage=1), source=f"{_CCXT}: 20 in 2 s"),
-        c.MarginModeCall: Price(cost=cost(settings=1, leverage=1), source=f"{_CCXT}: 20 in 2 s"),
+        c.MarginModeCall: Price(cost=(), source="nothing is sent: each order names it"),
         c.PositionModeCall: Price(cost=cost(settings=1), source=f"{_CCXT}: 5 in 2 s"),
         c.DeadManCall: Price(cost=cost(dead_man=1), source=f"{_CCXT}: 1 in 1 s"),
         c.ProbeCall: Price(cost=cost(balance=1, time=1), source=f"{_CCXT}: 10 in 2 s, whichever it asks"),
