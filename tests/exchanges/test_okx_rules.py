@@ -192,3 +192,19 @@ def test_a_sub_code_changes_the_words_only() -> None:
     answer = {"code": "1", "data": [{"sCode": "51008_1001", "sMsg": "Insufficient USDT margin"}], "msg": ""}
     assert Okx().native_code(answer) == ("51008", "Insufficient USDT margin")
     assert CODES["51008"].code == "insufficient_funds"
+
+
+def test_what_is_known_of_the_account_is_handed_over_whole_or_not_at_all() -> None:
+    class Client:
+        def __init__(self) -> None:
+            self.options: dict[str, object] = {}
+
+    profile, before, after = Okx(), Client(), Client()
+    assert profile.learned(before) == {}
+    profile.recall(before, {"hedged": True, "margined": False, "more": 1})
+    profile.recall(after, profile.learned(before))
+    assert profile.learned(after) == {"hedged": True, "margined": False}
+    for damaged in (None, [], {"hedged": True}, {"hedged": "yes", "margined": False}):
+        fresh = Client()
+        profile.recall(fresh, damaged)
+        assert profile.learned(fresh) == {}
