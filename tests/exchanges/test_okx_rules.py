@@ -204,7 +204,8 @@ def test_what_is_known_of_the_account_is_handed_over_whole_or_not_at_all() -> No
     profile.recall(before, {"hedged": True, "margined": False, "more": 1})
     profile.recall(after, profile.learned(before))
     assert profile.learned(after) == {"hedged": True, "margined": False}
-    for damaged in (None, [], {"hedged": True}, {"hedged": "yes", "margined": False}):
+    damages: tuple[object, ...] = (None, [], {"hedged": True}, {"hedged": "yes", "margined": False})
+    for damaged in damages:
         fresh = Client()
         profile.recall(fresh, damaged)
         assert profile.learned(fresh) == {}
