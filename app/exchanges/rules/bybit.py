@@ -61,16 +61,26 @@ SWAP = ExchangeRules(
     look_up_fills=Rule(("GET /v5/execution/list",), _EXECUTIONS, "Windows of seven days at most."),
     look_back_s=Rule(LOOK_BACK_S, _HISTORY, "Seven days without a window; a day is left for clocks."),
     cancel=Rule(CancelAnswer.ACKNOWLEDGED, _CANCEL),
-    amend=Rule(Amending.IN_PLACE, _AMEND, "Acknowledged only: the look-up tells what the order is now."),
+    amend=Rule(
+        Amending.IN_PLACE, _AMEND, "Acknowledged only: the look-up tells what the order is now. It expires in 5 s too."
+    ),
     amendable=Rule("quantity, price, trigger price", _AMEND),
     dead_man=Rule(DeadMan.CONNECTION, _DCP, "Set off by the loss of a private websocket, so no request can arm it."),
     dead_man_scope=Rule("", _DCP),
-    attached_exits=Rule(True, _CREATE, "What they become, once the order filled, has no client order id of ours."),
+    attached_exits=Rule(
+        True, _CREATE, "As large as what the order filled. What they become has no client order id of ours."
+    ),
     times_in_force=Rule((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.POST_ONLY), _CREATE),
     trigger_prices=Rule((TriggerBy.LAST, TriggerBy.MARK), _CREATE),
-    position_modes=Rule((PositionMode.ONE_WAY, PositionMode.HEDGE), f"{_V5}/position/position-mode"),
+    position_modes=Rule(
+        (PositionMode.ONE_WAY, PositionMode.HEDGE),
+        f"{_V5}/position/position-mode",
+        "Of each market; set for those in USDT at once, where none of them has orders or positions.",
+    ),
     margin_modes=Rule(
-        (MarginMode.CROSS, MarginMode.ISOLATED), f"{_V5}/account/set-margin-mode", "Of the whole account at once."
+        (MarginMode.CROSS, MarginMode.ISOLATED),
+        f"{_V5}/account/set-margin-mode",
+        "Of the whole account at once: set where no other market has a position.",
     ),
     sandbox=Rule(Sandbox.NETWORK, _GUIDE, "https://api-testnet.bybit.com, with keys of its own."),
 )
@@ -79,7 +89,21 @@ SPOT = evolve(
     SWAP,
     market_type=MarketType.SPOT,
     duplicate_codes=Rule(("170141", "10014"), _ERRORS),
-    trigger_prices=Rule((TriggerBy.LAST,), _CREATE, "triggerBy is for linear and inverse only."),
-    position_modes=Rule((), "spot has no positions"),
-    margin_modes=Rule((), "spot without borrowing has no margin"),
+    look_up_open=Rule(
+        ("GET /v5/order/realtime",),
+        _REALTIME,
+        "All kinds of orders where none is named; those placed with a trigger are asked for by their own kind as well.",
+    ),
+    cancel=Rule(CancelAnswer.ACKNOWLEDGED, _CANCEL, "One that waits for its trigger is found under its own kind only."),
+    amendable=Rule(
+        "quantity, price, trigger price", _AMEND, "Not the quantity of a market order: in which coin is not said."
+    ),
+    attached_exits=Rule(True, _CREATE, "With limit orders that go to the book at once; a purchase's only, by us."),
+    trigger_prices=Rule(
+        (TriggerBy.LAST,),
+        _CREATE,
+        "Which way it goes off is decided by the price when it arrives, so that one already passed is refused by us.",
+    ),
+    position_modes=Rule((), _CREATE, "Spot has no positions."),
+    margin_modes=Rule((), _CREATE, "Nothing is ever borrowed: isLeverage is left at 0."),
 )
