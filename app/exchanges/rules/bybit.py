@@ -80,7 +80,7 @@ SWAP = ExchangeRules(
     margin_modes=Rule(
         (MarginMode.CROSS, MarginMode.ISOLATED),
         f"{_V5}/account/set-margin-mode",
-        "Of the whole account at once: set where no other market has a position.",
+        "Of the whole account: set where nothing else is held.",
     ),
     sandbox=Rule(Sandbox.NETWORK, _GUIDE, "https://api-testnet.bybit.com, with keys of its own."),
 )
