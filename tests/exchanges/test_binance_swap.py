@@ -17,6 +17,7 @@ from app.domain.calls import (
     Fills,
     Found,
     KlinesResult,
+    LookUpCall,
     NotExecuted,
     NotFound,
     OpenOrders,
@@ -217,6 +218,36 @@ def test_market_orders_have_a_largest_size_of_their_own(desk: Desk) -> None:
     assert desk.port.check(spec("121", price=None, trigger=stop("28000"))) == words
     assert desk.port.check(spec("121")) == ""
     assert desk.port.check(spec("120", price=None)) == ""
+
+
+def test_what_ended_unfilled_and_is_forgotten_after_three_days_was_cancelled(desk: Desk) -> None:
+    """By its number, which says that it was there: what filled is known for longer, and what is open always."""
+    plain, waited, days_s = wire_id(), wire_id(), 4 * 86400
+    placed = desk.place(spec(), plain)
+    assert isinstance(placed, Placed)
+    desk.cancel(plain)
+    desk.place(spec("0.01", price="27000", trigger=stop("28000")), waited)
+    desk.truthful.price("BTC/USDT:USDT", "28000")
+    assert isinstance(desk.cancel(waited, conditional=True), CancelConfirmed)
+    desk.truthful.ask("POST", "/clock", {"ahead_s": days_s})
+    desk.clock.behind_s = -days_s
+    try:
+        since_s = desk.clock() - days_s - 60
+        order_id = placed.report.exchange_order_id
+        for wire, number, conditional in ((plain, order_id, False), (waited, None, True)):
+            call = LookUpCall(
+                symbol=BTC,
+                wire_id=wire,
+                exchange_order_id=number,
+                since_s=since_s,
+                deadline_s=desk.soon(),
+                conditional=conditional,
+            )
+            assert found(desk.do(call)) == (LegState.CANCELLED, ZERO, None)
+        assert isinstance(desk.look_up(plain, order_id=order_id), NotFound), "as if it had just been placed"
+    finally:
+        desk.clock.behind_s = 0.0
+        desk.truthful.ask("POST", "/clock", {"ahead_s": 0})
 
 
 # ---- changes ---------------------------------------------------------------------------------------------------------

@@ -43,11 +43,13 @@ from app.exchanges.profiles.base import (
 )
 from app.exchanges.profiles.binance_shapes import (
     DAY_MS,
+    FORGOTTEN_MS,
     LIVE,
     bars,
     check_above,
     executed,
     fill_row,
+    forgotten,
     gone,
     has_status,
     order_row,
@@ -235,7 +237,10 @@ class Binance(Profile):
         if found is not None or order_id is None:
             return found
         trades = await client.fapiPrivateGetUserTrades({"symbol": market.native_id, "orderId": order_id})
-        return from_fills(executed(trades, order_id), wire_id, market.native_id)
+        fills = from_fills(executed(trades, order_id), wire_id, market.native_id)
+        if fills is None and FORGOTTEN_MS < client.milliseconds() - since_ms < self.look_back_s * 1000:
+            return forgotten(order_id, wire_id, market.native_id)
+        return fills
 
     async def _find_algo(self, client: type_client, market: Market, wire_id: str, since_ms: int) -> OrderRow | None:
         row = await algo.ask(client, wire_id, self.unless_unknown)

@@ -16,7 +16,7 @@ from typing import Any
 
 from app.exchanges.client import Unreadable, type_client
 from app.exchanges.profiles.base import OrderRow, from_fills, listed, number, price, state_of, word
-from app.exchanges.profiles.binance_shapes import LIVE, executed, gone, order_row
+from app.exchanges.profiles.binance_shapes import FORGOTTEN_MS, LIVE, executed, forgotten, gone, order_row
 from app.exchanges.symbols import Market
 from messages.orders import LegState
 
@@ -71,7 +71,7 @@ async def follow(client: type_client, market: Market, row: Any, unless_unknown: 
     """What an order of this service is by now: itself while it waits, otherwise the order it became.
 
     Raises:
-        Unreadable: It has become an order that is not shown yet, so that nobody can say what filled of it.
+        Unreadable: It became an order that is not shown yet, so that nobody can say what filled of it.
     """
     wire_id, actual = word(row, "clientAlgoId"), became(row)
     shown = algo_row(row)
@@ -84,9 +84,12 @@ async def follow(client: type_client, market: Market, row: Any, unless_unknown: 
         return order_row(answer, wire_id)
     trades = await client.fapiPrivateGetUserTrades({"symbol": market.native_id, "orderId": actual})
     found = from_fills(executed(trades, actual), wire_id or "", market.native_id)
-    if found is None:
+    if found is not None:
+        return found
+    set_off_ms = number(row, "triggerTime", "updateTime")
+    if set_off_ms is None or client.milliseconds() - set_off_ms < FORGOTTEN_MS:
         raise Unreadable("a trigger order became an order that is not shown yet")
-    return found
+    return forgotten(actual, wire_id or "", market.native_id)
 
 
 async def cancel(client: type_client, market: Market, wire_id: str, unless_unknown: UnlessUnknown) -> OrderRow | None:

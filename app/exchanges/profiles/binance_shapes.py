@@ -32,6 +32,10 @@ Ask = Callable[[dict[str, Any]], Awaitable[Any]]
 DAY_MS = 24 * 3600 * 1000
 SLACK_MS = 60_000
 """A list is asked from this long before, and to this long after, what it is for: clocks differ."""
+FORGOTTEN_MS = 3 * DAY_MS + SLACK_MS
+"""Futures forget an order that ended with nothing filled three days after it was placed, and any other after ninety:
+https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Query-Order. So one that was there
+then, and that nothing knows any more by now, ended with nothing filled."""
 PAGE = 1000
 """The most rows of any list: `limit` of every listing."""
 
@@ -72,6 +76,18 @@ def order_row(row: Any, wire_id: str | None = None) -> OrderRow:
         average_price=average,
         contracts=number(row, "origQty", "qty") or None,
         price=price(row, "price"),
+    )
+
+
+def forgotten(order_id: str, wire_id: str, native_id: str) -> OrderRow:
+    """An order that was there and is forgotten by now."""
+    return OrderRow(
+        order_id=order_id,
+        wire_id=wire_id,
+        native_id=native_id,
+        state=LegState.CANCELLED,
+        filled=Decimal(0),
+        average_price=None,
     )
 
 

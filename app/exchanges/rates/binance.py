@@ -47,11 +47,19 @@ SWAP = Rates(
     ),
     prices={
         c.PlaceCall: Price(cost=_ORDER, source=_FUT),
-        c.AmendCall: Price(cost=_ORDER, source=_FUT),
-        c.CancelCall: Price(cost=_weight(1), triggered=_weight(2), source=_CCXT),
+        c.AmendCall: Price(
+            cost=together(_ORDER, _weight(1)),
+            triggered=together(_ORDER, _weight(2)),
+            source=f"{_FUT}; the order is asked for first, and the trigger's before it",
+        ),
+        c.CancelCall: Price(
+            cost=_weight(1),
+            triggered=_weight(3),
+            source=f"{_CCXT}; one set off is asked for, and is an order by now",
+        ),
         c.LookUpCall: Price(
             cost=_LOOK_UP,
-            triggered=together(_weight(1), _weight(5), _LOOK_UP),
+            triggered=together(_weight(1), _weight(5), _weight(1), _weight(5)),
             requests=(_weight(1), _weight(6)),
             triggered_requests=(_weight(1), _weight(6)),
             source=f"{_CCXT}: order 1, allOrders 5, userTrades 5; algoOrder 1, allAlgoOrders 5",
@@ -63,7 +71,7 @@ SWAP = Rates(
             everywhere_triggered=_weight(80),
             source=f"{_CCXT}: openOrders and openAlgoOrders 1, or 40 without a symbol",
         ),
-        c.ClosedOrdersCall: Price(cost=_weight(5), triggered=_weight(10), source=_CCXT),
+        c.ClosedOrdersCall: Price(cost=_weight(10), source=f"{_CCXT}: allOrders 5, allAlgoOrders 5, a week"),
         c.FillsCall: Price(cost=_weight(5), source=_CCXT),
         c.TickerCall: Price(cost=_weight(3), source=f"{_CCXT}: 24hr 1, bookTicker 2"),
         c.OrderBookCall: Price(
@@ -80,7 +88,7 @@ SWAP = Rates(
         c.PositionsCall: Price(cost=_weight(5), source=_CCXT),
         c.ProbeCall: Price(cost=_weight(5), source=f"{_CCXT}; a public one weighs 1"),
         c.PositionModeCall: Price(cost=_weight(1), source=_CCXT),
-        c.DeadManCall: Price(cost=_weight(10), source=f"{_CCXT}, for each symbol"),
+        c.DeadManCall: Price(cost=_weight(60), source=f"{_CCXT}: openOrders 40, and 10 for each symbol"),
         c.DryCall: Price(cost=(), source="nothing is sent"),
     },
     otherwise=_weight(1),
@@ -98,10 +106,7 @@ SPOT = Rates(
     ),
     prices={
         c.PlaceCall: Price(cost=cost(orders_10s=1, orders_1d=1, weight=1), source=_SPOT),
-        c.AmendCall: Price(
-            cost=cost(orders_10s=1, orders_1d=1, weight=4),
-            source=f"{_SPOT}: cancelReplace 1 and an order, amend/keepPriority 4 and none; the dearer of each",
-        ),
+        c.AmendCall: Price(cost=_weight(8), source=f"{_SPOT}: order 4, amend/keepPriority 4 and no order"),
         c.CancelCall: Price(cost=_weight(1), source=_CCXT),
         c.LookUpCall: Price(
             cost=_SPOT_LOOK_UP,
@@ -110,7 +115,7 @@ SPOT = Rates(
             source=f"{_CCXT}: order 4, allOrders 20, myTrades 20",
         ),
         c.OpenOrdersCall: Price(cost=_weight(6), everywhere=_weight(80), source=f"{_CCXT}: 6, or 80 without a symbol"),
-        c.ClosedOrdersCall: Price(cost=_weight(20), source=_CCXT),
+        c.ClosedOrdersCall: Price(cost=_weight(40), source=f"{_CCXT}: allOrders 20 a day, from a day before"),
         c.FillsCall: Price(cost=_weight(20), source=_CCXT),
         c.TickerCall: Price(cost=_weight(4), source=f"{_CCXT}: 24hr 2, bookTicker 2"),
         c.OrderBookCall: Price(

@@ -110,7 +110,7 @@ class AlgoApi:
         given, client = ids(ctx, "algoId", "clientAlgoId")
         number = None if given is None else str(int(given) + _APART)
         order = self._engine.find(at_ms, order_id=number, client_order_id=client)
-        if order is None or order.trigger is None or is_forgotten(order, ctx.now_ms):
+        if order is None or order.trigger is None or (is_forgotten(order, ctx.now_ms) and not order.triggered):
             raise Refusal(Reason.UNKNOWN_ORDER, "There is no such conditional order.")
         return order
 
