@@ -404,6 +404,12 @@ def test_orders_name_their_side_in_hedge_mode(desk: Desk, only: Desk) -> None:
     sent = [each for each in desk.truthful.requests() if each["call"] == "place"][-2:]
     assert [each["status"] for each in sent] == [400, 200]
     assert isinstance(fresh.cancel(other), CancelConfirmed)
+    fresh.close()
+    fresh = Desk(only.sim)
+    assert fresh.open() == ""
+    desk.place(spec("0.01", price=None), wire_id())
+    closing = fresh.place(spec("0.01", side=Side.SELL, price=None, reduce_only=True), wire_id())
+    assert isinstance(closing, Placed), "learned from -1106"
     assert fresh.position_mode(PositionMode.ONE_WAY) == SettingMade(changed=True)
     fresh.close()
     assert isinstance(desk.place(spec("0.01"), wire_id()), Placed), "and back"

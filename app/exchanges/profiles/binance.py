@@ -7,8 +7,9 @@ ccxt does not find its own table of linear codes, so codes are looked up here.
 Orders that wait for a trigger live in a service of their own (`binance_algo`). Nobody says that it looks at the expiry
 a second time, so that their absence is proven later than another order's.
 
-In hedge mode an order has to name the side of the position it is for. Which mode the account is in is learned when the
-exchange refuses an order for it (-4061, so nothing was placed), which is then sent once more in the other form.
+In hedge mode an order has to name the side of the position it is for, and cannot be reduce-only. Which mode the account
+is in is learned when the exchange refuses an order for it (-4061, or -1106 of the latter, so nothing was placed), which
+is then sent once more in the other form.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class Binance(Profile):
         try:
             return await self._placed(client, order, hedged=hedged)
         except Exception:  # raised again unless the exchange's own code proves that it placed nothing for its form
-            if not _says("-4061"):
+            if not (_says("-4061") or (_says("-1106") and order.spec.reduce_only and not hedged)):
                 raise
         placed = await self._placed(client, order, hedged=not hedged)
         client.options[_HEDGED] = not hedged

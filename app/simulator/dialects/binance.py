@@ -252,6 +252,8 @@ class Binance(Dialect):
                     raise NativeError(-1106, f"Parameter '{name}' sent when not required.")
             if qty > market_max(market):
                 raise Refusal(Reason.QTY_TOO_LARGE, "The market order is too large.", symbol=market.symbol)
+        if self.engine.is_hedged(market.symbol) and ctx.params.get("reduceOnly"):
+            raise NativeError(-1106, "Parameter 'reduceonly' sent when not required.")
         new = NewOrder(
             symbol=market.symbol,
             side=side,
