@@ -30,7 +30,7 @@ def test_the_exchanges_own_limits_stand_unless_another_is_set(name: str, market_
     """Of the one exchange it is set for; as many at once as in a second."""
     table = rates.TABLES[name, market_type]
     assert limits_of({}, name, market_type) is table
-    assert limits_of({"exchanges": {name: {"sandbox": True}}}, name, market_type) is table
+    assert limits_of({"exchanges": {name: {"allow_settlement_change": True}}}, name, market_type) is table
     plain = rates_of(RateLimit(per_s=500.0, burst=500))
     assert limits_of({"exchanges": {name: {"rate_limit_per_s": 500}}}, name, market_type) == plain
 

@@ -262,6 +262,8 @@ class Prepared(Signer, Protocol):
     ccxt_id: ClassVar[str]
     market_type: ClassVar[MarketType]
     options: ClassVar[Mapping[str, Any]]
+    client_parts: ClassVar[tuple[type, ...]]
+    """Classes that go before ccxt's in the order of resolution."""
 
     def use_sandbox(self, client: type_client) -> None:
         """Has a client ask the exchange's own test network from now on."""
@@ -285,7 +287,7 @@ def prepare(profile: Prepared | type[Prepared]) -> type_client:
         import ccxt.async_support as ccxt
 
         base = getattr(ccxt, profile.ccxt_id)
-        fitted: Any = type(f"Fitted{profile.ccxt_id}", (_Fitted, Sifting, base), {"number": str})
+        fitted: Any = type(f"Fitted{profile.ccxt_id}", (_Fitted, Sifting, *profile.client_parts, base), {"number": str})
         template = fitted({"enableRateLimit": False, "options": dict(profile.options)})
         template.ssl_context = False  # its own session, which it never opens, needs none
         template.has["fetchCurrencies"] = False

@@ -103,15 +103,17 @@ class ClockOffset:
         if not self._samples and handed.error_s <= self._most_error_s:
             self._take(handed)
 
-    def measured(self, sent_s: float, server_s: float, answered_s: float) -> float | None:
+    def measured(self, sent_s: float, server_s: float, answered_s: float, *, resolution_s: float = 0.0) -> float | None:
         """Takes in one measurement and returns its own offset; None where it took too long to tell anything.
 
         Args:
             sent_s: When we asked, by our clock.
             server_s: What the exchange's clock showed.
             answered_s: When the answer was here, by our clock.
+            resolution_s: What the exchange's clock was cut down to: it showed up to so much more.
         """
-        new = Measured(server_s - (sent_s + answered_s) / 2, (answered_s - sent_s) / 2, answered_s)
+        middle_s, error_s = (sent_s + answered_s) / 2, (answered_s - sent_s) / 2
+        new = Measured(server_s + resolution_s / 2 - middle_s, error_s + resolution_s / 2, answered_s)
         apart_s = abs(new.offset_s - self._held.offset_s)
         if self.known and apart_s > new.error_s + self._held.error_at_s(answered_s) + SET_S:
             self._against += 1

@@ -43,7 +43,7 @@ class ExchangeTime:
         server_s = await self._profile.server_time_s(client)
         answered_s = self._clock()
         sent_s = began_s if trace is None or trace.had_s is None else trace.had_s
-        offset_s = self.offset.measured(sent_s, server_s, answered_s)
+        offset_s = self.offset.measured(sent_s, server_s, answered_s, resolution_s=self._profile.clock_resolution_s)
         held = self.offset.held
         if self._file is not None and held is not None:
             self._file.write(held, self._clock)

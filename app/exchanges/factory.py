@@ -16,11 +16,12 @@ from app.exchanges.profiles.binance_spot import BinanceSpot
 from app.exchanges.profiles.bybit import Bybit
 from app.exchanges.profiles.bybit_spot import BybitSpot
 from app.exchanges.profiles.kraken import Kraken
+from app.exchanges.profiles.kraken_spot import KrakenSpot
 from app.exchanges.profiles.okx import Okx, OkxSpot
 from app.exchanges.settings import Credentials, ExchangeSettings
 from messages.market import MarketType
 
-_ALL: tuple[type[Profile], ...] = (Bybit, BybitSpot, Okx, OkxSpot, Binance, BinanceSpot, Kraken)
+_ALL: tuple[type[Profile], ...] = (Bybit, BybitSpot, Okx, OkxSpot, Binance, BinanceSpot, Kraken, KrakenSpot)
 PROFILES: Mapping[tuple[str, MarketType], type[Profile]] = MappingProxyType(
     {(profile.name, profile.market_type): profile for profile in _ALL}
 )

@@ -143,14 +143,17 @@ def _is_row(row: Any) -> bool:
 
 
 def _at(answer: Any, path: tuple[str, ...]) -> list[Any]:
+    """The rows at a path; of an object that has one under each name, objects of one name each."""
     for key in path:
         answer = answer.get(key) if isinstance(answer, Mapping) else None
+    if isinstance(answer, Mapping):
+        return [{name: row} for name, row in answer.items()]
     return answer if isinstance(answer, list) else []
 
 
 def _with(answer: Any, path: tuple[str, ...], rows: list[Any]) -> Any:
     if not path:
-        return rows
+        return {name: row for each in rows for name, row in each.items()} if isinstance(answer, Mapping) else rows
     if not isinstance(answer, Mapping) or path[0] not in answer:
         return answer
     return {**answer, path[0]: _with(answer[path[0]], path[1:], rows)}

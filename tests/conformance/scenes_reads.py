@@ -110,7 +110,8 @@ def balances(at: Stand) -> None:
     for balance in told.values():
         at.expect(balance.free + balance.used, balance.total, f"What is free and used of {balance.coin}")
     if at.engine.market(at.native).is_spot:
-        at.expect(told["USDT"].used, Decimal(200), "What the order holds, as told,")
+        # Kraken holds the fee, too, since it is of the quote coin.
+        at.expect(told["USDT"].used, at.engine.ledger.locked["USDT"], "What the order holds, as told,")
 
 
 @scenario(MARKET, "ticker")

@@ -13,15 +13,27 @@ from typing import Any, Self
 from aiohttp import ClientSession, ClientTimeout, web
 from yarl import URL
 
-ROWS = {"bybit": ("result", "list"), "okx": ("data",), "binance": ("symbols",), "kraken": ("instruments",)}
-MARKETS = {"bybit": "instruments-info", "okx": "public/instruments", "binance": "exchangeInfo", "kraken": "instruments"}
+ROWS = {
+    "bybit": ("result", "list"),
+    "okx": ("data",),
+    "binance": ("symbols",),
+    "kraken": ("instruments",),
+    "kraken_spot": ("result",),  # an object with a pair under each name
+}
+MARKETS = {
+    "bybit": "instruments-info",
+    "okx": "public/instruments",
+    "binance": "exchangeInfo",
+    "kraken": "instruments",
+    "kraken_spot": "AssetPairs",
+}
 TIMEOUT_S = 10.0
 _DROPPED = {"host", "content-length", "transfer-encoding", "content-encoding", "connection"}
 
-Alter = Callable[[list[Any]], list[Any]]
+Alter = Callable[[Any], Any]
 
 
-def as_it_is(rows: list[Any]) -> list[Any]:
+def as_it_is(rows: Any) -> Any:
     """Nothing is altered."""
     return rows
 

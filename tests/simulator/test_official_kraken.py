@@ -99,7 +99,7 @@ def test_fills_and_triggers(spot: Spot) -> None:
     fills = user.get_trades_history()
     assert fills["count"] == 2
     (first,) = [f for f in fills["trades"].values() if f["ordertxid"] == sold]
-    assert (first["cost"], first["fee"], first["maker"]) == ("2700.00000", "10.80000", False)
+    assert (first["cost"], first["fee"], first["maker"]) == ("2700.00000", "10.80000000", False)
     assert user.get_trades_info(txid=info["trades"][0])
     assert Decimal(user.get_account_balance()["XXBT"]) == Decimal("0.89")
     assert user.get_trade_volume(pair=PAIR)["fees"]["XXBTZUSD"]["fee"] == "0.4000"

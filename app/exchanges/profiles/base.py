@@ -129,6 +129,8 @@ class Profile(ABC):
     market_type: ClassVar[MarketType] = MarketType.SWAP
     ccxt_id: ClassVar[str]
     options: ClassVar[Mapping[str, Any]]
+    client_parts: ClassVar[tuple[type, ...]] = ()
+    """Classes that go before ccxt's in the order of resolution, for what hooks of ours cannot do."""
     market_rows: ClassVar[tuple[str, ...]]
     """Where the list of markets is in the exchange's answer."""
     largest_market_order: ClassVar[tuple[str, ...]] = ()
@@ -137,6 +139,8 @@ class Profile(ABC):
     proof: ClassVar[Proof]
     look_back_s: ClassVar[float] = LOOK_BACK_S
     """Not finding an order placed longer ago proves nothing."""
+    clock_resolution_s: ClassVar[float] = 0.0
+    """Of the exchange's clock as it tells it: the time it tells has passed by up to so much."""
     attaches_exits: ClassVar[bool]
     """Whether an order can carry its take profit and stop loss."""
     takes_triggers: ClassVar[bool] = False

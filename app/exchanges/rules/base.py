@@ -25,6 +25,8 @@ DECLARED = "not documented; declared by us"
 
 VALIDITY_S = 5.0
 """From commit to expiry of a placement: five of the slowest answers an exchange that is well gives."""
+CLOCK_ERROR_S = 0.5
+"""What a measurement of an exchange's clock may err by: no other is used."""
 VISIBILITY_S = 1.0
 """How long after executing an order may be missing from look-ups; no exchange documents a bound, this is ours."""
 GATEWAY_LATENESS_S = 2.0
@@ -137,6 +139,7 @@ class ExchangeRules:
         lateness_s: How long after the expiry what was admitted may still execute.
         trigger_lateness_s: The same of orders that wait for a trigger, where it is not the same.
         visibility_s: How long after executing an order may be missing from look-ups.
+        clock_error_s: What remains of the clock offset after it was measured.
         look_up_open: Endpoints that know an open order, in the order asked.
         look_up_closed: Endpoints that know one that ended.
         look_up_fills: Endpoints that know executions.
@@ -167,6 +170,7 @@ class ExchangeRules:
     validity_s: Rule[float]
     lateness_s: Rule[float]
     visibility_s: Rule[float]
+    clock_error_s: Rule[float] = Rule(CLOCK_ERROR_S, DECLARED)
     look_up_open: Rule[tuple[str, ...]]
     look_up_closed: Rule[tuple[str, ...]]
     look_up_fills: Rule[tuple[str, ...]]
@@ -193,6 +197,7 @@ class ExchangeRules:
             lateness_s=self.lateness_s.value,
             trigger_lateness_s=None if self.trigger_lateness_s is None else self.trigger_lateness_s.value,
             visibility_s=self.visibility_s.value,
+            clock_error_s=self.clock_error_s.value,
         )
 
     def admits_id(self, wire_id: str) -> bool:

@@ -82,7 +82,7 @@ _AMEND = f"{_SPOT}/amend-order"
 _CLOSED = f"{_SPOT}/get-closed-orders"
 _TRADES = f"{_SPOT}/get-trade-history"
 _AFTER = f"{_SPOT}/cancel-all-orders-after"
-_SDK = "python-kraken-sdk 3.5, Trade.create_order"
+_SDK = "https://github.com/btschwertfeger/python-kraken-sdk"
 
 SPOT = ExchangeRules(
     exchange="kraken",
@@ -102,6 +102,7 @@ SPOT = ExchangeRules(
     validity_s=Rule(VALIDITY_S, DECLARED),
     lateness_s=Rule(0.0, _ADD),
     visibility_s=Rule(VISIBILITY_S, DECLARED),
+    clock_error_s=Rule(1.0, f"{_SPOT}/get-server-time", "Half a second of it is that Kraken tells whole seconds."),
     look_up_open=Rule(("QueryOrders", "OpenOrders"), f"{_SPOT}/get-open-orders", "QueryOrders where the id is known."),
     look_up_closed=Rule(("QueryOrders", "ClosedOrders"), _CLOSED),
     look_up_fills=Rule(
@@ -118,9 +119,13 @@ SPOT = ExchangeRules(
     dead_man=Rule(DeadMan.COUNTDOWN, _AFTER, "Whole seconds, at most a day."),
     dead_man_scope=Rule("every order of the account, triggers included", _AFTER),
     attached_exits=Rule(False, _ADD, "One conditional close per order, which is not used."),
-    times_in_force=Rule((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.POST_ONLY), _SDK),
+    times_in_force=Rule(
+        (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.POST_ONLY),
+        _SDK,
+        "Trade.create_order of 3.5 names fill-or-kill.",
+    ),
     trigger_prices=Rule((TriggerBy.LAST,), _ADD, "The index, too, which the router does not speak; no mark price."),
     position_modes=Rule((), "spot has no positions"),
-    margin_modes=Rule((), "margin is not traded"),
+    margin_modes=Rule((), "spot without borrowing has no margin"),
     sandbox=Rule(Sandbox.NONE, "ccxt's source"),
 )

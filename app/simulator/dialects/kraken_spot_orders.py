@@ -1,6 +1,7 @@
 """Kraken spot: placing, amending, editing and cancelling orders.
 
-- `AmendOrder` changes an order in place and keeps its id; `EditOrder`, older, cancels it and places another.
+- `AmendOrder` changes an order in place and keeps its id, and cancels the rest where the new quantity has filled;
+  `EditOrder`, older, cancels the order and places another.
 - A post-only order that would take is accepted and cancelled at once; so is what an IOC or FOK does not fill.
 - A trigger that the market is past already goes off at once.
 - A conditional close becomes a linked trigger, for what its order fills. Trailing stops, orders that begin later or end
@@ -215,9 +216,12 @@ class OrdersApi:
         touch = self._engine.venue.touch(order.symbol, order.side)
         if flag(ctx.params, "post_only") and limit is not None and (limit - touch) * order.side.sign >= 0:
             raise NativeError("EOrder:Post only order", "")
-        self._engine.amend(
-            ctx.now_ms, order_id=order.order_id, qty=qty, price=limit, trigger_price=changes.get("trigger_price")
-        )
+        if qty is not None and qty <= order.filled:
+            self._engine.cancel(ctx.now_ms, order_id=order.order_id)  # taken, and the rest goes back to the client
+        else:
+            self._engine.amend(
+                ctx.now_ms, order_id=order.order_id, qty=qty, price=limit, trigger_price=changes.get("trigger_price")
+            )
         return ok({"amend_id": txid("T", 10**12 + self._engine.venue.next_number())})
 
     def _edit(self, ctx: Context) -> Answer:
