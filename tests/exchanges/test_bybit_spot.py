@@ -15,6 +15,8 @@ from app.domain.calls import (
     CancelConfirmed,
     CancelTooLate,
     ClosedOrders,
+    DryCall,
+    DryOk,
     Fills,
     Found,
     KlinesResult,
@@ -30,7 +32,7 @@ from app.domain.calls import (
     TickerResult,
 )
 from app.simulator.thread import SimulatorThread
-from messages.market import MarginMode, MarketType, PositionMode
+from messages.market import Interval, MarginMode, MarketType, PositionMode
 from messages.orders import LegState, OrderSpec, Side, TimeInForce, Trigger, TriggerBy
 from tests.exchanges.desk import Desk, spot, stop, take_profit, wire_id
 
@@ -349,6 +351,23 @@ def test_the_market(desk: Desk) -> None:
     status = desk.status()
     assert isinstance(status, StatusResult)
     assert status.status.ok
+
+
+@pytest.mark.parametrize("interval", list(Interval))
+def test_every_interval(desk: Desk, interval: Interval) -> None:
+    """Two bars, as far apart as the interval says."""
+    bars = desk.klines(interval=interval, limit=2)
+    assert isinstance(bars, KlinesResult)
+    first, second = bars.klines
+    unit_s = {"m": 60, "h": 3600, "d": 86400}[interval.value[-1]]
+    assert second.start_s - first.start_s == int(interval.value[:-1]) * unit_s
+
+
+def test_a_dry_placement_sends_nothing(desk: Desk) -> None:
+    """Though it is made and signed."""
+    before = len(desk.truthful.requests())
+    assert desk.do(DryCall(deadline_s=desk.soon())) == DryOk()
+    assert len(desk.truthful.requests()) == before
 
 
 def test_there_is_nothing_to_set(desk: Desk) -> None:

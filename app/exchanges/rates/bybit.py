@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from attrs import evolve
+
 from app.domain import calls as c
 from app.domain.rates import Budget, Cost, Pause, Price, Rates, Usage, cost, together
 
@@ -44,6 +46,13 @@ def _of(**units: float) -> Cost:
 _IP: Cost = (("ip", 1.0),)
 _LOOK_UP = together(_of(realtime=1), _of(history=1), _of(executions=1))
 _FOUND = (_of(realtime=1), together(_of(realtime=1), _of(history=1)))
+_TRIGGERED_ON_SPOT = (
+    _of(realtime=1),
+    _of(realtime=2),
+    together(_of(realtime=2), _of(history=1)),
+    together(_of(realtime=2), _of(history=2)),
+)
+"""There, what was placed with a trigger is asked for by its own kind as well, by each of the lists."""
 
 
 def _table(orders_per_s: float, settlements: int) -> Rates:
@@ -75,14 +84,22 @@ def _table(orders_per_s: float, settlements: int) -> Rates:
                 everywhere=_of(realtime=settlements),
                 source=f"{_DOC}; pages beyond 50 not counted",
             ),
-            c.ClosedOrdersCall: Price(cost=_of(history=1), source=_DOC),
+            c.ClosedOrdersCall: Price(
+                cost=together(_of(realtime=1), _of(history=2)), source=f"{_DOC}; of the last week, more before that"
+            ),
             c.FillsCall: Price(cost=_of(executions=1), source=_DOC),
             c.PositionsCall: Price(cost=_of(positions=settlements), source=_DOC),
             c.BalancesCall: Price(cost=_of(wallet=1), source=_DOC),
             c.ProbeCall: Price(cost=_of(wallet=1), source=f"{_DOC}; the signed one, a public one costs less"),
             c.LeverageCall: Price(cost=_of(leverage=1), source=_DOC),
-            c.MarginModeCall: Price(cost=_of(settings=1), source=f"{_CCXT} says 10/s; half of that {_OURS}"),
-            c.PositionModeCall: Price(cost=_of(settings=1), source=f"{_CCXT} says 10/s; half of that {_OURS}"),
+            c.MarginModeCall: Price(
+                cost=together(_of(settings=1), _of(positions=2), _IP),
+                source=f"{_CCXT} says 10/s; half of that {_OURS}; what is held is looked at before",
+            ),
+            c.PositionModeCall: Price(
+                cost=together(_of(settings=1), _of(positions=1), _of(realtime=1)),
+                source=f"{_CCXT} says 10/s; half of that {_OURS}; what is open is looked at before",
+            ),
             c.DeadManCall: Price(cost=_of(dead_man=1), source=_DOC),
             c.DryCall: Price(cost=(), source="nothing is sent"),
         },
@@ -97,7 +114,40 @@ def _table(orders_per_s: float, settlements: int) -> Rates:
 
 
 SWAP = _table(orders_per_s=10, settlements=2)
-SPOT = _table(orders_per_s=20, settlements=1)
+
+_SPOT = _table(orders_per_s=20, settlements=1)
+SPOT = evolve(
+    _SPOT,
+    prices={
+        **_SPOT.prices,
+        c.PlaceCall: Price(
+            cost=_of(create=1), triggered=together(_of(create=1), _IP), source=f"{_DOC}; the ticker is asked before"
+        ),
+        c.AmendCall: Price(
+            cost=_of(amend=1), triggered=together(_of(amend=1), _IP), source=f"{_DOC}; the ticker is asked before"
+        ),
+        c.CancelCall: Price(
+            cost=_of(cancel=1),
+            triggered=_of(cancel=2),
+            triggered_requests=(_of(cancel=1),),
+            source=f"{_DOC}; first as one that waits, then as one that was set off",
+        ),
+        c.LookUpCall: Price(
+            cost=_LOOK_UP,
+            triggered=together(_of(realtime=2), _of(history=2), _of(executions=1)),
+            requests=_FOUND,
+            triggered_requests=_TRIGGERED_ON_SPOT,
+            source=f"{_DOC}; five requests at most",
+        ),
+        c.OpenOrdersCall: Price(
+            cost=_of(realtime=1),
+            triggered=_of(realtime=2),
+            everywhere=_of(realtime=1),
+            everywhere_triggered=_of(realtime=2),
+            source=f"{_DOC}; pages beyond 50 not counted",
+        ),
+    },
+)
 
 
 def usage(path: str, headers: Mapping[str, str]) -> tuple[Usage, ...]:
