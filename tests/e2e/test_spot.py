@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -60,11 +60,12 @@ def test_what_spot_does_not_have_is_refused_in_words(shared: Shared) -> None:
         router.place_order("BTC/USDT:USDT", "Buy", "Limit", "0.01", "20000")
     with pytest.raises(InvalidRequest, match="no order there can be reduce-only"):
         router.place_order("BTCUSDT", "Sell", "Limit", "0.01", "60000", reduce_only=True)
-    for call in (
+    settings: tuple[Callable[[], object], ...] = (
         lambda: router.set_leverage("BTCUSDT", 3),
         lambda: router.set_margin_mode("BTCUSDT", "cross"),
         lambda: router.set_position_mode("one_way"),
-    ):
+    )
+    for call in settings:
         with pytest.raises(InvalidRequest, match="Spot markets have no leverage"):
             call()
     assert world.placements() == before
