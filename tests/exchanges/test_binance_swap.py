@@ -27,6 +27,7 @@ from app.domain.calls import (
     Result,
     SettingMade,
     StatusResult,
+    TickerResult,
 )
 from app.simulator.thread import SimulatorThread
 from messages.market import MarginMode, PositionMode
@@ -434,6 +435,15 @@ def test_the_dead_mans_countdown_covers_the_markets_where_orders_rest(desk: Desk
     desk.cancel(late)
     assert isinstance(desk.dead_man(60), DeadManArmed), "nothing rests: what was armed is switched off"
     assert desk.sim.exchange.engine.dead_man.due == {}
+
+
+def test_the_ticker_tells_the_mark_price(desk: Desk) -> None:
+    """Which triggers may go by, and which is not the last."""
+    desk.truthful.ask("POST", "/mark", {"symbol": "BTC/USDT:USDT", "price": "27012.5"})
+    answer = desk.ticker()
+    desk.truthful.ask("POST", "/mark", {"symbol": "BTC/USDT:USDT", "price": None})
+    assert isinstance(answer, TickerResult)
+    assert (answer.ticker.last, answer.ticker.mark) == (Decimal(27000), Decimal("27012.5"))
 
 
 def test_status(desk: Desk) -> None:

@@ -350,10 +350,12 @@ class Binance(Profile):
         return await bars(client.fapiPublicGetKlines, market.native_id, interval, since_ms, limit, _MAX_BARS)
 
     async def ticker(self, client: type_client, market: Market) -> Mapping[str, Any]:
-        """The daily ticker of futures lacks bid and ask."""
+        """The daily ticker of futures lacks bid and ask, and the mark price."""
         found = await super().ticker(client, market)
         best = await client.fapiPublicGetTickerBookTicker({"symbol": market.native_id})
-        return {**found, "bid": word(best, "bidPrice"), "ask": word(best, "askPrice")}
+        mark = await client.fapiPublicGetPremiumIndex({"symbol": market.native_id})
+        told = {"bid": word(best, "bidPrice"), "ask": word(best, "askPrice"), "markPrice": word(mark, "markPrice")}
+        return {**found, **told}
 
 
 async def _count_down(client: type_client, native_id: str, countdown_ms: int) -> None:

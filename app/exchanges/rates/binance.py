@@ -73,7 +73,7 @@ SWAP = Rates(
         ),
         c.ClosedOrdersCall: Price(cost=_weight(10), source=f"{_CCXT}: allOrders 5, allAlgoOrders 5, a week"),
         c.FillsCall: Price(cost=_weight(5), source=_CCXT),
-        c.TickerCall: Price(cost=_weight(3), source=f"{_CCXT}: 24hr 1, bookTicker 2"),
+        c.TickerCall: Price(cost=_weight(4), source=f"{_CCXT}: 24hr 1, bookTicker 2, premiumIndex 1"),
         c.OrderBookCall: Price(
             cost=_weight(20),
             sized=((50, _weight(2)), (100, _weight(5)), (500, _weight(10)), (1000, _weight(20))),
