@@ -28,9 +28,16 @@ def check_config(
     from app.cli.daemon import configuration
     from app.cli.output import console, print_json, table
     from app.config import explain, warnings
+    from app.exchanges import rates
 
     config = configuration(file)
-    lines, doubts = explain(config), warnings(config)
+    limits = {}
+    for name in config.routed:
+        own = config.exchanges.get(name)
+        words = rates.in_words(name, config.market_type, own.rate_limit_per_s if own is not None else None)
+        if words:
+            limits[name] = words
+    lines, doubts = explain(config, limits), warnings(config)
     if json:
         print_json(
             {

@@ -303,7 +303,8 @@ class Exchange:
     )
     rate_limit_per_s: int | None = setting(
         None,
-        "requests a second, and at once, for this account; (not set): what the exchange gives every account",
+        "requests a second, and at once, for this account, whatever they are, instead of the exchange's own limits;"
+        " (not set): those, each call by what it costs there",
         optional(count(1, 100_000)),
     )
     options: Mapping[str, Any] = setting(Factory(dict), "further options for ccxt", shown=False)

@@ -90,8 +90,16 @@ def by_ccxt(rate_limit_ms: float) -> Rates:
     return rates_of(RateLimit(per_s=per_s, burst=max(2, int(per_s))))
 
 
+def in_words(name: str, market_type: MarketType, per_s: int | None) -> str:
+    """The limits of an account in one sentence, for people; empty for an exchange without a table."""
+    if per_s is not None:
+        return f"{per_s} requests a second as configured, whatever they are, instead of {name}'s own limits"
+    table = TABLES.get((name, market_type))
+    return "" if table is None else f"limits of {name}: {words_of(table)}"
+
+
 def words_of(rates: Rates) -> str:
-    """The budgets in one sentence, for people."""
+    """The budgets, for people."""
     each = []
     for budget in rates.budgets:
         span = (
