@@ -128,6 +128,21 @@ def test_an_account_that_is_not_unified_places_no_market_orders(desk: Desk) -> N
     assert desk.seen("place") == before + 1
 
 
+def test_where_the_kind_of_account_is_not_known_no_market_order_is_placed(desk: Desk) -> None:
+    """Nothing was sent, so it may be tried again; ccxt asks once, and a first order may be too early."""
+    options = desk.port._client.options
+    known = dict(options)
+    options.update({"enableUnifiedMargin": None, "enableUnifiedAccount": None})
+    before = desk.seen("place")
+    desk.truthful.fault("http_5xx", call="account")
+    answer = desk.place(desk.spec("0.02", price=None), wire_id())
+    options.clear()
+    options.update(known)
+    assert isinstance(answer, NotExecuted)
+    assert answer.code == "not_sent"
+    assert desk.seen("place") == before
+
+
 @pytest.mark.parametrize("tif", list(TimeInForce))
 def test_every_time_in_force(desk: Desk, tif: TimeInForce) -> None:
     """As it is: what may not rest does not, what may not take does not, and crossing ones fill."""

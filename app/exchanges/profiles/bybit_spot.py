@@ -63,7 +63,7 @@ class BybitSpot(BybitV5):
 
     async def place(self, client: type_client, order: WireOrder) -> OrderRow:
         """In base coin. A trigger that the price has passed already is refused, as swaps refuse it."""
-        if order.spec.order_type is OrderType.MARKET and not (await client.is_unified_enabled())[1]:
+        if order.spec.order_type is OrderType.MARKET and not await self._unified(client):
             raise Unsupported(
                 "bybit sizes spot market orders of accounts that are not unified in quote coin, and that is not what"
                 " was asked: upgrade the account, or use a limit order."
@@ -107,6 +107,16 @@ class BybitSpot(BybitV5):
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """None: what one has on spot markets is a balance."""
         return []
+
+    async def _unified(self, client: type_client) -> bool:
+        """Whether the account is unified, which is asked once. Raises NotSent where it cannot be had."""
+        try:
+            return bool((await client.is_unified_enabled())[1])
+        except Exception as error:  # answered: nothing was sent, whatever it was
+            raise NotSent(
+                "Whether the account of bybit is a unified one could not be asked for, which decides in which coin it"
+                f" counts a market order ({type(error).__name__}): nothing was sent."
+            ) from error
 
     async def _look(self, client: type_client, market: Market, spec: OrderSpec, trigger: Decimal) -> None:
         """Raises Unsupported where the price has passed the trigger, NotSent where it cannot be had."""
