@@ -161,6 +161,18 @@ def test_a_trigger_order_that_is_refused_when_it_is_set_off_is_told(desk: Desk) 
     assert filled == 0
 
 
+def test_one_that_the_service_does_not_know_by_its_id_is_found_in_its_lists(desk: Desk) -> None:
+    """Waiting or ended: a look-up by id that lags proves nothing alone."""
+    waits, ended = wire_id(), wire_id()
+    desk.truthful.fault("stale", call="order")
+    for wire in (waits, ended):
+        assert isinstance(desk.place(spec("0.01", price=None, trigger=stop("28000")), wire), Placed)
+    assert isinstance(desk.cancel(ended, conditional=True), CancelConfirmed)
+    assert found(desk.look_up(waits, conditional=True)) == (LegState.OPEN, ZERO, None)
+    assert found(desk.look_up(ended, conditional=True)) == (LegState.CANCELLED, ZERO, None)
+    desk.truthful.clear_faults()
+
+
 def test_an_unknown_trigger_order_is_not_found(desk: Desk) -> None:
     """Neither among those that wait nor among those that ended."""
     assert isinstance(desk.look_up(wire_id(), conditional=True), NotFound)

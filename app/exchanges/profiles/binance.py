@@ -244,12 +244,20 @@ class Binance(Profile):
         return fills
 
     async def _find_algo(self, client: type_client, market: Market, wire_id: str, since_ms: int) -> OrderRow | None:
-        row = await algo.ask(client, wire_id, self.unless_unknown)
+        """By id, then among those that wait, then among all, then under our id among the ordinary ones: the service is
+        young, and was reported not to know by id what it had (https://github.com/freqtrade/freqtrade/issues/12681)."""
+        row, mine = await algo.ask(client, wire_id, self.unless_unknown), {"symbol": market.native_id}
+        if row is None:
+            waiting = listed(await client.fapiPrivateGetOpenAlgoOrders(mine))
+            row = next((each for each in waiting if word(each, "clientAlgoId") == wire_id), None)
         if row is None:
             recent_ms = max(since_ms, client.milliseconds() - _WEEK_MS)
             rows = await since(client, client.fapiPrivateGetAllAlgoOrders, market, "algoId", recent_ms, _WEEK_MS)
             row = next((each for each in rows if word(each, "clientAlgoId") == wire_id), None)
-        return None if row is None else await algo.follow(client, market, row, self.unless_unknown)
+        if row is not None:
+            return await algo.follow(client, market, row, self.unless_unknown)
+        answer = await self.unless_unknown(client.fapiPrivateGetOrder({**mine, "origClientOrderId": wire_id}))
+        return None if answer is None else order_row(answer)
 
     async def open_orders(
         self, client: type_client, table: MarketTable, market: Market | None, *, conditional: bool

@@ -59,10 +59,10 @@ SWAP = Rates(
         ),
         c.LookUpCall: Price(
             cost=_LOOK_UP,
-            triggered=together(_weight(1), _weight(5), _weight(1), _weight(5)),
+            triggered=together(_weight(1), _weight(1), _weight(5), _weight(1), _weight(5)),
             requests=(_weight(1), _weight(6)),
-            triggered_requests=(_weight(1), _weight(6)),
-            source=f"{_CCXT}: order 1, allOrders 5, userTrades 5; algoOrder 1, allAlgoOrders 5",
+            triggered_requests=(_weight(1), _weight(2), _weight(7)),
+            source=f"{_CCXT}: order 1, allOrders 5, userTrades 5; algoOrder 1, openAlgoOrders 1, allAlgoOrders 5",
         ),
         c.OpenOrdersCall: Price(
             cost=_weight(1),

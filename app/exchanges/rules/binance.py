@@ -54,9 +54,9 @@ SWAP = ExchangeRules(
     trigger_lateness_s=Rule(GATEWAY_LATENESS_S, DECLARED, "From the gateway to the service."),
     visibility_s=Rule(VISIBILITY_S, DECLARED),
     look_up_open=Rule(
-        ("GET /fapi/v1/order", "GET /fapi/v1/algoOrder"),
+        ("GET /fapi/v1/order", "GET /fapi/v1/algoOrder", "GET /fapi/v1/openAlgoOrders"),
         f"{_TRADE}/Query-Order",
-        "The second for orders placed with a trigger; set off, they are followed by actualOrderId.",
+        "The latter two for orders placed with a trigger; set off, they are followed by actualOrderId.",
     ),
     look_up_closed=Rule(
         ("GET /fapi/v1/allOrders", "GET /fapi/v1/allAlgoOrders"),
