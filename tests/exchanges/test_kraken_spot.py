@@ -1,12 +1,15 @@
 """Kraken spot beyond what every exchange must do: nonces, the engine's deadline, ticks, lists, and changes in place."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.domain.calls import (
     UNSUPPORTED,
@@ -30,7 +33,9 @@ from app.domain.calls import (
     StatusResult,
 )
 from app.exchanges import nonces
+from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.profiles.kraken_spot_shapes import system_status
+from app.exchanges.rules import kraken as rules
 from app.simulator.thread import SimulatorThread
 from messages.market import Interval, MarketType
 from messages.orders import LegState, Side, TimeInForce, TriggerBy
@@ -74,43 +79,49 @@ def found(answer: Result) -> OrderReport:
 # ---- nonces ----------------------------------------------------------------------------------------------------------
 
 
-def test_requests_of_one_key_do_not_overtake_each_other(desk: Desk) -> None:
-    """Many at once, on many connections, and none is refused for its nonce."""
-    refused = sum(1 for each in desk.truthful.requests() if each["call"] == "balance")
+class Held:
+    """Goes before a client's requests: holds the first one back until it is let go."""
+
+    def __init__(self, client: Any) -> None:
+        self._fetch, self.go, self.begun = client.fetch, asyncio.Event(), 0
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """One request."""
+        self.begun += 1
+        if self.begun == 1:
+            await self.go.wait()
+        return await self._fetch(*args, **kwargs)
+
+
+def test_requests_of_one_key_do_not_overtake_each_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first is under way none of the others begins; and none is refused for its nonce."""
+    client = desk.port._made_client()
+    held = Held(client)
+    monkeypatch.setattr(client, "fetch", held)
 
     async def many() -> list[Any]:
-        client = desk.port._made_client()
-        return await asyncio.gather(*(client.privatePostBalance({}) for _ in range(12)))
+        asked = [asyncio.ensure_future(client.privatePostBalance({})) for _ in range(12)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert held.begun == 1
+        held.go.set()
+        return await asyncio.gather(*asked)
 
-    answers = desk.loop.run(many())
-    assert [answer["error"] for answer in answers] == [[]] * 12
-    assert sum(1 for each in desk.truthful.requests() if each["call"] == "balance") == refused + 12
+    assert [answer["error"] for answer in desk.loop.run(many())] == [[]] * 12
 
 
 def test_one_that_hangs_holds_up_nobody_for_long_and_is_refused_when_it_arrives(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its nonce is overtaken by then, which proves that it did not execute; and says nothing of the clock."""
-    monkeypatch.setattr(nonces, "OVERTAKE_S", 0.02)
     client = desk.port._made_client()
+    held, wire = Held(client), wire_id()
+    monkeypatch.setattr(nonces, "OVERTAKE_S", 0.02)
+    monkeypatch.setattr(client, "fetch", held)
     order = {"pair": "XBTUSDT", "type": "buy", "ordertype": "limit", "price": "20000", "volume": "0.01"}
 
-    class Held:
-        """Holds the first request back until the second was answered."""
-
-        def __init__(self) -> None:
-            self.fetch, self.go, self.first = client.fetch, asyncio.Event(), True
-
-        async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            if self.first:
-                self.first = False
-                await self.go.wait()
-            return await self.fetch(*args, **kwargs)
-
     async def race() -> tuple[Any, Any]:
-        held = Held()
-        monkeypatch.setattr(client, "fetch", held)
-        late = asyncio.ensure_future(client.privatePostAddOrder({**order, "cl_ord_id": wire_id()}))
+        late = asyncio.ensure_future(client.privatePostAddOrder({**order, "cl_ord_id": wire}))
         await asyncio.sleep(0)
         quick = await client.privatePostBalance({})
         held.go.set()
@@ -120,6 +131,7 @@ def test_one_that_hangs_holds_up_nobody_for_long_and_is_refused_when_it_arrives(
     assert quick["error"] == []
     assert type(late).__name__ == "InvalidNonce"
     assert client.router_lead_ms == 0
+    assert desk.truth(wire) == []
 
 
 def test_a_new_life_whose_clock_is_behind_catches_up_by_refusals() -> None:
@@ -344,6 +356,25 @@ def test_a_coarser_tick_than_the_decimals_counts_and_a_broken_pair_is_left_out()
         assert "tick 0.5" in off_tick.words
         assert isinstance(desk.place(desk.spec(price="20000.5"), wire_id()), Placed)
         desk.close()
+
+
+# ---- the clock -------------------------------------------------------------------------------------------------------
+
+
+@given(
+    offset_s=st.floats(-30, 30), phases=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 0.2)), min_size=1, max_size=12)
+)
+def test_a_clock_told_in_whole_seconds_is_known_as_well_as_it_says(
+    offset_s: float, phases: list[tuple[float, float]]
+) -> None:
+    """Whenever it is asked: what is held errs by no more than it is said to, and by less than the proof allows for."""
+    held, now_s = ClockOffset(rules.SPOT.proof.clock_error_s), 1_000.0
+    for pause_s, delay_s in phases:
+        sent_s, now_s = now_s + pause_s, now_s + pause_s + delay_s
+        server_s = math.floor((sent_s + now_s) / 2 + offset_s)
+        assert held.measured(sent_s, server_s, now_s, resolution_s=1.0) is not None
+    assert held.held is not None
+    assert abs(held.value_s - offset_s) <= held.held.error_s + 1e-6 <= rules.SPOT.proof.clock_error_s
 
 
 # ---- the exchange ----------------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """Kraken Futures, and Kraken spot.
 
 Futures: FUT is https://docs.kraken.com/api/docs/guides/futures-rate-limits: 500 in 10 s over the endpoints of
-`/derivatives`, each with its cost; what is public costs nothing. `/history` has a pool of its own of 100 in ten
-minutes; what each of its requests costs was not found, and they are counted by the exchange alone: a look-up comes to
-the history only where neither the status nor the open orders know the order.
+`/derivatives`, each with its cost; what is public costs nothing. `/history` has a pool of its own of 100 that comes
+back in ten minutes, of which each page of orders, triggers or executions costs 1. A look-up comes to the history only
+where neither the status nor the open orders know the order, and is not counted there: a reserve is kept for it.
 
 Spot: REST is https://docs.kraken.com/api/docs/guides/spot-rest-ratelimits, a counter by key of 15 at 0.33 a second for
 the lowest tier (20 at 0.5, and at 1, for the next ones), that trade history raises by 2, all other calls by 1, and
@@ -31,6 +31,7 @@ def _pool(units: float) -> Cost:
 SWAP = Rates(
     budgets=(
         Budget(name="derivatives", most=500, window_s=10.0, reserve=60),
+        Budget(name="history", most=100, per_s=100 / 600, reserve=40),
         Budget(name="public", most=20, window_s=1.0),
     ),
     prices={
@@ -44,8 +45,8 @@ SWAP = Rates(
             source=f"{_FUT}: orders/status 1, openorders 2, fills 2",
         ),
         c.OpenOrdersCall: Price(cost=_pool(2), source=_FUT),
-        c.ClosedOrdersCall: Price(cost=_pool(2), source=f"{_FUT}; of the history, whose cost was not found"),
-        c.FillsCall: Price(cost=_pool(25), source=f"{_FUT}: with lastFillTime"),
+        c.ClosedOrdersCall: Price(cost=cost(history=3), source=f"{_FUT}: orders, triggers and executions"),
+        c.FillsCall: Price(cost=cost(history=1), source=f"{_FUT}: executions"),
         c.BalancesCall: Price(cost=_pool(2), source=_FUT),
         c.PositionsCall: Price(cost=_pool(2), source=_FUT),
         c.LeverageCall: Price(cost=_pool(10), source=_FUT),
