@@ -332,8 +332,8 @@ def test_lists_are_read_to_their_end_and_sifted_by_pair_and_time(desk: Desk) -> 
 def test_bars_beyond_what_is_kept_are_refused_in_words(desk: Desk) -> None:
     """Kraken would answer later ones."""
     assert isinstance(desk.klines(limit=5), KlinesResult)
-    for asked in ({"since_s": desk.clock() - 721 * 60}, {"limit": 721}):
-        answer = desk.klines(interval=Interval.MINUTE_1, **asked)
+    for since_s, limit in ((desk.clock() - 721 * 60, 5), (None, 721)):
+        answer = desk.klines(interval=Interval.MINUTE_1, since_s=since_s, limit=limit)
         assert isinstance(answer, CallFailed)
         assert (answer.code, "720" in answer.words) == (UNSUPPORTED, True)
 
