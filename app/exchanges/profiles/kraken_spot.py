@@ -9,8 +9,11 @@ is). Margin is not traded. Every call is the exchange's own: ccxt's unified ones
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
+
+from attrs import evolve
 
 from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.kraken_spot import BESIDE, CODES, NOTHING_CANCELLED, known_code
@@ -228,7 +231,7 @@ class KrakenSpot(Profile):
         return [row for row in found if row.native_id == market.native_id]
 
     async def fills(self, client: type_client, market: Market, since_ms: int) -> list[FillRow]:
-        """Of every market, sifted here."""
+        """Of every market, sifted here; whose they are, their orders tell."""
         names, found = short_names(client), dict[str, FillRow]()
         asked = {"start": str(since_ms // 1000 - 1), "without_count": "true", "consolidate_taker": "false"}
         for page in range(MAX_PAGES):
@@ -239,8 +242,19 @@ class KrakenSpot(Profile):
                 if said is not None and names.get(said, said) == market.native_id:
                     found[trade_id] = fill(trade_id, body, market)
             if len(listed) < _PAGE:
-                return [row for row in found.values() if row.at_s * 1000 >= since_ms][::-1]
+                rows_of_it = [row for row in found.values() if row.at_s * 1000 >= since_ms]
+                owners = await self._owners(client, sorted({row.order_id for row in rows_of_it}))
+                return [evolve(row, wire_id=owners.get(row.order_id)) for row in reversed(rows_of_it)]
         raise Unreadable(f"the list of fills has more than {MAX_PAGES} pages")
+
+    async def _owners(self, client: type_client, order_ids: Sequence[str]) -> dict[str, str | None]:
+        """Client order ids, by the exchange's."""
+        owners = {}
+        for first in range(0, len(order_ids), _PAGE):
+            asked = {"txid": ",".join(order_ids[first : first + _PAGE])}
+            for order_id, body in rows(await client.privatePostQueryOrders(asked)):
+                owners[order_id] = word(body, "cl_ord_id")
+        return owners
 
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """None: margin is not traded."""

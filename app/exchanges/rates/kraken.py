@@ -103,7 +103,7 @@ SPOT = Rates(
         ),
         c.OpenOrdersCall: Price(cost=_counted(1), source=_REST),
         c.ClosedOrdersCall: Price(cost=_counted(2), source=f"{_REST}; counted as history"),
-        c.FillsCall: Price(cost=_counted(2), source=_REST),
+        c.FillsCall: Price(cost=_counted(3), source=f"{_REST}: trades history, and whose they are"),
         c.BalancesCall: Price(cost=_counted(1), source=_REST),
         c.ProbeCall: Price(cost=_counted(1), source=f"{_REST}; a public one costs nothing of it"),
         c.DeadManCall: Price(cost=_counted(1), source=_REST),

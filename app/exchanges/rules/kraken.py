@@ -106,7 +106,7 @@ SPOT = ExchangeRules(
     look_up_open=Rule(("QueryOrders", "OpenOrders"), f"{_SPOT}/get-open-orders", "QueryOrders where the id is known."),
     look_up_closed=Rule(("QueryOrders", "ClosedOrders"), _CLOSED),
     look_up_fills=Rule(
-        ("TradesHistory",), _TRADES, "It tells no client order id; an order itself tells what of it executed."
+        ("TradesHistory",), _TRADES, "It tells no client order id: QueryOrders does, of fifty orders at once."
     ),
     look_back_s=Rule(LOOK_BACK_S, DECLARED, "The lists are said to have no end."),
     cancel=Rule(CancelAnswer.ACKNOWLEDGED, f"{_SPOT}/cancel-order", "`pending`: it will be cancelled."),
