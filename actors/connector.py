@@ -92,15 +92,23 @@ class ConnectorActor(Shell):
         self.journal = self.environment.open_journal()
         self.runner = self.environment.open_runner(self.name, self.myAddress)
         port = self.runner.port
-        self.machine = Connector(self.name, port.proof, self.environment.connectors[self.name], port.rates)
+        self.machine = Connector(
+            self.name,
+            port.proof,
+            self.environment.connectors[self.name],
+            port.rates,
+            admits=port.check,
+            ready=lambda: port.ready,
+        )
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
         self._replies = Replies(self.name, self.journal, self.runner, self._path)
         self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path)
         orders = self.journal.open_orders(exchange=self.name)
-        port.live_in({order.spec.symbol for order in orders})
+        linked = self.journal.linked(self.name)
+        port.live_in({order.spec.symbol for order in (*orders, *(parent for parent, _ in linked))})
         self.runner.start()
         self.watch(self.runner.fileno())
-        self._perform(self.machine.recover(orders, now_s), now_s)
+        self._perform(self.machine.recover(orders, now_s, linked), now_s)
 
     def on_directory(self, directory: Directory, now_s: float) -> None:
         """Remembers where evidence goes."""
@@ -275,6 +283,10 @@ class ConnectorActor(Shell):
                     queue.extendleft(reversed(list(self._turn_away(effect, now_s))))
                 case e.Record():
                     queue.extend(self._writes.record(leading(queue, effect), now_s, self._changes))
+                case e.Mark():
+                    queue.extendleft(reversed(self._writes.mark(effect, now_s)))
+                case e.Answer(asker=e.Inside.EXITS):
+                    queue.extend(self.machine.exits_answered(effect.message, now_s))
                 case e.Send(call=c.DryCall()) if (failed := self._path.committed()) is not None:
                     queue.extend(self.machine.returned(effect.call_id, failed, now_s))
                 case e.Send():

@@ -134,6 +134,7 @@ class FailoverCoordinatorActor(Shell):
             unknown_oldest_s=None if oldest_s is None else max(0.0, now_s - oldest_s),
             book=self._book.lines if self._book is not None else (),
             limits=self.environment.connectors[exchanges[0]].limits.shown(),
+            unprotected=self.journal.unprotected(),
             at_s=now_s,
         )
 

@@ -22,9 +22,10 @@ from app.domain import effects as e
 from app.domain.commit import Decision
 from app.domain.connector import Connector
 from app.domain.effects import Effect
+from app.domain.exits import wants_exits
 from app.journal.store import Committed, Journal, JournalError, Recorded
 from app.process.logs import state
-from messages.orders import OrderChanged, OrderView, PlaceOrder
+from messages.orders import Linked, OrderChanged, OrderView, PlaceOrder
 
 log = structlog.get_logger()
 
@@ -126,12 +127,25 @@ class OrderWrites:
             out += self._machine.recorded(recorded.order, now_s)
         return out
 
+    def mark(self, effect: e.Mark, now_s: float) -> list[Effect]:
+        """Keeps something of a leg for the sake of its exits; returns what the machine makes of it."""
+        try:
+            order = self._journal.mark(effect.order_id, effect.number, effect.linked, now_s)
+        except JournalError as error:
+            facts = {"exchange": self._exchange, "order_id": effect.order_id, "leg": effect.number}
+            log.error("journal.unavailable", words=str(error), learned=effect.linked.value, **facts)
+            return self._machine.not_marked(effect.order_id, now_s)
+        if effect.linked is Linked.UNPROTECTED:
+            log.error("order.unprotected", words=effect.words, **order_facts(order))
+        return self._machine.marked(order, now_s)
+
     def _transaction_for(self, effects: Sequence[Effect]) -> AbstractContextManager[None]:
         return self._journal.together() if len(effects) > 1 else nullcontext()
 
     def _committed(self, effect: e.Commit, now_s: float) -> Committed | Decision:
         request = effect.request
         port = self._runner.port
+        protects = effect.asker is e.Inside.EXITS
         return self._journal.commit_intent(
             exchange=self._exchange,
             epoch=request.epoch,
@@ -140,7 +154,9 @@ class OrderWrites:
             expiry_s=effect.expiry_s,
             now_s=now_s,
             problem=port.check(request.spec) if port.ready else f"{self._exchange} has not answered yet.",
-            judge=self._machine.judge(request, now_s),
+            judge=None if protects else self._machine.judge(request, now_s),
+            linked=wants_exits(request.spec) and not port.attaches(request.spec),
+            protects=protects,
         )
 
     def _recorded(self, effect: e.Record, now_s: float) -> Recorded:

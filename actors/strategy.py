@@ -27,6 +27,7 @@ from attrs import define
 from actors._shell import Shell
 from actors.environment import StrategySpec
 from app.domain import session as s
+from app.domain.exits import PREFIX
 from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.symbols import parse_symbol
 from messages.base import Failed, Reply
@@ -139,6 +140,8 @@ class Strategy:
             raise ValueError(f"symbol is {symbol!r:.60}, and must be text such as 'BTCUSDT'.")
         if not isinstance(reduce_only, bool):
             raise ValueError(f"reduce_only is {reduce_only!r}, and must be True or False.")
+        if isinstance(client_order_id, str) and client_order_id.startswith(PREFIX):
+            raise ValueError(f"client_order_id is {client_order_id!r:.60}: ids like {PREFIX!r} are the router's own.")
         key = OrderKey(strategy=self.name, client_order_id=_id(client_order_id, "client_order_id"))
         spec = OrderSpec(
             symbol=parse_symbol(symbol, MarketType(actor.environment.market_type)),

@@ -205,6 +205,7 @@ class StatusReply(Reply):
         orders: Count of orders by state of the newest leg.
         unknown_oldest_s: Age of the oldest order nobody can know yet; None when there is none.
         limits: What an order is held against before it is sent, by name; empty where no limit is set.
+        unprotected: Orders of which not all that filled has its take profit and stop loss: one could not be placed.
     """
 
     state: RouterState
@@ -219,6 +220,7 @@ class StatusReply(Reply):
     unknown_oldest_s: float | None
     book: tuple[BookLine, ...] = ()
     limits: dict[str, str] = field(factory=dict)
+    unprotected: int = field(default=0)
     at_s: float = field(default=0.0)
 
 

@@ -138,6 +138,26 @@ class OrderSpec:
     trigger: Trigger | None = None
 
 
+class Linked(StrEnum):
+    """What is kept of a leg for the sake of take profit and stop loss that are orders of their own.
+
+    Of the leg of an order whose exits the router places:
+
+    Attributes:
+        OPEN: They are not over.
+        UNPROTECTED: Nor this, and not all of what filled has its exits: one could not be placed.
+        DONE: They are over: nothing is placed any more.
+        RESIZED: Of an exit's own leg: the router cancels it, and places what is still needed anew.
+        GIVEN_UP: The same: its owner cancelled it, and what it was for is not placed again.
+    """
+
+    OPEN = "open"
+    UNPROTECTED = "unprotected"
+    DONE = "done"
+    RESIZED = "resized"
+    GIVEN_UP = "given_up"
+
+
 @frozen(kw_only=True)
 class LegView:
     """One leg as the journal knows it.
@@ -152,6 +172,7 @@ class LegView:
         attempts: How often it was committed for sending; more than 1 only after proven absence.
         filled: Base coin proven filled.
         average_price: Of what filled; None where nothing has, or the exchange has not said.
+        linked: Where take profit and stop loss of an order are orders of their own; None everywhere else.
     """
 
     number: int
@@ -171,6 +192,7 @@ class LegView:
     native_code: str | None
     created_s: float
     updated_s: float
+    linked: Linked | None = None
 
 
 @frozen(kw_only=True)

@@ -197,6 +197,8 @@ def status_view(found: Status) -> RenderableType:
     oldest_s = found["unknown_oldest_s"]
     if oldest_s is not None:
         parts.append(Text(f"unresolved: the oldest for {oldest_s:.1f} s", style="yellow"))
+    if found["unprotected"]:
+        parts.append(Text(f"without take profit or stop loss that was asked for: {found['unprotected']}", style="red"))
     if found["limits"]:
         limits = ", ".join(f"{name} {value}" for name, value in found["limits"].items())
         parts.append(Text(f"limits before sending: {limits}"))

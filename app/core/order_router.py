@@ -417,4 +417,5 @@ class OrderRouter(Trading, ExchangeInUse):
             unknown_oldest_s=None,
             book=[],
             limits=self._settings.config.orders.pretrade.shown(),
+            unprotected=0,
         )

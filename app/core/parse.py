@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from app.core.errors import InvalidRequest
+from app.domain.exits import PREFIX
 from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.session import MAX_TIMEOUT_S
 from app.domain.symbols import InvalidSymbol, parse_symbol
@@ -196,6 +197,14 @@ def identifier(value: object, what: str = "client_order_id") -> str:
     if not isinstance(value, str) or not is_client_order_id(value):
         raise InvalidRequest(f"{what} is {_short(value)}, and must be 1 to {MAX_CLIENT_ORDER_ID} printable characters.")
     return value
+
+
+def own_identifier(value: object) -> str:
+    """The id of an order to place; raises InvalidRequest where it is none, or is one that the router gives."""
+    own = identifier(value)
+    if own.startswith(PREFIX):
+        raise InvalidRequest(f"client_order_id is {_short(own)}: ids that begin with {PREFIX!r} are the router's own.")
+    return own
 
 
 def order_id(value: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from app.core import shapes
+from app.domain.exits import parent_of
 from messages.executions import Execution
 from messages.failover import StatusReply, Switch
 from messages.health import HealthState, HealthView
@@ -66,6 +67,7 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
     value = sum((leg.filled * leg.average_price for leg in view.legs if leg.average_price is not None), Decimal(0))
     return shapes.Order(
         orderId=view.order_id,
+        parentOrderId=parent_of(view.key),
         orderLinkId=view.key.client_order_id,
         exchangeOrderId=(leg.exchange_order_id or "") if leg else "",
         strategy=view.key.strategy,
@@ -266,6 +268,7 @@ def status(reply: StatusReply, spell: Spell) -> shapes.Status:
         unknown_oldest_s=reply.unknown_oldest_s,
         book=[_book(line, spell) for line in reply.book],
         limits=dict(reply.limits),
+        unprotected=reply.unprotected,
     )
 
 

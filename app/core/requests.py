@@ -98,7 +98,7 @@ class Requests:
             trigger=trigger,
             trigger_by=trigger_by,
         )
-        own = secrets.token_hex(16) if client_order_id is None else parse.identifier(client_order_id)
+        own = secrets.token_hex(16) if client_order_id is None else parse.own_identifier(client_order_id)
         route = self._client().session.route
         key = OrderKey(strategy=self.strategy, client_order_id=own)
         request = PlaceOrder(epoch=route.epoch if route is not None else 0, key=key, spec=spec, **frame)

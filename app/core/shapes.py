@@ -18,10 +18,12 @@ class Order(TypedDict):
     have executed).
 
     `stopOrderType` is Stop or TakeProfit for an order placed with a trigger, and otherwise empty; `triggerPrice` and
-    `triggerBy` (LastPrice or MarkPrice) then say what sets it off. Such an order is New before that and after.
+    `triggerBy` (LastPrice or MarkPrice) then say what sets it off. Such an order is New before that and after. A take
+    profit or stop loss that the router has placed for an order names that one by `parentOrderId`.
     """
 
     orderId: str
+    parentOrderId: str
     orderLinkId: str
     exchangeOrderId: str
     strategy: str
@@ -234,7 +236,8 @@ class BookEntry(TypedDict):
 class Status(TypedDict):
     """The state of the router. `orders` counts legs by state; `unknown_oldest_s` is None when nothing is unknown.
 
-    `limits` are those of `[orders] limits` that are set, by name.
+    `limits` are those of `[orders] limits` that are set, by name. `unprotected` counts orders of which not all that
+    filled has its take profit and stop loss, since one could not be placed: it is tried again.
     """
 
     status: str
@@ -250,6 +253,7 @@ class Status(TypedDict):
     unknown_oldest_s: float | None
     book: list[BookEntry]
     limits: dict[str, str]
+    unprotected: int
 
 
 class OrderLeft(TypedDict):

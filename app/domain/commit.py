@@ -105,6 +105,7 @@ def decide(
     spec: OrderSpec,
     problem: str = "",
     judge: Judge | None = None,
+    protects: bool = False,
     open_orders: Callable[[], int] = lambda: 0,
 ) -> Decision:
     """What to do with a request to place.
@@ -119,12 +120,14 @@ def decide(
         epoch: Of the route the requester holds.
         problem: Why the exchange's rules do not admit the order; empty when they do.
         judge: Holds it against the limits; None where there are none.
+        protects: It is an exit of a leg on that exchange, and goes there wherever trading is by now: by its name it can
+            be placed nowhere else, and it can only reduce what stands there.
         open_orders: How many orders are live or unproven.
     """
     answer = already(known, spec)
     if answer is not None:
         return answer
-    if route.exchange != exchange or route.epoch != epoch:
+    if not protects and (route.exchange != exchange or route.epoch != epoch):
         return Fenced(route=route)
     if problem:
         return Inadmissible(words=problem)

@@ -16,16 +16,19 @@ dead.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 from attrs import define, field
 
 from app.domain import calls as c
 from app.domain.commit import Decision, Judge, already
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.effects import Answer, Asker, Deliver, Effect, Observe, Send, TurnAway
+from app.domain.effects import Answer, Asker, Deliver, Effect, Inside, Mark, Observe, Send, TurnAway
 from app.domain.errands import Errand, Flight, ForLeg, Place, Read
 from app.domain.evidence import evidence_of
+from app.domain.exit_watch import ExitWatch
+from app.domain.exits import parent_of
 from app.domain.leg_life import LegEvent
 from app.domain.leg_task import InFlight, LegTask, Waiting
 from app.domain.leg_watch import LegWatch
@@ -35,15 +38,17 @@ from app.domain.pretrade import PriceNeeded
 from app.domain.rate_gate import RateGate
 from app.domain.rates import Rates, Usage, rates_of
 from app.domain.settling import Settlings
-from messages.base import Failed, Request
+from messages.base import Failed, Reply, Request
 from messages.failover import SettleRequest
 from messages.orders import (
     CancelOrder,
     GetOrder,
     LegState,
+    Linked,
     LivesElsewhere,
     OrderNotExecuted,
     OrderReply,
+    OrderSpec,
     OrderView,
     PlaceOrder,
 )
@@ -74,8 +79,12 @@ class Connector:
     _poll_at_s: float | None = field(init=False, default=None)
     _settlings: Settlings = field(init=False)
     _poll_s: float = field(init=False)
+    admits: Callable[[OrderSpec], str] = field(default=lambda _: "")
+    ready: Callable[[], bool] = field(default=lambda: True)
+    exits: ExitWatch = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.exits = ExitWatch(self.exchange, self.settings.request_timeout_s, self.admits, self.ready)
         self._rate_gate = RateGate(self.rates)
         self._watch = LegWatch(self.exchange, self.proof, self.rates.per_s(c.LookUpCall))
         self._placing = Placing(self.exchange, self.settings, self._watch, self._rate_gate)
@@ -91,12 +100,21 @@ class Connector:
 
     # ------------------------------------------------------------------------------------------------ in
 
-    def recover(self, orders: tuple[OrderView, ...], now_s: float) -> list[Effect]:
+    def recover(
+        self,
+        orders: tuple[OrderView, ...],
+        now_s: float,
+        linked: Iterable[tuple[OrderView, Iterable[OrderView]]] = (),
+    ) -> list[Effect]:
         """After a start: takes up every leg of this exchange the journal holds live or unproven.
 
         An INTENT of an earlier life may have been sent: it becomes UNKNOWN and is looked up.
+
+        Args:
+            linked: Orders whose exits are not over, each with all that were placed for it.
         """
         out: list[Effect] = []
+        self.exits.recover(linked)
         for order in orders:
             task = self._watch.take_up(LegTask(order=order))
             if task.leg.state is LegState.INTENT:
@@ -124,7 +142,8 @@ class Connector:
             if earlier is not None:
                 task.placers += earlier.placers
             self._watch.take_up(task)
-            return [self._send(ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)]
+            sent = self._send(ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)
+            return [sent, *self._for_exits(self.exits.changed(known, now_s), now_s)]
         self._placing.under_way -= 1
         return self._not_committed(asker, request, known, now_s)
 
@@ -170,6 +189,9 @@ class Connector:
         self._watch.take_up(task)
         task.cancellers.append(waiting)
         self._want_cancel(task, now_s)
+        if parent_of(order.key):  # first, so that it is not placed again
+            mark = Mark(order_id=order.order_id, number=leg.number, linked=Linked.GIVEN_UP)
+            return [mark, *self._step(task, now_s)]
         return self._step(task, now_s)
 
     def get(self, asker: Asker, request: GetOrder, order: OrderView | None, now_s: float) -> list[Effect]:
@@ -185,9 +207,15 @@ class Connector:
         return self.read(asker, request, call, now_s, Priority.LOOK_UP)
 
     def settle(self, asker: Asker, request: SettleRequest, now_s: float) -> list[Effect]:
-        """The coordinator leaves this exchange: resolve what is in doubt, cancel what rests, say what is left."""
-        self._settlings.add(asker, request, self.tasks)
-        for task in self.tasks.values():
+        """The coordinator leaves this exchange: resolve what is in doubt, cancel what rests, say what is left.
+
+        Exits stay: they protect a position that stays too.
+        """
+        staying = {order_id for order_id, task in self.tasks.items() if parent_of(task.order.key)}
+        self._settlings.add(asker, request, self.tasks, staying)
+        for order_id, task in self.tasks.items():
+            if order_id in staying:
+                continue
             if request.cancel:
                 self._want_cancel(task, now_s)
             elif task.unproven:
@@ -234,9 +262,11 @@ class Connector:
 
     def recorded(self, order: OrderView, now_s: float) -> list[Effect]:
         """The journal took over what was learned: tell whoever waited for it."""
+        followed = self._for_exits(self.exits.changed(order, now_s), now_s)
         task = self.tasks.get(order.order_id)
-        if task is None:
-            return []
+        return followed if task is None else [*self._told(task, order, now_s), *followed]
+
+    def _told(self, task: LegTask, order: OrderView, now_s: float) -> list[Effect]:
         task.order = order
         if task.leg.exchange != self.exchange and (task.live or task.unproven):
             return self._hand_over(task)
@@ -260,6 +290,36 @@ class Connector:
             )
             for waiting in task.cancellers
         ]
+
+    # ------------------------------------------------------------------------------------------------ exits
+
+    def marked(self, order: OrderView, now_s: float) -> list[Effect]:
+        """The journal took a mark: what is taken back is cancelled now."""
+        out = self._for_exits(self.exits.marked(order, now_s), now_s)
+        task = self.tasks.get(order.order_id)
+        if task is None:
+            return out
+        task.order = order
+        if task.leg.linked is Linked.RESIZED:
+            self._want_cancel(task, now_s)
+        return out + self._step(task, now_s)
+
+    def not_marked(self, order_id: str, now_s: float) -> list[Effect]:
+        """The journal did not take it."""
+        self.exits.not_marked(order_id, now_s)
+        return []
+
+    def exits_answered(self, message: Any, now_s: float) -> list[Effect]:
+        """What an exit's placement was answered."""
+        return self._for_exits(self.exits.answered(message, now_s), now_s) if isinstance(message, Reply) else []
+
+    def _for_exits(self, wanted: list[PlaceOrder | Mark], now_s: float) -> list[Effect]:
+        out: list[Effect] = []
+        for each in wanted:
+            out += [each] if isinstance(each, Mark) else self.place(Inside.EXITS, each, now_s)
+        return out
+
+    # ------------------------------------------------------------------------------------------------ more that is back
 
     def not_recorded(self, order_id: str, now_s: float) -> list[Effect]:
         """The journal could not take it: learn it again from the exchange, a little later."""
@@ -300,6 +360,7 @@ class Connector:
         """Does whatever is due."""
         for task in self._watch.due(now_s):
             self._pursue(task, now_s)
+        exits = self._for_exits(self.exits.tick(now_s), now_s)
         if self._watch.live:
             if self._poll_at_s is None:
                 self._poll_at_s = now_s + self._poll_s
@@ -310,7 +371,8 @@ class Connector:
                 self._rate_gate.read(Read(None, None, call), Priority.LOOK_UP, now_s)
         else:
             self._poll_at_s = None
-        return self._placing.held_too_long(now_s) + self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
+        out = self._placing.held_too_long(now_s) + self._grant(now_s)
+        return exits + out + self._settlings.answers(self.tasks, now_s)
 
     def _step(self, task: LegTask, now_s: float) -> list[Effect]:
         if task.order.order_id in self.tasks:
@@ -324,6 +386,7 @@ class Connector:
         if task.in_flight is not None or task.queued:
             return
         task.cancel_wanted = bool(task.cancellers) or self._settlings.wants_cancelled(task.order.order_id)
+        task.cancel_wanted = task.cancel_wanted or task.leg.linked in (Linked.RESIZED, Linked.GIVEN_UP)
         kind: InFlight | None = None
         if task.cancel_wanted and task.look_ups_since_cancel is None and (task.live or task.unproven):
             kind = "cancel" if task.next_s is None or now_s >= task.next_s else None
@@ -388,6 +451,7 @@ class Connector:
             self._poll_at_s,
             self._rate_gate.limiter.next_s(now_s),
             held_s,
+            self.exits.next_s(),
         )
         return min((at_s for at_s in due if at_s is not None), default=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from attrs import frozen
@@ -11,10 +12,16 @@ from app.domain.calls import Call, Result
 from app.domain.leg_life import LegEvent
 from messages.base import Request
 from messages.health import Evidence
-from messages.orders import PlaceOrder
+from messages.orders import Linked, PlaceOrder
 
 Asker = Any
 """Who asked, as the shell knows them; the machine only keeps it and gives it back."""
+
+
+class Inside(Enum):
+    """Who asks from inside the machine. An `Answer` to one is given back to it, `Connector.exits_answered`."""
+
+    EXITS = "exits"
 
 
 @frozen(kw_only=True)
@@ -59,6 +66,20 @@ class Record:
 
 
 @frozen(kw_only=True)
+class Mark:
+    """Keep something of a leg in the journal for the sake of exits; answer with `Connector.marked` or `not_marked`.
+
+    Attributes:
+        words: Why, where a person should hear of it.
+    """
+
+    order_id: str
+    number: int
+    linked: Linked
+    words: str = ""
+
+
+@frozen(kw_only=True)
 class Send:
     """Perform a call on the exchange; answer with `Connector.returned`."""
 
@@ -90,4 +111,4 @@ class Observe:
     evidence: Evidence
 
 
-Effect = Commit | TurnAway | Record | Send | Answer | Deliver | Observe
+Effect = Commit | TurnAway | Record | Mark | Send | Answer | Deliver | Observe

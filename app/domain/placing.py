@@ -14,7 +14,7 @@ from attrs import define, field
 from app.domain import calls as c
 from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, Judge
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.effects import Answer, Asker, Commit, Effect, TurnAway
+from app.domain.effects import Answer, Asker, Commit, Effect, Inside, TurnAway
 from app.domain.errands import Place, Read
 from app.domain.leg_life import UNPROVEN
 from app.domain.leg_task import LegTask, Waiting, place_reply
@@ -53,15 +53,16 @@ class Placing:
 
     def ask(self, asker: Asker, request: PlaceOrder, now_s: float, *, new: bool = True) -> TurnAway | None:
         """Queues a placement for the rate limiter, or says why it is turned away; `new` where it may be a new order."""
-        if self.gate is not None and new and (refused := self.gate.at_once(request, now_s)) is not None:
+        exit_ = asker is Inside.EXITS  # which only reduces: none of our own limits holds it up
+        if self.gate is not None and new and not exit_ and (refused := self.gate.at_once(request, now_s)) is not None:
             return TurnAway(asker=asker, request=request, code=refused.code, words=refused.words, by_limit=True)
         unresolved = len(self.watch.unknown)
         if now_s >= request.deadline_s:
             code, words = "deadline_passed", "The order's deadline had passed before it could be sent."
-        elif self.under_way >= self.settings.max_in_flight:
+        elif not exit_ and self.under_way >= self.settings.max_in_flight:
             code = "busy"
             words = f"{self.under_way} orders are on their way to {self.exchange} already, the limit."
-        elif unresolved >= self.settings.max_unresolved:
+        elif not exit_ and unresolved >= self.settings.max_unresolved:
             code = "too_many_unresolved"
             words = f"{unresolved} orders on {self.exchange} have an unknown outcome, the limit: no more are placed."
         elif not self.rate_gate.place(Place(asker, request), _latest_s(request, now_s), now_s):

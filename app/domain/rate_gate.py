@@ -7,6 +7,7 @@ from collections.abc import Collection
 from attrs import define, field
 
 from app.domain import calls as c
+from app.domain.effects import Inside
 from app.domain.errands import Errand, ForLeg, Place, Read
 from app.domain.leg_task import LegTask
 from app.domain.limiter import Limiter, Priority
@@ -45,8 +46,9 @@ class RateGate:
     def place(self, errand: Place, latest_s: float, now_s: float) -> bool:
         """Queues a placement that is not committed yet; False where it would not be granted by then."""
         spec = errand.request.spec
+        priority = Priority.CANCEL if errand.asker is Inside.EXITS else Priority.PLACE  # exits protect
         cost = self.rates.cost_for(c.PlaceCall, triggered=spec.trigger is not None)
-        return self.limiter.ask(errand, Priority.PLACE, latest_s, now_s, cost, spec.symbol)
+        return self.limiter.ask(errand, priority, latest_s, now_s, cost, spec.symbol)
 
     def about_leg(self, errand: ForLeg, task: LegTask, priority: Priority, deadline_s: float, now_s: float) -> bool:
         """Queues a call about a leg, which is made when it is granted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from attrs import define, field
 
@@ -17,6 +17,7 @@ class _Settling:
     asker: Asker
     request: SettleRequest
     waiting: set[str]
+    staying: Collection[str]
     cancelled: list[str] = field(factory=list)
 
 
@@ -31,9 +32,11 @@ class Settlings:
         """How many."""
         return len(self._open)
 
-    def add(self, asker: Asker, request: SettleRequest, tasks: Mapping[str, LegTask]) -> None:
-        """Somebody waits for everything there is now."""
-        self._open.append(_Settling(asker, request, set(tasks)))
+    def add(
+        self, asker: Asker, request: SettleRequest, tasks: Mapping[str, LegTask], staying: Collection[str] = ()
+    ) -> None:
+        """Somebody waits for everything there is now, but for what stays, of which he is told."""
+        self._open.append(_Settling(asker, request, set(tasks).difference(staying), staying))
 
     def wants_cancelled(self, order_id: str) -> bool:
         """Whether somebody waits for an order to be cancelled."""
@@ -58,7 +61,8 @@ class Settlings:
                 correlation_id=each.request.correlation_id,
                 exchange=self.exchange,
                 cancelled=tuple(each.cancelled),
-                left=tuple(task.left() for task in left),
+                left=tuple(task.left() for task in left)
+                + tuple(tasks[order_id].left() for order_id in sorted(tasks.keys() & set(each.staying))),
             )
             out.append(Answer(asker=each.asker, message=reply))
         return out

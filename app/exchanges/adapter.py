@@ -22,7 +22,7 @@ from app.domain.calls import Call, Proof, Result
 from app.domain.rates import Rates, Usage
 from app.domain.symbols import InvalidSymbol, parse_symbol
 from app.exchanges import account, rates, reads, reports
-from app.exchanges.admission import NotSupported, admit, admit_change
+from app.exchanges.admission import NotSupported, admit, admit_change, carried
 from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.dry_run import dry_run
@@ -327,6 +327,10 @@ class CcxtPort:
             return str(error)
         return ""
 
+    def attaches(self, spec: OrderSpec) -> bool:
+        """Whether the order can carry its take profit and stop loss."""
+        return self._profile.attaches(spec)
+
     # ---- calls -------------------------------------------------------------------------------------------------------
 
     async def perform(self, call: Call) -> Result:
@@ -428,7 +432,7 @@ class CcxtPort:
             signed_ms=int((call.committed_s + offset_s) * 1000), expires_ms=int((call.expiry_s + offset_s) * 1000)
         )
         order = WireOrder(
-            spec=spec,
+            spec=carried(self._profile, spec),
             market=market,
             contracts=plain(contracts),
             price=None if spec.order_type is OrderType.MARKET or spec.price is None else plain(spec.price),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from attrs import evolve
+
 from app.domain.calls import AmendCall
+from app.domain.exits import wants_exits
 from app.exchanges.profiles.base import Profile
 from app.exchanges.sizes import SizeRules, check_notional, check_price, to_contracts
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarketType
-from messages.orders import OrderSpec, OrderType, TimeInForce
+from messages.orders import OrderSpec, OrderType, Side, TimeInForce
 
 
 class NotSupported(ValueError):
@@ -29,7 +32,8 @@ def admit(profile: Profile, table: MarketTable, spec: OrderSpec, quantity: Decim
         raise NotSupported("Spot markets have no positions, so no order there can be reduce-only: leave it out.")
     if spec.trigger is not None:
         check_price(spec.trigger.price, market.rules, "Trigger price")
-    unsupported = profile.unsupported(spec)
+    carries = carried(profile, spec)
+    unsupported = profile.unsupported(carries) or ("" if carries is spec else _not_linkable(profile, spec))
     if unsupported:
         raise NotSupported(unsupported)
     contracts = to_contracts(quantity, _rules(market, spec))
@@ -46,6 +50,40 @@ def admit(profile: Profile, table: MarketTable, spec: OrderSpec, quantity: Decim
     if spec.stop_loss is not None:
         check_price(spec.stop_loss, market.rules, "Stop loss")
     return market, contracts
+
+
+def carried(profile: Profile, spec: OrderSpec) -> OrderSpec:
+    """What of an order goes to the exchange with it: without exits that are placed as orders of their own."""
+    if not wants_exits(spec) or profile.attaches(spec):
+        return spec
+    return evolve(spec, take_profit=None, stop_loss=None)
+
+
+def _not_linkable(profile: Profile, spec: OrderSpec) -> str:
+    """One sentence where exits of an order cannot be orders of their own; otherwise an empty string."""
+    if not profile.takes_triggers:
+        return f"{profile.name} takes no orders that wait for a trigger, which take profit and stop loss are."
+    if spec.reduce_only:
+        return "A reduce-only order opens nothing that take profit or stop loss could close: leave them out."
+    unlinkable = profile.unlinkable(spec)
+    if unlinkable:
+        return unlinkable
+    if profile.market_type is MarketType.SPOT:
+        if spec.side is Side.SELL:
+            return "A sale on a spot market leaves nothing that take profit or stop loss could sell: leave them out."
+        if spec.take_profit is not None and spec.stop_loss is not None:
+            return (
+                f"On spot markets of {profile.name} take profit and stop loss are sales of their own, and would need"
+                " what was bought twice: leave one of them out."
+            )
+    if spec.price is None or spec.order_type is not OrderType.LIMIT:
+        return ""
+    buys = spec.side is Side.BUY
+    for price, name, above in ((spec.stop_loss, "Stop loss", not buys), (spec.take_profit, "Take profit", buys)):
+        if price is not None and (price <= spec.price if above else price >= spec.price):
+            right = "above" if above else "below"
+            return f"{name} {price} of an order to {spec.side.value} at {spec.price} must be {right} that price."
+    return ""
 
 
 def admit_change(profile: Profile, table: MarketTable, call: AmendCall) -> tuple[Market, Decimal | None]:

@@ -65,6 +65,10 @@ class ExchangePort(Protocol):
         """
         ...
 
+    def attaches(self, spec: OrderSpec) -> bool:
+        """Whether the exchange takes the order's take profit and stop loss along; else they are orders of their own."""
+        ...
+
     def tradable(self, symbol: str) -> str:
         """Whether a unified symbol can be traded here: an empty string, or one sentence saying why not."""
         ...

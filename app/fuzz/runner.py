@@ -67,6 +67,10 @@ class SimPort:
         """Every order is admissible."""
         return ""
 
+    def attaches(self, spec: OrderSpec) -> bool:
+        """Every order carries its exits."""
+        return True
+
     def tradable(self, symbol: str) -> str:
         """Every symbol can be traded."""
         return ""

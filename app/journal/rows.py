@@ -17,6 +17,7 @@ from messages.market import MarketType, Symbol
 from messages.orders import (
     LegState,
     LegView,
+    Linked,
     OrderKey,
     OrderSpec,
     OrderType,
@@ -90,6 +91,7 @@ def leg_of(row: Row) -> LegView:
         native_code=row["native_code"],
         created_s=row["created_s"],
         updated_s=row["updated_s"],
+        linked=None if row["linked"] is None else Linked(row["linked"]),
     )
 
 
@@ -140,7 +142,16 @@ def row_of_order(order_id: str, key: OrderKey, spec: OrderSpec, now_s: float) ->
     }
 
 
-def new_leg(new: CommitNew, wire_id: str, exchange: str, epoch: int, *, expiry_s: float, now_s: float) -> LegView:
+def new_leg(
+    new: CommitNew,
+    wire_id: str,
+    exchange: str,
+    epoch: int,
+    *,
+    expiry_s: float,
+    now_s: float,
+    linked: Linked | None = None,
+) -> LegView:
     """The leg that a decision asks for, as it is about to be written."""
     return LegView(
         number=new.number,
@@ -160,6 +171,7 @@ def new_leg(new: CommitNew, wire_id: str, exchange: str, epoch: int, *, expiry_s
         native_code=None,
         created_s=now_s,
         updated_s=now_s,
+        linked=linked,
     )
 
 
@@ -207,6 +219,7 @@ def learned_leg(
         native_code=native_code,
         created_s=old.created_s,
         updated_s=now_s,
+        linked=old.linked,
     )
 
 
@@ -231,6 +244,7 @@ def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
         "native_code": leg.native_code,
         "created_s": leg.created_s,
         "updated_s": leg.updated_s,
+        "linked": None if leg.linked is None else leg.linked.value,
     }
 
 

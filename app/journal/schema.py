@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from messages.orders import LIVE_OR_UNPROVEN
+from messages.orders import LIVE_OR_UNPROVEN, Linked
 
 SCHEMA_VERSION = 2
 
@@ -88,11 +88,14 @@ legs = Table(
     Column("native_code", String),
     Column("created_s", Float, nullable=False),
     Column("updated_s", Float, nullable=False),
+    Column("linked", String),
 )
 
 _live = legs.c.state.in_(sorted(state.value for state in LIVE_OR_UNPROVEN))
 Index("ix_one_live_leg", legs.c.order_id, unique=True, sqlite_where=_live, postgresql_where=_live)
 Index("ix_live_by_exchange", legs.c.exchange, sqlite_where=_live, postgresql_where=_live)
+_linked = legs.c.linked.in_(sorted([Linked.OPEN.value, Linked.UNPROTECTED.value]))
+Index("ix_linked_by_exchange", legs.c.exchange, sqlite_where=_linked, postgresql_where=_linked)
 
 routes = Table(
     "routes",
@@ -146,10 +149,10 @@ def make_schema(core: Connection) -> dict[str, str]:
     return _upgraded(core, found)
 
 
-INDEXED = {2: ("ix_orders_by_age",)}
+INDEXED = {2: ("ix_orders_by_age", "ix_linked_by_exchange")}
 """Indexes by the version that brought them."""
 
-ADDED = {2: (orders.c.trigger_kind, orders.c.trigger_price, orders.c.trigger_by)}
+ADDED = {2: (orders.c.trigger_kind, orders.c.trigger_price, orders.c.trigger_by, legs.c.linked)}
 """Columns by the version that brought them, each empty in what was written before."""
 
 

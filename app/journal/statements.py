@@ -15,7 +15,7 @@ from sqlalchemy.sql import ClauseElement
 
 from app.domain.leg_life import LIVE, UNPROVEN
 from app.journal.schema import events, legs, meta, orders, routes
-from messages.orders import LIVE_OR_UNPROVEN
+from messages.orders import LIVE_OR_UNPROVEN, Linked
 
 
 class Hot:
@@ -78,6 +78,20 @@ COMMIT_AGAIN = Hot(
         native_code=None,
         updated_s=bindparam("committed_s"),
     )
+)
+MARK_LEG = Hot(
+    update(legs)
+    .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
+    .values(linked=bindparam("linked"))
+)
+LINKED_ON = Hot(
+    select(legs.c.order_id)
+    .where(
+        legs.c.exchange == bindparam("exchange"),
+        # Spelled as in the partial index, which is taken only where it is implied.
+        or_(*(legs.c.linked == state for state in sorted([Linked.OPEN.value, Linked.UNPROTECTED.value]))),
+    )
+    .order_by(legs.c.created_s, legs.c.order_id)
 )
 ADVANCE_LEG = Hot(
     update(legs)

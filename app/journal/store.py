@@ -31,6 +31,7 @@ from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
 from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, translated
+from app.journal.links import Links
 from app.journal.memory import Memory
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
 from app.journal.rows import (
@@ -49,7 +50,7 @@ from app.journal.rows import (
 from app.journal.schema import SCHEMA_VERSION, events, legs, make_schema, meta, routes, switches
 from messages.failover import Route, Switch
 from messages.market import Symbol
-from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderView
+from messages.orders import LegState, LegView, Linked, OrderKey, OrderSpec, OrderView
 
 __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnusable", "Recorded", "StaleEpoch"]
 
@@ -79,7 +80,7 @@ class Recorded:
     contradiction: bool = False
 
 
-class Journal:
+class Journal(Links):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(self, path: Path | None, *, power_safe: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -210,6 +211,8 @@ class Journal:
         now_s: float,
         problem: str = "",
         judge: Judge | None = None,
+        linked: bool = False,
+        protects: bool = False,
     ) -> Committed | Decision:
         """Fence, duplicate check and intent in one transaction: the leg returned may be sent, once.
 
@@ -219,6 +222,8 @@ class Journal:
             expiry_s: Until when the exchange may begin to execute it.
             problem: Why the exchange's rules do not admit the order; empty when they do.
             judge: Holds it against the limits; None where there are none.
+            linked: Whether its take profit and stop loss are to be orders of their own, since it cannot carry them.
+            protects: Whether it is such an order: then it goes to its exchange whatever the route is.
 
         Returns:
             `Committed`, or why not: `AlreadyKnown`, `BodyDiffers`, `Fenced`, `Inadmissible`, or what `judge` said.
@@ -240,14 +245,18 @@ class Journal:
                 spec=spec,
                 problem=problem,
                 judge=judge,
+                protects=protects,
                 open_orders=lambda: int(hot.COUNT_OPEN(self._db).fetchone()[0]),
             )
+            if protects:
+                epoch = self._memory.route.epoch
             if isinstance(decision, CommitNew):
                 if known is None:
                     hot.ADD_ORDER(self._db, **row_of_order(order_id, key, spec, now_s))
                     known = OrderView(order_id=order_id, key=key, spec=spec, legs=(), created_s=now_s)
                 wire_id = ids.wire_id(self.journal_id, key, decision.number)
-                leg = new_leg(decision, wire_id, exchange, epoch, expiry_s=expiry_s, now_s=now_s)
+                mark = Linked.OPEN if linked else None
+                leg = new_leg(decision, wire_id, exchange, epoch, expiry_s=expiry_s, now_s=now_s, linked=mark)
                 hot.ADD_LEG(self._db, **row_of_leg(order_id, leg))
             elif isinstance(decision, CommitAgain):
                 assert known is not None

@@ -73,6 +73,7 @@ BAD_ORDERS: list[tuple[dict[str, Any], str]] = [
     ({"client_order_id": "a\nb"}, "printable"),
     ({"client_order_id": "x" * 129}, "1 to 128"),
     ({"client_order_id": 7}, "client_order_id is 7"),
+    ({"client_order_id": "exit/mine"}, "ids that begin with 'exit/' are the router's own"),
     ({"timeout_s": "soon"}, "timeout_s is 'soon'"),
     ({"timeout_s": -1}, "timeout_s is -1"),
     ({"timeout_s": float("nan")}, "timeout_s is nan"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from decimal import Decimal
 
 import pytest
 
@@ -161,10 +162,26 @@ def test_without_auto_failover_it_says_what_to_do(world: Build) -> None:
         assert router.get_status()["status"] == "ready"
 
 
-def test_exits_attached_to_an_order_are_refused_on_binance_in_words(world: Build) -> None:
+def test_exits_that_binance_does_not_take_along_are_orders_of_their_own(world: Build) -> None:
+    """And stay there when trading moves, with the position they protect."""
     here = world("binance", "bybit")
     with here.running() as router:
-        refused = place(router, "with exits", take_profit="30000", stop_loss="15000")
-        assert isinstance(refused.error, InvalidRequest)
-        assert "not supported yet on binance" in str(refused.error)
-        assert here.placements() == 0
+        heard = Heard(router)
+        bought = router.place_order("BTCUSDT", "Buy", "Market", "0.01", take_profit="40000", stop_loss="15000")
+        exits = until(lambda: exits if len(exits := router.get_open_orders()) == 2 else None)
+        assert {order["parentOrderId"] for order in exits} == {bought["orderId"]}
+        assert {(order["stopOrderType"], order["triggerPrice"]) for order in exits} == {
+            ("TakeProfit", "40000"),
+            ("Stop", "15000"),
+        }
+        assert all((order["side"], order["reduceOnly"]) == ("Sell", True) for order in exits)
+        assert all(Decimal(order["qty"]) == Decimal("0.01") for order in exits)
+        assert all(heard.of(order["orderId"]) for order in exits), "they are told of"
+        moved = router.manual_failover("bybit")
+        assert moved["result"] == "completed"
+        assert {order["orderStatus"] for order in router.get_open_orders()} == {"New"}
+        assert router.get_status()["unprotected"] == 0
+        here["binance"].control.price("BTC/USDT:USDT", 14_900)
+        until(lambda: router.get_open_orders() == [], means="the stop closing, and the other exit going")
+        assert here["binance"].control.truth()["positions"].get("BTC/USDT:USDT", "0") == "0"
+        heard.close()

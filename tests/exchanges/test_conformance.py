@@ -165,21 +165,21 @@ def test_reduce_only_reduces_and_nothing_else(desk: Desk) -> None:
     assert desk.truthful.truth()["positions"] == {}
 
 
-def test_take_profit_and_stop_loss_are_attached_or_refused_in_words(desk: Desk) -> None:
-    """Never sent as junk that an exchange drops."""
+def test_take_profit_and_stop_loss_are_attached_or_left_to_the_router(desk: Desk) -> None:
+    """Never sent as junk that an exchange drops: what it does not take along the router places itself."""
     wire = wire_id()
     wanted = spec(take_profit="30000", stop_loss="15000")
     words = desk.port.check(wanted)
     answer = desk.place(wanted, wire)
+    assert words == ""
+    assert isinstance(answer, Placed)
+    assert desk.port.attaches(wanted) is (desk.name in ATTACHES)
     if desk.name in ATTACHES:
-        assert words == ""
-        assert isinstance(answer, Placed)
         (order,) = desk.truth(wire)
         assert (Decimal(order["take_profit"]), Decimal(order["stop_loss"])) == (Decimal(30000), Decimal(15000))
     else:
-        assert f"not supported yet on {desk.name}" in words
-        assert isinstance(answer, Refused)
-        assert desk.truth(wire) == []
+        (order,) = desk.truth(wire)
+        assert (order["take_profit"], order["stop_loss"]) == (None, None)
 
 
 def test_a_duplicate_is_ambiguous_until_looked_up(desk: Desk) -> None:

@@ -184,6 +184,10 @@ class BuggyPort:
         """Admits everything."""
         return ""
 
+    def attaches(self, spec: OrderSpec) -> bool:
+        """Every order carries its exits."""
+        return True
+
     def tradable(self, symbol: str) -> str:
         """Trades everything."""
         return ""

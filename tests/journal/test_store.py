@@ -17,7 +17,7 @@ from attrs import evolve
 from app.domain import ids
 from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible
 from app.domain.leg_life import LegEvent
-from app.journal.schema import ADDED, SCHEMA_VERSION
+from app.journal.schema import ADDED, INDEXED, SCHEMA_VERSION
 from app.journal.store import BUSY_TIMEOUT_S, Committed, Journal, JournalError, JournalUnusable, StaleEpoch
 from messages.failover import Switch, SwitchResult
 from messages.orders import LegState, OrderView, Trigger, TriggerBy, TriggerKind
@@ -86,8 +86,10 @@ def test_a_journal_of_an_older_schema_is_brought_to_this_one_with_all_it_holds(p
     old = committed(journal)
     journal.close()
     with sqlite3.connect(path) as db:
+        for index in INDEXED[2]:
+            db.execute(f"DROP INDEX {index}")
         for column in ADDED[2]:
-            db.execute(f"ALTER TABLE orders DROP COLUMN {column.name}")
+            db.execute(f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}")
         db.execute("UPDATE meta SET value = '1' WHERE name = 'schema_version'")
     db.close()
     upgraded = Journal(path)
@@ -162,7 +164,7 @@ def test_the_database_itself_refuses_a_second_live_leg(journal: Journal) -> None
     with pytest.raises(sqlite3.IntegrityError):
         journal._db.execute(
             "INSERT INTO legs SELECT order_id, 2, 'okx', 1, 'another', quantity, 'open', committed_s, expiry_s, 1,"
-            " NULL, '0', NULL, NULL, NULL, NULL, created_s, updated_s FROM legs WHERE order_id = ?",
+            " NULL, '0', NULL, NULL, NULL, NULL, created_s, updated_s, NULL FROM legs WHERE order_id = ?",
             (order.order_id,),
         )
 

@@ -187,10 +187,18 @@ class Profile(ABC):
 
     # ---- placing -----------------------------------------------------------------------------------------------------
 
+    def attaches(self, spec: OrderSpec) -> bool:
+        """Whether this order can carry its take profit and stop loss; else they are placed as orders of their own."""
+        return self.attaches_exits
+
     def unsupported(self, spec: OrderSpec) -> str:
         """One sentence where the exchange, or ccxt on it, cannot do what is asked; otherwise an empty string."""
         if spec.trigger is not None and not self.takes_triggers:
             return f"Orders that wait for a trigger are not supported on {self.name}: leave the trigger out."
+        return ""
+
+    def unlinkable(self, spec: OrderSpec) -> str:
+        """One sentence where exits that this order cannot carry cannot be orders of their own either."""
         return ""
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:

@@ -108,9 +108,7 @@ class Binance(Profile):
     # ---- orders ------------------------------------------------------------------------------------------------------
 
     def unsupported(self, spec: OrderSpec) -> str:
-        """ccxt would send attached exits as junk parameters without raising."""
-        if spec.take_profit is not None or spec.stop_loss is not None:
-            return "A take profit or stop loss attached to an order is not supported yet on binance: leave it out."
+        """What the exchange has no such thing as."""
         if spec.trigger is not None and spec.time_in_force is TimeInForce.POST_ONLY:
             return "An order that waits for a trigger cannot be post-only on binance: leave its time in force out."
         return super().unsupported(spec)

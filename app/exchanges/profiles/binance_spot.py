@@ -103,13 +103,19 @@ class BinanceSpot(Profile):
 
     def unsupported(self, spec: OrderSpec) -> str:
         """What ccxt would send as something else."""
-        if spec.take_profit is not None or spec.stop_loss is not None:
-            return "A take profit or stop loss attached to an order is not supported yet on binance: leave it out."
         if spec.trigger is not None and spec.time_in_force is TimeInForce.POST_ONLY:
             return "An order that waits for a trigger cannot be post-only on binance: leave its time in force out."
         if spec.trigger is not None and spec.trigger.by is TriggerBy.MARK:
             return "Spot markets of binance have no mark price: let the last price set the order off."
         return super().unsupported(spec)
+
+    def unlinkable(self, spec: OrderSpec) -> str:
+        """The fee of a purchase is taken from what was bought, so that less is there than has filled
+        (https://www.binance.com/en/fee/schedule)."""
+        return (
+            "Spot markets of binance take the fee from what was bought, so that a take profit or stop loss over all of"
+            " it would be refused: leave them out, and place a trigger order for what is there."
+        )
 
     def order_params(self, order: WireOrder) -> dict[str, Any]:
         """The window begins at the pinned timestamp."""

@@ -95,8 +95,6 @@ class Kraken(Profile):
 
     def unsupported(self, spec: OrderSpec) -> str:
         """What the exchange has no such thing as."""
-        if spec.take_profit is not None or spec.stop_loss is not None:
-            return "A take profit or stop loss attached to an order is not supported yet on kraken: leave it out."
         if spec.trigger is not None and spec.time_in_force is not TimeInForce.GTC:
             return (
                 f"An order that waits for a trigger cannot be {spec.time_in_force} on kraken: leave its time in force"

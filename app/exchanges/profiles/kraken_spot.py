@@ -94,8 +94,6 @@ class KrakenSpot(Profile):
 
     def unsupported(self, spec: OrderSpec) -> str:
         """What the exchange has no such thing as."""
-        if spec.take_profit is not None or spec.stop_loss is not None:
-            return "A take profit or stop loss attached to an order is not supported yet on kraken: leave it out."
         if spec.trigger is not None and spec.trigger.by is TriggerBy.MARK:
             return "Spot markets of kraken have no mark price that could set an order off: use the last price."
         if spec.trigger is not None and spec.time_in_force is not TimeInForce.GTC:

@@ -77,6 +77,10 @@ class Okx(Profile):
 
     # ---- placing -----------------------------------------------------------------------------------------------------
 
+    def attaches(self, spec: OrderSpec) -> bool:
+        """Algo orders carry none."""
+        return spec.trigger is None
+
     def unsupported(self, spec: OrderSpec) -> str:
         """What no algo order can be."""
         return super().unsupported(spec) or triggers.unsupported(spec, self.facts)
