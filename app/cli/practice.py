@@ -67,8 +67,9 @@ def simulate(
     Alone they serve until SIGINT or SIGTERM. COMMAND runs with $ORDER_ROUTER_CONFIG naming a configuration of theirs;
     its exit code is ours.
     """
-    from app.domain.names import EXCHANGES, UnknownExchange, canonical_name
+    from app.domain.names import EXCHANGES, UnknownExchange
     from app.exchanges.factory import PROFILES, NoSuchMarkets, profile_of
+    from app.exchanges.known import known_name
     from app.simulator.dialects import DIALECTS
     from app.simulator.run import simulate as run
     from messages.market import MarketType
@@ -81,7 +82,7 @@ def simulate(
     seen = set[str]()
     for name in names:
         try:
-            canonical = name if name in DIALECTS else canonical_name(name)
+            canonical = name if name in DIALECTS else known_name(name)
             if command and name in EXCHANGES:
                 profile_of(name, kind)
         except (UnknownExchange, NoSuchMarkets) as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.attach import JsonOption
+from app.cli.exits import EX_CONFIG, Ended
 
 
 def check_config(
@@ -27,10 +28,12 @@ def check_config(
     """
     from app.cli.daemon import configuration
     from app.cli.output import console, print_json, table
-    from app.config import explain, warnings
+    from app.config import explain, refusals, warnings
     from app.exchanges import rates
 
     config = configuration(file)
+    for words in refusals(config):
+        raise Ended(EX_CONFIG, f"{config.where}: {words}")
     limits = {}
     for name in config.routed:
         own = config.exchanges.get(name)

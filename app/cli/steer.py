@@ -22,10 +22,11 @@ def failover(
     """
     from app.cli.output import console, print_json
     from app.core.order_router import InvalidRequest, NotRunning, OrderRouterError
-    from app.domain.names import UnknownExchange, canonical_name
+    from app.domain.names import UnknownExchange
+    from app.exchanges.known import known_name
 
     try:
-        canonical_name(exchange)
+        known_name(exchange)
     except UnknownExchange as error:
         raise Ended(EX_USAGE, str(error)) from None
     with attached(config, state_dir) as router:

@@ -18,7 +18,7 @@ from typing import Any
 
 import platformdirs
 
-from app.config.checks import check, read_credentials, require_credentials, warnings
+from app.config.checks import check, read_credentials, refusals, require_credentials, warnings
 from app.config.errors import ConfigError
 from app.config.explain import explain
 from app.config.files import is_descriptor, parse_toml, read_bounded
@@ -40,6 +40,7 @@ __all__ = [
     "from_mapping",
     "load",
     "read_credentials",
+    "refusals",
     "require_credentials",
     "warnings",
 ]

@@ -16,6 +16,8 @@ from app.config.shape import Config, Exchange
 from app.domain.health import detection_budget_s
 from app.domain.names import UnknownExchange, canonical_name
 from app.exchanges.factory import NoSuchMarkets, profile_of
+from app.exchanges.profiles.generic import Generic
+from app.exchanges.profiles.generic_limits import limits, unfit
 from app.exchanges.settings import Credentials
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -105,6 +107,22 @@ def warnings(config: Config) -> list[str]:
     return list(_doubts(config))
 
 
+def refusals(config: Config) -> list[str]:
+    """Why exchanges that have no adapter of their own cannot be traded on: one sentence each.
+
+    Imports ccxt where there are such exchanges, so that this is asked when somebody checks a configuration, and again
+    when the exchange's port is opened.
+    """
+    return [words for profile in _generic(config) if (words := unfit(profile))]
+
+
+def _generic(config: Config) -> Iterator[type[Generic]]:
+    for name in config.routed:
+        profile = profile_of(name, config.market_type)
+        if issubclass(profile, Generic):
+            yield profile
+
+
 def _doubts(config: Config) -> Iterator[str]:
     router, health = config.router, config.health
     budget_s = detection_budget_s(config.health_settings)
@@ -130,6 +148,8 @@ def _doubts(config: Config) -> Iterator[str]:
         if url.scheme == "http" and url.hostname not in LOOPBACK:
             yield f"exchanges.{name}.base_url is not encrypted: anybody on the way to {url.hostname} can read orders"
     yield from _readable_secrets(config)
+    for profile in _generic(config):
+        yield from limits(profile)
 
 
 def _readable_secrets(config: Config) -> Iterator[str]:

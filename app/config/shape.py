@@ -21,17 +21,17 @@ from app.config.bounds import amount, count, fraction, one_of, optional, seconds
 from app.config.errors import BadValue, bad_value
 from app.config.secrets import SecretRef
 from app.domain.health import HealthSettings
-from app.domain.names import canonical_name
 from app.domain.pretrade import PretradeLimits
 from app.domain.restart import RestartPolicy
 from app.domain.supervision import Timing
+from app.exchanges.known import known_name
 from app.exchanges.settings import ExchangeSettings
 from messages.market import MarketType
 
 
 def _exchange(name: str, value: str) -> None:
     try:
-        canonical_name(value)
+        known_name(value)
     except ValueError:
         raise bad_value(name, value, f"must be one of {KNOWN_EXCHANGES}") from None
 
@@ -39,7 +39,7 @@ def _exchange(name: str, value: str) -> None:
 def _exchanges(name: str, value: Sequence[str]) -> None:
     for each in value:
         try:
-            canonical_name(each)
+            known_name(each)
         except ValueError:
             raise BadValue(name, f"holds the text {each!r}", f"must hold only {KNOWN_EXCHANGES}") from None
 
@@ -57,7 +57,7 @@ def _class(name: str, value: str) -> None:
 
 def _canonical(value: str) -> str:
     try:
-        return canonical_name(value)
+        return known_name(value)
     except ValueError:
         return value  # the validator says what is wrong
 
@@ -66,7 +66,7 @@ def _canonical_all(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(_canonical(value) for value in values)
 
 
-KNOWN_EXCHANGES = '"bybit_v5" (or "bybit"), "okx", "binance", "kraken"'
+KNOWN_EXCHANGES = '"bybit_v5" (or "bybit"), "okx", "binance", "kraken", or another that ccxt has, by ccxt\'s id'
 _market_type = one_of(*(kind.value for kind in MarketType))
 
 

@@ -28,7 +28,8 @@ from app.config.errors import BadValue, ConfigError, bad_value, kind_of
 from app.config.files import is_descriptor
 from app.config.secrets import SPELLINGS, SecretRef, take_secrets
 from app.config.shape import KNOWN_EXCHANGES, Config, Exchange, Logging, Strategy
-from app.domain.names import UnknownExchange, canonical_name
+from app.domain.names import UnknownExchange
+from app.exchanges.known import known_name
 from app.process.redact import names_a_secret
 
 STRATEGY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -65,7 +66,7 @@ def _exchanges(tables: Mapping[str, Any], where: str, folder: Path) -> Mapping[s
     result, spelled = dict[str, Any](), dict[str, str]()
     for name, table in tables.items():
         try:
-            canonical = canonical_name(name)
+            canonical = known_name(name)
         except UnknownExchange:
             raise ConfigError(
                 f"{where}: exchanges.{name} is not an exchange the router knows, and must be one of {KNOWN_EXCHANGES}"

@@ -14,7 +14,8 @@ from app.core.calls import Call, Reading
 from app.core.client import Client
 from app.core.errors import InvalidRequest
 from app.core.settings import Settings
-from app.domain.names import UnknownExchange, canonical_name
+from app.domain.names import UnknownExchange
+from app.exchanges.known import known_name
 from messages.executions import GetExecutions
 from messages.failover import GetHistory, GetStatus, ManualFailover
 from messages.market import (
@@ -243,7 +244,7 @@ class Requests:
     def failover(self, exchange: str, *, timeout_s: float | None = None) -> Call[shapes.HistoryEntry]:
         """Of `OrderRouter.manual_failover`."""
         try:
-            name = canonical_name(exchange)
+            name = known_name(exchange)
         except (UnknownExchange, AttributeError):
             known = ", ".join(self._settings.spell(name) for name in self._settings.config.routed)
             raise InvalidRequest(f"Cannot fail over to {exchange!r}: the configured exchanges are {known}.") from None

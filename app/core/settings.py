@@ -12,7 +12,8 @@ from attrs import frozen
 from app.config import Config, ConfigError, find_config, from_mapping, load
 from app.config.files import parse_toml, read_bounded
 from app.core.errors import InvalidRequest
-from app.domain.names import UnknownExchange, canonical_name
+from app.domain.names import UnknownExchange
+from app.exchanges.known import known_name
 
 PLACES = {
     "primary_exchange": ("router", "primary_exchange"),
@@ -88,7 +89,7 @@ def settings(
         raise InvalidRequest(str(error)) from None
     routed = [tables.get("router", {}).get("primary_exchange") or "bybit_v5"]
     routed += tables.get("router", {}).get("failover_exchanges") or []
-    return Settings(config=read, tables=tables, given=given, spelling={canonical_name(name): name for name in routed})
+    return Settings(config=read, tables=tables, given=given, spelling={known_name(name): name for name in routed})
 
 
 def _base(config: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
@@ -125,8 +126,8 @@ def _merged(tables: Mapping[str, Any], name: str, table: Mapping[str, Any]) -> d
         raise InvalidRequest(f"exchanges[{name!r}] must be a mapping from settings to values.")
     out = dict(tables)
     try:
-        own = canonical_name(name)
-        known = next((other for other in out if canonical_name(other) == own), name)
+        own = known_name(name)
+        known = next((other for other in out if known_name(other) == own), name)
     except UnknownExchange as error:
         raise InvalidRequest(str(error)) from None
     out[known] = {**out.get(known, {}), **dict(table)}

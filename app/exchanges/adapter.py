@@ -167,6 +167,8 @@ class CcxtPort:
                     return words
                 await client.load_markets(True)
                 await self._profile.warm_up(client)
+                if words := self._profile.unfit(client):
+                    return words
         except Exception as error:  # answered: every way the exchange can fail is the sentence returned
             return self._failures.sentence(error, self._client, trace, "the request for its markets")
         finally:

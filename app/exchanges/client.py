@@ -270,9 +270,9 @@ class Prepared(Signer, Protocol):
         ...
 
 
-_templates: dict[tuple[str, MarketType], type_client] = {}
-"""By ccxt's name of an exchange and what is traded there: a client without credentials, session and markets, of which
-others are copies."""
+_templates: dict[tuple[str, MarketType, str], type_client] = {}
+"""By ccxt's name of an exchange, what is traded there and with which options: a client without credentials, session and
+markets, of which others are copies."""
 
 
 def prepare(profile: Prepared | type[Prepared]) -> type_client:
@@ -281,7 +281,7 @@ def prepare(profile: Prepared | type[Prepared]) -> type_client:
     ccxt's constructor sets a thousand names and copies every table it has. Done before a fork, that is shared: a
     connector's client then takes 0.3 ms instead of 8, and three megabytes less.
     """
-    key = profile.ccxt_id, profile.market_type
+    key = profile.ccxt_id, profile.market_type, repr(profile.options)
     template = _templates.get(key)
     if template is None:
         import ccxt.async_support as ccxt

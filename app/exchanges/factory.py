@@ -7,14 +7,16 @@ from types import MappingProxyType
 
 from attrs import evolve
 
-from app.domain.names import canonical_name
+from app.domain.names import EXCHANGES
 from app.exchanges.adapter import CcxtPort
 from app.exchanges.handover import Handover
+from app.exchanges.known import known_name
 from app.exchanges.profiles.base import Profile
 from app.exchanges.profiles.binance import Binance
 from app.exchanges.profiles.binance_spot import BinanceSpot
 from app.exchanges.profiles.bybit import Bybit
 from app.exchanges.profiles.bybit_spot import BybitSpot
+from app.exchanges.profiles.generic import generic
 from app.exchanges.profiles.kraken import Kraken
 from app.exchanges.profiles.kraken_spot import KrakenSpot
 from app.exchanges.profiles.okx import Okx, OkxSpot
@@ -39,7 +41,10 @@ def profile_of(name: str, market_type: MarketType) -> type[Profile]:
         app.domain.names.UnknownExchange: There is no such exchange here.
         NoSuchMarkets: There is, but such markets are not traded there.
     """
-    found = PROFILES.get((canonical_name(name), market_type))
+    known = known_name(name)
+    found = PROFILES.get((known, market_type))
+    if found is None and known not in EXCHANGES:
+        return generic(known, market_type)
     if found is None:
         raise NoSuchMarkets(f"{market_type.value.capitalize()} markets of {name} are not traded.")
     return found

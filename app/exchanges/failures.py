@@ -15,7 +15,7 @@ from app.domain.calls import Call, Result
 from app.exchanges import outcomes
 from app.exchanges.client import Trace, Unreadable, type_client
 from app.exchanges.outcomes import Failure, Row
-from app.exchanges.profiles.base import NotSent, Profile, Unsupported, class_names
+from app.exchanges.profiles.base import NoLiveOrder, NotSent, Profile, Unsupported, class_names
 from app.exchanges.sizes import InvalidSize
 from app.exchanges.symbols import NotTradable
 
@@ -57,6 +57,8 @@ class Failures:
             if isinstance(call, calls.PlaceCall):
                 return calls.NotExecuted(code="clock_unknown", words=words, ill=True)
             return calls.CallFailed(code="clock_unknown", words=words, ill=True)
+        if isinstance(error, NoLiveOrder):
+            return calls.CancelTooLate(native_code=None, words=str(error))
         if isinstance(error, NotSent):
             if isinstance(call, calls.PlaceCall):
                 return calls.NotExecuted(code="not_sent", words=str(error))

@@ -73,7 +73,7 @@ class Column:
     @property
     def group(self) -> str:
         """What stands in one table."""
-        return "Generic adapter, swap" if self.generic else str(self.market_type).capitalize()
+        return f"Generic adapter, {self.market_type}" if self.generic else str(self.market_type).capitalize()
 
 
 @frozen(order=True)

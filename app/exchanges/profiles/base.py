@@ -113,6 +113,10 @@ class NotSent(Exception):
     """A placement or change was not sent, for want of what had to be known before; the message says what."""
 
 
+class NoLiveOrder(Exception):
+    """A cancel was not sent, since a whole list of open orders does not have the order; the message says so."""
+
+
 @frozen(kw_only=True)
 class ServerStatus:
     """What an exchange says of itself: `words` where it is not `ok`, or what it announces."""
@@ -240,6 +244,10 @@ class Profile(ABC):
     async def warm_up(self, client: type_client) -> None:
         """Hidden calls that the first order would otherwise wait for, whatever was recalled."""
         return None
+
+    def unfit(self, client: type_client) -> str:
+        """One sentence where an exchange cannot be traded on, by what `warm_up` found out; otherwise an empty text."""
+        return ""
 
     def learned(self, client: type_client) -> dict[str, Any]:
         """What hidden calls have taught the client about its account, to be recalled by a later one of the same."""
