@@ -16,7 +16,7 @@ from messages.market import MarketType
 from tests.conformance import scenes_changes, scenes_orders, scenes_reads, scenes_settings
 from tests.conformance.cells import Column, Key, Seen, Sheet, Verdict
 from tests.conformance.faults import CALLS, FAULTS, Ring, observed
-from tests.conformance.scenarios import SCENARIOS, Scenario
+from tests.conformance.scenarios import SCENARIOS, WORKS, Scenario
 from tests.conformance.stand import Declined, Stand, Weaker, Wrong
 from tests.exchanges.desk import TIMEOUT_S, Desk, host
 
@@ -66,7 +66,7 @@ def rows() -> list[tuple[str, str]]:
 def played(scene: Scenario, at: Stand) -> Seen:
     """One cell of the calls, whatever happens."""
     try:
-        scene.play(at)
+        text = scene.play(at) or WORKS
     except Declined as refusal:
         return Seen(verdict=Verdict.REFUSED, text="refused", words=str(refusal))
     except Weaker as weaker:
@@ -75,7 +75,7 @@ def played(scene: Scenario, at: Stand) -> Seen:
         return Seen(verdict=Verdict.WRONG, text="wrong", words=str(wrong))
     except Exception as error:  # told: an exception where a typed result was due is what this is about
         return Seen(verdict=Verdict.WRONG, text="wrong", words=f"{type(error).__name__}: {error}")
-    return Seen(verdict=Verdict.GOOD, text="works")
+    return Seen(verdict=Verdict.GOOD, text=text)
 
 
 def observe(column: Column) -> dict[Key, Seen]:

@@ -8,7 +8,10 @@ from attrs import frozen
 
 from tests.conformance.stand import Stand
 
-Play = Callable[[Stand], None]
+Play = Callable[[Stand], str | None]
+"""Returns what the cell shows where that is not `WORKS`."""
+WORKS = "works"
+APART = "apart"
 
 
 @frozen(kw_only=True)

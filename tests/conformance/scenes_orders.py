@@ -7,7 +7,7 @@ from decimal import Decimal
 from app.domain import calls
 from messages.market import MarketType
 from messages.orders import LegState, OrderSpec, Side, TimeInForce, Trigger, TriggerBy
-from tests.conformance.scenarios import scenario
+from tests.conformance.scenarios import APART, WORKS, scenario
 from tests.conformance.stand import LAST, Stand, Wrong
 from tests.exchanges.desk import stop, take_profit, wire_id
 
@@ -131,16 +131,18 @@ def reduce_nothing(at: Stand) -> None:
 
 
 @scenario(PLACING, "take profit and stop loss attached")
-def attached(at: Stand) -> None:
-    """Or left out, where the port says that it takes none along: then the router places them as orders of their own."""
+def attached(at: Stand) -> str:
+    """Or left out, where the port says that it takes none along: then the router places them as orders of their own,
+    which is another matter than this cell's."""
     wanted = at.desk.spec(take_profit="30000", stop_loss="15000")
     wire, _ = at.place(wanted)
     order = at.order(wire)
     if not at.desk.port.attaches(wanted):
         at.expect((order["take_profit"], order["stop_loss"]), (None, None), "The levels on the exchange")
-        return
+        return APART
     levels = tuple(order[name] and Decimal(order[name]) for name in ("take_profit", "stop_loss"))
     at.expect(levels, (Decimal(30000), Decimal(15000)), "The levels on the exchange")
+    return WORKS
 
 
 @scenario(PLACING, "the same wire id again")

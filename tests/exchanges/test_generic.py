@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from app.cli.exits import EX_CONFIG, Ended
 from app.cli.settings import check_config
@@ -23,7 +24,7 @@ from app.domain.calls import (
 from app.domain.names import UnknownExchange
 from app.exchanges.adapter import CcxtPort
 from app.exchanges.client import prepare
-from app.exchanges.factory import NoSuchMarkets, profile_of
+from app.exchanges.factory import NoSuchMarkets, build_port, profile_of
 from app.exchanges.known import in_ccxt, known_name
 from app.exchanges.profiles import generic_trial
 from app.exchanges.profiles.binance import Binance
@@ -279,3 +280,22 @@ def test_the_lists_of_what_ended_are_all_that_there_are() -> None:
     """ccxt's krakenfutures answers `fetchOrders` from a list of those that are live."""
     client = prepare(generic("krakenfutures", MarketType.SWAP, "krakenx")())
     assert generic_trial.ended_by(client) == ("fetch_orders", "fetch_closed_orders", "fetch_canceled_orders")
+
+
+@pytest.mark.parametrize("name", ["okxus", "bybiteu"])
+def test_a_configured_name_leads_to_an_exchange_that_trades(sims: SimulatorThread, name: str) -> None:
+    """By the same way as the router's own: ccxt's sisters of exchanges that are simulated here."""
+
+    class Named(Desk):
+        def build(self, settings: ExchangeSettings, credentials: Credentials) -> CcxtPort:
+            return build_port(evolve(settings, name=name), credentials, self.clock)
+
+    counter = Named(sims["okx" if name.startswith("okx") else "bybit"], MarketType.SPOT, timeout_s=PATIENCE_S)
+    assert counter.open() == ""
+    assert counter.port.exchange == name
+    assert counter.port.rates.budgets
+    wire = wire_id()
+    assert isinstance(counter.place(counter.spec(), wire), Placed)
+    assert isinstance(counter.look_up(wire), Found)
+    assert isinstance(counter.cancel(wire), CancelConfirmed)
+    counter.close()

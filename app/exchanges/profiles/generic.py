@@ -168,8 +168,6 @@ class Generic(Profile):
                 f"Orders that wait for a trigger are not placed on {self.name}: ccxt does not say in which lists it"
                 " keeps them, so that one could be lost. Leave the trigger out."
             )
-        if spec.take_profit is not None or spec.stop_loss is not None:
-            return f"A take profit or stop loss is not attached to orders on {self.name}: leave it out."
         spot = self.market_type is MarketType.SPOT
         if spot and spec.order_type is OrderType.MARKET and spec.side is Side.BUY:
             return (
