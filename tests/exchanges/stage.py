@@ -74,6 +74,7 @@ class Stage:
         *,
         request_timeout_s: float = 30.0,
         limits: PretradeLimits | None = None,
+        poll_s: float = 2.0,
         clock: Callable[[], float] = time.time,
         speed: float = 1.0,
     ) -> None:
@@ -85,7 +86,9 @@ class Stage:
         self._before = list(e._installed)
         self.runner: LoopRunner
         name = port.exchange
-        settings = ConnectorSettings(request_timeout_s=request_timeout_s, limits=limits or PretradeLimits())
+        settings = ConnectorSettings(
+            request_timeout_s=request_timeout_s, limits=limits or PretradeLimits(), poll_s=poll_s
+        )
 
         def open_runner(_exchange: str, _owner: Any) -> LoopRunner:
             self.runner = LoopRunner(port, clock=clock, open_timeout_s=request_timeout_s)
