@@ -96,6 +96,7 @@ class LookUpCall:
 
     Attributes:
         since_s: When the leg was first committed: no need to look at what is older.
+        committed_s: When it was last committed, where that is not the same: it may be as young as that.
     """
 
     symbol: Symbol
@@ -104,6 +105,7 @@ class LookUpCall:
     since_s: float
     deadline_s: float
     conditional: bool = False
+    committed_s: float | None = None
 
 
 @frozen(kw_only=True)

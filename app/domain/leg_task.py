@@ -106,6 +106,7 @@ class LegTask:
             wire_id=leg.wire_id,
             exchange_order_id=leg.exchange_order_id,
             since_s=leg.created_s,
+            committed_s=leg.committed_s,
             deadline_s=deadline_s,
             conditional=self.order.spec.trigger is not None,
         )

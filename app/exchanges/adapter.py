@@ -31,7 +31,7 @@ from app.exchanges.failures import Failures, RefusedQuietly
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
 from app.exchanges.markets_file import Markets, Packed
-from app.exchanges.profiles.base import Profile, WireChange, WireOrder
+from app.exchanges.profiles.base import OrderRow, Profile, WireChange, WireOrder
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import InvalidSize, plain
 from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
@@ -379,10 +379,7 @@ class CcxtPort:
             case calls.LookUpCall():
                 asked_s = self._clock()
                 market = self._table.known(call.symbol)
-                since_ms = int(call.since_s * 1000)
-                found = await self._profile.find(
-                    client, market, call.wire_id, call.exchange_order_id, since_ms, conditional=call.conditional
-                )
+                found = await self._found(client, call, market)
                 if found is None and asked_s - call.since_s > self._profile.look_back_s:
                     return self._failures.out_of_sight()
                 if found is None:
@@ -401,6 +398,27 @@ class CcxtPort:
                 return made
             case _:
                 return await reads.read(self._profile, client, self._table, call, self._clock)
+
+    async def _found(self, client: type_client, call: calls.LookUpCall, market: Market) -> OrderRow | None:
+        """What the profile finds. That an order is forgotten it concludes from seeing it nowhere: so may be what was
+        sent again a moment ago, or is just executing, which shows once answers have caught up."""
+        committed_s = call.since_s if call.committed_s is None else call.committed_s
+        for again in (False, True):
+            if again:
+                await asyncio.sleep(self.proof.visibility_s)
+            found = await self._profile.find(
+                client,
+                market,
+                call.wire_id,
+                call.exchange_order_id,
+                int(call.since_s * 1000),
+                conditional=call.conditional,
+            )
+            if found is None or found.forgotten_ms is None:
+                return found
+            if (self._clock() - committed_s) * 1000 < found.forgotten_ms:
+                return None
+        return found
 
     async def _amend(self, client: type_client, call: calls.AmendCall, trace: Trace) -> calls.AmendResult:
         try:

@@ -14,6 +14,7 @@ from app.domain.calls import (
     ClosedOrders,
     Fills,
     Found,
+    LookUpCall,
     NotFound,
     OpenOrders,
     Refused,
@@ -152,7 +153,17 @@ def test_what_it_became_is_forgotten_two_hours_after_it_was_cancelled_and_so_nev
     desk.truthful.ask("POST", "/clock", {"ahead_s": hours})
     desk.clock.behind_s = -hours
     try:
-        assert found(desk, wire, conditional=True)[:2] == (LegState.CANCELLED, "0")
+        asked = LookUpCall(
+            symbol=desk.btc,
+            wire_id=wire,
+            exchange_order_id=None,
+            since_s=desk.clock() - hours - 60,
+            deadline_s=desk.soon(),
+            conditional=True,
+        )
+        answer = desk.do(asked)
+        assert isinstance(answer, Found)
+        assert (answer.report.state, answer.report.filled) == (LegState.CANCELLED, Decimal(0))
     finally:
         desk.truthful.ask("POST", "/clock", {"ahead_s": 0})
         desk.clock.behind_s = 0.0

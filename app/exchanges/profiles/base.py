@@ -30,6 +30,8 @@ class OrderRow:
         filled: Contracts; None where the answer does not say.
         contracts: What the order is for by now, what has filled included; None where the answer does not say.
         price: Its limit by now; None where it has none or the answer does not say.
+        forgotten_ms: No answer shows it. That it ended without a fill follows from what the exchange forgets so long
+            after it was placed, and holds only where it is that old and is missing for longer than answers lag behind.
     """
 
     order_id: str | None
@@ -40,6 +42,7 @@ class OrderRow:
     average_price: Decimal | None
     contracts: Decimal | None = None
     price: Decimal | None = None
+    forgotten_ms: int | None = None
 
 
 @frozen(kw_only=True)

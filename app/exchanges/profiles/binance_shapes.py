@@ -88,6 +88,7 @@ def forgotten(order_id: str, wire_id: str, native_id: str) -> OrderRow:
         state=LegState.CANCELLED,
         filled=Decimal(0),
         average_price=None,
+        forgotten_ms=FORGOTTEN_MS,
     )
 
 

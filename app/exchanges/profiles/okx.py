@@ -246,7 +246,10 @@ class Okx(Profile):
         if not fills and order_id is not None:
             age_ms = client.milliseconds() - since_ms
             if shapes.FORGOTTEN_MS < age_ms < self.look_back_s * 1000:
-                return shapes.forgotten(order_id, market.native_id)
+                # What is open is never forgotten: seen once more, in a list nobody asks by id.
+                live = await shapes.paged(client.privateGetTradeOrdersPending, self._scope(market), "ordId")
+                same = (shapes.order(row) for row in live if word(row, "ordId") == order_id)
+                return next(same, shapes.forgotten(order_id, market.native_id))
         return from_fills(fills, wire_id, market.native_id)
 
     async def open_orders(

@@ -262,6 +262,10 @@ async def _order_of(
     set_off_ms = number(algo, "triggerTime") or number(algo, "uTime") or Decimal(0)
     if client.milliseconds() - int(set_off_ms) < shapes.FORGOTTEN_MS:
         raise Unreadable("the order that the trigger became is not listed")
+    open_now = {key: value for key, value in scope.items() if key != "begin"}
+    for row in await shapes.paged(client.privateGetTradeOrdersPending, open_now, "ordId"):
+        if word(row, "ordId") == order_id:
+            return shapes.order(row)
     return shapes.forgotten(order_id, market.native_id)
 
 
