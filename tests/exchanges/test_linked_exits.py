@@ -74,7 +74,7 @@ class Bench:
             request_timeout_s=TIMEOUT_S,
             allow_settlement_change=True,
             market_type=self.market_type,
-            rate_limit_per_s=100.0,  # polls of the exchange's own budgets are seconds apart
+            rate_limit_per_s=100,  # polls of the exchange's own budgets are seconds apart
         )
         credentials = Credentials(api_key=sim.api_key, secret=sim.secret, password=sim.password)
         port = build_port(settings, credentials, time.time)
