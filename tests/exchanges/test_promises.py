@@ -10,7 +10,7 @@ from app.exchanges.rules.base import DECLARED, Amending, ExchangeRules, IdScope,
 from app.exchanges.rules.tables import TABLES
 from messages.market import MarketType
 from tests.exchanges.desk import wire_id
-from tests.exchanges.promises import PAGE, page
+from tests.exchanges.promises import FACTS, PAGE, page
 
 SOURCE = re.compile(r"https://\S+|.*\b(ccxt|declared|declares|spot|measured|we|our|nothing)\b.*", re.IGNORECASE)
 """An address, or honest words."""
@@ -55,6 +55,11 @@ def test_every_row_has_a_source(table: ExchangeRules) -> None:
     assert DECLARED in {rule.source for _, rule in table.rows()}
     assert isinstance(table.id_scope.value, IdScope)
     assert table.amend.value in Amending
+
+
+def test_every_fact_has_a_name_for_people() -> None:
+    """And no name is left of a fact there no longer is."""
+    assert set(FACTS) == {name for table in TABLES.values() for name, _ in table.rows()}
 
 
 def test_the_page_says_what_the_tables_say() -> None:
