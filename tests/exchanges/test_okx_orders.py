@@ -277,7 +277,7 @@ def test_leverage_is_set_and_too_much_of_it_refused(desk: Desk) -> None:
     assert held.positions[0].leverage == 7
     too_much = desk.leverage("1000")
     assert isinstance(too_much, CallFailed)
-    assert too_much.native_code == "59102"
+    assert (too_much.code, too_much.native_code) == ("invalid_leverage", "59102")
     assert not too_much.retryable
 
 
@@ -342,7 +342,7 @@ def test_long_and_short_side_by_side() -> None:
             assert [position.quantity for position in held.positions] == [Decimal("0.01")]
             in_use = desk.position_mode(PositionMode.ONE_WAY)
             assert isinstance(in_use, CallFailed)
-            assert in_use.native_code == "59000"
+            assert (in_use.code, in_use.native_code) == ("setting_in_use", "59000")
 
             later = Desk.at(sims, "okx")
             assert later.open() == ""

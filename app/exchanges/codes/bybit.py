@@ -54,8 +54,8 @@ CODES: Mapping[str, Row] = MappingProxyType(
         **_rows("110025 110026 110027 110043", Meaning.UNCHANGED, "unchanged"),
         # Settings that cannot be made.
         **_rows("110013 110036 110038 110086 110087 30135 30136", _REFUSED, "invalid_leverage"),
-        **_rows("110024 110028 110015 110076 110077 3200403", _REFUSED, "mode_in_use"),
-        **_rows("3400045", _REFUSED, "mode_in_use", "ccxt bybit setMarginMode, its example answer"),
+        **_rows("110024 110028 110015 110076 110077 3200403", _REFUSED, "setting_in_use"),
+        **_rows("3400045", _REFUSED, "setting_in_use", "ccxt bybit setMarginMode, its example answer"),
         **_rows("110029", _REFUSED, "not_supported"),
         **_rows("110073", _AMBIGUOUS, "exchange_error"),
         # Refused by the matching engine or its checks.

@@ -125,7 +125,9 @@ _REFUSED: tuple[Mapping[str, Row], ...] = (
     # Look-ups.
     _all("50039 50047 50076 50077 51406 51600 51601 51602", Meaning.REFUSED, "invalid_request"),
     # Settings of the account.
-    _all("51039 51070 51370 59000 59100 59101 59102 59104 59105 59107 59108", Meaning.REFUSED, "invalid_request"),
+    _all("59000 59100 59101 59107", Meaning.REFUSED, "setting_in_use"),
+    _all("59102 59104 59105 59108", Meaning.REFUSED, "invalid_leverage"),
+    _all("51039 51070 51370", Meaning.REFUSED, "invalid_request"),
 )
 
 _CLOSED = _all(
