@@ -156,13 +156,13 @@ async def _kraken(client: Any) -> dict[str, Any]:
     limit = {**of, "orderType": "lmt", "side": "buy", "size": "0.01", "limitPrice": "25000"}
     market = {**of, "orderType": "mkt", "side": "buy", "size": "0.01"}
     place = client.private_post_sendorder
+    await client.private_put_leveragepreferences({**of, "maxLeverage": "10"})
     await place({**limit, "cliOrdId": "one"})
     made = {"open": await client.private_get_openorders()}
     made["edit"] = await client.private_post_editorder({"cliOrdId": "one", "size": "0.02", "limitPrice": "25000"})
     made["cancel"] = await client.private_post_cancelorder({"cliOrdId": "one"})
     item = {"order": "send", "order_tag": "1", **limit}
     made["batch"] = await client.private_post_batchorder({"batchOrder": [item]})
-    await client.private_put_leveragepreferences({**of, "maxLeverage": "10"})
     made["create"] = await place({**market, "cliOrdId": "two"})
     made["fills"] = await client.private_get_fills()
     made["positions"] = await client.private_get_openpositions()
