@@ -32,6 +32,7 @@ from messages.failover import SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceSeen, Probe
 from messages.market import MarketType
 from messages.orders import (
+    AmendOrder,
     CancelOrder,
     GetClosedOrders,
     GetOpenOrders,
@@ -188,6 +189,8 @@ class ConnectorActor(Shell):
                 self._perform(self._place(sender, message, now_s), now_s)
             case CancelOrder():
                 self._perform(machine.cancel(sender, message, self._replies.order(message), now_s), now_s)
+            case AmendOrder():
+                self._perform(machine.amend(sender, message, self.journal.order(message.order_id), now_s), now_s)
             case GetOrder():
                 question, order = self._replies.by_id(message), self._replies.order(message)
                 self._perform(machine.get(sender, question, order, now_s), now_s)
@@ -287,6 +290,8 @@ class ConnectorActor(Shell):
                     queue.extendleft(reversed(self._writes.mark(effect, now_s)))
                 case e.Answer(asker=e.Inside.EXITS):
                     queue.extend(self.machine.exits_answered(effect.message, now_s))
+                case e.Intend():
+                    queue.extendleft(reversed(self._writes.intend(effect, now_s)))
                 case e.Send(call=c.DryCall()) if (failed := self._path.committed()) is not None:
                     queue.extend(self.machine.returned(effect.call_id, failed, now_s))
                 case e.Send():

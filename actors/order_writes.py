@@ -23,6 +23,7 @@ from app.domain.commit import Decision
 from app.domain.connector import Connector
 from app.domain.effects import Effect
 from app.domain.exits import wants_exits
+from app.domain.leg_life import LegEvent
 from app.journal.store import Committed, Journal, JournalError, Recorded
 from app.process.logs import state
 from messages.orders import Linked, OrderChanged, OrderView, PlaceOrder
@@ -171,4 +172,18 @@ class OrderWrites:
             code=effect.code,
             words=effect.words,
             native_code=effect.native_code,
+            terms=effect.terms,
+            settles=effect.settles,
         )
+
+    def intend(self, effect: e.Intend, now_s: float) -> list[Effect]:
+        """Keeps what a leg is about to be asked to become; returns what the machine makes of it."""
+        try:
+            recorded = self._journal.record(
+                effect.order_id, effect.number, LegEvent.AMEND_SENT, now_s=now_s, terms=effect.terms
+            )
+        except JournalError as error:
+            facts = {"exchange": self._exchange, "order_id": effect.order_id, "leg": effect.number}
+            log.error("journal.unavailable", words=str(error), learned=LegEvent.AMEND_SENT.value, **facts)
+            return self._machine.not_intended(effect.order_id, str(error), now_s)
+        return self._machine.intended(recorded.order, now_s)

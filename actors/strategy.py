@@ -34,6 +34,7 @@ from messages.base import Failed, Reply
 from messages.failover import Route, RouteChanged, RouterState
 from messages.market import MarketType, Symbol
 from messages.orders import (
+    AmendOrder,
     CancelOrder,
     Fill,
     GetOpenOrders,
@@ -161,6 +162,35 @@ class Strategy:
         """Cancels an order, wherever it lives now; `on_order` tells `CANCELLED` or `CANCEL_FAILED`."""
         self._actor.ask_cancel(_id(order_id, "order_id"), _timeout(timeout_s))
 
+    def amend(
+        self,
+        order_id: str,
+        *,
+        quantity: str | Decimal | None = None,
+        price: str | Decimal | None = None,
+        trigger_price: str | Decimal | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Changes an open order in place, wherever it lives now; `on_order` tells `AMENDED` or `AMEND_FAILED`.
+
+        `UNKNOWN` where nobody can know yet, and `CHANGED` when it is known. Asking for the same again is harmless.
+
+        Args:
+            quantity: Of the whole order in base coin, what has filled of it included.
+
+        Raises:
+            ValueError: One sentence saying which argument is wrong, or that nothing is to be changed.
+        """
+        if quantity is None and price is None and trigger_price is None:
+            raise ValueError("Nothing is to be changed: name a quantity, a price or a trigger_price.")
+        self._actor.ask_amend(
+            _id(order_id, "order_id"),
+            None if quantity is None else _number(quantity, "quantity"),
+            None if price is None else _number(price, "price"),
+            None if trigger_price is None else _number(trigger_price, "trigger_price"),
+            _timeout(timeout_s),
+        )
+
     def cancel_all(self, symbol: str | None = None, *, timeout_s: float | None = None) -> None:
         """Cancels this strategy's open orders, or those of a symbol, on whichever exchange each lives; nothing wider.
 
@@ -281,6 +311,27 @@ class StrategyActor(Shell):
         )
         self._perform(self.session.ask(request, self.now_s()))
 
+    def ask_amend(
+        self,
+        order_id: str,
+        quantity: Decimal | None,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+        timeout_s: float | None,
+    ) -> None:
+        """On behalf of `Strategy.amend`."""
+        correlation_id, deadline_s = self._ask(_Asked("", order_id, "amend"), timeout_s)
+        request = AmendOrder(
+            correlation_id=correlation_id,
+            deadline_s=deadline_s,
+            strategy=self.name,
+            order_id=order_id,
+            quantity=quantity,
+            price=price,
+            trigger_price=trigger_price,
+        )
+        self._perform(self.session.ask(request, self.now_s()))
+
     def ask_cancel_all(self, symbol: Symbol | None, timeout_s: float | None) -> None:
         """On behalf of `Strategy.cancel_all`: which are open is asked first, and each is then cancelled by itself."""
         correlation_id, deadline_s = self._ask(_Asked("", "", "cancel_all"), timeout_s)
@@ -347,20 +398,22 @@ class StrategyActor(Shell):
             self.ask_cancel(order.order_id, left_s)
 
     def _tell_outcome(self, asked: _Asked, outcome: s.Outcome) -> None:
-        cancelling = asked.kind in ("cancel", "cancel_all")
+        cancelling, amending = asked.kind in ("cancel", "cancel_all"), asked.kind == "amend"
         order: OrderView | None = None
         order_id, words = asked.order_id, ""
         match outcome:
             case OrderAccepted(order=order):
                 told = Told.ACCEPTED
             case OrderReply(order=order):
-                told = Told.CANCELLED if cancelling else Told.CHANGED
+                told = Told.CANCELLED if cancelling else Told.AMENDED if amending else Told.CHANGED
             case OrderRefused(order=order, words=words):
-                told = Told.REFUSED
+                told = Told.AMEND_FAILED if amending else Told.REFUSED
             case OrderNotExecuted(order=order, words=words):
                 told = Told.NOT_EXECUTED
             case s.OutcomeUnknown(order_id=order_id, words=words):
                 told = Told.UNKNOWN
+            case Failed(words=words) if amending:
+                told = Told.AMEND_FAILED
             case Failed(code=code, words=words) if not cancelling and (
                 asked.kind == "place" or code == "unknown_order"
             ):

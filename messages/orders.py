@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from messages.base import Message, Reply, Request
 from messages.market import Symbol
@@ -170,9 +170,14 @@ class LegView:
         expiry_s: Until when the exchange may begin to execute it.
         reason_code: Why it was refused or is absent: a stable identifier; `native_code` is the exchange's own.
         attempts: How often it was committed for sending; more than 1 only after proven absence.
+        quantity: Base coin it is for by now, what has filled of it included.
         filled: Base coin proven filled.
         average_price: Of what filled; None where nothing has, or the exchange has not said.
         linked: Where take profit and stop loss of an order are orders of their own; None everywhere else.
+        price: Its limit by now; None where that is as the order's spec says.
+        trigger_price: Likewise.
+        whole: Base coin the whole order is for by now; None where that is as the order's spec says.
+        most: Base coin it may be for at most, where a change whose outcome nobody knows asked for more than `quantity`.
     """
 
     number: int
@@ -193,6 +198,15 @@ class LegView:
     created_s: float
     updated_s: float
     linked: Linked | None = None
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    whole: Decimal | None = None
+    most: Decimal | None = None
+
+    @property
+    def remaining(self) -> Decimal:
+        """Base coin that may still fill of it, while it is live or unproven."""
+        return (self.quantity if self.most is None else self.most) - self.filled
 
 
 @frozen(kw_only=True)
@@ -201,6 +215,7 @@ class OrderView:
 
     Attributes:
         order_id: The router's id, valid for life.
+        spec: What was asked for at first; `now` is what it is by now.
         legs: By number, the newest last; empty only while nothing was committed.
     """
 
@@ -219,6 +234,24 @@ class OrderView:
     def filled(self) -> Decimal:
         """Base coin proven filled, over all legs."""
         return sum((leg.filled for leg in self.legs), Decimal(0))
+
+    @property
+    def quantity(self) -> Decimal:
+        """Base coin the whole order is for by now."""
+        leg = self.leg
+        return self.spec.quantity if leg is None or leg.whole is None else leg.whole
+
+    @property
+    def now(self) -> OrderSpec:
+        """What the order is by now: as asked for at first, but for what was changed since."""
+        spec, leg = self.spec, self.leg
+        if leg is None or (leg.price is None and leg.trigger_price is None and leg.whole is None):
+            return spec
+        trigger = spec.trigger
+        if trigger is not None and leg.trigger_price is not None:
+            trigger = evolve(trigger, price=leg.trigger_price)
+        price = spec.price if leg.price is None else leg.price
+        return evolve(spec, quantity=self.quantity, price=price, trigger=trigger)
 
 
 @frozen(kw_only=True)
@@ -247,6 +280,28 @@ class CancelOrder(Request):
     order_id: str | None
     symbol: Symbol | None = None
     client_order_id: str | None = None
+
+
+@frozen(kw_only=True)
+class AmendOrder(Request):
+    """Asks for a resting order to be changed in place, wherever it lives now; the same again changes nothing.
+
+    What is None stays as it is.
+
+    Attributes:
+        order_id: The router's id.
+        symbol: Refused where the order is of another; None where the asker did not say.
+        quantity: Of the whole order, what has filled of it included, in base coin.
+        price: In quote coin.
+        trigger_price: Of an order that waits for its trigger.
+    """
+
+    strategy: str
+    order_id: str
+    symbol: Symbol | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
 
 
 @frozen(kw_only=True)
@@ -289,7 +344,7 @@ class OrderAccepted(Reply):
 
 @frozen(kw_only=True)
 class OrderRefused(Reply):
-    """The order was refused for good; nothing executed.
+    """The order was refused for good; nothing executed. Of a change: it was not made, and the order rests as it was.
 
     Attributes:
         code: Stable identifier.
@@ -327,7 +382,7 @@ class OrderPending(Reply):
 
 @frozen(kw_only=True)
 class OrderReply(Reply):
-    """Answers `GetOrder` and a carried out `CancelOrder`."""
+    """Answers `GetOrder`, and a carried out `CancelOrder` or `AmendOrder`."""
 
     order: OrderView
 
@@ -348,7 +403,8 @@ class LivesElsewhere(Reply):
 
 @frozen(kw_only=True)
 class OrderChanged(Message):
-    """Told to the sessions of the order's strategy whenever the state or the filled quantity of a leg changes.
+    """Told to the sessions of the order's strategy whenever the state, filled quantity, quantity or price of a leg
+    change, and when it is known that a change in doubt was not made.
 
     Attributes:
         sequence: Of the journal's event; grows, and a session drops what it has seen.
@@ -373,9 +429,11 @@ class Told(StrEnum):
         REFUSED: For good; nothing executed.
         NOT_EXECUTED: Proven not to have executed by the deadline, on any exchange.
         UNKNOWN: Nobody can know yet; a `CHANGED` follows once it is resolved.
-        CHANGED: Its state or filled quantity changed.
+        CHANGED: Its state, filled quantity, quantity or price changed.
         CANCELLED: A cancel was carried out.
         CANCEL_FAILED: A cancel was not carried out; the words say why.
+        AMENDED: A change that was asked for was made.
+        AMEND_FAILED: It was not made; the words say why.
     """
 
     ACCEPTED = "accepted"
@@ -385,6 +443,8 @@ class Told(StrEnum):
     CHANGED = "changed"
     CANCELLED = "cancelled"
     CANCEL_FAILED = "cancel_failed"
+    AMENDED = "amended"
+    AMEND_FAILED = "amend_failed"
 
 
 @frozen(kw_only=True)

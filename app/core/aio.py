@@ -62,9 +62,22 @@ class AsyncCalls:
             plan.heard(outcome)
         return plan.result()
 
-    async def amend_order(self, symbol: str, order_id: str, **changes: Any) -> shapes.Order:
+    async def amend_order(
+        self,
+        symbol: str,
+        order_id: str,
+        *,
+        qty: parse.Number | None = None,
+        price: parse.Number | None = None,
+        trigger_price: parse.Number | None = None,
+        timeout_s: float | None = None,
+    ) -> shapes.Order:
         """See `OrderRouter.amend_order`."""
-        return self._router.amend_order(symbol, order_id, **changes)
+        return await self._wait(
+            self._router._requests.amend(
+                symbol, order_id, qty=qty, price=price, trigger_price=trigger_price, timeout_s=timeout_s
+            )
+        )
 
     async def get_order(
         self, order_id: str | None = None, *, client_order_id: str | None = None, timeout_s: float | None = None

@@ -18,6 +18,7 @@ from app.core.errors import (
 )
 from app.core.render import Spell
 from app.domain import session as s
+from app.domain.calls import UNSUPPORTED
 from messages.base import Failed, Request
 from messages.executions import ExecutionsReply
 from messages.failover import HistoryReply, StatusReply, SwitchReply
@@ -76,6 +77,12 @@ class Reading:
         if isinstance(outcome, OrderAccepted | OrderReply):
             return render.order(outcome.order, self.spell)
         fail(outcome)
+
+    def amended(self, outcome: s.Outcome) -> shapes.Order:
+        """Of changing an order; that its exchange cannot do so is its refusal, and no mistake of the caller's."""
+        if isinstance(outcome, Refused) and outcome.code == UNSUPPORTED:
+            raise OrderRefused(outcome.code, outcome.words)
+        return self.order(outcome)
 
     def orders(self, outcome: s.Outcome) -> list[shapes.Order]:
         """Of asking for open or closed orders."""

@@ -62,7 +62,8 @@ def compact(symbol: Symbol) -> str:
 
 def order(view: OrderView, spell: Spell) -> shapes.Order:
     """An order as the caller sees it."""
-    leg, spec, trigger = view.leg, view.spec, view.spec.trigger
+    leg, spec = view.leg, view.now
+    trigger = spec.trigger
     filled = view.filled
     value = sum((leg.filled * leg.average_price for leg in view.legs if leg.average_price is not None), Decimal(0))
     return shapes.Order(
@@ -85,7 +86,7 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
         triggerBy=TRIGGER_BY_WORDS[trigger.by] if trigger else "",
         orderStatus=STATUS_WORDS[leg.state] if leg else "Created",
         cumExecQty=number(filled),
-        leavesQty=number(spec.quantity - filled) if leg and leg.state in LIVE_WORDS else "0",
+        leavesQty=number(leg.remaining) if leg and leg.state in LIVE_WORDS else "0",
         avgPrice=number(_average(value, filled, view)),
         rejectReason=(leg.reason_words or "") if leg else "",
         createdTime=milliseconds(view.created_s),

@@ -31,7 +31,7 @@ from messages.market import (
     SetPositionMode,
     Symbol,
 )
-from messages.orders import CancelOrder, GetClosedOrders, GetOpenOrders, GetOrder, OrderKey, PlaceOrder
+from messages.orders import AmendOrder, CancelOrder, GetClosedOrders, GetOpenOrders, GetOrder, OrderKey, PlaceOrder
 from messages.positions import GetPositions
 
 MAX_ROWS = 1000
@@ -123,6 +123,30 @@ class Requests:
             **self._frame(timeout_s),
         )
         return Call(request, self._reading().order)
+
+    def amend(
+        self,
+        symbol: str,
+        order_id: str,
+        *,
+        qty: parse.Number | None = None,
+        price: parse.Number | None = None,
+        trigger_price: parse.Number | None = None,
+        timeout_s: float | None = None,
+    ) -> Call[shapes.Order]:
+        """Of `OrderRouter.amend_order`."""
+        if qty is None and price is None and trigger_price is None:
+            raise InvalidRequest("Nothing is to be changed: name a qty, a price or a trigger_price.")
+        request = AmendOrder(
+            strategy=self.strategy,
+            order_id=parse.identifier(order_id, "order_id"),
+            symbol=self._symbol(symbol),
+            quantity=None if qty is None else parse.number(qty, "qty"),
+            price=None if price is None else parse.number(price, "price"),
+            trigger_price=None if trigger_price is None else parse.number(trigger_price, "trigger_price"),
+            **self._frame(timeout_s),
+        )
+        return Call(request, self._reading().amended)
 
     def cancel_known(self, order_id: str, deadline_s: float) -> Call[shapes.Order]:
         """Of an order that the router told of, by a deadline in its own clock."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from app.core import parse, shapes
 from app.core.cancel_all import CancelAll
-from app.core.errors import InvalidRequest
 from app.core.waits import Waits
 
 
@@ -92,10 +89,38 @@ class Trading(Waits):
             plan.heard(finish)
         return plan.result()
 
-    def amend_order(self, symbol: str, order_id: str, **changes: Any) -> shapes.Order:
-        """Not offered yet: raises InvalidRequest. Cancel the order, then place another under a new id."""
-        raise InvalidRequest(
-            "amend_order is not supported yet: cancel the order and place another with a new client_order_id."
+    def amend_order(
+        self,
+        symbol: str,
+        order_id: str,
+        *,
+        qty: parse.Number | None = None,
+        price: parse.Number | None = None,
+        trigger_price: parse.Number | None = None,
+        timeout_s: float | None = None,
+    ) -> shapes.Order:
+        """Changes an open order in place, wherever it lives; what is not named stays. Returns it as it is then.
+
+        By the exchange's own change of orders only: it is never cancelled and placed anew behind your back. Asking for
+        the same change again is harmless.
+
+        Args:
+            qty: Of the whole order in base coin, what has filled of it included.
+            trigger_price: Of an order that waits for its trigger.
+            timeout_s: Answered by then, at the latest with `OrderOutcomeUnknown`; `order_timeout_s` by default.
+
+        Raises:
+            InvalidRequest: Nothing is to be changed, or to what cannot be; there is no such order, or it is no longer
+                open, and the sentence says what it is.
+            OrderRefused: The exchange said no, one of `[orders] limits` did, or it was not sent: the order rests as it
+                was. Code `unsupported` where the exchange cannot change such an order: cancel it, place another.
+            OrderOutcomeUnknown: Nobody can know yet whether it was changed; `get_order` tells what it is, and an event
+                what came of it.
+        """
+        return self._wait(
+            self._requests.amend(
+                symbol, order_id, qty=qty, price=price, trigger_price=trigger_price, timeout_s=timeout_s
+            )
         )
 
     def get_order(

@@ -76,6 +76,7 @@ class AmendCall:
     """Change a resting leg. What is None stays as it is.
 
     Attributes:
+        spec: What the order is by now, before the change.
         quantity: Of the whole leg, what has filled of it included, in base coin.
         price: In quote coin.
         trigger_price: Of a leg that waits for its trigger.
@@ -270,6 +271,7 @@ class OrderReport:
         filled: Base coin; None where this answer does not say (Bybit's create reply, for one).
         quantity: Base coin the order is for by now, what has filled of it included; None where it does not say.
         price: Its limit by now; None where it has none or the answer does not say.
+        trigger_price: What it waits for by now; None where it waits for nothing or the answer does not say.
     """
 
     exchange_order_id: str
@@ -280,6 +282,7 @@ class OrderReport:
     average_price: Decimal | None
     quantity: Decimal | None = None
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
 
 
 @frozen(kw_only=True)
@@ -530,6 +533,7 @@ class CallFailed:
         code: `UNSUPPORTED` where the exchange has no such thing, in words and for good; nothing was sent.
         ill: True where this speaks against the exchange's health; a refusal by a code does not.
         retryable: The same call may succeed later.
+        not_made: Of a change of an order: it is proven that it was not made and will not be.
     """
 
     code: str
@@ -538,6 +542,7 @@ class CallFailed:
     ill: bool = False
     retryable: bool = True
     retry_after_s: float | None = None
+    not_made: bool = False
 
 
 UNSUPPORTED = "unsupported"

@@ -21,11 +21,17 @@ class CommitNew:
 
     Attributes:
         number: 1 for a new order.
-        quantity: Base coin: what was asked minus what is proven filled.
+        quantity: Base coin: what was asked, by the last change, minus what is proven filled.
+        price: Where it was changed from what was asked at first; else None.
+        trigger_price: Likewise.
+        whole: Likewise, of the whole order.
     """
 
     number: int
     quantity: Decimal
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    whole: Decimal | None = None
 
 
 @frozen(kw_only=True)
@@ -138,6 +144,12 @@ def decide(
     elif known.leg.exchange == exchange:
         decision, quantity = CommitAgain(number=known.leg.number), known.leg.quantity
     else:
-        quantity -= known.filled
-        decision = CommitNew(number=known.leg.number + 1, quantity=quantity)
+        quantity = known.quantity - known.filled
+        decision = CommitNew(
+            number=known.leg.number + 1,
+            quantity=quantity,
+            price=known.leg.price,
+            trigger_price=known.leg.trigger_price,
+            whole=known.leg.whole,
+        )
     return decision if judge is None else judge(known, quantity, open_orders) or decision

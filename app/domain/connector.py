@@ -22,6 +22,8 @@ from typing import Any
 from attrs import define, field
 
 from app.domain import calls as c
+from app.domain.amending import Amending
+from app.domain.changes import Waiting
 from app.domain.commit import Decision, Judge, already
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Deliver, Effect, Inside, Mark, Observe, Send, TurnAway
@@ -30,17 +32,19 @@ from app.domain.evidence import evidence_of
 from app.domain.exit_watch import ExitWatch
 from app.domain.exits import parent_of
 from app.domain.leg_life import LegEvent
-from app.domain.leg_task import InFlight, LegTask, Waiting
+from app.domain.leg_task import InFlight, LegTask
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
+from app.domain.misnamed import other_symbol, unknown_order
 from app.domain.placing import Placing
 from app.domain.pretrade import PriceNeeded
 from app.domain.rate_gate import RateGate
 from app.domain.rates import Rates, Usage, rates_of
 from app.domain.settling import Settlings
-from messages.base import Failed, Reply, Request
+from messages.base import Reply, Request
 from messages.failover import SettleRequest
 from messages.orders import (
+    AmendOrder,
     CancelOrder,
     GetOrder,
     LegState,
@@ -82,6 +86,7 @@ class Connector:
     admits: Callable[[OrderSpec], str] = field(default=lambda _: "")
     ready: Callable[[], bool] = field(default=lambda: True)
     exits: ExitWatch = field(init=False)
+    _amending: Amending = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.exits = ExitWatch(self.exchange, self.settings.request_timeout_s, self.admits, self.ready)
@@ -92,6 +97,7 @@ class Connector:
         poll = c.OpenOrdersCall(symbol=None, deadline_s=0.0, conditional=True)
         slowest_s = 1.0 / (POLL_SHARE * self.rates.times_per_s(self.rates.cost_of(poll)))
         self._poll_s = max(self.settings.poll_s, slowest_s)
+        self._amending = Amending(self.exchange, self.settings, self._watch, self._rate_gate, self._placing.gate)
 
     @property
     def tasks(self) -> dict[str, LegTask]:
@@ -119,6 +125,7 @@ class Connector:
             task = self._watch.take_up(LegTask(order=order))
             if task.leg.state is LegState.INTENT:
                 out.append(task.record(LegEvent.SENT_AMBIGUOUS))
+            self._amending.take_up(task, now_s)
             self._watch.look_at(task, now_s)
         return out + self.tick(now_s)
 
@@ -168,11 +175,9 @@ class Connector:
     def cancel(self, asker: Asker, request: CancelOrder, order: OrderView | None, now_s: float) -> list[Effect]:
         """Somebody wants an order cancelled; `order` is what the journal knows under the id."""
         if order is None or order.key.strategy != request.strategy or order.leg is None:
-            return [_unknown_order(asker, request)]
-        if request.symbol is not None and request.symbol != order.spec.symbol:
-            words = f"Order {order.order_id} is of {order.spec.symbol}, not of {request.symbol}: nothing was cancelled."
-            failed = Failed(correlation_id=request.correlation_id, code="invalid_symbol", words=words)
-            return [Answer(asker=asker, message=failed)]
+            return [Answer(asker=asker, message=unknown_order(request))]
+        if request.symbol not in (None, order.spec.symbol):
+            return [Answer(asker=asker, message=other_symbol(request, order, "cancelled"))]
         leg = order.leg
         waiting = Waiting.of(asker, request)
         if leg.state is LegState.ABSENT:
@@ -194,10 +199,23 @@ class Connector:
             return [mark, *self._step(task, now_s)]
         return self._step(task, now_s)
 
+    def amend(self, asker: Asker, request: AmendOrder, order: OrderView | None, now_s: float) -> list[Effect]:
+        """Somebody wants a resting order changed; `order` is what the journal knows under the id."""
+        return self._amending.ask(asker, request, order, now_s) + self._grant(now_s)
+
+    def intended(self, order: OrderView, now_s: float) -> list[Effect]:
+        """The intent of a change is in the journal: it is sent now."""
+        call = self._amending.intended(order, now_s)
+        return [] if call is None else [self._send(ForLeg(order.order_id, "amend"), call, now_s)]
+
+    def not_intended(self, order_id: str, words: str, now_s: float) -> list[Effect]:
+        """The journal could not take it, so nothing is sent."""
+        return self._amending.not_intended(order_id, words) + self.tick(now_s)
+
     def get(self, asker: Asker, request: GetOrder, order: OrderView | None, now_s: float) -> list[Effect]:
         """Somebody wants to know of an order: what the exchange says, where it is ours to ask and answers in time."""
         if order is None or order.key.strategy != request.strategy:
-            return [_unknown_order(asker, request)]
+            return [Answer(asker=asker, message=unknown_order(request))]
         task = self.tasks.get(order.order_id)
         if task is None or task.in_flight is not None:
             return [Answer(asker=asker, message=OrderReply(correlation_id=request.correlation_id, order=order))]
@@ -252,7 +270,10 @@ class Connector:
                 self._placing.under_way -= 1
             if task is not None:
                 task.in_flight = None
-                out += self._watch.learn(task, result, now_s)
+                learn = self._amending.returned if item.kind == "amend" else self._watch.learn
+                out += learn(task, result, now_s)
+                if self._amending.untold(task, result):
+                    self._poll_at_s = now_s  # some tell in the list of open orders what no look-up does
                 return out + self._step(task, now_s)
         return out + self._grant(now_s)
 
@@ -271,6 +292,7 @@ class Connector:
         if task.leg.exchange != self.exchange and (task.live or task.unproven):
             return self._hand_over(task)
         self._watch.learned(task)
+        changed = self._amending.recorded(task, now_s)
         withdrawn = task.leg.state is LegState.ABSENT and bool(task.cancellers)
         out: list[Effect] = [] if withdrawn else list(task.answers())
         if withdrawn:
@@ -278,18 +300,12 @@ class Connector:
         elif not task.live and not task.unproven:
             self._watch.let_go(task)
             self._settlings.ended(task)
-        return out + self._step(task, now_s)
+        return out + changed + self._step(task, now_s)
 
     def _hand_over(self, task: LegTask) -> list[Effect]:
         """While its absent leg was being withdrawn here, another connector placed it: who waits is to ask that one."""
         self._watch.let_go(task)
-        return [
-            Answer(
-                asker=waiting.asker,
-                message=LivesElsewhere(correlation_id=waiting.correlation_id, exchange=task.leg.exchange),
-            )
-            for waiting in task.cancellers
-        ]
+        return list(task.handed_over())
 
     # ------------------------------------------------------------------------------------------------ exits
 
@@ -332,13 +348,15 @@ class Connector:
 
     def _read_back(self, item: Read, result: c.Result, now_s: float, asked_s: float = 0.0) -> list[Effect]:
         out = self._placing.ticker_read(item, result, asked_s, now_s)
+        if isinstance(item.call, c.TickerCall):
+            out += self._amending.priced(item.call.symbol, now_s)
         if isinstance(result, c.OpenOrders):
             out += self._polled(result, now_s)
         if isinstance(item.call, c.LookUpCall):
             task = self._watch.by_wire_id(item.call.wire_id)
             if task is not None and isinstance(result, c.Found) and item.request is not None:
                 task.readers.append(Waiting.of(item.asker, item.request))
-                return [task.report(result.report)]
+                return [task.report(result.report, asked_s)]
         if item.request is not None:
             out.append(Deliver(asker=item.asker, request=item.request, result=result))
         return out
@@ -349,7 +367,7 @@ class Connector:
         for task in self.tasks.values():
             report = by_wire_id.get(task.leg.wire_id)
             if report is not None:
-                out.append(task.report(report))
+                out.append(task.report(report, result.asked_s))
             elif task.live and task.next_s is None and task.leg.committed_s + self.proof.visibility_s < result.asked_s:
                 self._watch.look_at(task, now_s)
         return out + self.tick(now_s)
@@ -358,8 +376,10 @@ class Connector:
 
     def tick(self, now_s: float) -> list[Effect]:
         """Does whatever is due."""
+        changes = self._amending.tick(now_s)
         for task in self._watch.due(now_s):
             self._pursue(task, now_s)
+            changes += self._amending.pursue(task, now_s)
         exits = self._for_exits(self.exits.tick(now_s), now_s)
         if self._watch.live:
             if self._poll_at_s is None:
@@ -371,15 +391,17 @@ class Connector:
                 self._rate_gate.read(Read(None, None, call), Priority.LOOK_UP, now_s)
         else:
             self._poll_at_s = None
-        out = self._placing.held_too_long(now_s) + self._grant(now_s)
+        out = changes + self._placing.held_too_long(now_s) + self._grant(now_s)
         return exits + out + self._settlings.answers(self.tasks, now_s)
 
     def _step(self, task: LegTask, now_s: float) -> list[Effect]:
+        changes: list[Effect] = []
         if task.order.order_id in self.tasks:
             self._pursue(task, now_s)
+            changes = self._amending.pursue(task, now_s)
         if self._watch.live and self._poll_at_s is None:
             self._poll_at_s = now_s + self._poll_s
-        return self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
+        return changes + self._grant(now_s) + self._settlings.answers(self.tasks, now_s)
 
     def _pursue(self, task: LegTask, now_s: float) -> None:
         task.forget_late(now_s)
@@ -408,6 +430,8 @@ class Connector:
         for item in late:
             if isinstance(item, Place):
                 out.append(self._placing.late(item))
+            elif isinstance(item, ForLeg) and item.kind == "amend":
+                out += self._amending.late(item.order_id)
             elif isinstance(item, ForLeg):
                 task = self.tasks.get(item.order_id)
                 if task is not None:
@@ -419,6 +443,8 @@ class Connector:
         for item in go:
             if isinstance(item, Place):
                 out.append(self._placing.commit(item, now_s))
+            elif isinstance(item, ForLeg) and item.kind == "amend":
+                out += self._amending.granted(item.order_id, now_s)
             elif isinstance(item, ForLeg):
                 out += self._send_for_leg(item, now_s)
             else:
@@ -439,7 +465,8 @@ class Connector:
         self._flights[self._last_call] = Flight(item, call, now_s)
         self._rate_gate.sent(call, now_s)
         if isinstance(item, ForLeg):
-            self.tasks[item.order_id].in_flight = item.kind
+            task = self.tasks[item.order_id]
+            task.in_flight, task.sent_s = item.kind, now_s
         return Send(call_id=self._last_call, call=call)
 
     def next_s(self, now_s: float) -> float | None:
@@ -452,6 +479,7 @@ class Connector:
             self._rate_gate.limiter.next_s(now_s),
             held_s,
             self.exits.next_s(),
+            self._amending.next_s(),
         )
         return min((at_s for at_s in due if at_s is not None), default=None)
 
@@ -469,9 +497,3 @@ class Connector:
         task.cancel_wanted = True
         if task.in_flight is None and not task.queued:
             self._watch.look_at(task, now_s)
-
-
-def _unknown_order(asker: Asker, request: CancelOrder | GetOrder) -> Answer:
-    name = request.order_id or getattr(request, "client_order_id", None)
-    words = f"No order {name!r} of strategy {request.strategy!r} is known: nothing was ever sent under this id."
-    return Answer(asker=asker, message=Failed(correlation_id=request.correlation_id, code="unknown_order", words=words))

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from app.domain.calls import Call, Result
-from app.domain.leg_life import LegEvent
+from app.domain.leg_life import SAME, LegEvent, Terms
 from messages.base import Request
 from messages.health import Evidence
 from messages.orders import Linked, PlaceOrder
@@ -52,7 +52,12 @@ class TurnAway:
 
 @frozen(kw_only=True)
 class Record:
-    """Record in the journal what was learned of a leg; answer with `Connector.recorded`."""
+    """Record in the journal what was learned of a leg; answer with `Connector.recorded`.
+
+    Attributes:
+        terms: What it is shown to be for by now, where that is not what was known.
+        settles: No change of it is in doubt any more.
+    """
 
     order_id: str
     number: int
@@ -63,6 +68,17 @@ class Record:
     code: str | None = None
     words: str | None = None
     native_code: str | None = None
+    terms: Terms = SAME
+    settles: bool = False
+
+
+@frozen(kw_only=True)
+class Intend:
+    """Record in the journal what a leg is about to be asked to become; answer with `Connector.intended`."""
+
+    order_id: str
+    number: int
+    terms: Terms
 
 
 @frozen(kw_only=True)
@@ -111,4 +127,4 @@ class Observe:
     evidence: Evidence
 
 
-Effect = Commit | TurnAway | Record | Mark | Send | Answer | Deliver | Observe
+Effect = Commit | TurnAway | Record | Mark | Intend | Send | Answer | Deliver | Observe

@@ -18,6 +18,10 @@ this partial order, and evidence that would move it back is stale and changes no
 An acknowledged order may still be refused: Bybit and OKX acknowledge the request, and their engine decides after. So
 OPEN may become REFUSED, and the rest of a part fill CANCELLED.
 
+A resting leg can be changed (quantity, price, trigger price), and these do not grow: what an exchange says of them last
+is what holds. So a change is kept as an intent before it is sent (AMEND_SENT): from then on the leg may be for as much
+as was asked (`most`), until evidence shows what it is, or that the change was not and will not be made (AMEND_SETTLED).
+
 The table below says what each event makes of each state; a pair not in it is stale or illegal and changes nothing.
 """
 
@@ -44,6 +48,8 @@ class LegEvent(StrEnum):
     PROVEN_ABSENT = "proven_absent"
     RECOMMITTED = "recommitted"
     WITHDRAWN = "withdrawn"
+    AMEND_SENT = "amend_sent"
+    AMEND_SETTLED = "amend_settled"
 
 
 S, E = LegState, LegEvent
@@ -74,6 +80,8 @@ TERMINAL = frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REFUSED})
 """States an order does not leave; ABSENT is not one of them, since its order may still be placed again."""
 
 EXECUTED_NOTHING = frozenset({S.REFUSED, S.ABSENT})
+CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED})
+"""Events of a change, not of the leg's own state."""
 
 _EVENT_OF_REPORT = {state: event for event, state in _SEEN.items()} | {S.REFUSED: E.REFUSED}
 
@@ -84,12 +92,31 @@ def event_of_report(state: LegState) -> LegEvent:
 
 
 @frozen(kw_only=True)
+class Terms:
+    """What of a leg can be changed while it rests; None where nothing is said of it.
+
+    Attributes:
+        quantity: Base coin, of the whole leg, what has filled of it included.
+    """
+
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+
+
+SAME = Terms()
+"""Nothing is said of it."""
+
+
+@frozen(kw_only=True)
 class Leg:
     """What the life cycle needs to know of a leg.
 
     Attributes:
         filled: Base coin proven filled.
         contradiction: Set when a leg proven dead was seen alive.
+        price: Where it was changed from what was asked at first; else None.
+        most: Base coin it may be for, where a change in doubt asked for more than `quantity`.
     """
 
     state: LegState
@@ -97,25 +124,66 @@ class Leg:
     filled: Decimal = Decimal(0)
     average_price: Decimal | None = None
     contradiction: bool = False
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    most: Decimal | None = None
 
 
-def advance(leg: Leg, event: LegEvent, *, filled: Decimal | None = None, average_price: Decimal | None = None) -> Leg:
+def advance(
+    leg: Leg,
+    event: LegEvent,
+    *,
+    filled: Decimal | None = None,
+    average_price: Decimal | None = None,
+    terms: Terms = SAME,
+    settles: bool = False,
+) -> Leg:
     """The leg after an event; the same object when the event teaches nothing.
 
     Args:
         filled: Cumulative base coin the evidence reports; None where it does not say.
         average_price: Of what filled, where it says.
+        terms: What the evidence shows it to be; of AMEND_SENT what is asked for.
+        settles: No change of it is in doubt any more.
     """
+    if event is E.AMEND_SENT:
+        before = leg.quantity if leg.most is None else leg.most
+        grows = terms.quantity is not None and terms.quantity > before and leg.state not in TERMINAL
+        return evolve(leg, most=terms.quantity) if grows else leg
+    if terms is not SAME or settles or leg.most is not None:
+        leg = _under(leg, event, filled, terms, settles=settles)
     grown = leg.filled if filled is None else max(leg.filled, filled)
     state = TABLE[leg.state].get(event, leg.state)
     if event is E.SEEN_FILLED and state is S.FILLED and filled is None:
         grown = leg.quantity
     if state is S.OPEN and grown > 0:
         state = S.PARTIALLY_FILLED
-    if state in LIVE and grown >= leg.quantity > 0:
+    if state in LIVE and grown >= (leg.quantity if leg.most is None else leg.most) > 0:
         state = S.FILLED
     if state is leg.state and grown == leg.filled:
         return leg
     price = average_price if average_price is not None and grown > 0 else leg.average_price
     contradiction = leg.contradiction or (leg.state in EXECUTED_NOTHING and event in _SEEN)
-    return evolve(leg, state=state, filled=grown, average_price=price, contradiction=contradiction)
+    most = None if state in TERMINAL else leg.most
+    return evolve(leg, state=state, filled=grown, average_price=price, contradiction=contradiction, most=most)
+
+
+def _under(leg: Leg, event: LegEvent, filled: Decimal | None, terms: Terms, *, settles: bool) -> Leg:
+    """The leg under the terms that evidence shows; the same object where they are what was known.
+
+    Terms under which more would have filled than the leg is for are stale, and a leg that has ended stays as it ended.
+    """
+    least = leg.filled if filled is None else max(leg.filled, filled)
+    if leg.state in TERMINAL or (terms.quantity is not None and terms.quantity < least):
+        terms = SAME
+    quantity = leg.quantity if terms.quantity is None else terms.quantity
+    most = leg.most
+    if event is E.SEEN_FILLED and most is not None and terms.quantity is None and filled is not None:
+        quantity = max(quantity, min(filled, most))  # all of it filled: so much it was for
+    if most is not None and (settles or quantity >= most):
+        most = None
+    price = leg.price if terms.price is None else terms.price
+    trigger_price = leg.trigger_price if terms.trigger_price is None else terms.trigger_price
+    if (quantity, price, trigger_price, most) == (leg.quantity, leg.price, leg.trigger_price, leg.most):
+        return leg
+    return evolve(leg, quantity=quantity, price=price, trigger_price=trigger_price, most=most)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from app.domain.calls import CancelCall, LookUpCall, OrderReport, PlaceCall, Proof
-from app.domain.effects import Answer, Asker, Record
-from app.domain.leg_life import EXECUTED_NOTHING, LIVE, UNPROVEN, LegEvent, event_of_report
-from messages.base import Failed, Request
+from app.domain.changes import Held, Waiting
+from app.domain.effects import Answer, Record
+from app.domain.leg_life import EXECUTED_NOTHING, LIVE, SAME, UNPROVEN, LegEvent, event_of_report
+from messages.base import Failed
 from messages.failover import OrderLeft
 from messages.orders import (
     LegState,
     LegView,
+    LivesElsewhere,
     OrderAccepted,
     OrderNotExecuted,
     OrderRefused,
@@ -27,21 +29,7 @@ LOOK_UP_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
 CANCEL_AGAIN_AFTER = 3
 """Look-ups that still show an order open after an acknowledged cancel, before the cancel is sent again."""
 
-InFlight = Literal["place", "cancel", "look_up"]
-
-
-@frozen(kw_only=True)
-class Waiting:
-    """Someone who asked about a leg and has not been answered."""
-
-    asker: Asker
-    correlation_id: str
-    deadline_s: float
-
-    @classmethod
-    def of(cls, asker: Asker, request: Request) -> Waiting:
-        """Whoever asked for something."""
-        return cls(asker=asker, correlation_id=request.correlation_id, deadline_s=request.deadline_s)
+InFlight = Literal["place", "cancel", "look_up", "amend"]
 
 
 @define(kw_only=True)
@@ -56,6 +44,8 @@ class LegTask:
         next_s: When to look again; None while only the bulk poll watches it.
         cancel_wanted: Someone wants it cancelled.
         look_ups_since_cancel: None until a cancel was acknowledged.
+        sent_s: When the call that is in flight was sent.
+        held: What is known of its terms besides the journal, and the change asked for.
     """
 
     order: OrderView
@@ -65,6 +55,8 @@ class LegTask:
     next_s: float | None = None
     cancel_wanted: bool = False
     look_ups_since_cancel: int | None = None
+    sent_s: float = 0.0
+    held: Held = field(factory=Held)
     placers: list[Waiting] = field(factory=list)
     cancellers: list[Waiting] = field(factory=list)
     readers: list[Waiting] = field(factory=list)
@@ -86,11 +78,17 @@ class LegTask:
         """It rests on the exchange."""
         return self.leg.state in LIVE
 
+    @property
+    def conditional(self) -> bool:
+        """It was placed with a trigger."""
+        return self.order.spec.trigger is not None
+
     def place_call(self, deadline_s: float) -> PlaceCall:
         """The call that sends it."""
         leg = self.leg
+        as_asked = leg.price is None and leg.trigger_price is None
         return PlaceCall(
-            spec=self.order.spec,
+            spec=self.order.spec if as_asked else self.order.now,
             quantity=leg.quantity,
             wire_id=leg.wire_id,
             committed_s=leg.committed_s,
@@ -108,7 +106,7 @@ class LegTask:
             since_s=leg.created_s,
             committed_s=leg.committed_s,
             deadline_s=deadline_s,
-            conditional=self.order.spec.trigger is not None,
+            conditional=self.conditional,
         )
 
     def cancel_call(self, deadline_s: float) -> CancelCall:
@@ -119,7 +117,7 @@ class LegTask:
             wire_id=leg.wire_id,
             exchange_order_id=leg.exchange_order_id,
             deadline_s=deadline_s,
-            conditional=self.order.spec.trigger is not None,
+            conditional=self.conditional,
         )
 
     def record(
@@ -135,8 +133,15 @@ class LegTask:
             native_code=native_code,
         )
 
-    def report(self, report: OrderReport) -> Record:
-        """Asks the journal to take over what the exchange says."""
+    def report(self, report: OrderReport, asked_s: float | None = None) -> Record:
+        """Asks the journal to take over what the exchange says.
+
+        Args:
+            asked_s: When it was asked; None where it says nothing of the leg's terms that is to be believed.
+        """
+        terms, settles = None, False
+        if asked_s is not None:
+            terms, settles = self.held.shown(self.order, report, asked_s, rests=report.state in LIVE)
         return Record(
             order_id=self.order.order_id,
             number=self.leg.number,
@@ -144,11 +149,13 @@ class LegTask:
             filled=report.filled,
             average_price=report.average_price,
             exchange_order_id=report.exchange_order_id,
+            terms=SAME if terms is None else terms,
+            settles=settles,
         )
 
     def provable_s(self, proof: Proof) -> float:
         """From when on a look-up that finds nothing proves absence."""
-        return self.leg.expiry_s + proof.margin_of(conditional=self.order.spec.trigger is not None)
+        return self.leg.expiry_s + proof.margin_of(conditional=self.conditional)
 
     def look_again(self, now_s: float, proof: Proof, *, least_s: float = 0.0) -> None:
         """Schedules the next look-up, not sooner than in `least_s` unless absence becomes provable by then."""
@@ -158,7 +165,8 @@ class LegTask:
         provable_s = self.provable_s(proof)
         if self.unproven and now_s < provable_s < at_s:
             at_s = provable_s
-        self.next_s = at_s
+        until_s = self.held.until_s
+        self.next_s = until_s if until_s is not None and now_s < until_s < at_s else at_s
 
     def left(self) -> OrderLeft:
         """As it is told when the exchange is left behind."""
@@ -168,7 +176,7 @@ class LegTask:
             client_order_id=self.order.key.client_order_id,
             symbol=str(self.order.spec.symbol),
             state=leg.state.value,
-            remaining=format(leg.quantity - leg.filled, "f"),
+            remaining=format(leg.remaining, "f"),
         )
 
     def answers(self) -> list[Answer]:
@@ -187,9 +195,18 @@ class LegTask:
             self.cancellers.clear()
         return out
 
+    def handed_over(self) -> list[Answer]:
+        """Answers to those who wait for a leg that another connector has by now: they are to ask that one."""
+        changers = [] if self.held.change is None else self.held.change.waiting
+        return [
+            Answer(asker=w.asker, message=LivesElsewhere(correlation_id=w.correlation_id, exchange=self.leg.exchange))
+            for w in (*self.cancellers, *changers)
+        ]
+
     def forget_late(self, now_s: float) -> None:
         """Drops who no longer waits: their session has answered them by now."""
-        for waiting in (self.placers, self.cancellers, self.readers):
+        changers = [] if self.held.change is None else self.held.change.waiting
+        for waiting in (self.placers, self.cancellers, self.readers, changers):
             waiting[:] = [w for w in waiting if w.deadline_s > now_s]
 
 

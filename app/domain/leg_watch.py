@@ -93,11 +93,14 @@ class LegWatch:
     def learn(self, task: LegTask, result: c.Result, now_s: float) -> list[Effect]:
         """What the result of a call about a leg teaches, and when the leg is to be looked at next."""
         match result:
-            case c.Placed(report=report) | c.Found(report=report):
+            case c.Found(report=report):
                 task.next_s = None
-                if isinstance(result, c.Found):
-                    self._after_found(task, now_s)
-                elif report.filled is None and _ends_at_once(task.order.spec):
+                record = task.report(report, task.sent_s)
+                self._after_found(task, now_s)
+                return [record]
+            case c.Placed(report=report):
+                task.next_s = None
+                if report.filled is None and _ends_at_once(task.order.spec):
                     self.look_at(task, now_s)  # Bybit's answer, for one, does not say what filled
                 return [task.report(report)]
             case c.Refused():
@@ -118,7 +121,7 @@ class LegWatch:
                 self.look_at(task, now_s)
             case c.CancelConfirmed(final=final):
                 assert final is not None
-                return [task.report(final)]
+                return [task.report(final, task.sent_s)]
             case c.CallFailed():
                 self.look_again(task, now_s)
             case _:
@@ -130,7 +133,7 @@ class LegWatch:
             task.look_ups_since_cancel += 1
             if task.look_ups_since_cancel >= CANCEL_AGAIN_AFTER:
                 task.look_ups_since_cancel = None
-        if task.cancel_wanted:
+        if task.cancel_wanted or task.held.until_s is not None:
             self.look_again(task, now_s)
 
 

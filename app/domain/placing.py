@@ -12,12 +12,13 @@ from functools import partial
 from attrs import define, field
 
 from app.domain import calls as c
+from app.domain.changes import Waiting
 from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, Judge
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Commit, Effect, Inside, TurnAway
 from app.domain.errands import Place, Read
 from app.domain.leg_life import UNPROVEN
-from app.domain.leg_task import LegTask, Waiting, place_reply
+from app.domain.leg_task import LegTask, place_reply
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
 from app.domain.pretrade import LimitRefused

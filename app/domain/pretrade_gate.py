@@ -36,7 +36,7 @@ from app.domain.pretrade import (
     judge,
 )
 from messages.market import Symbol
-from messages.orders import OrderView, PlaceOrder
+from messages.orders import OrderSpec, OrderView, PlaceOrder
 
 IN_VAIN_S = 1.0
 """After a price could not be had, before it is asked for again."""
@@ -86,6 +86,18 @@ class PretradeGate:
         if judged is None and not again and self.limits.per_second is not None:
             self._new_s.append(now_s)
         return judged
+
+    def judge_change(self, spec: OrderSpec, now_s: float) -> LimitRefused | PriceNeeded | None:
+        """Whether a resting order may become this: it is no new order, and was counted among the open ones before."""
+        seen = Circumstances(
+            exchange=self.exchange,
+            reference=self._prices.get(spec.symbol),
+            open_orders=0,
+            recent=0,
+            again=True,
+            now_s=now_s,
+        )
+        return judge(self.limits, spec, spec.quantity, seen)
 
     def _judge(
         self,

@@ -55,6 +55,7 @@ from messages.failover import (
 from messages.health import GetHealth
 from messages.market import SetLeverage, SetMarginMode, SetPositionMode
 from messages.orders import (
+    AmendOrder,
     CancelOrder,
     GetClosedOrders,
     GetOpenOrders,
@@ -393,9 +394,9 @@ class Session:
     def _at_deadline(self, pending: Pending) -> Outcome:
         request = pending.request
         last = pending.last
-        if isinstance(request, PlaceOrder | CancelOrder) and pending.in_doubt:
+        if isinstance(request, PlaceOrder | CancelOrder | AmendOrder) and pending.in_doubt:
             order_id = self._order_id(request)
-            verb = "placed" if isinstance(request, PlaceOrder) else "cancelled"
+            verb = {PlaceOrder: "placed", CancelOrder: "cancelled", AmendOrder: "changed"}[type(request)]
             words = (
                 f"Nobody can know yet whether order {order_id} was {verb}; it is being resolved: ask for it by its id."
             )
@@ -415,12 +416,13 @@ class Session:
 
     # ------------------------------------------------------------------------------------------------ pieces
 
-    def _order_id(self, request: PlaceOrder | CancelOrder) -> str:
-        if isinstance(request, CancelOrder) and request.order_id is not None:
+    def _order_id(self, request: PlaceOrder | CancelOrder | AmendOrder) -> str:
+        if not isinstance(request, PlaceOrder) and request.order_id is not None:
             return request.order_id
         assert self._journal_id, "an order in doubt was sent, so the directory was known"
         if isinstance(request, PlaceOrder):
             return ids.order_id(self._journal_id, request.key)
+        assert isinstance(request, CancelOrder)
         key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id or "")
         return ids.order_id(self._journal_id, key)
 
@@ -443,7 +445,8 @@ class Session:
         if pending.elsewhere is not None:
             return self.directory.find(Role.CONNECTOR, pending.elsewhere)
         exchange = self.route.exchange if self.route is not None else None
-        anybody = pending.sends == 0 or isinstance(request, GetOrder | CancelOrder | GetClosedOrders)
+        named = GetOrder | CancelOrder | AmendOrder | GetClosedOrders
+        anybody = pending.sends == 0 or isinstance(request, named)
         anybody = anybody or (isinstance(request, GetOpenOrders) and not request.fresh)
         if exchange is None and anybody:
             # Any connector can read the journal; and an order that was placed before must not be said never to have

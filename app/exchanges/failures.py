@@ -62,7 +62,7 @@ class Failures:
         if isinstance(error, NotSent):
             if isinstance(call, calls.PlaceCall):
                 return calls.NotExecuted(code="not_sent", words=str(error))
-            return calls.CallFailed(code="not_sent", words=str(error))
+            return calls.CallFailed(code="not_sent", words=str(error), not_made=True)
         if isinstance(error, Unsupported):
             if isinstance(call, calls.PlaceCall):
                 return calls.Refused(code=calls.UNSUPPORTED, words=str(error), native_code=None)
@@ -136,11 +136,11 @@ class Failures:
         words = f"The deadline had passed before anything was sent to {self._profile.name}."
         if isinstance(call, calls.PlaceCall):
             return calls.NotExecuted(code="deadline_passed", words=words)
-        return calls.CallFailed(code="deadline_passed", words=words)
+        return calls.CallFailed(code="deadline_passed", words=words, not_made=True)
 
     def not_ready(self, call: Call) -> Result:
         """A call that was not begun, since there are no markets yet."""
         words = f"The markets of {self._profile.name} are not loaded yet."
         if isinstance(call, calls.PlaceCall):
             return calls.NotExecuted(code="not_ready", words=words, ill=True)
-        return calls.CallFailed(code="not_ready", words=words, ill=True)
+        return calls.CallFailed(code="not_ready", words=words, ill=True, not_made=True)

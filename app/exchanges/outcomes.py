@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from app.domain.calls import (
     Ambiguous,
@@ -223,7 +223,7 @@ def amendment(failure: Failure, row: Row) -> Amended | AmendRefused | CancelTooL
         case Meaning.REFUSED:
             return AmendRefused(code=row.code, words=words, native_code=failure.native_code)
         case _:
-            return reading(failure, row, "the change")
+            return evolve(reading(failure, row, "the change"), not_made=row.meaning is Meaning.NOT_EXECUTED)
 
 
 def setting(failure: Failure, row: Row) -> SettingMade | CallFailed:

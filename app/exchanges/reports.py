@@ -35,6 +35,7 @@ def order(row: OrderRow, market: Market, symbol: Symbol, wire_id: str | None = N
         average_price=row.average_price,
         quantity=None if row.contracts is None else to_base(row.contracts, market.rules),
         price=row.price,
+        trigger_price=row.trigger_price,
     )
 
 
@@ -51,6 +52,7 @@ def listed(row: OrderRow, table: MarketTable) -> OrderReport:
         filled=None,
         average_price=row.average_price,
         price=row.price,
+        trigger_price=row.trigger_price,
     )
 
 

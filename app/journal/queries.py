@@ -60,7 +60,13 @@ def owners(wire_ids: Collection[str]) -> Executable:
 def exposed() -> Executable:
     """Every leg that filled or may still, with its order."""
     return (
-        select(orders, legs.c.exchange, legs.c.state, legs.c.filled, legs.c.quantity.label("leg_quantity"))
+        select(
+            orders,
+            legs.c.exchange,
+            legs.c.state,
+            legs.c.filled,
+            func.coalesce(legs.c.most, legs.c.quantity).label("leg_quantity"),
+        )
         .join(legs)
         .where((legs.c.filled != "0") | _LIVE)
     )

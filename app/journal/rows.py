@@ -92,6 +92,10 @@ def leg_of(row: Row) -> LegView:
         created_s=row["created_s"],
         updated_s=row["updated_s"],
         linked=None if row["linked"] is None else Linked(row["linked"]),
+        price=_decimal(row["price"]),
+        trigger_price=_decimal(row["trigger_price"]),
+        whole=_decimal(row["whole"]),
+        most=_decimal(row["most"]),
     )
 
 
@@ -172,6 +176,9 @@ def new_leg(
         created_s=now_s,
         updated_s=now_s,
         linked=linked,
+        price=new.price,
+        trigger_price=new.trigger_price,
+        whole=new.whole,
     )
 
 
@@ -191,22 +198,40 @@ def leg_again(leg: LegView, epoch: int, *, expiry_s: float, now_s: float) -> Leg
     )
 
 
+def life_of(leg: LegView) -> Leg:
+    """What the life cycle needs to know of a leg."""
+    return Leg(
+        state=leg.state,
+        quantity=leg.quantity,
+        filled=leg.filled,
+        average_price=leg.average_price,
+        price=leg.price,
+        trigger_price=leg.trigger_price,
+        most=leg.most,
+    )
+
+
 def learned_leg(
     old: LegView,
     new: Leg,
     exchange_order_id: str | None,
     reason: tuple[str | None, str | None, str | None],
     *,
+    elsewhere: Decimal,
     now_s: float,
 ) -> LegView:
-    """The leg after an event. Spelled out, since `evolve` costs more than the row's own writing."""
+    """The leg after an event. Spelled out, since `evolve` costs more than the row's own writing.
+
+    Args:
+        elsewhere: Base coin that the order's other legs filled.
+    """
     code, words, native_code = reason
     return LegView(
         number=old.number,
         exchange=old.exchange,
         epoch=old.epoch,
         wire_id=old.wire_id,
-        quantity=old.quantity,
+        quantity=new.quantity,
         state=new.state,
         committed_s=old.committed_s,
         expiry_s=old.expiry_s,
@@ -220,6 +245,10 @@ def learned_leg(
         created_s=old.created_s,
         updated_s=now_s,
         linked=old.linked,
+        price=new.price,
+        trigger_price=new.trigger_price,
+        whole=old.whole if new.quantity == old.quantity else new.quantity + elsewhere,
+        most=new.most,
     )
 
 
@@ -245,6 +274,28 @@ def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
         "created_s": leg.created_s,
         "updated_s": leg.updated_s,
         "linked": None if leg.linked is None else leg.linked.value,
+        "price": text(leg.price),
+        "trigger_price": text(leg.trigger_price),
+        "whole": text(leg.whole),
+        "most": text(leg.most),
+    }
+
+
+def row_of_terms(leg: LegView, before: LegView) -> dict[str, str | None]:
+    """What a leg is for by now; nothing where that is what it was."""
+    if (
+        leg.quantity == before.quantity
+        and leg.price == before.price
+        and leg.trigger_price == before.trigger_price
+        and leg.most == before.most
+    ):
+        return {}
+    return {
+        "quantity": text(leg.quantity),
+        "price": text(leg.price),
+        "trigger_price": text(leg.trigger_price),
+        "whole": text(leg.whole),
+        "most": text(leg.most),
     }
 
 

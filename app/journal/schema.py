@@ -89,6 +89,10 @@ legs = Table(
     Column("created_s", Float, nullable=False),
     Column("updated_s", Float, nullable=False),
     Column("linked", String),
+    Column("price", Text),
+    Column("trigger_price", Text),
+    Column("whole", Text),
+    Column("most", Text),
 )
 
 _live = legs.c.state.in_(sorted(state.value for state in LIVE_OR_UNPROVEN))
@@ -152,7 +156,18 @@ def make_schema(core: Connection) -> dict[str, str]:
 INDEXED = {2: ("ix_orders_by_age", "ix_linked_by_exchange")}
 """Indexes by the version that brought them."""
 
-ADDED = {2: (orders.c.trigger_kind, orders.c.trigger_price, orders.c.trigger_by, legs.c.linked)}
+ADDED = {
+    2: (
+        orders.c.trigger_kind,
+        orders.c.trigger_price,
+        orders.c.trigger_by,
+        legs.c.linked,
+        legs.c.price,
+        legs.c.trigger_price,
+        legs.c.whole,
+        legs.c.most,
+    )
+}
 """Columns by the version that brought them, each empty in what was written before."""
 
 

@@ -107,3 +107,14 @@ ADVANCE_LEG = Hot(
         updated_s=bindparam("updated_s"),
     )
 )
+CHANGE_TERMS = Hot(
+    update(legs)
+    .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
+    .values(
+        quantity=bindparam("quantity"),
+        price=bindparam("price"),
+        trigger_price=bindparam("trigger_price"),
+        whole=bindparam("whole"),
+        most=bindparam("most"),
+    )
+)

@@ -18,14 +18,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
 from cattrs.preconf.json import make_converter
 from sqlalchemy import Connection, Executable, func, insert, select, update
 
 from app.domain import ids
 from app.domain.book import Exposure, book_lines
 from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
-from app.domain.leg_life import LIVE, UNPROVEN, Leg, LegEvent, advance
+from app.domain.leg_life import CHANGES, LIVE, SAME, UNPROVEN, LegEvent, Terms, advance
 from app.journal import queries
 from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
@@ -38,16 +37,19 @@ from app.journal.rows import (
     exposure_of,
     learned_leg,
     leg_again,
+    life_of,
     new_leg,
     order_of,
     route_of,
     row_of_leg,
     row_of_order,
+    row_of_terms,
     symbol_of,
     text,
     with_leg,
 )
 from app.journal.schema import SCHEMA_VERSION, events, legs, make_schema, meta, routes, switches
+from app.journal.written import Committed, Recorded
 from messages.failover import Route, Switch
 from messages.market import Symbol
 from messages.orders import LegState, LegView, Linked, OrderKey, OrderSpec, OrderView
@@ -55,29 +57,6 @@ from messages.orders import LegState, LegView, Linked, OrderKey, OrderSpec, Orde
 __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnusable", "Recorded", "StaleEpoch"]
 
 _converter = make_converter()
-
-
-@frozen(kw_only=True)
-class Committed:
-    """An intent is in the journal: it may be sent now, and must be accounted for from now on."""
-
-    order: OrderView
-
-
-@frozen(kw_only=True)
-class Recorded:
-    """What recording an event did.
-
-    Attributes:
-        changed: False when the event taught nothing new.
-        sequence: Of the journal's event; 0 when nothing changed.
-        contradiction: The evidence contradicts an earlier proof; the truth was taken over and must be told.
-    """
-
-    order: OrderView
-    changed: bool
-    sequence: int
-    contradiction: bool = False
 
 
 class Journal(Links):
@@ -293,8 +272,14 @@ class Journal(Links):
         code: str | None = None,
         words: str | None = None,
         native_code: str | None = None,
+        terms: Terms = SAME,
+        settles: bool = False,
     ) -> Recorded:
         """Records what was learned of a leg.
+
+        Args:
+            terms: What it is shown to be for; of AMEND_SENT what is asked for.
+            settles: No change of it is in doubt any more.
 
         Raises:
             JournalError: Nothing was written.
@@ -306,11 +291,16 @@ class Journal(Links):
             if order is None or not 1 <= number <= len(order.legs):
                 raise KeyError(f"no leg {number} of order {order_id} in the journal")
             old = order.legs[number - 1]
-            leg = Leg(state=old.state, quantity=old.quantity, filled=old.filled, average_price=old.average_price)
-            new = advance(leg, event, filled=filled, average_price=average_price)
-            if new is leg and (exchange_order_id is None or old.exchange_order_id is not None):
+            leg = life_of(old)
+            new = advance(leg, event, filled=filled, average_price=average_price, terms=terms, settles=settles)
+            told = event is not LegEvent.AMEND_SENT and (new is not leg or event is LegEvent.AMEND_SETTLED)
+            if new is leg and not told and (exchange_order_id is None or old.exchange_order_id is not None):
                 return Recorded(order=order, changed=False, sequence=0)
-            learned = learned_leg(old, new, exchange_order_id, (code, words, native_code), now_s=now_s)
+            reason = (code, words, native_code)
+            if event in CHANGES:  # why a change was not made is no reason of the leg's own state
+                reason = old.reason_code, old.reason_words, old.native_code
+            others = order.filled - old.filled if len(order.legs) > 1 else Decimal(0)
+            learned = learned_leg(old, new, exchange_order_id, reason, elsewhere=others, now_s=now_s)
             filled_text = text(learned.filled)
             hot.ADVANCE_LEG(
                 self._db,
@@ -320,11 +310,14 @@ class Journal(Links):
                 filled=filled_text,
                 average_price=text(learned.average_price),
                 exchange_order_id=learned.exchange_order_id,
-                reason_code=code,
-                reason_words=words,
-                native_code=native_code,
+                reason_code=learned.reason_code,
+                reason_words=learned.reason_words,
+                native_code=learned.native_code,
                 updated_s=now_s,
             )
+            now = row_of_terms(learned, old)
+            if now:  # apart from the rest, so that what is never changed does not pay for it
+                hot.CHANGE_TERMS(self._db, key_order=order_id, key_leg=number, **now)
             sequence = self._event(
                 event.value,
                 now_s,
@@ -335,10 +328,11 @@ class Journal(Links):
                 state=learned.state.value,
                 filled=filled_text,
                 code=code,
+                **now,
             )
             view = with_leg(order, learned)
         self._memory.wrote(view)
-        return Recorded(order=view, changed=new is not leg, sequence=sequence, contradiction=new.contradiction)
+        return Recorded(order=view, changed=told, sequence=sequence, contradiction=new.contradiction)
 
     def order(self, order_id: str) -> OrderView | None:
         """One order by the router's id; None when the journal does not know it."""

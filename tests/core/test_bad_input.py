@@ -119,7 +119,10 @@ def test_bad_questions_are_refused_in_one_sentence(shared: tuple[World, OrderRou
         (lambda: router.get_open_orders("BTC"), "must look like"),
         (lambda: router.manual_failover("mtgox"), "the configured exchanges are bybit, okx"),
         (lambda: router.manual_failover(None), "the configured exchanges are bybit, okx"),  # type: ignore[arg-type]
-        (lambda: router.amend_order("BTCUSDT", "0" * 32, qty="1"), "not supported yet"),
+        (lambda: router.amend_order("BTCUSDT", "0" * 32), "Nothing is to be changed"),
+        (lambda: router.amend_order("BTCUSDT", "0" * 32, qty="0"), "qty"),
+        (lambda: router.amend_order("BTCUSDT", "0" * 32, qty="1", price="x"), "price"),
+        (lambda: router.amend_order("BTCUSDT", "", price="1"), "order_id"),
     ]
     for call, words in calls:
         with pytest.raises(InvalidRequest) as refused:

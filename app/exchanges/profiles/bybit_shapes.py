@@ -97,6 +97,7 @@ def order_row(row: Any) -> OrderRow:
         average_price=price(row, "avgPrice"),
         contracts=None if by_value else price(row, "qty"),
         price=price(row, "price") if word(row, "orderType") == "Limit" else None,
+        trigger_price=price(row, "triggerPrice"),
     )
 
 

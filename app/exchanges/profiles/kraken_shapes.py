@@ -71,6 +71,7 @@ def status_order(entry: Any) -> OrderRow | None:
 def event_order(body: Any, state: LegState) -> OrderRow:
     """An order in an event of the trading API."""
     filled = number(body, "filled")
+    waits = body.get("priceTriggerOptions") if isinstance(body, dict) else None
     return OrderRow(
         order_id=word(body, "orderId"),
         wire_id=word(body, "cliOrdId"),
@@ -81,6 +82,7 @@ def event_order(body: Any, state: LegState) -> OrderRow:
         contracts=None if filled else number(body, "quantity"),
         # A market order is shown with the price it was guarded by.
         price=price(body, "limitPrice") if state is LegState.OPEN else None,
+        trigger_price=price(waits, "triggerPrice") if isinstance(waits, dict) else None,
     )
 
 
@@ -95,6 +97,7 @@ def event_trigger(body: Any, state: LegState) -> OrderRow:
         average_price=None,
         contracts=number(body, "quantity"),
         price=price(body, "limitPrice"),
+        trigger_price=price(body, "triggerPrice"),
     )
 
 
@@ -140,6 +143,7 @@ def open_order(row: Any) -> OrderRow:
         average_price=None,
         contracts=None if filled is None or left is None else filled + left,
         price=price(row, "limitPrice"),
+        trigger_price=price(row, "stopPrice"),
     )
 
 

@@ -290,6 +290,7 @@ def _waiting(row: Any) -> OrderRow:
         average_price=None,
         contracts=None if word(row, "tgtCcy") == "quote_ccy" else number(row, "sz"),
         price=None if limit in (None, _MARKET) else price(row, "slOrdPx", "tpOrdPx", "ordPx"),
+        trigger_price=price(row, "slTriggerPx", "tpTriggerPx", "triggerPx"),
     )
 
 
