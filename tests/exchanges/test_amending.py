@@ -78,10 +78,10 @@ class Trader:
         order: OrderView = accepted.order
         return order
 
-    def amend(self, order: OrderView, *, within_s: float = 12.0, **what: str) -> str:
+    def amend(self, order: OrderView, **what: str) -> str:
         """Asks for a change."""
-        terms = {name: Decimal(value) for name, value in what.items()}
-        return self.ask(AmendOrder, strategy="s", order_id=order.order_id, within_s=within_s, **terms)
+        terms: dict[str, Any] = {name: Decimal(value) for name, value in what.items()}
+        return self.ask(AmendOrder, strategy="s", order_id=order.order_id, **terms)
 
     def changed(self, order: OrderView, **what: str) -> OrderView:
         """A change that is made."""
@@ -151,6 +151,12 @@ def opened(sim: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> O
     return connector
 
 
+def market(sim: Simulated) -> Decimal:
+    """About what Bitcoin costs there."""
+    prices = sim.control.truth()["prices"].items()
+    return Decimal(str(next(price for symbol, price in prices if symbol.startswith("BTC/") and ":" in symbol)))
+
+
 # ---- made ------------------------------------------------------------------------------------------------------------
 
 
@@ -179,8 +185,7 @@ def test_quantity_and_price_are_changed_in_place(opened: Opened, sim: Simulated)
 @pytest.mark.parametrize("sim", ["bybit", "okx", "kraken"], indirect=True)
 def test_what_an_order_waits_for_is_changed(opened: Opened, sim: Simulated) -> None:
     """And its limit, and what it is for, while it waits."""
-    price = Decimal(str(next(p for s, p in sim.control.truth()["prices"].items() if s.startswith("BTC/") and ":" in s)))
-    far = (price * 2).quantize(Decimal(100))
+    far = (market(sim) * 2).quantize(Decimal(100))
     with opened() as trader:
         order = trader.place(spec("0.02", price=far + 100, trigger=stop(far)))
         later = trader.changed(order, trigger_price=str(far + 200), price=str(far + 400), quantity="0.03")
@@ -224,7 +229,8 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(opened: Opened, sim: 
 def test_what_an_exchange_cannot_change_is_refused_as_such(opened: Opened, sim: Simulated) -> None:
     """An order that waits, on Binance."""
     with opened() as trader:
-        order = trader.place(spec("0.02", price="190000", trigger=stop("180000")))
+        far = (market(sim) * Decimal("1.02")).quantize(Decimal(100))
+        order = trader.place(spec("0.02", price=far, trigger=stop(far)))
         refused = trader.told(trader.amend(order, quantity="0.03"))
         assert isinstance(refused, OrderRefused)
         assert (refused.code, refused.native_code) == ("unsupported", None)
