@@ -9,6 +9,7 @@ from typing import Any
 
 import ccxt
 import pytest
+from attrs import evolve
 
 from app.domain.calls import NotExecuted, PlaceCall, Placed
 from app.exchanges.client import TRACE, Pin, Trace, close_client, make_client
@@ -22,6 +23,7 @@ from app.exchanges.rules import okx as rules
 from app.exchanges.settings import Credentials, ExchangeSettings
 from messages.market import MarketType
 from messages.orders import OrderSpec
+from tests.exchanges.altered import Altered
 from tests.exchanges.desk import Desk, stop, until, wire_id
 from tests.exchanges.okx_desk import at_rest, opened
 
@@ -209,3 +211,18 @@ def test_what_is_known_of_the_account_is_handed_over_whole_or_not_at_all() -> No
         fresh = Client()
         profile.recall(fresh, damaged)
         assert profile.learned(fresh) == {}
+
+
+def test_a_contract_of_several_times_its_value_is_not_traded(swaps: Desk) -> None:
+    """ccxt passes over the multiplier: an order would be ten times as large as asked."""
+
+    def tenfold(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        return [{**row, "ctMult": "10"} if row["instId"] == "BTC-USDT-SWAP" else row for row in rows]
+
+    with Altered("okx", swaps.sim.base_url) as proxy:
+        proxy.alter = tenfold
+        desk = Desk(evolve(swaps.sim, base_url=proxy.base_url))
+        assert desk.open() == ""
+        assert "has no linear swap" in desk.port.tradable("BTCUSDT")
+        assert desk.port.tradable("ETHUSDT") == ""
+        desk.close()

@@ -182,6 +182,7 @@ def test_retry_after() -> None:
     okx, bybit = profile_of("okx", MarketType.SWAP)(), profile_of("bybit", MarketType.SWAP)()
     assert okx.wait_s({"retry-after": "7"}, 0.0) == 7
     assert okx.wait_s({}, 0.0) is None
+    assert okx.wait_s({"retry-after": "nan"}, 0.0) is None
     assert okx.wait_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0) is None
     reset = {"x-bapi-limit-status": "0", "x-bapi-limit-reset-timestamp": "1500"}
     assert bybit.wait_s(reset, 1.0) == pytest.approx(0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from math import isnan
 from typing import Any, ClassVar
 
 from attrs import frozen
@@ -190,9 +191,10 @@ class Profile(ABC):
             server_now_s: The exchange's clock.
         """
         try:
-            return float(headers["retry-after"])
+            asked_s = float(headers["retry-after"])
         except (KeyError, ValueError):  # or a date, which no exchange sends
             return None
+        return None if isnan(asked_s) else asked_s
 
     # ---- placing -----------------------------------------------------------------------------------------------------
 

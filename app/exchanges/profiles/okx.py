@@ -36,6 +36,7 @@ from app.exchanges.profiles.base import (
     number,
     word,
 )
+from app.exchanges.profiles.okx_markets import OkxContracts
 from app.exchanges.rules import okx as rules
 from app.exchanges.rules.base import ExchangeRules
 from app.exchanges.sizes import plain
@@ -52,6 +53,7 @@ class Okx(Profile):
 
     name = "okx"
     ccxt_id = "okx"
+    client_parts = (OkxContracts,)
     options = MappingProxyType(
         {"fetchMarkets": {"types": ["swap"]}, "defaultType": "swap", "createOrder": "privatePostTradeOrder"}
     )
