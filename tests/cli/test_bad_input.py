@@ -15,7 +15,7 @@ from app.cli.main import main
 from app.journal.store import Journal
 from app.process.foreign import our_root
 from app.simulator.run import configuration
-from tests.cli.desk import order_router, refusal
+from tests.cli.desk import order_router, refusal, within
 
 LOOKING = (["status"], ["history"], ["orders"], ["positions"], ["failover", "okx"])
 FACT = {"base_url": "http://127.0.0.1:9", "api_key": "key-of-nobody", "secret": "secret-of-nobody", "password": "pw"}
@@ -85,8 +85,8 @@ def test_wrong_configuration_ends_with_78(tmp_path: Path, verb: list[str], conte
 
 
 def run_wrong(folder: Path, arguments: list[str]) -> str:
-    """The sentence of a command that ends with 78."""
-    done = order_router(*arguments, home=folder)
+    """The sentence of a command that ends with 78: the real one where it would start something."""
+    done = (order_router if arguments[0] == "run" else within)(*arguments, home=folder)
     assert done.returncode == 78, done.stderr
     return refusal(done)
 

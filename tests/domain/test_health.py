@@ -488,7 +488,7 @@ def test_there_is_always_a_next_probe_and_never_a_busy_loop(
     assert next_probes(sent, QUICK, due_s)[1] >= due_s + QUICK.retry_delay_s
 
 
-@pytest.mark.parametrize(("seed", "order_every_s"), [(1, None), (2, None), (3, 120.0)])
+@pytest.mark.parametrize(("seed", "order_every_s"), [(1, None), (3, 120.0)])
 def test_a_month_of_random_failures_never_makes_it_down(seed: int, order_every_s: float | None) -> None:
     """5 % of calls fail independently; three in a row come about 11 times a month, and confirmation takes them out."""
     month_s = 30 * 86_400.0

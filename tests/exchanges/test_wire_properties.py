@@ -7,6 +7,7 @@ as.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,8 +37,10 @@ from tests.exchanges.desk import EXCHANGES, PATIENCE_S, SPOT_EXCHANGES, Desk, ho
 BASES = {"BTC": "27000", "ETH": "1800", "SOL": "25", "XRP": "0.5"}
 """Markets everywhere, and about what they cost."""
 COUNTERS = [(name, MarketType.SWAP) for name in EXCHANGES] + [(name, MarketType.SPOT) for name in SPOT_EXCHANGES]
+EXAMPLES = int(os.environ.get("ORDER_ROUTER_EXAMPLES", "40"))
+"""The same ones each time; the variable asks for more of them."""
 BOUNDED = settings(
-    max_examples=70,
+    max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     database=None,
