@@ -77,8 +77,13 @@ class ExitWatch:
         return len(self._legs)
 
     def recover(self, linked: Iterable[tuple[OrderView, Iterable[OrderView]]]) -> None:
-        """After a start: the orders whose exits are not over, each with all that were placed; `tick` goes on."""
+        """After a start: the orders whose exits are not over, each with all that were placed; `tick` goes on.
+
+        An order whose leg here was absent may have been placed elsewhere since: what fills of it there is not ours.
+        """
         for parent, exits in linked:
+            if parent.leg is None or parent.leg.exchange != self.exchange or parent.leg.linked not in FOLLOWED:
+                continue
             named = ((Exit.named(order.key.client_order_id), order) for order in exits)
             known = {name: order for name, order in named if name is not None}
             self._legs[parent.order_id] = _Followed(parent=parent, exits=known, again_s=0.0)

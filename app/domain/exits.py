@@ -19,7 +19,7 @@ gave up, which is not placed again.
 
     an exit ends                              what is made of it
     refused, since it would fire at once      closed at the market by as much: that is what it asked for
-    refused twice, since nothing is to reduce somebody else closed as much: it is no longer open
+    refused, nothing being there to reduce    tried again; at the fourth time somebody else closed as much
     refused otherwise, or not executed        placed again after a growing pause; the leg counts as unprotected
     cancelled with nothing filled             given up: by its owner, a person, or the exchange
     cancelled with a part filled              what is still wanted is placed anew
@@ -54,10 +54,14 @@ PREFIX = "exit/"
 
 MAX_STANDING = 8
 """Exits of a kind that stand for one leg at once; what fills beyond is merged into the newest."""
-MAX_NUMBER = 100
+MAX_NUMBER = 1000
 """Exits of a kind that are ever placed for one leg. Beyond it no more are: the leg counts as unprotected."""
-GONE_AFTER = 2
-"""Refusals of an exit in a row since there is nothing to reduce: one may be an exchange that is late to see a fill."""
+APART_S = ((50, 0.0), (300, 5.0), (MAX_NUMBER, 30.0))
+"""Between two of a kind, up to a number: an order that fills in hundreds of pieces must not come to `MAX_NUMBER`, nor
+may its newest pieces, which wait so long, be more than a small part of it."""
+GONE_AFTER = 4
+"""Refusals of an exit in a row since there is nothing to reduce, 3.5 seconds in all: fewer may be an exchange that is
+late to see a fill, whose position would be left without any exit."""
 AGAIN_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Before an exit that could not be placed is tried again; the last repeats."""
 MOVING_S = 1.0
@@ -221,7 +225,7 @@ def _standing(leg: LegView) -> bool:
 
 
 def _gone(legs: Mapping[int, LegView]) -> Decimal:
-    """The size of every second of those refused in a row since there is nothing to reduce."""
+    """The size of the last of each `GONE_AFTER` refused in a row since there is nothing to reduce."""
     out, row = ZERO, 0
     for _, leg in sorted(legs.items()):
         row = row + 1 if leg.state is LegState.REFUSED and leg.reason_code == NOTHING_TO_REDUCE else 0
@@ -349,6 +353,9 @@ def _missing(known: Known, leg: LegView, kind: _Kind, quantity: Decimal, now_s: 
         again_s = failed.updated_s + AGAIN_S[min(max(tries, 1), len(AGAIN_S)) - 1]
     if kind.next_number > MAX_NUMBER:
         return Plan(words=f"its {name} was placed {MAX_NUMBER} times, the limit: {quantity} of it are not placed again")
+    if failed is None and kind.placed:
+        apart_s = next((apart_s for number, apart_s in APART_S if kind.next_number <= number), 0.0)
+        again_s = kind.placed[max(kind.placed)].created_s + apart_s
     if now_s < again_s:
         return Plan(again_s=again_s, words=words)
     number = kind.next_number
@@ -378,8 +385,8 @@ def _now(known: Known, kind: _Kind, failed: LegView, quantity: Decimal, now_s: f
     done = kind.now.get(number)
     again_s = now_s
     if done is not None:
-        if done.state is not LegState.ABSENT:
-            return None
+        if done.state is not LegState.ABSENT or done.quantity > quantity:
+            return None  # as much is not open any more: what is, is begun anew
         again_s = done.updated_s + AGAIN_S[min(done.attempts, len(AGAIN_S)) - 1]
         quantity = done.quantity
     words = f"its {name} would fire at once, and {quantity} could not be closed yet" if done is not None else ""

@@ -17,6 +17,7 @@ from app.domain.effects import Mark
 from app.domain.exit_watch import ExitWatch
 from app.domain.exits import (
     AGAIN_S,
+    GONE_AFTER,
     MAX_STANDING,
     NOW,
     Exit,
@@ -377,8 +378,11 @@ def test_a_position_that_is_gone_has_no_exits() -> None:
     world.outcomes = [(LegState.REFUSED, "reduce_only_rejected"), (LegState.OPEN, "")]
     world.fill(20)
     assert world.standing(TP) == 20
-    world.outcomes = [(LegState.REFUSED, "reduce_only_rejected")]
-    world.wait(2.0)
+    for pause_s in AGAIN_S[: GONE_AFTER - 1]:
+        assert world.standing(TP) == 20, "its exchange may be late to see the fill"
+        assert marked(world) == "unprotected"
+        world.outcomes = [(LegState.REFUSED, "reduce_only_rejected")]
+        world.wait(pause_s + 0.1)
     world.settle()
     assert world.standing(SL) == world.standing(TP) == 0
     assert world.leg.linked is Linked.DONE
@@ -481,3 +485,44 @@ def test_the_exits_never_exceed_and_come_to_equal_what_is_open(
     world.settle()
     world.check()
     world.is_right()
+
+
+def test_what_was_placed_on_another_exchange_since_is_not_followed_after_a_restart() -> None:
+    """Absent here, and placed there: its newest leg, and what fills of it, is another connector's."""
+    world = World()
+    here = evolve(world.leg, state=LegState.ABSENT)
+    there = evolve(here, number=2, exchange="y", state=LegState.FILLED, filled=Decimal(20), linked=None)
+    for mark in (None, Linked.OPEN):
+        parent = evolve(world.parent, legs=(here, evolve(there, linked=mark)))
+        watch = world._new_watch()
+        watch.recover([(parent, ())])
+        assert watch.tick(world.now_s) == []
+        assert watch.next_s() is None
+
+
+def test_what_is_closed_at_the_market_late_is_no_more_than_what_is_still_open() -> None:
+    """The take profit fills in part before the close at the market, which was not executed, is tried again."""
+    world = World()
+    world.outcomes = [(LegState.REFUSED, "would_trigger"), (LegState.ABSENT, "unreachable"), (LegState.OPEN, "")]
+    world.fill(20)
+    [profit] = world.live(TP)
+    assert [world._leg(name).state for name in world.exits if name.kind is NOW[SL]] == [LegState.ABSENT]
+    world._learn(profit, state=LegState.PARTIALLY_FILLED, filled=Decimal(12))
+    world.outcomes = [(LegState.REFUSED, "would_trigger"), (LegState.OPEN, "")]
+    world.wait(AGAIN_S[-1] + 1)
+    world.settle()
+    sent = [world._leg(name) for name in world.exits if name.kind is NOW[SL]]
+    assert [(leg.state, int(leg.quantity)) for leg in sent] == [(LegState.ABSENT, 20), (LegState.FILLED, 8)]
+    assert world.closed() == 20
+    assert world.leg.linked is Linked.DONE
+
+
+def test_an_order_that_fills_in_hundreds_of_pieces_keeps_its_exits() -> None:
+    world = World(evolve(SPEC, quantity=Decimal(900)))
+    for _ in range(300):
+        world.fill(2)
+        world.cancels_come_through()
+        world.wait(2.0)
+        world.cancels_come_through()
+    world.settle()
+    assert world.standing(SL) == world.standing(TP) == 600
