@@ -293,7 +293,7 @@ class Journal(Links):
             old = order.legs[number - 1]
             leg = life_of(old)
             new = advance(leg, event, filled=filled, average_price=average_price, terms=terms, settles=settles)
-            told = event is not LegEvent.AMEND_SENT and (new is not leg or event is LegEvent.AMEND_SETTLED)
+            told = settles or event is LegEvent.AMEND_SETTLED or (new is not leg and event is not LegEvent.AMEND_SENT)
             if new is leg and not told and (exchange_order_id is None or old.exchange_order_id is not None):
                 return Recorded(order=order, changed=False, sequence=0)
             reason = (code, words, native_code)

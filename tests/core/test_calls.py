@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.core.aio import AsyncCalls
-from app.core.order_router import InvalidRequest, OrderRouter
+from app.core.order_router import InvalidRequest, OrderOutcomeUnknown, OrderRefused, OrderRouter
 from tests.e2e.world import World, until
 
 Shared = tuple[World, OrderRouter]
@@ -60,6 +60,65 @@ def test_an_order_is_found_and_cancelled_by_the_caller_s_own_id(shared: Shared) 
     for ask, words in asks:
         with pytest.raises(InvalidRequest, match=words):
             ask()
+
+
+# ---- changing --------------------------------------------------------------------------------------------------------
+
+
+def test_an_open_order_is_changed_in_place(shared: Shared) -> None:
+    """Asked for again under its own id it is still the same order; the exchange's book has what was asked."""
+    world, router = shared
+    order_id = resting(router, client_order_id="to be changed")
+    changed = router.amend_order("BTCUSDT", order_id, qty="0.003", price=20100)
+    assert (changed["orderId"], changed["orderStatus"]) == (order_id, "New")
+    assert (changed["qty"], changed["leavesQty"], changed["price"]) == ("0.003", "0.003", "20100")
+    (there,) = [
+        row for row in world["bybit"].control.truth()["orders"] if row["order_id"] == changed["exchangeOrderId"]
+    ]
+    assert (there["qty"], there["price"]) == ("0.003", "20100")
+    world["bybit"].control.fill(order_id=changed["exchangeOrderId"], qty="0.001")
+    awaited = asyncio.run(router.aio.amend_order("BTCUSDT", order_id, qty="0.002"))
+    assert (awaited["qty"], awaited["cumExecQty"], awaited["leavesQty"]) == ("0.002", "0.001", "0.001")
+    again = router.place_order("BTCUSDT", "Buy", "Limit", "0.001", "20000", client_order_id="to be changed")
+    assert (again["orderId"], again["qty"], again["price"]) == (order_id, "0.002", "20100")
+    assert [row["qty"] for row in router.get_open_orders() if row["orderId"] == order_id] == ["0.002"]
+    router.cancel_order("BTCUSDT", order_id)
+    asks: list[tuple[Callable[[], Any], str]] = [
+        (lambda: router.amend_order("BTCUSDT", order_id, qty="0.004"), "it is cancelled"),
+        (lambda: router.amend_order("BTCUSDT", "0" * 32, qty="0.004"), "No order '000"),
+        (lambda: router.amend_order("ETHUSDT", order_id, qty="0.004"), "nothing was changed"),
+    ]
+    for ask, words in asks:
+        with pytest.raises(InvalidRequest, match=words):
+            ask()
+
+
+def test_a_change_that_is_not_made_leaves_the_order_as_it_was(shared: Shared) -> None:
+    """Off the market's steps, below what filled, by the exchange's word, or because nobody can know yet."""
+    world, router = shared
+    order_id = resting(router)
+    bybit = world["bybit"].control
+    with pytest.raises(InvalidRequest, match="20000"):
+        router.amend_order("BTCUSDT", order_id, price="20000.01")
+    fault = bybit.fault("hang_before", call="amend", count=1)
+    with pytest.raises(OrderOutcomeUnknown) as unknown:
+        router.amend_order("BTCUSDT", order_id, qty="0.004", timeout_s=1.0)
+    bybit.clear_fault(fault)
+    assert unknown.value.order_id == order_id
+    assert "was changed" in str(unknown.value)
+    known = router.get_order(order_id)
+    assert (known["qty"], known["price"], known["orderStatus"]) == ("0.001", "20000", "New")
+    assert known["leavesQty"] == "0.004", "so much may fill for all that is known"
+    with pytest.raises(OrderRefused, match="under way"):
+        router.amend_order("BTCUSDT", order_id, qty="0.005")
+    gone = router.cancel_order("BTCUSDT", order_id)
+    assert (gone["orderStatus"], gone["leavesQty"], gone["cumExecQty"]) == ("Cancelled", "0", "0")
+    order_id = resting(router)
+    fault = bybit.fault("http_429", call="amend", count=1)
+    with pytest.raises(OrderRefused, match="turned away the change"):
+        router.amend_order("BTCUSDT", order_id, price="20100")
+    bybit.clear_fault(fault)
+    assert router.cancel_order("BTCUSDT", order_id)["price"] == "20000"
 
 
 # ---- cancelling all --------------------------------------------------------------------------------------------------

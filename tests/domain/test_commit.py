@@ -6,6 +6,7 @@ import itertools
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 
 from app.domain.commit import AlreadyKnown, BodyDiffers, CommitAgain, CommitNew, Fenced, Inadmissible, decide
 from messages.failover import Route
@@ -63,6 +64,15 @@ def test_another_body_under_a_known_id_is_refused_whatever_the_route() -> None:
     known = order(leg(LegState.ABSENT))
     decision = decide(route=ROUTES[3], known=known, exchange="okx", epoch=9, spec=spec(quantity="2"))
     assert decision == BodyDiffers(field="quantity", known="1", asked="2")
+
+
+def test_a_new_leg_is_for_what_the_order_was_changed_to() -> None:
+    """Of that, what has filled is not asked for again."""
+    old = evolve(leg(LegState.CANCELLED, filled="0.3"), quantity=Decimal(2), whole=Decimal(2), price=Decimal(101))
+    gone = evolve(leg(LegState.ABSENT, exchange="okx", number=2), quantity=Decimal("1.7"))
+    known = order(old, evolve(gone, whole=Decimal(2), price=Decimal(101)))
+    decision = decide(route=ROUTES[0], known=known, exchange="bybit", epoch=1, spec=spec())
+    assert decision == CommitNew(number=3, quantity=Decimal("1.7"), price=Decimal(101), whole=Decimal(2))
 
 
 def test_a_new_leg_asks_for_what_is_not_proven_filled() -> None:

@@ -55,6 +55,8 @@ class Diarist(Strategy):
         if (update.told, update.client_order_id) == (Told.ACCEPTED, "resting"):
             if self.lives() == 1:
                 raise RuntimeError("a bug of the user's")
+            self.amend(update.order_id, price="36000", quantity="0.002")
+        if update.told is Told.AMENDED:
             self.cancel(update.order_id)
         if update.told is Told.CANCELLED:
             self.get("taking")

@@ -42,7 +42,8 @@ def test_a_strategy_that_breaks_down_carries_on_and_places_nothing_twice(world: 
         (taking,) = of_order(books, journal_id, "diarist", "taking")
         (resting,) = of_order(books, journal_id, "diarist", "resting")
         assert taking[1]["filled"] == "0.002"
-        assert resting[1]["status"] == "cancelled"
+        assert (resting[1]["status"], resting[1]["price"], resting[1]["qty"]) == ("cancelled", "36000", "0.002")
+        assert notes(what="order", told="amended", id="resting")
         assert router.get_open_orders() == [], "a strategy's orders are its own"
 
         pid = actor_pid(router, "strategy:diarist")

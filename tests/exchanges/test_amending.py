@@ -21,6 +21,7 @@ from app.exchanges.settings import Credentials, ExchangeSettings
 from app.journal.store import Journal
 from app.simulator.thread import Simulated, SimulatorThread
 from messages.base import Failed, Reply
+from messages.failover import Subscribe
 from messages.orders import (
     AmendOrder,
     CancelOrder,
@@ -286,10 +287,13 @@ def test_never_made_and_never_answered(opened: Opened, sim: Simulated, how: str)
     """Until that is proven the larger quantity counts; whoever does not wait so long is told by an event."""
     with opened() as trader:
         order = trader.place(spec("0.02"))
+        trader.stage.deliver(Subscribe(session_id="x", strategy="s"))
         sim.control.fault(how, call="amend", count=1)
         asked = trader.amend(order, quantity="0.05")
         assert trader.exposed() == Decimal("0.05"), "before anything was sent"
         refused = trader.told(asked)
+        change = trader.stage.heard(OrderChanged)[-1][1]
+        assert (change.order.quantity, change.order.legs[-1].most) == (Decimal("0.02"), None)
         assert isinstance(refused, OrderRefused), refused
         assert refused.code == "not_changed"
         assert trader.truth(order)["qty"] == "0.02"
@@ -335,3 +339,16 @@ def test_the_next_life_learns_what_became_of_it(opened: Opened, sim: Simulated, 
         assert trader.truth(order)["qty"] == str(expected)
         changes = [message for _, message in trader.stage.heard(OrderChanged)]
         assert not changes, "nobody had subscribed"
+
+
+@pytest.mark.parametrize("sim", ["bybit"], indirect=True)
+def test_whoever_stopped_waiting_is_told_that_it_was_not_made(opened: Opened, sim: Simulated) -> None:
+    """Though nothing of the order has changed, as with a price."""
+    with opened() as trader:
+        order = trader.place(spec("0.02"))
+        trader.stage.deliver(Subscribe(session_id="x", strategy="s"))
+        heard = len(trader.stage.heard(OrderChanged))
+        sim.control.fault("hang_before", call="amend", count=1)
+        trader.amend(order, price="21000")
+        assert trader.stage.run(lambda: len(trader.stage.heard(OrderChanged)) > heard, PATIENCE_S)
+        assert trader.stage.heard(OrderChanged)[-1][1].order.now.price == Decimal(20000)

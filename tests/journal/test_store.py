@@ -16,7 +16,7 @@ from attrs import evolve
 
 from app.domain import ids
 from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible
-from app.domain.leg_life import LegEvent
+from app.domain.leg_life import LegEvent, Terms
 from app.journal.schema import ADDED, INDEXED, SCHEMA_VERSION
 from app.journal.store import BUSY_TIMEOUT_S, Committed, Journal, JournalError, JournalUnusable, StaleEpoch
 from messages.failover import Switch, SwitchResult
@@ -168,6 +168,28 @@ def test_the_database_itself_refuses_a_second_live_leg(journal: Journal) -> None
             " WHERE order_id = ?",
             (order.order_id,),
         )
+
+
+def test_what_a_leg_is_for_is_kept_and_the_larger_counts_while_it_is_in_doubt(journal: Journal, path: Path) -> None:
+    """Intent first; the order stays what it was asked for at first."""
+    order = committed(journal)
+    asked = Terms(quantity=Decimal(3), price=Decimal(99))
+    journal.record(order.order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x")
+    journal.record(order.order_id, 1, LegEvent.AMEND_SENT, now_s=4.0, terms=asked)
+    (doubted,) = journal.exposures()
+    assert doubted.quantity == Decimal(3)
+    made = journal.record(order.order_id, 1, LegEvent.SEEN_OPEN, now_s=5.0, terms=asked, settles=True)
+    assert made.changed
+    other = Journal(path)
+    known = other.order(order.order_id)
+    assert known == made.order
+    assert known is not None
+    assert (known.spec, known.now.quantity, known.now.price) == (order.spec, Decimal(3), Decimal(99))
+    assert known.legs[0].most is None
+    assert isinstance(commit(other), AlreadyKnown), "asked for as at first, it is the same order"
+    (alive,) = other.exposures()
+    assert alive.quantity == Decimal(3)
+    other.close()
 
 
 def test_absence_frees_the_order_for_the_same_leg_or_for_another_exchange(journal: Journal) -> None:
