@@ -83,6 +83,7 @@ def test_an_open_order_is_changed_in_place(shared: Shared) -> None:
     assert (again["orderId"], again["qty"], again["price"]) == (order_id, "0.002", "20100")
     assert [row["qty"] for row in router.get_open_orders() if row["orderId"] == order_id] == ["0.002"]
     router.cancel_order("BTCUSDT", order_id)
+    world["bybit"].control.position("BTC/USDT:USDT", 0)
     asks: list[tuple[Callable[[], Any], str]] = [
         (lambda: router.amend_order("BTCUSDT", order_id, qty="0.004"), "it is cancelled"),
         (lambda: router.amend_order("BTCUSDT", "0" * 32, qty="0.004"), "No order '000"),
