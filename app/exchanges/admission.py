@@ -9,7 +9,7 @@ from attrs import evolve
 from app.domain.calls import AmendCall
 from app.domain.exits import wants_exits
 from app.exchanges.profiles.base import Profile
-from app.exchanges.sizes import SizeRules, check_notional, check_price, to_contracts
+from app.exchanges.sizes import InvalidSize, SizeRules, check_notional, check_price, to_contracts
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarketType
 from messages.orders import OrderSpec, OrderType, Side, TimeInForce
@@ -37,6 +37,8 @@ def admit(profile: Profile, table: MarketTable, spec: OrderSpec, quantity: Decim
     if unsupported:
         raise NotSupported(unsupported)
     contracts = to_contracts(quantity, _rules(market, spec))
+    if carries is not spec:
+        _closable(quantity, market)
     if spec.order_type is OrderType.LIMIT:
         if spec.price is None:
             raise NotSupported("A limit order needs a price.")
@@ -106,10 +108,20 @@ def admit_change(profile: Profile, table: MarketTable, call: AmendCall) -> tuple
             raise NotSupported("The order waits for no trigger whose price could be changed.")
         check_price(call.trigger_price, market.rules, "Trigger price")
     contracts = None if call.quantity is None else to_contracts(call.quantity, _rules(market, spec))
+    if call.quantity is not None and carried(profile, spec) is not spec:
+        _closable(call.quantity, market)
     price = call.price if call.price is not None else spec.price
     if price is not None and not spec.reduce_only:
         check_notional(call.quantity if call.quantity is not None else spec.quantity, price, market.rules)
     return market, contracts
+
+
+def _closable(quantity: Decimal, market: Market) -> None:
+    """Whether exits of their own can close as much: an order that fills at once has no smaller ones."""
+    try:
+        to_contracts(quantity, market.rules.of_market_orders)
+    except InvalidSize as error:
+        raise InvalidSize(f"Take profit and stop loss would be market orders of that size. {error}") from None
 
 
 def _rules(market: Market, spec: OrderSpec) -> SizeRules:
