@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -33,7 +34,7 @@ from app.exchanges.profiles.generic_limits import limits, unfit
 from app.exchanges.profiles.kraken import Kraken
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.simulator.thread import SimulatorThread
-from messages.market import MarketType
+from messages.market import MarketType, Symbol
 from messages.orders import LegState, TimeInForce
 from tests.exchanges.desk import PATIENCE_S, Desk, host, wire_id
 
@@ -298,4 +299,42 @@ def test_a_configured_name_leads_to_an_exchange_that_trades(sims: SimulatorThrea
     assert isinstance(counter.place(counter.spec(), wire), Placed)
     assert isinstance(counter.look_up(wire), Found)
     assert isinstance(counter.cancel(wire), CancelConfirmed)
+    counter.close()
+
+
+def listed(counter: Unadapted, of: Symbol) -> set[str]:
+    """The exchange's own ids of the open orders of a market."""
+    market = counter.port._table.known(of)
+    return {row["id"] for row in counter.loop.run(counter.port._client.fetch_open_orders(market.unified))}
+
+
+@pytest.mark.parametrize("echo", [lambda _: None, lambda own: f"x-{own}".upper(), lambda own: own[:20]])
+@pytest.mark.parametrize("name", IDS)
+def test_an_order_whose_client_id_is_not_echoed_as_it_was_sent_is_followed_by_the_exchanges_own(
+    sims: SimulatorThread, name: str, echo: Callable[[str], str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once that is known. Before, its absence is not proven: it would be placed twice."""
+    counter, wire = Unadapted(sims[name], timeout_s=PATIENCE_S), wire_id()
+    assert counter.open() == ""
+    sol = counter.symbol("SOLUSDT")
+    whole = counter.port._client.parse_order
+
+    def parsed(*args: Any) -> Any:
+        order = whole(*args)
+        return {**order, "clientOrderId": echo(order["clientOrderId"])} if order["clientOrderId"] == wire else order
+
+    monkeypatch.setattr(counter.port._client, "parse_order", parsed)
+    before = listed(counter, sol)
+    answer = counter.place(counter.spec("3", of=sol, price="10"), wire)
+    assert isinstance(answer, Placed if echo("") is None else Ambiguous)
+    (order_id,) = listed(counter, sol) - before
+    assert isinstance(counter.look_up(wire, sol), CallFailed)
+    found = counter.look_up(wire, sol, order_id)
+    assert isinstance(found, Found)
+    assert (found.report.state, found.report.wire_id) == (LegState.OPEN, wire)
+    counter.truthful.fill(client_order_id=wire, qty="1")
+    assert isinstance(counter.cancel(wire, sol, order_id), CancelConfirmed)
+    found = counter.look_up(wire, sol, order_id)
+    assert isinstance(found, Found)
+    assert (found.report.state, int(found.report.filled or 0)) == (LegState.CANCELLED, 1)
     counter.close()

@@ -81,6 +81,11 @@ class _Refusal:
     kinds: tuple[str, ...]
 
 
+def _is(row: OrderRow, wire_id: str, order_id: str | None) -> bool:
+    """Whether a row is the order's: by its client order id or, however that is echoed, by the exchange's own."""
+    return row.wire_id == wire_id or (order_id is not None and row.order_id == order_id)
+
+
 class _NoSandbox:
     """A sentence where ccxt has no addresses of a test network; asking imports ccxt."""
 
@@ -254,7 +259,7 @@ class Generic(Profile):
             rows, whole = await self._listed(client, "fetch_open_orders", market, None)
             mine = [row for row in rows if row.wire_id == wire_id]
             if not mine:
-                reading.prove_absence(rows, whole, "open orders")
+                reading.prove_absence(rows, whole, "open orders", wire_id)
                 raise NoLiveOrder(f"{self.name} lists no open order under this client order id.")
             order_id = mine[0].order_id
         await self._heard(client, client.cancel_order(order_id, market.unified))
@@ -274,12 +279,11 @@ class Generic(Profile):
         begin_ms = since_ms + int(client.router_offset.value_s * 1000) - EARLIER_MS
         seen: list[tuple[list[OrderRow], bool]] = []
         for method in ("fetch_open_orders", *generic_trial.ended_by(client)):
-            rows, whole = await self._listed(
-                client, method, market, None if method == "fetch_open_orders" else begin_ms
-            )
-            found = combined([row for row in rows if row.wire_id == wire_id])
+            from_ms = None if method == "fetch_open_orders" else begin_ms
+            rows, whole = await self._listed(client, method, market, from_ms)
+            found = combined([row for row in rows if _is(row, wire_id, order_id)])
             if found is not None:
-                return (await self._with_fills(client, market, [found], begin_ms))[0]
+                return evolve((await self._with_fills(client, market, [found], begin_ms))[0], wire_id=wire_id)
             seen.append((rows, whole))
         if order_id is not None:
             trades, _ = await self._trades(client, market, begin_ms)
@@ -287,7 +291,7 @@ class Generic(Profile):
             if mine:
                 return from_fills(mine, wire_id, market.native_id)
         for rows, whole in seen:
-            reading.prove_absence(rows, whole, "orders")
+            reading.prove_absence(rows, whole, "orders", wire_id)
         return None
 
     async def open_orders(

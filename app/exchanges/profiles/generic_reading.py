@@ -14,6 +14,9 @@ from messages.orders import LegState, OrderSpec, OrderType, Side, TimeInForce
 LEAST_CUT = 20
 """Where ccxt does not say how long a page of a list is: one of so many rows may have been cut."""
 
+_SHARED = 12
+"""Of the digits of a wire id, those that all of one journal begin with: so few tell nothing."""
+
 
 def wished(spec: OrderSpec) -> Iterator[tuple[str, bool]]:
     """What an order asks for beyond the usual, as `generic_trial` calls it."""
@@ -49,12 +52,20 @@ def _lengths(value: Any, depth: int) -> Iterator[int]:
             yield from _lengths(each, depth + 1)
 
 
-def prove_absence(rows: list[OrderRow], whole: bool, what: str) -> None:
+def prove_absence(rows: list[OrderRow], whole: bool, what: str, wire_id: str) -> None:
     """Raises Unreadable where an order that is not in a list may be there all the same."""
     if not whole:
         raise Unreadable(f"the list of {what} may have been cut, so that what is not in it may be there all the same")
     if any(row.wire_id is None for row in rows):
         raise Unreadable(f"the list of {what} shows one without a client order id, which may be the one looked for")
+    if any(_resembles(row.wire_id or "", wire_id) for row in rows):
+        raise Unreadable(f"the list of {what} shows a client order id that is nearly the one looked for")
+
+
+def _resembles(shown: str, wire_id: str) -> bool:
+    """Whether an exchange may have made one of the other: a prefix of its own, capitals, an end cut off."""
+    shown, own = shown.lower(), wire_id.lower()
+    return own in shown or (len(shown) > _SHARED and shown in own)
 
 
 def order(client: type_client, row: Mapping[str, Any]) -> OrderRow:
