@@ -272,6 +272,7 @@ class OrderReport:
         quantity: Base coin the order is for by now, what has filled of it included; None where it does not say.
         price: Its limit by now; None where it has none or the answer does not say.
         trigger_price: What it waits for by now; None where it waits for nothing or the answer does not say.
+        ended: It ended, and the answer leaves out at which price it executed: it counts as open until it is looked up.
     """
 
     exchange_order_id: str
@@ -283,6 +284,7 @@ class OrderReport:
     quantity: Decimal | None = None
     price: Decimal | None = None
     trigger_price: Decimal | None = None
+    ended: bool = False
 
 
 @frozen(kw_only=True)

@@ -100,7 +100,7 @@ class LegWatch:
                 return [record]
             case c.Placed(report=report):
                 task.next_s = None
-                if report.filled is None and _ends_at_once(task.order.spec):
+                if report.filled is None and (report.ended or _ends_at_once(task.order.spec)):
                     self.look_at(task, now_s)  # Bybit's answer, for one, does not say what filled
                 return [task.report(report)]
             case c.Refused():

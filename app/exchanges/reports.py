@@ -36,6 +36,7 @@ def order(row: OrderRow, market: Market, symbol: Symbol, wire_id: str | None = N
         quantity=None if row.contracts is None else to_base(row.contracts, market.rules),
         price=row.price,
         trigger_price=row.trigger_price,
+        ended=row.ended,
     )
 
 

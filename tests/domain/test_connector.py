@@ -447,3 +447,12 @@ def test_a_leg_that_waits_for_a_trigger_is_absent_only_after_the_lateness_of_suc
     assert LegTask(order=plain).provable_s(proof) == plain.legs[-1].expiry_s + PROOF.margin_s
     late_s = 27.0 - PROOF.lateness_s
     assert LegTask(order=waits).provable_s(proof) == plain.legs[-1].expiry_s + PROOF.margin_s + late_s
+
+
+def test_what_ended_at_a_price_nobody_told_is_looked_up_at_once() -> None:
+    desk = Desk()
+    desk.place("a")
+    call_id, call = flight(desk, c.PlaceCall)
+    shown = evolve(report(call.wire_id, LegState.OPEN, "0"), filled=None, ended=True)
+    desk.returns(call_id, c.Placed(report=shown))
+    assert [type(each) for each in desk.flights.values()] == [c.LookUpCall]

@@ -6,6 +6,7 @@ for spot and one for futures, of which ccxt uses the latter two on Binance's own
 
 import inspect
 import re
+from decimal import Decimal
 from typing import Any
 
 import ccxt
@@ -16,7 +17,10 @@ from app.exchanges import outcomes
 from app.exchanges.factory import profile_of
 from app.exchanges.outcomes import Failure, Meaning, Row
 from app.exchanges.profiles.base import class_names
+from app.exchanges.profiles.binance import Binance
+from app.exchanges.profiles.binance_shapes import STATES, gone
 from messages.market import MarketType
+from messages.orders import LegState
 
 SWAP, SPOT = MarketType.SWAP, MarketType.SPOT
 CLIENTS: dict[MarketType, Any] = {SWAP: ccxt.binanceusdm(), SPOT: ccxt.binance()}
@@ -193,3 +197,23 @@ def test_every_row_has_its_source(market: MarketType) -> None:
     codes = profile_of("binance", market).codes
     assert all(each.source for each in codes.values())
     assert len(codes) > 150
+
+
+def answered(status: str, filled: str, **more: str) -> dict[str, object]:
+    """What futures answer to a placement, by the models of the exchange's own client."""
+    shown: dict[str, object] = {"orderId": 22542179, "symbol": "BTCUSDT", "status": status, "clientOrderId": "w"}
+    return shown | {"price": "0.00", "origQty": "0.020", "executedQty": filled, "cumQty": filled} | more
+
+
+@pytest.mark.parametrize("status", ["FILLED", "EXPIRED"])
+def test_an_answer_that_leaves_out_the_price_of_what_ended_is_looked_up(status: str) -> None:
+    """Taken for the last word, it would leave the order without an average price for ever."""
+    row = Binance().placed_row(answered(status, "0.010"))
+    assert (row.state, row.filled, row.ended) == (LegState.OPEN, None, True)
+    told = Binance().placed_row(answered(status, "0.010", avgPrice="27000.5"))
+    assert (told.state, told.filled, told.ended) == (STATES[status], Decimal("0.010"), False)
+    assert told.average_price == Decimal("27000.5")
+    nothing = Binance().placed_row(answered(status, "0"))
+    assert (nothing.state, nothing.filled, nothing.ended) == (STATES[status], Decimal(0), False)
+    assert gone(answered("CANCELED", "0.010"), "w") is None
+    assert gone(answered("CANCELED", "0.010", avgPrice="27000.5"), "w") is not None

@@ -32,6 +32,7 @@ class OrderRow:
         contracts: What the order is for by now, what has filled included; None where the answer does not say.
         price: Its limit by now; None where it has none or the answer does not say.
         trigger_price: What it waits for; None where it waits for nothing or the answer does not say.
+        ended: It ended, but the answer leaves out at which price it executed: it is shown as open, to be looked up.
         forgotten_ms: No answer shows it. That it ended without a fill follows from what the exchange forgets so long
             after it was placed, and holds only where it is that old and is missing for longer than answers lag behind.
     """
@@ -45,6 +46,7 @@ class OrderRow:
     contracts: Decimal | None = None
     price: Decimal | None = None
     trigger_price: Decimal | None = None
+    ended: bool = False
     forgotten_ms: int | None = None
 
 

@@ -53,8 +53,10 @@ from app.exchanges.profiles.binance_shapes import (
     forgotten,
     gone,
     has_status,
+    just_placed,
     order_row,
     since,
+    unpriced,
 )
 from app.exchanges.rules import binance as rules
 from app.exchanges.sizes import plain
@@ -151,7 +153,7 @@ class Binance(Profile):
 
     def placed_row(self, info: Any) -> OrderRow:
         """The whole order."""
-        return algo.algo_row(info) if algo.is_algo(info) else order_row(info)
+        return algo.algo_row(info) if algo.is_algo(info) else just_placed(order_row(info))
 
     def learned(self, client: type_client) -> dict[str, Any]:
         """The position mode, where it is known."""
@@ -207,7 +209,8 @@ class Binance(Profile):
                 "price": change.price if change.price is not None else plain(rests.price),
             }
         )
-        return order_row(answer, change.wire_id)
+        row = order_row(answer, change.wire_id)
+        return None if unpriced(row) else row
 
     async def find(
         self,

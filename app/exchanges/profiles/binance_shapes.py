@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
+
 from app.exchanges.client import Unreadable, type_client
 from app.exchanges.profiles.base import (
     MAX_PAGES,
@@ -97,7 +99,21 @@ def gone(answer: Any, wire_id: str) -> OrderRow | None:
     row = order_row(answer, wire_id)
     if row.order_id is None:
         raise Unreadable("the answer to the cancel names no order")
-    return row if row.state is LegState.CANCELLED and row.filled is not None else None
+    return row if row.state is LegState.CANCELLED and row.filled is not None and not unpriced(row) else None
+
+
+def unpriced(row: OrderRow) -> bool:
+    """Whether an order that ended executed at a price which the answer does not tell.
+
+    What futures answer to a placement, a change and a cancel has neither `avgPrice` nor `cumQuote` by now; what they
+    answer to a look-up has both (the models of https://pypi.org/project/binance-sdk-derivatives-trading-usds-futures).
+    """
+    return row.state not in LIVE and bool(row.filled) and row.average_price is None
+
+
+def just_placed(row: OrderRow) -> OrderRow:
+    """An order as the answer to its placement shows it; to be looked up where that leaves out the price."""
+    return evolve(row, state=LegState.OPEN, filled=None, ended=True) if unpriced(row) else row
 
 
 def has_status(client: type_client) -> type_client:
