@@ -247,7 +247,7 @@ def learned_leg(
         linked=old.linked,
         price=new.price,
         trigger_price=new.trigger_price,
-        whole=old.whole if new.quantity == old.quantity else new.quantity + elsewhere,
+        whole=old.whole if new.quantity is old.quantity else new.quantity + elsewhere,
         most=new.most,
     )
 
@@ -282,12 +282,12 @@ def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
 
 
 def row_of_terms(leg: LegView, before: LegView) -> dict[str, str | None]:
-    """What a leg is for by now; nothing where that is what it was."""
+    """What a leg is for by now; nothing where that is what it was: what did not change is the same object."""
     if (
-        leg.quantity == before.quantity
-        and leg.price == before.price
-        and leg.trigger_price == before.trigger_price
-        and leg.most == before.most
+        leg.quantity is before.quantity
+        and leg.price is before.price
+        and leg.trigger_price is before.trigger_price
+        and leg.most is before.most
     ):
         return {}
     return {
