@@ -92,7 +92,6 @@ def test_by_the_mark_price_on_swaps_and_refused_in_words_on_spot(desk: Desk) -> 
     [
         ({"price": "28100", "tif": TimeInForce.IOC}, "cannot be IOC"),
         ({"price": "28100", "tif": TimeInForce.POST_ONLY}, "cannot be PostOnly"),
-        ({"price": None, "stop_loss": "20000"}, "cannot carry a take profit or stop loss"),
     ],
 )
 def test_what_cannot_wait_is_refused_in_words_and_not_sent(desk: Desk, change: dict[str, Any], words: str) -> None:
