@@ -31,7 +31,8 @@ from app.exchanges.failures import Failures, RefusedQuietly
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
 from app.exchanges.markets_file import Markets, Packed
-from app.exchanges.profiles.base import OrderRow, Profile, WireChange, WireOrder
+from app.exchanges.profiles.base import Profile, WireChange, WireOrder
+from app.exchanges.profiles.rows import OrderRow
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import InvalidSize, plain
 from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets

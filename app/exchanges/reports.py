@@ -8,7 +8,8 @@ from typing import Any
 
 from app.domain.calls import FillReport, OrderReport
 from app.exchanges.client import Unreadable
-from app.exchanges.profiles.base import FillRow, OrderRow, PositionRow, ServerStatus
+from app.exchanges.profiles.base import ServerStatus
+from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow
 from app.exchanges.sizes import to_base
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import Balance, ExchangeStatus, Kline, Level, OrderBook, Symbol, Ticker

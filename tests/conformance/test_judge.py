@@ -10,8 +10,8 @@ from app.domain import calls
 from app.domain.calls import AmendRefused, CallFailed
 from app.exchanges.adapter import CcxtPort
 from app.exchanges.client import type_client
-from app.exchanges.profiles.base import OrderRow
 from app.exchanges.profiles.bybit import Bybit
+from app.exchanges.profiles.rows import OrderRow
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.symbols import Market
 from app.simulator.fault_rules import Kind

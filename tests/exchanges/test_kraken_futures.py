@@ -26,8 +26,8 @@ from app.domain.calls import (
     StatusResult,
 )
 from app.exchanges.profiles import kraken_history as history
-from app.exchanges.profiles.base import OrderRow
 from app.exchanges.profiles.kraken_shapes import status_order
+from app.exchanges.profiles.rows import OrderRow
 from app.simulator.thread import SimulatorThread
 from messages.market import MarginMode, PositionMode
 from messages.orders import LegState, Side, TimeInForce, TriggerBy

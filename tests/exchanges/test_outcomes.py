@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from app.domain.calls import Ambiguous, CallFailed, CancelTooLate, NotExecuted, Refused
 from app.exchanges.factory import PROFILES, profile_of
 from app.exchanges.outcomes import Failure, Meaning, Row, cancellation, explain, placement, reading
-from app.exchanges.profiles.base import OrderRow, class_names, combined, from_fills
+from app.exchanges.profiles.base import class_names
+from app.exchanges.profiles.rows import OrderRow, combined, from_fills
 from messages.market import MarketType
 from messages.orders import LegState
 

@@ -24,24 +24,7 @@ from app.exchanges.codes.binance import CODES
 from app.exchanges.codes.binance_words import read_as
 from app.exchanges.outcomes import Row
 from app.exchanges.profiles import binance_algo as algo
-from app.exchanges.profiles.base import (
-    MAX_PAGES,
-    FillRow,
-    OrderRow,
-    PositionRow,
-    Profile,
-    ServerStatus,
-    Unsupported,
-    WireChange,
-    WireOrder,
-    class_names,
-    combined,
-    from_fills,
-    listed,
-    number,
-    price,
-    word,
-)
+from app.exchanges.profiles.base import Profile, ServerStatus, Unsupported, WireChange, WireOrder, class_names
 from app.exchanges.profiles.binance_shapes import (
     DAY_MS,
     FORGOTTEN_MS,
@@ -50,13 +33,25 @@ from app.exchanges.profiles.binance_shapes import (
     check_above,
     executed,
     fill_row,
-    forgotten,
     gone,
     has_status,
     just_placed,
     order_row,
     since,
     unpriced,
+)
+from app.exchanges.profiles.rows import (
+    MAX_PAGES,
+    FillRow,
+    OrderRow,
+    PositionRow,
+    combined,
+    forgotten,
+    from_fills,
+    listed,
+    number,
+    price,
+    word,
 )
 from app.exchanges.rules import binance as rules
 from app.exchanges.sizes import plain
@@ -241,7 +236,7 @@ class Binance(Profile):
         trades = await client.fapiPrivateGetUserTrades({"symbol": market.native_id, "orderId": order_id})
         fills = from_fills(executed(trades, order_id), wire_id, market.native_id)
         if fills is None and FORGOTTEN_MS < client.milliseconds() - since_ms < self.look_back_s * 1000:
-            return forgotten(order_id, wire_id, market.native_id)
+            return forgotten(order_id, market.native_id, FORGOTTEN_MS, wire_id)
         return fills
 
     async def _find_algo(self, client: type_client, market: Market, wire_id: str, since_ms: int) -> OrderRow | None:

@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable, type_client
-from app.exchanges.profiles.base import OrderRow, from_fills, listed, number, price, state_of, word
-from app.exchanges.profiles.binance_shapes import FORGOTTEN_MS, LIVE, executed, forgotten, gone, order_row
+from app.exchanges.profiles.binance_shapes import FORGOTTEN_MS, LIVE, executed, gone, order_row
+from app.exchanges.profiles.rows import OrderRow, forgotten, from_fills, listed, number, price, state_of, word
 from app.exchanges.symbols import Market
 from messages.orders import LegState
 
@@ -89,7 +89,7 @@ async def follow(client: type_client, market: Market, row: Any, unless_unknown: 
     set_off_ms = number(row, "triggerTime", "updateTime")
     if set_off_ms is None or client.milliseconds() - set_off_ms < FORGOTTEN_MS:
         raise Unreadable("a trigger order became an order that is not shown yet")
-    return forgotten(actual, wire_id or "", market.native_id)
+    return forgotten(actual, market.native_id, FORGOTTEN_MS, wire_id or "")
 
 
 async def cancel(client: type_client, market: Market, wire_id: str, unless_unknown: UnlessUnknown) -> OrderRow | None:

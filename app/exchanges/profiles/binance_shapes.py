@@ -14,17 +14,8 @@ from typing import Any
 from attrs import evolve
 
 from app.exchanges.client import Unreadable, type_client
-from app.exchanges.profiles.base import (
-    MAX_PAGES,
-    FillRow,
-    OrderRow,
-    Unsupported,
-    listed,
-    number,
-    price,
-    state_of,
-    word,
-)
+from app.exchanges.profiles.base import Unsupported
+from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, listed, number, price, state_of, word
 from app.exchanges.sizes import InvalidSize, plain
 from app.exchanges.symbols import Market
 from messages.orders import LegState, Side
@@ -78,19 +69,6 @@ def order_row(row: Any, wire_id: str | None = None) -> OrderRow:
         average_price=average,
         contracts=number(row, "origQty", "qty") or None,
         price=price(row, "price"),
-    )
-
-
-def forgotten(order_id: str, wire_id: str, native_id: str) -> OrderRow:
-    """An order that was there and is forgotten by now."""
-    return OrderRow(
-        order_id=order_id,
-        wire_id=wire_id,
-        native_id=native_id,
-        state=LegState.CANCELLED,
-        filled=Decimal(0),
-        average_price=None,
-        forgotten_ms=FORGOTTEN_MS,
     )
 
 

@@ -26,21 +26,7 @@ from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.binance_spot import CODES
 from app.exchanges.codes.binance_words import read_as
 from app.exchanges.outcomes import Row
-from app.exchanges.profiles.base import (
-    FillRow,
-    OrderRow,
-    PositionRow,
-    Profile,
-    ServerStatus,
-    Unsupported,
-    WireChange,
-    WireOrder,
-    class_names,
-    combined,
-    from_fills,
-    listed,
-    word,
-)
+from app.exchanges.profiles.base import Profile, ServerStatus, Unsupported, WireChange, WireOrder, class_names
 from app.exchanges.profiles.binance_shapes import (
     DAY_MS,
     LIVE,
@@ -53,6 +39,7 @@ from app.exchanges.profiles.binance_shapes import (
     order_row,
     since,
 )
+from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, combined, from_fills, listed, word
 from app.exchanges.rules import binance as rules
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarketType

@@ -18,21 +18,7 @@ from app.exchanges.client import TRACE, Pin, Unreadable, type_client
 from app.exchanges.codes.bybit import CODES, by_words
 from app.exchanges.outcomes import Row
 from app.exchanges.profiles import bybit_settings as settings
-from app.exchanges.profiles.base import (
-    FillRow,
-    OrderRow,
-    PositionRow,
-    Profile,
-    ServerStatus,
-    Unsupported,
-    WireChange,
-    WireOrder,
-    combined,
-    from_fills,
-    listed,
-    number,
-    word,
-)
+from app.exchanges.profiles.base import Profile, ServerStatus, Unsupported, WireChange, WireOrder
 from app.exchanges.profiles.bybit_shapes import (
     FILLS_A_PAGE,
     FORGOTTEN_MS,
@@ -42,18 +28,29 @@ from app.exchanges.profiles.bybit_shapes import (
     WINDOW_MS,
     ended_ms,
     fill_rows,
-    forgotten,
     order_row,
     paged,
     position_row,
     server_status,
     windows,
 )
+from app.exchanges.profiles.rows import (
+    FillRow,
+    OrderRow,
+    PositionRow,
+    accepted,
+    combined,
+    forgotten,
+    from_fills,
+    listed,
+    number,
+    word,
+)
 from app.exchanges.rules import bybit as rules
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, PositionMode
-from messages.orders import LegState, OrderSpec, Side, TriggerBy
+from messages.orders import OrderSpec, Side, TriggerBy
 
 _ACCOUNT = MappingProxyType({"enableUnifiedMargin": bool, "enableUnifiedAccount": bool, "unifiedMarginStatus": int})
 """Options in which ccxt remembers what kind of account it is."""
@@ -126,14 +123,7 @@ class BybitV5(Profile):
 
     def placed_row(self, info: Any) -> OrderRow:
         """Two ids."""
-        return OrderRow(
-            order_id=word(info, "orderId"),
-            wire_id=word(info, "orderLinkId"),
-            native_id=None,
-            state=LegState.OPEN,
-            filled=None,
-            average_price=None,
-        )
+        return accepted(word(info, "orderId"), word(info, "orderLinkId"))
 
     # ---- the account -------------------------------------------------------------------------------------------------
 
@@ -214,7 +204,9 @@ class BybitV5(Profile):
         if not fills and order_id is not None and FORGOTTEN_MS < age_ms < self.look_back_s * 1000:
             # What fills is known for longer, and what is open always: seen once more, in a list nobody asks by id.
             live = await self._listed(client, self._of(market), conditional)
-            return next((row for row in live if row.order_id == order_id), forgotten(order_id, market.native_id))
+            return next(
+                (row for row in live if row.order_id == order_id), forgotten(order_id, market.native_id, FORGOTTEN_MS)
+            )
         return from_fills(fills, wire_id, market.native_id)
 
     async def open_orders(

@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable, type_client
-from app.exchanges.profiles.base import AlreadySo, Unsupported, number, word
+from app.exchanges.profiles.base import AlreadySo, Unsupported
 from app.exchanges.profiles.bybit_shapes import ORDERS_A_PAGE, POSITIONS_A_PAGE, paged
+from app.exchanges.profiles.rows import number, word
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market
 from messages.market import MarginMode, PositionMode

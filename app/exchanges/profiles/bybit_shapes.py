@@ -6,22 +6,11 @@ Pages go on from a cursor; what is past is asked for in windows of seven days at
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable
-from app.exchanges.profiles.base import (
-    MAX_PAGES,
-    FillRow,
-    OrderRow,
-    PositionRow,
-    ServerStatus,
-    listed,
-    number,
-    price,
-    state_of,
-    word,
-)
+from app.exchanges.profiles.base import ServerStatus
+from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, PositionRow, listed, number, price, state_of, word
 from app.exchanges.rules.bybit import UNFILLED_KEPT_S
 from messages.orders import LegState, Side
 
@@ -98,19 +87,6 @@ def order_row(row: Any) -> OrderRow:
         contracts=None if by_value else price(row, "qty"),
         price=price(row, "price") if word(row, "orderType") == "Limit" else None,
         trigger_price=price(row, "triggerPrice"),
-    )
-
-
-def forgotten(order_id: str, native_id: str) -> OrderRow:
-    """An order that the exchange had, and that is neither open nor in the history nor among the executions."""
-    return OrderRow(
-        order_id=order_id,
-        wire_id=None,
-        native_id=native_id,
-        state=LegState.CANCELLED,
-        filled=Decimal(0),
-        average_price=None,
-        forgotten_ms=FORGOTTEN_MS,
     )
 
 

@@ -15,17 +15,9 @@ from typing import Any
 
 from app.exchanges.client import TRACE, type_client
 from app.exchanges.outcomes import Meaning
-from app.exchanges.profiles.base import (
-    NotSent,
-    OrderRow,
-    PositionRow,
-    Unsupported,
-    WireChange,
-    WireOrder,
-    listed,
-    price,
-)
+from app.exchanges.profiles.base import NotSent, Unsupported, WireChange, WireOrder
 from app.exchanges.profiles.bybit import BybitV5, acknowledged
+from app.exchanges.profiles.rows import OrderRow, PositionRow, listed, price
 from app.exchanges.rules import bybit as rules
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable

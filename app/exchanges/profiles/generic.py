@@ -25,19 +25,9 @@ from app.exchanges.client import TRACE, Unreadable, prepare, type_client
 from app.exchanges.outcomes import UNCODED
 from app.exchanges.profiles import generic_reading as reading
 from app.exchanges.profiles import generic_trial
-from app.exchanges.profiles.base import (
-    FillRow,
-    NoLiveOrder,
-    OrderRow,
-    PositionRow,
-    Profile,
-    Unsupported,
-    WireOrder,
-    class_names,
-    combined,
-    from_fills,
-)
+from app.exchanges.profiles.base import NoLiveOrder, Profile, Unsupported, WireOrder, class_names
 from app.exchanges.profiles.generic_trial import Abilities
+from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, combined, from_fills
 from app.exchanges.rules.base import VALIDITY_S
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarketType

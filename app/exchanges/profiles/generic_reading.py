@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Trace, Unreadable, type_client
-from app.exchanges.profiles.base import FillRow, OrderRow, PositionRow, number
+from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, number
 from messages.market import MarketType
 from messages.orders import LegState, OrderSpec, OrderType, Side, TimeInForce
 

@@ -19,21 +19,7 @@ from app.exchanges.client import TRACE, Unreadable, type_client
 from app.exchanges.codes.kraken import ACCEPTED, CODES, EDIT, UNAVAILABLE
 from app.exchanges.profiles import kraken_history as history
 from app.exchanges.profiles import kraken_margin
-from app.exchanges.profiles.base import (
-    AlreadySo,
-    FillRow,
-    OrderRow,
-    PositionRow,
-    Profile,
-    ServerStatus,
-    Unsupported,
-    WireChange,
-    WireOrder,
-    combined,
-    from_fills,
-    listed,
-    word,
-)
+from app.exchanges.profiles.base import AlreadySo, Profile, ServerStatus, Unsupported, WireChange, WireOrder
 from app.exchanges.profiles.kraken_shapes import (
     edited_order,
     fills_of,
@@ -44,6 +30,7 @@ from app.exchanges.profiles.kraken_shapes import (
     position,
     status_order,
 )
+from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, combined, from_fills, listed, word
 from app.exchanges.rules import kraken as rules
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, PositionMode

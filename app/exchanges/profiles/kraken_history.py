@@ -18,8 +18,8 @@ from typing import Any
 from attrs import evolve
 
 from app.exchanges.client import Unreadable, type_client
-from app.exchanges.profiles.base import MAX_PAGES, FillRow, OrderRow, combined, listed, number, price, word
 from app.exchanges.profiles.kraken_shapes import native
+from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, combined, listed, number, price, word
 from app.exchanges.symbols import Market
 from messages.orders import LegState, Side
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, Decimal
 
 from app.exchanges.client import Unreadable, type_client
-from app.exchanges.profiles.base import AlreadySo, Unsupported, listed, number, word
+from app.exchanges.profiles.base import AlreadySo, Unsupported
+from app.exchanges.profiles.rows import listed, number, word
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market
 from messages.market import MarginMode

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable
-from app.exchanges.profiles.base import OrderRow, PositionRow, number, price, state_of, word
+from app.exchanges.profiles.rows import OrderRow, PositionRow, number, price, state_of, word
 from messages.orders import LegState
 
 _STATUSES = {

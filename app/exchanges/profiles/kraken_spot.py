@@ -19,20 +19,7 @@ from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.kraken_spot import BESIDE, CODES, NOTHING_CANCELLED, known_code
 from app.exchanges.nonces import SerialNonces
 from app.exchanges.outcomes import Meaning
-from app.exchanges.profiles.base import (
-    MAX_PAGES,
-    FillRow,
-    OrderRow,
-    PositionRow,
-    Profile,
-    ServerStatus,
-    Unsupported,
-    WireChange,
-    WireOrder,
-    combined,
-    number,
-    word,
-)
+from app.exchanges.profiles.base import Profile, ServerStatus, Unsupported, WireChange, WireOrder
 from app.exchanges.profiles.kraken_shapes import iso
 from app.exchanges.profiles.kraken_spot_markets import KrakenPairs
 from app.exchanges.profiles.kraken_spot_shapes import (
@@ -44,9 +31,10 @@ from app.exchanges.profiles.kraken_spot_shapes import (
     short_names,
     system_status,
 )
+from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, PositionRow, accepted, combined, number, word
 from app.exchanges.rules import kraken as rules
 from app.exchanges.symbols import Market, MarketTable
-from messages.orders import LegState, OrderSpec, OrderType, TimeInForce, TriggerBy, TriggerKind
+from messages.orders import OrderSpec, OrderType, TimeInForce, TriggerBy, TriggerKind
 
 _TRIGGER_TYPES = MappingProxyType({TriggerKind.STOP: "stop-loss", TriggerKind.TAKE_PROFIT: "take-profit"})
 _PAGE = 50
@@ -139,9 +127,7 @@ class KrakenSpot(Profile):
         """`txid`, a list of one."""
         ids = result(info).get("txid")
         order_id = ids[0] if isinstance(ids, list) and len(ids) == 1 and isinstance(ids[0], str) else None
-        return OrderRow(
-            order_id=order_id, wire_id=None, native_id=None, state=LegState.OPEN, filled=None, average_price=None
-        )
+        return accepted(order_id, None)
 
     async def cancel(
         self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool

@@ -11,7 +11,8 @@ from typing import Any
 
 from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.kraken_spot import SYSTEM_WORDS
-from app.exchanges.profiles.base import FillRow, OrderRow, ServerStatus, number, price, state_of, word
+from app.exchanges.profiles.base import ServerStatus
+from app.exchanges.profiles.rows import FillRow, OrderRow, number, price, state_of, word
 from app.exchanges.symbols import Market
 from messages.orders import LegState, Side
 

@@ -20,29 +20,26 @@ from app.exchanges.codes.okx import CODES
 from app.exchanges.profiles import okx_account as account
 from app.exchanges.profiles import okx_shapes as shapes
 from app.exchanges.profiles import okx_triggers as triggers
-from app.exchanges.profiles.base import (
-    AlreadySo,
+from app.exchanges.profiles.base import AlreadySo, Profile, ServerStatus, Unsupported, WireChange, WireOrder
+from app.exchanges.profiles.okx_markets import OkxContracts
+from app.exchanges.profiles.rows import (
     FillRow,
     OrderRow,
     PositionRow,
-    Profile,
-    ServerStatus,
-    Unsupported,
-    WireChange,
-    WireOrder,
+    accepted,
     combined,
+    forgotten,
     from_fills,
     listed,
     number,
     word,
 )
-from app.exchanges.profiles.okx_markets import OkxContracts
 from app.exchanges.rules import okx as rules
 from app.exchanges.rules.base import ExchangeRules
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, MarketType, PositionMode
-from messages.orders import LegState, OrderSpec, Side
+from messages.orders import OrderSpec, Side
 
 _EXPIRING = ("/trade/order", "/trade/amend-order")
 """What honours expTime, of what is sent here: https://www.okx.com/docs-v5/en/#overview-transaction-timeouts."""
@@ -125,14 +122,7 @@ class Okx(Profile):
 
     def placed_row(self, info: Any) -> OrderRow:
         """Two ids."""
-        return OrderRow(
-            order_id=word(info, "ordId"),
-            wire_id=word(info, "clOrdId"),
-            native_id=None,
-            state=LegState.OPEN,
-            filled=None,
-            average_price=None,
-        )
+        return accepted(word(info, "ordId"), word(info, "clOrdId"))
 
     # ---- the account -------------------------------------------------------------------------------------------------
 
@@ -251,7 +241,7 @@ class Okx(Profile):
                 # What is open is never forgotten: seen once more, in a list nobody asks by id.
                 live = await shapes.paged(client.privateGetTradeOrdersPending, self._scope(market), "ordId")
                 same = (shapes.order(row) for row in live if word(row, "ordId") == order_id)
-                return next(same, shapes.forgotten(order_id, market.native_id))
+                return next(same, forgotten(order_id, market.native_id, shapes.FORGOTTEN_MS))
         return from_fills(fills, wire_id, market.native_id)
 
     async def open_orders(

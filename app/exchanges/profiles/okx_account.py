@@ -21,7 +21,8 @@ from __future__ import annotations
 from typing import Any
 
 from app.exchanges.client import TRACE, type_client
-from app.exchanges.profiles.base import NotSent, listed, word
+from app.exchanges.profiles.base import NotSent
+from app.exchanges.profiles.rows import listed, word
 from messages.market import MarketType, PositionMode
 from messages.orders import OrderSpec, Side
 

@@ -8,19 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable
-from app.exchanges.profiles.base import (
-    MAX_PAGES,
-    FillRow,
-    OrderRow,
-    PositionRow,
-    ServerStatus,
-    Unsupported,
-    listed,
-    number,
-    price,
-    state_of,
-    word,
-)
+from app.exchanges.profiles.base import ServerStatus, Unsupported
+from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, PositionRow, listed, number, price, state_of, word
 from app.exchanges.rules.okx import UNFILLED_KEPT_S
 from messages.orders import LegState, Side
 
@@ -102,19 +91,6 @@ def order(row: Any) -> OrderRow:
         average_price=price(row, "avgPx"),
         contracts=_asked(row),
         price=price(row, "px"),
-    )
-
-
-def forgotten(order_id: str, native_id: str) -> OrderRow:
-    """An order that the exchange had, and that neither look-ups, lists nor fills know any more."""
-    return OrderRow(
-        order_id=order_id,
-        wire_id=None,
-        native_id=native_id,
-        state=LegState.CANCELLED,
-        filled=Decimal(0),
-        average_price=None,
-        forgotten_ms=FORGOTTEN_MS,
     )
 
 

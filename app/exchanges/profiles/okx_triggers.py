@@ -21,18 +21,8 @@ from attrs import evolve
 
 from app.exchanges.client import TRACE, Unreadable, type_client
 from app.exchanges.profiles import okx_shapes as shapes
-from app.exchanges.profiles.base import (
-    OrderRow,
-    Profile,
-    WireChange,
-    WireOrder,
-    combined,
-    from_fills,
-    listed,
-    number,
-    price,
-    word,
-)
+from app.exchanges.profiles.base import Profile, WireChange, WireOrder
+from app.exchanges.profiles.rows import OrderRow, accepted, combined, forgotten, from_fills, listed, number, price, word
 from app.exchanges.rules.base import ExchangeRules
 from app.exchanges.symbols import Market
 from messages.market import MarketType
@@ -94,14 +84,7 @@ async def place(client: type_client, order: WireOrder, named: dict[str, str]) ->
         request["tgtCcy"] = "base_ccy"
     placed = listed(await client.privatePostTradeOrderAlgo(request), "data")
     answer = placed[0] if placed else {}
-    return OrderRow(
-        order_id=word(answer, "algoId"),
-        wire_id=word(answer, "algoClOrdId"),
-        native_id=None,
-        state=LegState.OPEN,
-        filled=None,
-        average_price=None,
-    )
+    return accepted(word(answer, "algoId"), word(answer, "algoClOrdId"))
 
 
 async def cancel(profile: Profile, client: type_client, market: Market, wire_id: str) -> OrderRow | None:
@@ -266,7 +249,7 @@ async def _order_of(
     for row in await shapes.paged(client.privateGetTradeOrdersPending, open_now, "ordId"):
         if word(row, "ordId") == order_id:
             return shapes.order(row)
-    return shapes.forgotten(order_id, market.native_id)
+    return forgotten(order_id, market.native_id, shapes.FORGOTTEN_MS)
 
 
 def _waiting(row: Any) -> OrderRow:
