@@ -44,8 +44,6 @@ def unsupported(spec: OrderSpec, rules: ExchangeRules) -> str:
         return f"okx sets {rules.market_type.value} orders off by the {only} price only, not by the {trigger.by} price."
     if spec.order_type is OrderType.LIMIT and spec.time_in_force is not TimeInForce.GTC:
         return f"okx places what a trigger sets off as GTC: it cannot be {spec.time_in_force}."
-    if spec.take_profit is not None or spec.stop_loss is not None:
-        return "An order that waits for a trigger cannot carry a take profit or stop loss on okx: leave them out."
     return ""
 
 
