@@ -27,7 +27,7 @@ from attrs import define
 from actors._shell import Shell
 from actors.environment import StrategySpec
 from app.domain import session as s
-from app.domain.exits import PREFIX
+from app.domain.exits import PREFIX, parent_of
 from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.symbols import parse_symbol
 from messages.base import Failed, Reply
@@ -194,8 +194,9 @@ class Strategy:
     def cancel_all(self, symbol: str | None = None, *, timeout_s: float | None = None) -> None:
         """Cancels this strategy's open orders, or those of a symbol, on whichever exchange each lives; nothing wider.
 
-        `on_order` tells `CANCELLED` or `CANCEL_FAILED` of each; of none, with an empty id, where nobody could say in
-        time which orders are open.
+        Take profit and stop loss of what has filled are left: they are cancelled one at a time. `on_order` tells
+        `CANCELLED` or `CANCEL_FAILED` of each; of none, with an empty id, where nobody could say in time which orders
+        are open.
         """
         kind = MarketType(self._actor.environment.market_type)
         wanted = None if symbol is None else parse_symbol(symbol, kind)
@@ -394,7 +395,7 @@ class StrategyActor(Shell):
 
     def _cancel_each(self, orders: tuple[OrderView, ...], deadline_s: float) -> None:
         left_s = max(0.001, deadline_s - self.now_s())
-        for order in orders:
+        for order in (each for each in orders if not parent_of(each.key)):
             self.ask_cancel(order.order_id, left_s)
 
     def _tell_outcome(self, asked: _Asked, outcome: s.Outcome) -> None:

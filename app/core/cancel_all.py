@@ -2,6 +2,8 @@
 
 By the router, one by one, and never by an exchange's own cancel-all: that would take a person's orders and those of
 other strategies along, Kraken's even those of every symbol. So it costs a request an order, ahead of anything placed.
+Take profit and stop loss that the router placed apart are left: they close what has filled, as those do that an
+exchange attached, which no cancelling of orders touches. Who wants one gone cancels it by its id.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ class CancelAll:
 
     def calls(self, orders: list[shapes.Order]) -> list[Call[shapes.Order]]:
         """The cancels, by the deadline of the whole; what came of each is to be told to `heard`, in this order."""
-        self._orders = orders
+        self._orders = [order for order in orders if not order["parentOrderId"]]
         deadline_s = self.first.request.deadline_s
-        return [self._requests.cancel_known(order["orderId"], deadline_s) for order in orders]
+        return [self._requests.cancel_known(order["orderId"], deadline_s) for order in self._orders]
 
     def heard(self, outcome: Callable[[], shapes.Order] | shapes.Order | BaseException) -> None:
         """What came of the next: the order, its error, or what returns or raises them.

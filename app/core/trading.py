@@ -75,7 +75,8 @@ class Trading(Waits):
         """Cancels the open orders of this strategy, or of a symbol of it, on whichever exchange each lives.
 
         Nothing wider: an exchange's own cancel-all would take a person's orders, and other strategies', along. Each
-        order is cancelled by itself and ahead of anything that places; orders placed meanwhile are not touched.
+        order is cancelled by itself and ahead of anything that places; orders placed meanwhile are not touched, nor
+        take profit and stop loss of what has filled (with a `parentOrderId`): those are cancelled one at a time.
 
         Returns:
             Which orders are proven to be over, and for each of the others why not, in words, or that it is unknown.

@@ -57,6 +57,15 @@ def owners(wire_ids: Collection[str]) -> Executable:
     )
 
 
+def owners_there(exchange: str, order_ids: Collection[str]) -> Executable:
+    """Whose legs some ids of an exchange's own are."""
+    return (
+        select(legs.c.exchange_order_id, orders)
+        .join(legs)
+        .where(legs.c.exchange == exchange, legs.c.exchange_order_id.in_(sorted(order_ids)))
+    )
+
+
 def exposed() -> Executable:
     """Every leg that filled or may still, with its order."""
     return (

@@ -368,6 +368,16 @@ class Journal(Links):
             for row in self._all(queries.owners(wire_ids))
         }
 
+    def owners_there(self, exchange: str, order_ids: Collection[str]) -> dict[tuple[Symbol, str], tuple[str, OrderKey]]:
+        """Order id and key by symbol and the exchange's own id, which it may have given in another market too."""
+        return {
+            (symbol_of(row._mapping), row.exchange_order_id): (
+                row.order_id,
+                OrderKey(strategy=row.strategy, client_order_id=row.client_order_id),
+            )
+            for row in self._all(queries.owners_there(exchange, order_ids))
+        }
+
     def counts(self) -> dict[str, int]:
         """Legs by state."""
         query = select(legs.c.state, func.count().label("n")).group_by(legs.c.state)
