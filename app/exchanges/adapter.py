@@ -381,7 +381,7 @@ class CcxtPort:
                 asked_s = self._clock()
                 market = self._table.known(call.symbol)
                 found = await self._found(client, call, market)
-                if found is None and asked_s - call.since_s > self._profile.look_back_s:
+                if found is None and asked_s - _committed_s(call) > self._profile.look_back_s:
                     return self._failures.out_of_sight()
                 if found is None:
                     return calls.NotFound(asked_s=asked_s)
@@ -403,7 +403,6 @@ class CcxtPort:
     async def _found(self, client: type_client, call: calls.LookUpCall, market: Market) -> OrderRow | None:
         """What the profile finds. That an order is forgotten it concludes from seeing it nowhere: so may be what was
         sent again a moment ago, or is just executing, which shows once answers have caught up."""
-        committed_s = call.since_s if call.committed_s is None else call.committed_s
         for again in (False, True):
             if again:
                 await asyncio.sleep(self.proof.visibility_s)
@@ -417,7 +416,7 @@ class CcxtPort:
             )
             if found is None or found.forgotten_ms is None:
                 return found
-            if (self._clock() - committed_s) * 1000 < found.forgotten_ms:
+            if (self._clock() - _committed_s(call)) * 1000 < found.forgotten_ms:
                 return None
         return found
 
@@ -473,3 +472,8 @@ class CcxtPort:
         """A refusal in an answer that ccxt took for a success."""
         if self._profile.native_code(trace.answer) is not None:
             raise RefusedQuietly
+
+
+def _committed_s(call: calls.LookUpCall) -> float:
+    """Since when the exchange may have the order: what was sent before its last commit is proven absent."""
+    return call.since_s if call.committed_s is None else call.committed_s

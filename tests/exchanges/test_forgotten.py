@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.calls import Found, LookUpCall, NotFound, Placed, Result
+from app.domain.calls import CallFailed, Found, LookUpCall, NotFound, Placed, Result
 from app.simulator.thread import SimulatorThread
 from messages.market import MarketType
 from messages.orders import LegState
@@ -44,8 +44,10 @@ def desk(request: pytest.FixtureRequest, sims: SimulatorThread) -> Iterator[Desk
     desk.close()
 
 
-def look_up(desk: Desk, wire: str, order_id: str, *, committed_s: float | None) -> Result:
-    age_s = KEPT[desk.name, desk.market_type]
+def look_up(
+    desk: Desk, wire: str, order_id: str | None, *, committed_s: float | None, age_s: float | None = None
+) -> Result:
+    age_s = KEPT[desk.name, desk.market_type] if age_s is None else age_s
     return desk.do(
         LookUpCall(
             symbol=desk.btc,
@@ -82,3 +84,9 @@ def test_what_every_list_misses_for_a_moment_only_is_not_forgotten(desk: Desk) -
     answer = look_up(desk, wire, order_id, committed_s=None)
     assert isinstance(answer, Found)
     assert (answer.report.state, answer.report.filled) == (LegState.OPEN, Decimal(0))
+
+
+def test_absence_of_what_was_sent_again_just_now_is_proven_however_long_ago_it_was_sent_first(desk: Desk) -> None:
+    week_s = 7 * 24 * HOUR_S
+    assert isinstance(look_up(desk, wire_id(), None, committed_s=desk.clock(), age_s=week_s), NotFound)
+    assert isinstance(look_up(desk, wire_id(), None, committed_s=None, age_s=week_s), CallFailed)
