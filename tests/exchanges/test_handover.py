@@ -132,7 +132,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "another exchange": (_head(exchange="okx"), "another exchange"),
     "no date": (_head(loaded_s=None), "does not say when"),
     "from the future": (_head(loaded_s=time.time() + 3600), "a time to come"),
-    "too old": (_head(loaded_s=time.time() - 90_000), "25.0 hours ago"),
+    "too old": (_head(loaded_s=time.time() - 93_000), "hours ago, longer than router.markets_max_age_s allows"),
     "no markets": (lambda path: rewritten(path, lambda _, body: body.pop("markets")), "holds no markets"),
     "too large": (lambda path: os.truncate(path, 100 * 1024 * 1024), "more than the"),
 }

@@ -132,8 +132,8 @@ def doubts_forgotten_at_a_restart() -> Iterator[None]:
     """A restarted connector takes up only what it knows to be live."""
     recover = Connector.recover
 
-    def careless(self: Connector, orders: Any, now_s: float) -> Any:
-        return recover(self, tuple(order for order in orders if order.leg.state in LIVE), now_s)
+    def careless(self: Connector, orders: Any, *rest: Any) -> Any:
+        return recover(self, tuple(order for order in orders if order.leg.state in LIVE), *rest)
 
     with swapped(Connector, "recover", careless):
         yield
