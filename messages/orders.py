@@ -414,9 +414,6 @@ class OrderChanged(Message):
     order: OrderView
 
 
-PlaceReply = OrderAccepted | OrderRefused | OrderNotExecuted | OrderPending
-"""What a connector may answer to `PlaceOrder`, besides `NotRouted` and `Failed`."""
-
 LIVE_OR_UNPROVEN = frozenset({LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED})
 """States in which a leg may still fill: an order has at most one such leg (invariant I1)."""
 

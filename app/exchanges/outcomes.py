@@ -94,7 +94,6 @@ class Failure:
 _CCXT = "ccxt's error hierarchy"
 
 UNREACHABLE = Row(Meaning.NOT_EXECUTED, "exchange_unreachable", "no connection was had, so nothing was sent", ill=True)
-NOT_SENT = Row(Meaning.REFUSED, "invalid_request", "refused by ccxt before sending")
 TIMEOUT = Row(Meaning.AMBIGUOUS, "timeout", "sent, and not answered in time", ill=True)
 CONNECTION_LOST = Row(Meaning.AMBIGUOUS, "connection_lost", "sent, and the connection ended", ill=True)
 UNAVAILABLE = Row(Meaning.AMBIGUOUS, "exchange_unavailable", "HTTP 5xx without a code that proves anything", ill=True)

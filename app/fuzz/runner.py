@@ -18,9 +18,6 @@ from app.fuzz.record import Record, Sent
 from messages.market import Symbol
 from messages.orders import OrderSpec
 
-Arrive = Callable[[Callable[[c.Result], None]], None]
-"""Carries out a call at the exchange, and answers now or later."""
-
 
 class SimPort:
     """What the connector may ask of the exchange without waiting."""
