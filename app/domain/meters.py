@@ -112,6 +112,9 @@ class WindowMeter(Meter):
             self._used -= marks.popleft()[1]
         if not marks:
             self._used = 0.0
+        if self._used < self.pending:
+            # Sent a window ago and not answered: an exchange that is slow may count it any moment now.
+            self.take(self.pending - self._used, now_s)
         if self._foreign and self._foreign_until_s <= now_s:
             self._foreign = 0.0
         if self.closed_until_s > now_s:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.limiter import Limiter, Priority, RateLimit
+from app.domain.rates import Budget, Cost, Rates
 
 priorities = st.sampled_from(list(Priority))
 Item = tuple[Priority, int]
@@ -119,3 +120,23 @@ def test_what_cannot_be_granted_in_time_is_turned_away_at_once() -> None:
     assert not desk.waiting
     desk.ask(Priority.CANCEL, 51.0)
     assert desk.waiting
+
+
+def test_what_is_on_its_way_for_longer_than_a_window_still_counts() -> None:
+    """A slow exchange counts it when it comes: before it has answered, no second window of calls follows."""
+    cost: Cost = (("orders", 1.0),)
+    rates = Rates(budgets=(Budget(name="orders", most=5.0, window_s=2.0),), otherwise=cost)
+    limiter: Limiter[int] = Limiter(rates)
+    for number in range(10):
+        assert limiter.ask(number, Priority.PLACE, 100.0, 0.0)
+    assert limiter.granted(0.0)[0] == [0, 1, 2, 3, 4]
+    for _ in range(5):
+        limiter.sent(cost, None, 0.0)
+    assert limiter.granted(2.5) == ([], [])
+    due_s = limiter.next_s(2.5)
+    assert due_s is not None
+    assert due_s > 2.5, "it would be asked for again and again"
+    for _ in range(5):
+        limiter.answered(cost, None, 0.0, 3.0)
+    assert limiter.granted(4.9) == ([], [])
+    assert limiter.granted(6.0)[0] == [5, 6, 7, 8, 9]
