@@ -130,15 +130,19 @@ def wants_exits(spec: OrderSpec) -> bool:
     return spec.take_profit is not None or spec.stop_loss is not None
 
 
-def spec_of(parent: OrderSpec, kind: ExitKind, quantity: Decimal) -> OrderSpec:
-    """What an exit asks for: a market order, when the price has come to its trigger, that only reduces."""
+def spec_of(parent: OrderSpec, kind: ExitKind, quantity: Decimal, moved: Decimal | None = None) -> OrderSpec:
+    """What an exit asks for: a market order, when the price has come to its trigger, that only reduces.
+
+    Args:
+        moved: The trigger's price, where another than the order's own.
+    """
     trigger = None
     if kind is ExitKind.STOP_LOSS:
         assert parent.stop_loss is not None
-        trigger = Trigger(kind=TriggerKind.STOP, price=parent.stop_loss)
+        trigger = Trigger(kind=TriggerKind.STOP, price=moved or parent.stop_loss)
     elif kind is ExitKind.TAKE_PROFIT:
         assert parent.take_profit is not None
-        trigger = Trigger(kind=TriggerKind.TAKE_PROFIT, price=parent.take_profit)
+        trigger = Trigger(kind=TriggerKind.TAKE_PROFIT, price=moved or parent.take_profit)
     return OrderSpec(
         symbol=parent.symbol,
         side=Side.SELL if parent.side is Side.BUY else Side.BUY,
@@ -361,7 +365,7 @@ def _missing(known: Known, leg: LegView, kind: _Kind, quantity: Decimal, now_s: 
     number = kind.next_number
     if failed is not None and failed.state is LegState.ABSENT and failed.quantity <= quantity:
         number, quantity = max(kind.placed), failed.quantity  # proven never to have executed: the same order again
-    spec = spec_of(known.parent.spec, kind.kind, quantity)
+    spec = spec_of(known.parent.spec, kind.kind, quantity, _moved(known, kind))
     free = [number for number, each in kind.standing if each.linked is None]
     not_admitted = known.admits(spec)
     if not_admitted:
@@ -377,6 +381,14 @@ def _missing(known: Known, leg: LegView, kind: _Kind, quantity: Decimal, now_s: 
     if len(kind.standing) >= MAX_STANDING:
         return Plan(take_back=(_order_id(known, kind, free[-1]),) if free else (), words=words)
     return Plan(place=((Exit(known.parent.order_id, leg.number, kind.kind, number), spec),), words=words)
+
+
+def _moved(known: Known, kind: _Kind) -> Decimal | None:
+    """Where the newest of a kind has its trigger: what its owner has moved is not moved back by a further fill."""
+    if not kind.placed or known.parent.leg is None:
+        return None
+    newest = known.exits[Exit(known.parent.order_id, known.parent.leg.number, kind.kind, max(kind.placed))]
+    return newest.now.trigger.price if newest.now.trigger is not None else None
 
 
 def _now(known: Known, kind: _Kind, failed: LegView, quantity: Decimal, now_s: float, name: str) -> Plan | None:

@@ -103,6 +103,9 @@ def admit_change(profile: Profile, table: MarketTable, call: AmendCall) -> tuple
         if spec.order_type is not OrderType.LIMIT:
             raise NotSupported("A market order has no price that could be changed.")
         check_price(call.price, market.rules)
+        moved = evolve(spec, price=call.price)
+        if carried(profile, moved) is not moved and (words := _not_linkable(profile, moved)):
+            raise NotSupported(words)
     if call.trigger_price is not None:
         if spec.trigger is None:
             raise NotSupported("The order waits for no trigger whose price could be changed.")

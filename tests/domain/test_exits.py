@@ -75,6 +75,7 @@ class World:
     Attributes:
         outcome: What the exchange makes of the next placements: a state, and a code for a refusal.
         cancelling: Exits whose cancel is on its way.
+        moved: Where their owner has moved the triggers of a kind.
     """
 
     def __init__(self, spec: OrderSpec = SPEC) -> None:
@@ -85,6 +86,7 @@ class World:
         self.exits: dict[Exit, OrderView] = {}
         self.outcomes: list[tuple[LegState, str]] = []
         self.cancelling: set[Exit] = set()
+        self.moved: dict[ExitKind, Decimal] = {}
         self.watch = self._new_watch()
         self.take(self.watch.changed(self.parent, self.now_s))
 
@@ -123,7 +125,8 @@ class World:
         name = Exit.named(request.key.client_order_id)
         assert name is not None
         assert name.kind in (*KINDS, *NOW.values())
-        assert request.spec == spec_of(self.parent.spec, name.kind, request.spec.quantity)
+        moved = self.moved.get(name.kind)
+        assert request.spec == spec_of(self.parent.spec, name.kind, request.spec.quantity, moved)
         assert request.spec.quantity >= LEAST
         known = self.exits.get(name)
         if known is not None and known.leg is not None and known.leg.state is not LegState.ABSENT:
@@ -526,3 +529,19 @@ def test_an_order_that_fills_in_hundreds_of_pieces_keeps_its_exits() -> None:
         world.cancels_come_through()
     world.settle()
     assert world.standing(SL) == world.standing(TP) == 600
+
+
+def test_a_stop_that_its_owner_has_moved_stays_where_it_is_when_it_is_made_smaller() -> None:
+    world = World()
+    world.fill(20)
+    [stop], [profit] = world.live(SL), world.live(TP)
+    world._learn(stop, trigger_price=Decimal(95))
+    world.moved = {SL: Decimal(95)}
+    world._learn(profit, state=LegState.PARTIALLY_FILLED, filled=Decimal(8))
+    world.wait(1.5)
+    world.cancels_come_through()
+    world.settle()
+    [stop] = world.live(SL)
+    trigger = world.exits[stop].spec.trigger
+    assert trigger is not None
+    assert (int(trigger.price), int(world.standing(SL))) == (95, 12)

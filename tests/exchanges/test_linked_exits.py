@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 
 from app.domain import ids
+from app.domain.calls import AmendCall
 from app.domain.exits import Exit, ExitKind
+from app.exchanges.adapter import CcxtPort
+from app.exchanges.admission import NotSupported, admit_change
 from app.exchanges.factory import build_port
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.journal.store import Journal
@@ -301,6 +304,19 @@ def test_an_order_with_exits_is_refused_where_none_can_be(bench: Bench) -> None:
             words = "Take profit and stop loss would be market orders of that size. Quantity 150 is above the maximum"
             assert words in port.check(bench.spec("150"))
         assert not port.attaches(bench.spec())
+        assert isinstance(port, CcxtPort)
+        price = bench.at("0.94")
+        moved = AmendCall(
+            spec=bench.spec(),
+            wire_id="",
+            exchange_order_id=None,
+            quantity=None,
+            price=price,
+            trigger_price=None,
+            deadline_s=0.0,
+        )
+        with pytest.raises(NotSupported, match="must be below that price"):
+            admit_change(port._profile, port._table, moved)
 
 
 def test_an_okx_order_that_waits_for_a_trigger_has_exits_of_their_own(tmp_path: Path) -> None:
