@@ -106,6 +106,17 @@ def optional_number(value: object, what: str) -> Decimal | None:
     return None if value is None or value == "" else number(value, what)
 
 
+def coin(text: object) -> str | None:
+    """A coin's name, however it is written; None for all of them.
+
+    Raises:
+        InvalidRequest: It is no text.
+    """
+    if text is not None and (not isinstance(text, str) or not text.strip()):
+        raise InvalidRequest(f"coin is {_short(text)}, and must be text such as 'USDT'.")
+    return None if text is None else text.strip().upper()
+
+
 def symbol(text: object, market_type: MarketType) -> Symbol:
     """A symbol in any of its spellings; raises InvalidRequest otherwise."""
     if not isinstance(text, str):

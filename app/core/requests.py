@@ -251,7 +251,7 @@ class Requests:
 
     def balances(self, coin: str | None = None, *, timeout_s: float | None = None) -> Call[list[shapes.CoinBalance]]:
         """Of `OrderRouter.get_balances`."""
-        return Call(GetBalances(coin=coin, **self._frame(timeout_s)), self._reading().balances)
+        return Call(GetBalances(coin=parse.coin(coin), **self._frame(timeout_s)), self._reading().balances)
 
     def ticker(self, symbol: str, *, timeout_s: float | None = None) -> Call[shapes.Ticker]:
         """Of `OrderRouter.get_market_data`."""

@@ -124,7 +124,7 @@ def _closable(quantity: Decimal, market: Market) -> None:
     try:
         to_contracts(quantity, market.rules.of_market_orders)
     except InvalidSize as error:
-        raise InvalidSize(f"Take profit and stop loss would be market orders of that size. {error}") from None
+        raise InvalidSize(f"Take profit and stop loss would be market orders of that size: {error}") from None
 
 
 def _rules(market: Market, spec: OrderSpec) -> SizeRules:

@@ -241,3 +241,12 @@ def test_wrong_credentials_are_no_orders(shared: tuple[World, OrderRouter], tmp_
         assert world.placements() - placed < 10
     finally:
         router.close()
+
+
+def test_a_coin_is_named_by_text_however_it_is_written(shared: tuple[World, OrderRouter]) -> None:
+    _, router = shared
+    assert [row["coin"] for row in router.get_balances("usdt")] == ["USDT"]
+    for wrong in (5, "", b"USDT"):
+        with pytest.raises(InvalidRequest, match="must be text such as 'USDT'") as refused:
+            router.get_balances(wrong)  # type: ignore[arg-type]
+        assert one_sentence(str(refused.value))

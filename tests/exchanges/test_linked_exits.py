@@ -301,7 +301,7 @@ def test_an_order_with_exits_is_refused_where_none_can_be(bench: Bench) -> None:
         assert port.check(bench.spec()) == ""
         if bench.exchange == "binance":  # whose market orders are smaller than its others
             assert port.check(bench.spec("150", take_profit=None, stop_loss=None)) == ""
-            words = "Take profit and stop loss would be market orders of that size. Quantity 150 is above the maximum"
+            words = "Take profit and stop loss would be market orders of that size: Quantity 150 is above the maximum"
             assert words in port.check(bench.spec("150"))
         assert not port.attaches(bench.spec())
         assert isinstance(port, CcxtPort)
