@@ -72,14 +72,6 @@ def test_what_the_two_differ_in() -> None:
     assert swap.id_scope.value is spot.id_scope.value is IdScope.OPEN
 
 
-@pytest.mark.parametrize("table", TABLES.values())
-def test_every_row_has_its_source(table: ExchangeRules) -> None:
-    """Also those that say that there is nothing."""
-    rows = dict(table.rows())
-    assert len(rows) > 20
-    assert all(rule.source for rule in rows.values())
-
-
 @pytest.mark.parametrize("sandbox", [True, False])
 @pytest.mark.parametrize("market_type", list(MarketType))
 def test_the_sandbox_is_demo_trading_or_the_spot_test_network(sandbox: bool, market_type: MarketType) -> None:

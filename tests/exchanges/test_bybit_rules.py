@@ -45,14 +45,6 @@ def test_the_profile_acts_by_the_table(market_type: MarketType, table: ExchangeR
     assert {CODES[code].meaning for code in table.duplicate_codes.value} == {Meaning.DUPLICATE}
 
 
-@pytest.mark.parametrize("table", TABLES.values())
-def test_every_row_has_its_source(table: ExchangeRules) -> None:
-    """Also those that say that there is nothing."""
-    rows = dict(table.rows())
-    assert len(rows) > 20
-    assert all(rule.source for rule in rows.values())
-
-
 @pytest.mark.parametrize("sandbox", [True, False])
 @pytest.mark.parametrize("market_type", list(MarketType))
 def test_the_sandbox_is_bybits_test_network(sandbox: bool, market_type: MarketType) -> None:
