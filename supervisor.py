@@ -31,7 +31,7 @@ from actors.environment import Environment
 from actors.failover_coordinator import FailoverCoordinatorActor
 from actors.health_monitor import HealthMonitorActor
 from actors.position_synchronizer import PositionSynchronizerActor
-from actors.strategy import StrategyActor
+from actors.strategy_actor import StrategyActor
 from app.domain import supervision as s
 from app.domain.supervision import Life, RestartType, Strategy, Supervision
 from messages.failover import ActorInfo

@@ -9,8 +9,8 @@ from attrs import evolve
 from actors.environment import PortRunner
 from actors.order_path import OrderPath
 from app.domain import calls as c
-from app.domain.connector import NO_ROOM
 from app.domain.ids import order_id
+from app.domain.no_room import NO_ROOM
 from app.journal.store import Journal
 from messages.base import Failed, Request
 from messages.executions import Execution, ExecutionsReply, GetExecutions

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from actors.environment import PortRunner
 from app.domain import calls as c
-from app.domain.connector import NO_ROOM
+from app.domain.no_room import NO_ROOM
 from app.journal.store import Journal, JournalError
 from messages.supervision import CheckOrderPath, OrderPathChecked
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from messages.base import Reply, Request
+from messages.base import Message, Reply, Request
 from messages.market import Symbol
-from messages.orders import OrderKey, Side
+from messages.orders import OrderChanged, OrderKey, OrderView, Side
 
 
 @frozen(kw_only=True)
@@ -52,3 +52,41 @@ class ExecutionsReply(Reply):
     """Answers `GetExecutions`, the oldest first."""
 
     executions: tuple[Execution, ...]
+
+
+@frozen(kw_only=True)
+class OrderFilled(Message):
+    """Told to the sessions of an order's strategy, once for each trade that filled something of it.
+
+    Attributes:
+        sequence: Of the journal's event.
+        number: Of what its strategy is told, in one row with `OrderChanged.number`.
+        order: As it was known then, this trade included.
+    """
+
+    sequence: int
+    number: int
+    order: OrderView
+    execution: Execution
+
+
+@frozen(kw_only=True)
+class CatchUp(Request):
+    """Asks any connector, which reads the journal, for what a strategy was told after a number, the oldest first."""
+
+    strategy: str
+    after: int
+    limit: int = 500
+
+
+@frozen(kw_only=True)
+class CaughtUp(Reply):
+    """Answers `CatchUp`.
+
+    Attributes:
+        news: Without a gap behind the number asked; an order is shown as it is known by now.
+        latest: The number given last: more is to be asked for while it is above the last of `news`.
+    """
+
+    news: tuple[OrderChanged | OrderFilled, ...]
+    latest: int

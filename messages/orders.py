@@ -178,6 +178,7 @@ class LegView:
         trigger_price: Likewise.
         whole: Base coin the whole order is for by now; None where that is as the order's spec says.
         most: Base coin it may be for at most, where a change whose outcome nobody knows asked for more than `quantity`.
+        listed: Base coin of `filled` that the exchange's executions listed so far add up to.
     """
 
     number: int
@@ -202,6 +203,7 @@ class LegView:
     trigger_price: Decimal | None = None
     whole: Decimal | None = None
     most: Decimal | None = None
+    listed: Decimal = Decimal(0)
 
     @property
     def remaining(self) -> Decimal:
@@ -408,10 +410,14 @@ class OrderChanged(Message):
 
     Attributes:
         sequence: Of the journal's event; grows, and a session drops what it has seen.
+        number: Of what its strategy is told: 1, 2, 3 … without a gap; 0 where it was not counted.
+        resolved: Nobody knew whether the order executed, and now it is known.
     """
 
     sequence: int
     order: OrderView
+    number: int = 0
+    resolved: bool = False
 
 
 LIVE_OR_UNPROVEN = frozenset({LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED})

@@ -32,10 +32,11 @@ from app.domain.evidence import evidence_of
 from app.domain.exit_watch import ExitWatch
 from app.domain.exits import parent_of
 from app.domain.leg_life import LegEvent
-from app.domain.leg_task import InFlight, LegTask
+from app.domain.leg_task import LegTask
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
 from app.domain.misnamed import other_symbol, unknown_order
+from app.domain.no_room import left_no_room, no_room
 from app.domain.placing import Placing
 from app.domain.pretrade import PriceNeeded
 from app.domain.rate_gate import RateGate
@@ -57,14 +58,8 @@ from messages.orders import (
     PlaceOrder,
 )
 
-BANNED = "banned"
-"""Code of a call that was not sent, since the exchange will not answer us for a long time: as good as down."""
-
 POLL_SHARE = 0.5
 """Of the rate of the exchange that polls of open orders may take; they are further apart where it is low."""
-
-NO_ROOM = "no_room"
-"""Code of a call that our own rate limiter did not let go before its deadline: nothing was sent."""
 
 
 @define
@@ -246,7 +241,7 @@ class Connector:
         """A call whose result goes back to the asker as it comes; `Returned` by `returned`."""
         errand = Read(asker, request, call)
         if not self._rate_gate.read(errand, priority, now_s):
-            return self._read_back(errand, self._no_room(now_s), now_s)
+            return self._read_back(errand, no_room(self.exchange, self._rate_gate.banned_until_s - now_s), now_s)
         return self._grant(now_s)
 
     # ------------------------------------------------------------------------------------------------ back
@@ -409,11 +404,7 @@ class Connector:
             return
         task.cancel_wanted = bool(task.cancellers) or self._settlings.wants_cancelled(task.order.order_id)
         task.cancel_wanted = task.cancel_wanted or task.leg.linked in (Linked.RESIZED, Linked.GIVEN_UP)
-        kind: InFlight | None = None
-        if task.cancel_wanted and task.look_ups_since_cancel is None and (task.live or task.unproven):
-            kind = "cancel" if task.next_s is None or now_s >= task.next_s else None
-        elif task.next_s is not None and now_s >= task.next_s:
-            kind = "look_up"
+        kind = task.wanted(now_s)
         if kind is None:
             return
         priority = Priority.CANCEL if kind == "cancel" else Priority.LOOK_UP
@@ -438,8 +429,7 @@ class Connector:
                     task.queued = False
                     self._watch.look_at(task, now_s + 0.5, anew=False)
             else:
-                words = f"The rate limit of {self.exchange} left no room before the deadline."
-                out += self._read_back(item, c.CallFailed(code=NO_ROOM, words=words), now_s)
+                out += self._read_back(item, left_no_room(self.exchange), now_s)
         for item in go:
             if isinstance(item, Place):
                 out.append(self._placing.commit(item, now_s))
@@ -484,14 +474,6 @@ class Connector:
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ pieces
-
-    def _no_room(self, now_s: float) -> c.CallFailed:
-        banned_s = self._rate_gate.banned_until_s - now_s
-        if banned_s > 0:
-            words = f"{self.exchange} has banned us for its rate limit, for another {banned_s:.0f} s."
-            return c.CallFailed(code=BANNED, words=words, ill=True)
-        words = f"The rate limit of {self.exchange} leaves no room before the deadline."
-        return c.CallFailed(code=NO_ROOM, words=words)
 
     def _want_cancel(self, task: LegTask, now_s: float) -> None:
         task.cancel_wanted = True

@@ -83,6 +83,13 @@ class LegTask:
         """It was placed with a trigger."""
         return self.order.spec.trigger is not None
 
+    def wanted(self, now_s: float) -> InFlight | None:
+        """The call it is time for; None for none."""
+        due = self.next_s is None or now_s >= self.next_s
+        if self.cancel_wanted and self.look_ups_since_cancel is None and (self.live or self.unproven):
+            return "cancel" if due else None
+        return "look_up" if self.next_s is not None and due else None
+
     def place_call(self, deadline_s: float) -> PlaceCall:
         """The call that sends it."""
         leg = self.leg

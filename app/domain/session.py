@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from attrs import define, evolve, field, frozen
 
-from app.domain import ids
 from app.domain.doubts import Doubts
 from app.domain.leg_life import UNPROVEN
 from app.domain.leg_task import place_reply
@@ -39,12 +38,11 @@ from app.domain.session_effects import (
     Tell,
     Unanswered,
 )
+from app.domain.session_endings import last_word
 from app.domain.session_pending import Copy, Pending, same, successor
+from app.domain.session_targets import by_route, target_of
 from messages.base import Failed, Reply, Request
 from messages.failover import (
-    GetHistory,
-    GetStatus,
-    ManualFailover,
     NotRouted,
     Route,
     RouteChanged,
@@ -52,14 +50,7 @@ from messages.failover import (
     Subscribe,
     Unsubscribe,
 )
-from messages.health import GetHealth
-from messages.market import SetLeverage, SetMarginMode, SetPositionMode
 from messages.orders import (
-    AmendOrder,
-    CancelOrder,
-    GetClosedOrders,
-    GetOpenOrders,
-    GetOrder,
     LivesElsewhere,
     OrderAccepted,
     OrderChanged,
@@ -70,8 +61,7 @@ from messages.orders import (
     OrderView,
     PlaceOrder,
 )
-from messages.positions import GetBook
-from messages.supervision import Directory, DirectoryEntry, Listen, Role, Unlisten
+from messages.supervision import Directory, Listen, Role, Unlisten
 
 __all__ = [
     "NeverCommitted",
@@ -126,9 +116,6 @@ class SessionSettings:
     strategy: str
     max_retry_attempts: int = 3
     retry_delay_s: float = 5.0
-
-
-_AT_COORDINATOR = (GetStatus, GetHistory, ManualFailover)
 
 
 class TooManyPending(Exception):
@@ -196,7 +183,7 @@ class Session:
             raise TooManyPending(f"{MAX_PENDING} requests are unanswered: wait for some before asking more.")
         pending = self._pending[request.correlation_id] = Pending(request)
         if now_s >= request.deadline_s:  # its connector would turn it away, and nobody would hear that in time
-            return self._resolve(pending, self._at_deadline(pending))
+            return self._resolve(pending, last_word(pending, self._journal_id))
         return self._send(pending, now_s)
 
     def forget(self, correlation_id: str) -> None:
@@ -223,7 +210,7 @@ class Session:
                 out.append(Tell(to=entry.address, message=self._subscription()))
         for pending in list(self._pending.values()):
             died = self._bury(pending)
-            target = self._target(pending)
+            target = target_of(pending, self.directory, self.route)
             if target is None or (pending.target is not None and same(target, pending.target)):
                 continue
             died = died and pending.target is not None and successor(target, pending.target)
@@ -270,7 +257,7 @@ class Session:
         out: list[SessionEffect] = []
         if route.exchange is not None:
             for pending in list(self._pending.values()):
-                if self._by_route(pending):
+                if by_route(pending.request):
                     pending.failures = 0
                     out += self._send(pending, now_s)
         return out
@@ -388,74 +375,16 @@ class Session:
         pending = self._pending.get(correlation_id)
         if pending is None:
             return None
-        outcome = self._at_deadline(pending)
+        outcome = last_word(pending, self._journal_id)
         return outcome if isinstance(outcome, OutcomeUnknown) else None
 
-    def _at_deadline(self, pending: Pending) -> Outcome:
-        request = pending.request
-        last = pending.last
-        if isinstance(request, PlaceOrder | CancelOrder | AmendOrder) and pending.in_doubt:
-            order_id = self._order_id(request)
-            verb = {PlaceOrder: "placed", CancelOrder: "cancelled", AmendOrder: "changed"}[type(request)]
-            words = (
-                f"Nobody can know yet whether order {order_id} was {verb}; it is being resolved: ask for it by its id."
-            )
-            return OutcomeUnknown(order_id=order_id, words=words)
-        if isinstance(last, OrderNotExecuted | Failed):
-            return last
-        if isinstance(request, PlaceOrder):
-            return OrderNotExecuted(
-                correlation_id=request.correlation_id,
-                code="no_exchange",
-                words="No exchange was available before the deadline; the order was never sent.",
-            )
-        words = f"{type(request).__name__} was not answered before its deadline."
-        if isinstance(request, SetLeverage | SetMarginMode | SetPositionMode) and pending.in_doubt:
-            words = f"{words} It may have been made: it can be asked for again without harm."
-        return Unanswered(words=words)
-
     # ------------------------------------------------------------------------------------------------ pieces
-
-    def _order_id(self, request: PlaceOrder | CancelOrder | AmendOrder) -> str:
-        if not isinstance(request, PlaceOrder) and request.order_id is not None:
-            return request.order_id
-        assert self._journal_id, "an order in doubt was sent, so the directory was known"
-        if isinstance(request, PlaceOrder):
-            return ids.order_id(self._journal_id, request.key)
-        assert isinstance(request, CancelOrder)
-        key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id or "")
-        return ids.order_id(self._journal_id, key)
 
     def _subscription(self) -> Subscribe:
         return Subscribe(session_id=self.settings.session_id, strategy=self.settings.strategy)
 
-    def _by_route(self, pending: Pending) -> bool:
-        return not isinstance(pending.request, (*_AT_COORDINATOR, GetHealth, GetBook))
-
-    def _target(self, pending: Pending) -> DirectoryEntry | None:
-        if self.directory is None:
-            return None
-        request = pending.request
-        if isinstance(request, _AT_COORDINATOR):
-            return self.directory.find(Role.FAILOVER_COORDINATOR)
-        if isinstance(request, GetHealth):
-            return self.directory.find(Role.HEALTH_MONITOR)
-        if isinstance(request, GetBook):
-            return self.directory.find(Role.POSITION_SYNCHRONIZER)
-        if pending.elsewhere is not None:
-            return self.directory.find(Role.CONNECTOR, pending.elsewhere)
-        exchange = self.route.exchange if self.route is not None else None
-        named = GetOrder | CancelOrder | AmendOrder | GetClosedOrders
-        anybody = pending.sends == 0 or isinstance(request, named)
-        anybody = anybody or (isinstance(request, GetOpenOrders) and not request.fresh)
-        if exchange is None and anybody:
-            # Any connector can read the journal; and an order that was placed before must not be said never to have
-            # been, only because nothing can be placed between fence and commit.
-            return self.directory.find(Role.CONNECTOR)
-        return self.directory.find(Role.CONNECTOR, exchange) if exchange is not None else None
-
     def _send(self, pending: Pending, now_s: float) -> list[SessionEffect]:
-        target = self._target(pending)
+        target = target_of(pending, self.directory, self.route)
         if target is None:
             pending.next_s = None  # a new directory or route sends it
             return []
@@ -478,7 +407,7 @@ class Session:
         return [Resolved(correlation_id=pending.request.correlation_id, outcome=outcome)]
 
     def _end_late(self, pending: Pending, now_s: float) -> list[SessionEffect]:
-        request, outcome = pending.request, self._at_deadline(pending)
+        request, outcome = pending.request, last_word(pending, self._journal_id)
         doubted = self._doubts.about(request.correlation_id)
         if doubted is not None:
             self._drop(request.correlation_id)

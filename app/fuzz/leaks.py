@@ -11,7 +11,7 @@ from actors.connector import ConnectorActor
 from actors.failover_coordinator import FailoverCoordinatorActor
 from actors.health_monitor import HealthMonitorActor
 from actors.position_synchronizer import PositionSynchronizerActor
-from actors.strategy import StrategyActor
+from actors.strategy_actor import StrategyActor
 from app.domain.failover import Step
 from app.fuzz.checker import Violation
 from app.fuzz.record import Died

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 from attrs import evolve
-from sqlalchemy import Executable, func, select
+from sqlalchemy import func, select
 
 from app.domain import ids
 from app.domain.exits import NOW, Exit
 from app.journal import statements as hot
 from app.journal.errors import translated
-from app.journal.memory import Memory
+from app.journal.reads import Reads
 from app.journal.rows import with_leg
 from app.journal.schema import legs
 from messages.orders import Linked, OrderView
 
 
-class Links(ABC):
+class Links(Reads):
     """Of an open journal."""
-
-    journal_id: str
-    _db: sqlite3.Connection
-    _memory: Memory
-    _where: str
-
-    @abstractmethod
-    def _transaction(self) -> AbstractContextManager[None]: ...
-
-    @abstractmethod
-    def _read(self, order_id: str) -> OrderView | None: ...
-
-    @abstractmethod
-    def _event(self, kind: str, now_s: float, **facts: Any) -> int: ...
-
-    @abstractmethod
-    def _all(self, query: Executable) -> Sequence[Any]: ...
 
     def mark(self, order_id: str, number: int, linked: Linked, now_s: float) -> OrderView:
         """Keeps something of a leg for the sake of exits that are orders of their own.

@@ -96,6 +96,7 @@ def leg_of(row: Row) -> LegView:
         trigger_price=_decimal(row["trigger_price"]),
         whole=_decimal(row["whole"]),
         most=_decimal(row["most"]),
+        listed=_decimal(row["listed"]) or Decimal(0),
     )
 
 
@@ -249,6 +250,7 @@ def learned_leg(
         trigger_price=new.trigger_price,
         whole=old.whole if new.quantity is old.quantity else new.quantity + elsewhere,
         most=new.most,
+        listed=old.listed,
     )
 
 
@@ -278,6 +280,7 @@ def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
         "trigger_price": text(leg.trigger_price),
         "whole": text(leg.whole),
         "most": text(leg.most),
+        "listed": text(leg.listed),
     }
 
 

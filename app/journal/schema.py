@@ -1,7 +1,9 @@
 """Tables of the journal, in SQLAlchemy Core: one schema for the embedded SQLite and, later, for PostgreSQL.
 
 Money is TEXT holding a Decimal; times are Unix seconds as REAL. `ix_one_live_leg` is invariant I1 in the database's own
-words: an order has at most one leg that is live or unproven.
+words: an order has at most one leg that is live or unproven. A fill is known by its exchange's own id, so that it
+counts once however often it is listed; `legs.listed` is the sum of a leg's fills, which is `legs.filled` once all are
+known. What a strategy is told of its orders is numbered without a gap, `events.number`.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     insert,
     inspect,
+    or_,
     select,
     text,
     update,
@@ -30,7 +34,7 @@ from sqlalchemy import (
 
 from messages.orders import LIVE_OR_UNPROVEN, Linked
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -93,6 +97,7 @@ legs = Table(
     Column("trigger_price", Text),
     Column("whole", Text),
     Column("most", Text),
+    Column("listed", Text),
 )
 
 _live = legs.c.state.in_(sorted(state.value for state in LIVE_OR_UNPROVEN))
@@ -100,6 +105,26 @@ Index("ix_one_live_leg", legs.c.order_id, unique=True, sqlite_where=_live, postg
 Index("ix_live_by_exchange", legs.c.exchange, sqlite_where=_live, postgresql_where=_live)
 _linked = legs.c.linked.in_(sorted([Linked.OPEN.value, Linked.UNPROTECTED.value]))
 Index("ix_linked_by_exchange", legs.c.exchange, sqlite_where=_linked, postgresql_where=_linked)
+
+_unlisted = and_(legs.c.filled != "0", or_(legs.c.listed.is_(None), legs.c.listed != legs.c.filled))
+Index("ix_unlisted_by_exchange", legs.c.exchange, sqlite_where=_unlisted, postgresql_where=_unlisted)
+
+fills = Table(
+    "fills",
+    metadata,
+    Column("exchange", String, primary_key=True),
+    Column("symbol", String, primary_key=True),
+    Column("trade_id", String, primary_key=True),
+    Column("order_id", ForeignKey("orders.order_id"), nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("quantity", Text, nullable=False),
+    Column("price", Text, nullable=False),
+    Column("fee", Text),
+    Column("fee_coin", String),
+    Column("maker", Boolean),
+    Column("at_s", Float, nullable=False),
+)
+Index("ix_fills_by_order", fills.c.order_id, fills.c.leg)
 
 routes = Table(
     "routes",
@@ -129,8 +154,12 @@ events = Table(
     Column("exchange", String),
     Column("epoch", Integer),
     Column("detail", Text, nullable=False),
+    Column("strategy", String),
+    Column("number", Integer),
     sqlite_autoincrement=True,
 )
+_told = events.c.number.is_not(None)
+Index("ix_told", events.c.strategy, events.c.number, unique=True, sqlite_where=_told, postgresql_where=_told)
 
 
 def facts_of(core: Connection) -> dict[str, str]:
@@ -153,7 +182,7 @@ def make_schema(core: Connection) -> dict[str, str]:
     return _upgraded(core, found)
 
 
-INDEXED = {2: ("ix_orders_by_age", "ix_linked_by_exchange")}
+INDEXED = {2: ("ix_orders_by_age", "ix_linked_by_exchange"), 3: ("ix_unlisted_by_exchange", "ix_told")}
 """Indexes by the version that brought them."""
 
 ADDED = {
@@ -166,7 +195,8 @@ ADDED = {
         legs.c.trigger_price,
         legs.c.whole,
         legs.c.most,
-    )
+    ),
+    3: (legs.c.listed, events.c.strategy, events.c.number),
 }
 """Columns by the version that brought them, each empty in what was written before."""
 
@@ -180,7 +210,9 @@ def _upgraded(core: Connection, found: dict[str, str]) -> dict[str, str]:
         for column in ADDED[version]:
             kind = column.type.compile(core.dialect)
             core.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"))
-        for index in orders.indexes | legs.indexes:
+        if version == 3:  # what filled before there were fills to list is not asked for any more
+            core.execute(update(legs).where(legs.c.filled != "0").values(listed=legs.c.filled))
+        for index in orders.indexes | legs.indexes | events.indexes:
             if index.name in INDEXED.get(version, ()):
                 index.create(core, checkfirst=True)
     core.execute(update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA_VERSION)))

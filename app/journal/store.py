@@ -12,20 +12,15 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from cattrs.preconf.json import make_converter
-from sqlalchemy import Connection, Executable, func, insert, select, update
-
 from app.domain import ids
-from app.domain.book import Exposure, book_lines
 from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
-from app.domain.leg_life import CHANGES, LIVE, SAME, UNPROVEN, LegEvent, Terms, advance
-from app.journal import queries
+from app.domain.leg_life import CHANGES, SAME, LegEvent, Terms, advance
 from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
@@ -33,33 +28,26 @@ from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, transl
 from app.journal.links import Links
 from app.journal.memory import Memory
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
+from app.journal.routes import Routes
 from app.journal.rows import (
-    exposure_of,
     learned_leg,
     leg_again,
     life_of,
     new_leg,
-    order_of,
-    route_of,
     row_of_leg,
     row_of_order,
     row_of_terms,
-    symbol_of,
     text,
     with_leg,
 )
-from app.journal.schema import SCHEMA_VERSION, events, legs, make_schema, meta, routes, switches
+from app.journal.schema import SCHEMA_VERSION, make_schema, meta
 from app.journal.written import Committed, Recorded
-from messages.failover import Route, Switch
-from messages.market import Symbol
 from messages.orders import LegState, LegView, Linked, OrderKey, OrderSpec, OrderView
 
 __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnusable", "Recorded", "StaleEpoch"]
 
-_converter = make_converter()
 
-
-class Journal(Links):
+class Journal(Links, Routes):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(self, path: Path | None, *, power_safe: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -98,9 +86,6 @@ class Journal(Links):
         """Closes the connection; the journal stays."""
         self._cold.close()
         self._db.close()
-
-    def _synchronous(self, full: bool) -> None:
-        self._db.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
 
     def _open_schema(self) -> str:
         # Read first: an actor must be able to start while another, which may hang, is in the middle of a write. And by
@@ -152,10 +137,6 @@ class Journal(Links):
 
     # ------------------------------------------------------------------------------------------------ orders
 
-    def _read(self, order_id: str) -> OrderView | None:
-        row = hot.READ_ORDER(self._db, order_id=order_id).fetchone()
-        return None if row is None else order_of(row, hot.READ_LEGS(self._db, order_id=order_id).fetchall())
-
     def _event(
         self,
         kind: str,
@@ -165,6 +146,7 @@ class Journal(Links):
         leg: int | None = None,
         exchange: str | None = None,
         epoch: int | None = None,
+        told: tuple[str, int] | None = None,
         **facts: Any,
     ) -> int:
         cursor = hot.ADD_EVENT(
@@ -176,6 +158,8 @@ class Journal(Links):
             exchange=exchange,
             epoch=epoch,
             detail=json.dumps(facts) if facts else "{}",
+            strategy=None if told is None else told[0],
+            number=None if told is None else told[1],
         )
         return int(cursor.lastrowid or 0)
 
@@ -315,7 +299,7 @@ class Journal(Links):
                 native_code=learned.native_code,
                 updated_s=now_s,
             )
-            now = row_of_terms(learned, old)
+            now: dict[str, Any] = {**row_of_terms(learned, old)}
             if now:  # apart from the rest, so that what is never changed does not pay for it
                 hot.CHANGE_TERMS(self._db, key_order=order_id, key_leg=number, **now)
             sequence = self._event(
@@ -333,164 +317,3 @@ class Journal(Links):
             view = with_leg(order, learned)
         self._memory.wrote(view)
         return Recorded(order=view, changed=told, sequence=sequence, contradiction=new.contradiction)
-
-    def order(self, order_id: str) -> OrderView | None:
-        """One order by the router's id; None when the journal does not know it."""
-        with translated(self._where):
-            return self._read(order_id)
-
-    def orders_in(
-        self, states: Sequence[LegState], *, exchange: str | None = None, strategy: str | None = None
-    ) -> tuple[OrderView, ...]:
-        """Orders with a leg in one of `states`, oldest first, of an exchange or a strategy where given."""
-        query = queries.in_states(states, exchange, strategy)
-        found = [self.order(row.order_id) for row in self._all(query)]
-        return tuple(order for order in found if order is not None)
-
-    def open_orders(self, *, exchange: str | None = None, strategy: str | None = None) -> tuple[OrderView, ...]:
-        """Orders with a leg that is live or unproven."""
-        if exchange is not None and strategy is None:  # what a connector asks first
-            with translated(self._where):
-                rows = hot.OPEN_ON(self._db, exchange=exchange).fetchall()
-                return tuple(order for row in rows if (order := self._read(row["order_id"])) is not None)
-        return self.orders_in(sorted(LIVE | UNPROVEN), exchange=exchange, strategy=strategy)
-
-    def closed_orders(self, strategy: str, symbol: Symbol | None, limit: int) -> tuple[OrderView, ...]:
-        """The newest orders of a strategy, or of a symbol of it, that are neither live nor in doubt, newest first."""
-        query = queries.closed(strategy, symbol, limit)
-        found = [self.order(row.order_id) for row in self._all(query)]
-        return tuple(order for order in found if order is not None)
-
-    def owners(self, wire_ids: Collection[str]) -> dict[str, tuple[str, OrderKey]]:
-        """Order id and key by wire id, of those that are ours."""
-        return {
-            row.wire_id: (row.order_id, OrderKey(strategy=row.strategy, client_order_id=row.client_order_id))
-            for row in self._all(queries.owners(wire_ids))
-        }
-
-    def owners_there(self, exchange: str, order_ids: Collection[str]) -> dict[tuple[Symbol, str], tuple[str, OrderKey]]:
-        """Order id and key by symbol and the exchange's own id, which it may have given in another market too."""
-        return {
-            (symbol_of(row._mapping), row.exchange_order_id): (
-                row.order_id,
-                OrderKey(strategy=row.strategy, client_order_id=row.client_order_id),
-            )
-            for row in self._all(queries.owners_there(exchange, order_ids))
-        }
-
-    def counts(self) -> dict[str, int]:
-        """Legs by state."""
-        query = select(legs.c.state, func.count().label("n")).group_by(legs.c.state)
-        return {row.state: row.n for row in self._all(query)}
-
-    def oldest_unproven_s(self) -> float | None:
-        """When the oldest leg whose outcome nobody knows was committed; None when there is none."""
-        query = select(func.min(legs.c.committed_s).label("oldest")).where(legs.c.state.in_(sorted(UNPROVEN)))
-        return next((row.oldest for row in self._all(query)), None)
-
-    def exposures(self) -> tuple[Exposure, ...]:
-        """Every leg that filled or may still: what positions are made of."""
-        return tuple(exposure_of(row._mapping) for row in self._all(queries.exposed()))
-
-    def symbols(self, since_s: float) -> tuple[str, ...]:
-        """Unified symbols traded since a time, resting now, or adding up to something: what a candidate must have.
-
-        Not every one ever traded: a market that is long done with must not keep trading from moving.
-        """
-        found = {str(symbol_of(row._mapping)) for row in self._all(queries.traded(since_s))}
-        found |= {str(line.symbol) for line in book_lines(self.exposures(), {}, {}) if line.attributed != 0}
-        return tuple(sorted(found))
-
-    def _all(self, query: Executable) -> Sequence[Any]:
-        with translated(self._where), self._cold.connection() as core:
-            return core.execute(query).all()
-
-    # ------------------------------------------------------------------------------------------------ routes
-
-    def _route(self) -> Route:
-        row = hot.READ_ROUTE(self._db).fetchone()
-        return Route(epoch=0, exchange=None, since_s=0.0) if row is None else route_of(row)
-
-    def route(self) -> Route:
-        """Where orders go; epoch 0 and no exchange in a new journal."""
-        with translated(self._where):
-            return self._route()
-
-    def dry_commit(self) -> Route:
-        """What a placement needs of the journal: the write lock, and the route read under it. Nothing is written.
-
-        Raises:
-            JournalError: A placement could not be committed now either.
-        """
-        with self._transaction():
-            return self._route()
-
-    @contextmanager
-    def _durable_transaction(self) -> Iterator[None]:
-        self._cold.ready()
-        self._synchronous(True)
-        try:
-            with self._transaction():
-                self._memory.forget()
-                yield
-        finally:
-            self._synchronous(self._power_safe)
-
-    def fence(self, now_s: float) -> Route:
-        """Begins a new epoch without an exchange: from here on nothing of an older epoch is committed."""
-        with self._durable_transaction():
-            epoch = self._route().epoch + 1
-            self._run(lambda core: core.execute(insert(routes).values(epoch=epoch, exchange=None, fenced_s=now_s)))
-            self._event("fence", now_s, epoch=epoch)
-        return Route(epoch=epoch, exchange=None, since_s=now_s)
-
-    def commit_route(self, epoch: int, exchange: str, now_s: float) -> Route:
-        """Gives the fenced epoch its exchange. Idempotent.
-
-        Raises:
-            StaleEpoch: Another epoch was fenced since, or this one was given to another exchange.
-        """
-        with self._durable_transaction():
-            now = self._route()
-            if now.epoch != epoch or now.exchange not in (None, exchange):
-                raise StaleEpoch(f"Epoch {epoch} cannot go to {exchange}: the journal's route is {now}.")
-            if now.exchange is None:
-                change = update(routes).where(routes.c.epoch == epoch).values(exchange=exchange, committed_s=now_s)
-                self._run(lambda core: core.execute(change))
-                self._event("route", now_s, exchange=exchange, epoch=epoch)
-            return self._route()
-
-    def _run(self, work: Callable[[Connection], Any]) -> None:
-        with self._cold.connection() as core:
-            work(core)
-
-    # ------------------------------------------------------------------------------------------------ switches
-
-    def save_switch(self, switch: Switch) -> None:
-        """Writes a switch into the history, replacing what was there for its epoch."""
-        body = _converter.dumps(switch)
-        self._cold.ready()
-        with self._transaction():
-            found = self._db.execute("SELECT 1 FROM switches WHERE switch_id = ?", (switch.epoch,)).fetchone()
-            row = {"switch_id": switch.epoch, "body": body, "finished": switch.finished}
-            statement = update(switches).where(switches.c.switch_id == switch.epoch) if found else insert(switches)
-            self._run(lambda core: core.execute(statement.values(**row)))
-
-    def switches(self, *, unfinished: bool = False) -> tuple[Switch, ...]:
-        """The history, oldest first."""
-        query = select(switches.c.body).order_by(switches.c.switch_id)
-        if unfinished:
-            query = query.where(switches.c.finished.is_(False))
-        return tuple(_converter.loads(row.body, Switch) for row in self._all(query))
-
-    # ------------------------------------------------------------------------------------------------ events
-
-    def last_sequence(self) -> int:
-        """Of the newest event; 0 when there is none."""
-        return next((row.last or 0 for row in self._all(select(func.max(events.c.sequence).label("last")))), 0)
-
-    def changed_orders(self, after: int, strategy: str, limit: int = 1000) -> tuple[tuple[int, OrderView], ...]:
-        """Orders of a strategy with events after a sequence, each once with its last sequence, oldest first."""
-        query = queries.changed(after, strategy, limit)
-        found = [(row.last, self.order(row.order_id)) for row in self._all(query)]
-        return tuple((last, order) for last, order in found if order is not None)

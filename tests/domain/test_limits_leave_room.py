@@ -5,12 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from app.domain import calls as c
-from app.domain.connector import NO_ROOM, Connector
+from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Commit, Deliver, Record, Send
 from app.domain.leg_life import LegEvent
 from app.domain.leg_watch import LOOK_UP_SHARE
 from app.domain.limiter import Limiter, Priority, RateLimit
+from app.domain.no_room import NO_ROOM
 from messages.health import Probe, ProbeKind
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderType, OrderView, PlaceOrder, Side

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from app.domain import calls as c
-from app.domain.connector import BANNED, NO_ROOM, Connector
+from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Deliver, Send
 from app.domain.errands import Read
 from app.domain.limiter import Priority
+from app.domain.no_room import BANNED, NO_ROOM
 from app.domain.rate_gate import RATE_LIMITED, RateGate
 from app.domain.rates import Budget, Pause, Price, Rates, cost, symbol_of
 from messages.health import Probe, ProbeKind

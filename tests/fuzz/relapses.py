@@ -11,7 +11,7 @@ from typing import Any
 
 from actors._shell import Shell
 from actors.failover_coordinator import FailoverCoordinatorActor
-from actors.strategy import StrategyActor
+from actors.strategy_actor import StrategyActor
 from app.domain import leg_task, placing, session
 from app.domain.connector import Connector
 from app.domain.doubts import Doubts

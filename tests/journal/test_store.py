@@ -81,27 +81,35 @@ def test_a_journal_of_another_schema_is_refused_and_left_alone(path: Path) -> No
         Journal(path)
 
 
-def test_a_journal_of_an_older_schema_is_brought_to_this_one_with_all_it_holds(path: Path, journal: Journal) -> None:
-    """As version 1 wrote it, without the columns that came since."""
-    old = committed(journal)
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_journal_of_an_older_schema_is_brought_to_this_one_with_all_it_holds(
+    path: Path, journal: Journal, version: int
+) -> None:
+    """As that version wrote it, without what came since."""
+    made = committed(journal)
+    old = journal.record(made.order_id, 1, LegEvent.SEEN_PARTIAL, now_s=3.0, filled=Decimal("0.5")).order
+    assert old.leg is not None
     journal.close()
     with sqlite3.connect(path) as db:
-        for index in INDEXED[2]:
-            db.execute(f"DROP INDEX {index}")
-        for column in ADDED[2]:
-            db.execute(f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}")
-        db.execute("UPDATE meta SET value = '1' WHERE name = 'schema_version'")
+        db.execute("DROP TABLE fills")
+        for later in range(SCHEMA_VERSION, version, -1):
+            for index in INDEXED[later]:
+                db.execute(f"DROP INDEX {index}")
+            for column in ADDED[later]:
+                db.execute(f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}")
+        db.execute("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(version),))
     db.close()
     upgraded = Journal(path)
-    assert upgraded.order(old.order_id) == old
+    listed = evolve(old.leg, listed=Decimal("0.5"))  # so that what filled before fills were listed is not asked for
+    assert upgraded.order(old.order_id) == evolve(old, legs=(listed,))
     trigger = Trigger(kind=TriggerKind.STOP, price=Decimal("23000.5"), by=TriggerBy.MARK)
-    made = upgraded.commit_intent(
+    two = upgraded.commit_intent(
         exchange="bybit", epoch=1, key=key("two"), spec=evolve(spec(), trigger=trigger), expiry_s=7.0, now_s=2.0
     )
-    assert isinstance(made, Committed)
+    assert isinstance(two, Committed)
     upgraded.close()
     again = Journal(path)
-    known = again.order(made.order.order_id)
+    known = again.order(two.order.order_id)
     assert known is not None
     assert known.spec.trigger == trigger
     again.close()
@@ -164,7 +172,7 @@ def test_the_database_itself_refuses_a_second_live_leg(journal: Journal) -> None
     with pytest.raises(sqlite3.IntegrityError):
         journal._db.execute(
             "INSERT INTO legs SELECT order_id, 2, 'okx', 1, 'another', quantity, 'open', committed_s, expiry_s, 1,"
-            " NULL, '0', NULL, NULL, NULL, NULL, created_s, updated_s, NULL, NULL, NULL, NULL, NULL FROM legs"
+            " NULL, '0', NULL, NULL, NULL, NULL, created_s, updated_s, NULL, NULL, NULL, NULL, NULL, NULL FROM legs"
             " WHERE order_id = ?",
             (order.order_id,),
         )

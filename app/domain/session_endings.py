@@ -1,0 +1,48 @@
+"""How a request ends that nobody answered for good before its deadline."""
+
+from __future__ import annotations
+
+from app.domain import ids
+from app.domain.session_effects import Outcome, OutcomeUnknown, Unanswered
+from app.domain.session_pending import Pending
+from messages.base import Failed
+from messages.market import SetLeverage, SetMarginMode, SetPositionMode
+from messages.orders import AmendOrder, CancelOrder, OrderKey, OrderNotExecuted, PlaceOrder
+
+
+def last_word(pending: Pending, journal_id: str) -> Outcome:
+    """What is told at the deadline: by what was answered so far, and by what is still under way.
+
+    Args:
+        journal_id: As the directory told; empty before that, when nothing can have been sent.
+    """
+    request = pending.request
+    last = pending.last
+    if isinstance(request, PlaceOrder | CancelOrder | AmendOrder) and pending.in_doubt:
+        order_id = _order_id(request, journal_id)
+        verb = {PlaceOrder: "placed", CancelOrder: "cancelled", AmendOrder: "changed"}[type(request)]
+        words = f"Nobody can know yet whether order {order_id} was {verb}; it is being resolved: ask for it by its id."
+        return OutcomeUnknown(order_id=order_id, words=words)
+    if isinstance(last, OrderNotExecuted | Failed):
+        return last
+    if isinstance(request, PlaceOrder):
+        return OrderNotExecuted(
+            correlation_id=request.correlation_id,
+            code="no_exchange",
+            words="No exchange was available before the deadline; the order was never sent.",
+        )
+    words = f"{type(request).__name__} was not answered before its deadline."
+    if isinstance(request, SetLeverage | SetMarginMode | SetPositionMode) and pending.in_doubt:
+        words = f"{words} It may have been made: it can be asked for again without harm."
+    return Unanswered(words=words)
+
+
+def _order_id(request: PlaceOrder | CancelOrder | AmendOrder, journal_id: str) -> str:
+    if not isinstance(request, PlaceOrder) and request.order_id is not None:
+        return request.order_id
+    assert journal_id, "an order in doubt was sent, so the directory was known"
+    if isinstance(request, PlaceOrder):
+        return ids.order_id(journal_id, request.key)
+    assert isinstance(request, CancelOrder)
+    key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id or "")
+    return ids.order_id(journal_id, key)

@@ -1,0 +1,42 @@
+"""Whom a session asks what: orders at the connector of the committed route, the rest at who keeps it."""
+
+from __future__ import annotations
+
+from app.domain.session_pending import Pending
+from messages.base import Request
+from messages.failover import GetHistory, GetStatus, ManualFailover, Route
+from messages.health import GetHealth
+from messages.orders import AmendOrder, CancelOrder, GetClosedOrders, GetOpenOrders, GetOrder
+from messages.positions import GetBook
+from messages.supervision import Directory, DirectoryEntry, Role
+
+_AT_COORDINATOR = (GetStatus, GetHistory, ManualFailover)
+
+
+def by_route(request: Request) -> bool:
+    """Whether it goes where the route says."""
+    return not isinstance(request, (*_AT_COORDINATOR, GetHealth, GetBook))
+
+
+def target_of(pending: Pending, directory: Directory | None, route: Route | None) -> DirectoryEntry | None:
+    """Who is to be asked now; None where nobody can be, until the directory or the route changes."""
+    if directory is None:
+        return None
+    request = pending.request
+    if isinstance(request, _AT_COORDINATOR):
+        return directory.find(Role.FAILOVER_COORDINATOR)
+    if isinstance(request, GetHealth):
+        return directory.find(Role.HEALTH_MONITOR)
+    if isinstance(request, GetBook):
+        return directory.find(Role.POSITION_SYNCHRONIZER)
+    if pending.elsewhere is not None:
+        return directory.find(Role.CONNECTOR, pending.elsewhere)
+    exchange = route.exchange if route is not None else None
+    named = GetOrder | CancelOrder | AmendOrder | GetClosedOrders
+    anybody = pending.sends == 0 or isinstance(request, named)
+    anybody = anybody or (isinstance(request, GetOpenOrders) and not request.fresh)
+    if exchange is None and anybody:
+        # Any connector can read the journal; and an order that was placed before must not be said never to have
+        # been, only because nothing can be placed between fence and commit.
+        return directory.find(Role.CONNECTOR)
+    return directory.find(Role.CONNECTOR, exchange) if exchange is not None else None
