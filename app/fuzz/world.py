@@ -46,11 +46,15 @@ HEALTH = HealthSettings(health_check_interval_s=10.0, max_retry_attempts=3, retr
 
 @define
 class Switching:
-    """A manual failover asked for; `moving` where another was running then."""
+    """A manual failover asked for.
+
+    Attributes:
+        moving: Whether another was running when this one first reached the coordinator; None before.
+    """
 
     at_s: float
     request: ManualFailover
-    moving: bool
+    moving: bool | None = None
     reply: Reply | None = None
 
 
@@ -147,6 +151,7 @@ class World:
         self.journal = WatchedJournal(f"{rng.getrandbits(32):08x}", self._touch, self._locked, self._routed)
         self.scheduler.on_external = self._external
         self.scheduler.on_killed = self._killed
+        self.scheduler.on_deliver = self._reached
 
     # ------------------------------------------------------------------------------------------------ the run
 
@@ -295,7 +300,7 @@ class World:
     def _switch(self, number: int, exchange: str) -> None:
         deadline_s = self._now() + SWITCH_TIMEOUT_S
         request = ManualFailover(correlation_id=f"manual-{number}", deadline_s=deadline_s, exchange=exchange)
-        switch = self.switches[request.correlation_id] = Switching(self._now(), request, self._moving())
+        switch = self.switches[request.correlation_id] = Switching(self._now(), request)
         self._note("operator", f"asks for a failover to {exchange}")
         self._ask_for(switch)
 
@@ -305,6 +310,12 @@ class World:
             if coordinator is not None:
                 self.scheduler.tell(coordinator, switch.request)
             self._later(RESEND_S, partial(self._ask_for, switch))
+
+    def _reached(self, _sender: Any, _to: Any, message: Any) -> None:
+        if isinstance(message, ManualFailover):
+            switch = self.switches[message.correlation_id]
+            if switch.moving is None:  # sent again it meets itself
+                switch.moving = self._moving()
 
     def _moving(self) -> bool:
         coordinator = self.actor(Role.FAILOVER_COORDINATOR.value)

@@ -1,4 +1,4 @@
-"""The mistakes this harness found in the router, as they were: put back one at a time, to see that they would be found.
+"""Mistakes this harness found in the router, or in itself, put back one at a time, to see that they would be found.
 
 Each is the smallest change that brings the old behaviour back.
 """
@@ -19,6 +19,7 @@ from app.domain.effects import Effect
 from app.domain.failover import Coordinator
 from app.domain.limiter import Priority
 from app.domain.session import Session, Unanswered
+from app.fuzz.world import World
 from messages.base import Failed
 from messages.orders import GetOrder, LegState, OrderAccepted, OrderView
 from tests.fuzz.planted import swapped
@@ -72,6 +73,19 @@ def switch_resumed_as_if_trading_had_moved() -> Iterator[None]:
 def failover_sent_again_refused() -> Iterator[None]:
     """A manual failover that takes a while is refused, because it is running."""
     with swapped(Coordinator, "_runs_as_asked", lambda self, exchange: False):
+        yield
+
+
+@contextmanager
+def failover_judged_when_asked_for() -> Iterator[None]:
+    """Whether another switch is running is looked at when a failover is asked for, not when that is heard."""
+    ask = World._switch
+
+    def old(self: World, number: int, exchange: str) -> None:
+        ask(self, number, exchange)
+        self.switches[f"manual-{number}"].moving = self._moving()
+
+    with swapped(World, "_switch", old):
         yield
 
 
