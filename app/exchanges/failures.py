@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
+from attrs import evolve
 
 from app.domain import calls
 from app.domain.calls import Call, Result
+from app.domain.rate_gate import RATE_LIMITED
 from app.exchanges import outcomes
 from app.exchanges.client import Trace, Unreadable, type_client
 from app.exchanges.outcomes import Failure, Row
@@ -21,8 +23,13 @@ from app.exchanges.symbols import NotTradable
 
 _LOG = structlog.stdlib.get_logger(__name__)
 
+BAN_MAX_S = 3 * 86_400.0
+"""A longer wait, asked for by who turns us away for our rate, is cut to this. Binance's bans of an address, the longest
+that are documented, last "from 2 minutes to 3 days":
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info#ip-limits."""
 WAIT_MAX_S = 300.0
-"""A longer wait asked for by an exchange is cut to this."""
+"""A longer wait asked for with any other answer is cut to this: a maintenance may end before the time it named, which
+one request then finds out, and nobody is banned for that. Declared by us."""
 
 
 class ClockUnknown(Exception):
@@ -110,17 +117,18 @@ class Failures:
             native_code=None if said is None else said[0],
             native_words="" if said is None else said[1],
             http_status=trace.status,
-            retry_after_s=self._wait_s(trace),
         )
         row = None if said is None else self._profile.row_of(*said)
-        return failure, row or outcomes.explain(failure, self._profile.codes)
+        row = row or outcomes.explain(failure, self._profile.codes)
+        return evolve(failure, retry_after_s=self._wait_s(trace, row)), row
 
-    def _wait_s(self, trace: Trace) -> float | None:
+    def _wait_s(self, trace: Trace, row: Row) -> float | None:
         if trace.headers is None:
             return None
         headers = {name.lower(): value for name, value in trace.headers.items()}
         wait_s = self._profile.wait_s(headers, self._server_now_s())
-        return None if wait_s is None else min(max(wait_s, 0.0), WAIT_MAX_S)
+        most_s = BAN_MAX_S if row.code == RATE_LIMITED else WAIT_MAX_S
+        return None if wait_s is None else min(max(wait_s, 0.0), most_s)
 
     def out_of_sight(self) -> calls.CallFailed:
         """A look-up that found nothing, of an order placed too long ago for that to prove anything."""
