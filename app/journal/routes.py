@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from zlib import crc32
 
 from cattrs.preconf.json import make_converter
 from sqlalchemy import insert, select, update
@@ -91,6 +92,8 @@ class Routes(Reads):
             row = {"switch_id": switch.epoch, "body": body, "finished": switch.finished}
             statement = update(switches).where(switches.c.switch_id == switch.epoch) if found else insert(switches)
             self._run(lambda core: core.execute(statement.values(**row)))
+            facts = {"finished": switch.finished, "body": crc32(body.encode())}
+            self._event("switch", switch.at_s, epoch=switch.epoch, **facts)
 
     def switches(self, *, unfinished: bool = False) -> tuple[Switch, ...]:
         """The history, oldest first."""

@@ -156,6 +156,7 @@ events = Table(
     Column("detail", Text, nullable=False),
     Column("strategy", String),
     Column("number", Integer),
+    Column("checksum", Integer),
     sqlite_autoincrement=True,
 )
 _told = events.c.number.is_not(None)
@@ -196,7 +197,7 @@ ADDED = {
         legs.c.whole,
         legs.c.most,
     ),
-    3: (legs.c.listed, events.c.strategy, events.c.number),
+    3: (legs.c.listed, events.c.strategy, events.c.number, events.c.checksum),
 }
 """Columns by the version that brought them, each empty in what was written before."""
 

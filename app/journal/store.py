@@ -9,7 +9,6 @@ Every actor process opens its own; a connection never crosses a fork.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
 from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, translated
+from app.journal.facts import as_told, checksum, of_intent, of_report
 from app.journal.links import Links
 from app.journal.memory import Memory
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
@@ -149,17 +149,20 @@ class Journal(Links, Routes):
         told: tuple[str, int] | None = None,
         **facts: Any,
     ) -> int:
+        at_s, detail = float(now_s), as_told(facts)
+        strategy, number = (None, None) if told is None else told
         cursor = hot.ADD_EVENT(
             self._db,
-            at_s=now_s,
+            at_s=at_s,
             kind=kind,
             order_id=order_id,
             leg=leg,
             exchange=exchange,
             epoch=epoch,
-            detail=json.dumps(facts) if facts else "{}",
-            strategy=None if told is None else told[0],
-            number=None if told is None else told[1],
+            detail=detail,
+            strategy=strategy,
+            number=number,
+            checksum=checksum(at_s, kind, order_id, leg, exchange, epoch, detail, strategy, number),
         )
         return int(cursor.lastrowid or 0)
 
@@ -213,9 +216,11 @@ class Journal(Links, Routes):
             )
             if protects:
                 epoch = self._memory.route.epoch
+            new = None
             if isinstance(decision, CommitNew):
                 if known is None:
-                    hot.ADD_ORDER(self._db, **row_of_order(order_id, key, spec, now_s))
+                    new = row_of_order(order_id, key, spec, now_s)
+                    hot.ADD_ORDER(self._db, **new)
                     known = OrderView(order_id=order_id, key=key, spec=spec, legs=(), created_s=now_s)
                 wire_id = ids.wire_id(self.journal_id, key, decision.number)
                 mark = Linked.OPEN if linked else None
@@ -226,7 +231,8 @@ class Journal(Links, Routes):
                 leg = self._commit_again(known.legs[decision.number - 1], order_id, epoch, expiry_s, now_s)
             else:
                 return decision
-            self._event("intent", now_s, order_id=order_id, leg=leg.number, exchange=exchange, epoch=epoch)
+            facts = of_intent(leg, new)
+            self._event("intent", now_s, order_id=order_id, leg=leg.number, exchange=exchange, epoch=epoch, **facts)
             order = with_leg(known, leg)
         self._memory.wrote(order)
         return Committed(order=order)
@@ -299,9 +305,20 @@ class Journal(Links, Routes):
                 native_code=learned.native_code,
                 updated_s=now_s,
             )
-            now: dict[str, Any] = {**row_of_terms(learned, old)}
+            now = row_of_terms(learned, old)
             if now:  # apart from the rest, so that what is never changed does not pay for it
                 hot.CHANGE_TERMS(self._db, key_order=order_id, key_leg=number, **now)
+            facts = of_report(
+                learned,
+                filled=filled,
+                average_price=average_price,
+                exchange_order_id=exchange_order_id,
+                code=code,
+                words=words,
+                native_code=native_code,
+                terms=terms,
+                settles=settles,
+            )
             sequence = self._event(
                 event.value,
                 now_s,
@@ -309,10 +326,7 @@ class Journal(Links, Routes):
                 leg=number,
                 exchange=old.exchange,
                 epoch=old.epoch,
-                state=learned.state.value,
-                filled=filled_text,
-                code=code,
-                **now,
+                **facts,
             )
             view = with_leg(order, learned)
         self._memory.wrote(view)

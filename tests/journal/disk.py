@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from attrs import define, field
@@ -48,11 +49,7 @@ def _sectors(step: Wrote | Cut) -> Iterable[Wrote | Cut]:
     if isinstance(step, Cut):
         return [step]
     cuts = [0, *range(SECTOR - step.offset % SECTOR, len(step.data), SECTOR), len(step.data)]
-    return [
-        Wrote(step.path, step.offset + start, step.data[start:end])
-        for start, end in zip(cuts, cuts[1:], strict=False)
-        if end > start
-    ]
+    return [Wrote(step.path, step.offset + start, step.data[start:end]) for start, end in pairwise(cuts) if end > start]
 
 
 def _do(content: bytearray, step: Wrote | Cut) -> None:

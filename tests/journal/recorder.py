@@ -54,7 +54,7 @@ class Wrote:
 
     path: str
     offset: int
-    data: bytes = field(repr=len)
+    data: bytes = field(repr=lambda data: f"{len(data)} bytes")
 
 
 @frozen
@@ -144,7 +144,7 @@ class Recorder:
         assert address is not None
         return address
 
-    # ---- in the place of the real ones: each does what the real one does, and writes it down when it has succeeded ----
+    # ---- in the place of the real ones: each does what the real one does, and writes down what has succeeded ----
 
     def _opened(self, real: int, open_: Any) -> Any:
         def opened(_vfs: int, name: int | None, file: int, flags: int, out: int) -> int:

@@ -123,9 +123,7 @@ def missing(journal: Journal, what: object) -> str:
     return "" if known else f"{what.key} is {found.leg}, and was acknowledged as {what.leg}"
 
 
-def test_what_was_acknowledged_survives_a_cut_at_any_step(
-    recorded: Writers, power_safe: bool, tmp_path: Path
-) -> None:
+def test_what_was_acknowledged_survives_a_cut_at_any_step(recorded: Writers, power_safe: bool, tmp_path: Path) -> None:
     chance = random.Random(11)
     steps = recorded.recorder.steps
     assert sum(isinstance(step, Unnamed) for step in steps) >= 1
