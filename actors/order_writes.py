@@ -124,7 +124,7 @@ class OrderWrites:
                 log.error("order.contradiction", learned=effect.event.value, **order_facts(recorded.order))
             if recorded.changed:
                 state(__name__, "order.changed", **order_facts(recorded.order))
-                changes.append(OrderChanged(sequence=recorded.sequence, order=recorded.order))
+                changes.append(recorded.as_news())
             out += self._machine.recorded(recorded.order, now_s)
         return out
 

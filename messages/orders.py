@@ -412,12 +412,16 @@ class OrderChanged(Message):
         sequence: Of the journal's event; grows, and a session drops what it has seen.
         number: Of what its strategy is told: 1, 2, 3 … without a gap; 0 where it was not counted.
         resolved: Nobody knew whether the order executed, and now it is known.
+        grew: Base coin that filled by this change.
+        total: Base coin that had filled of the order by then, where some of it filled by this change; else 0.
     """
 
     sequence: int
     order: OrderView
     number: int = 0
     resolved: bool = False
+    grew: Decimal = Decimal(0)
+    total: Decimal = Decimal(0)
 
 
 LIVE_OR_UNPROVEN = frozenset({LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED})

@@ -76,6 +76,8 @@ TABLE: dict[LegState, dict[LegEvent, LegState]] = {
 
 LIVE = frozenset({S.OPEN, S.PARTIALLY_FILLED})
 UNPROVEN = frozenset({S.INTENT, S.UNKNOWN})
+DOUBTED = frozenset({S.UNKNOWN})
+"""States of which an owner may have been told that nobody can know."""
 TERMINAL = frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REFUSED})
 """States an order does not leave; ABSENT is not one of them, since its order may still be placed again."""
 
@@ -127,6 +129,11 @@ class Leg:
     price: Decimal | None = None
     trigger_price: Decimal | None = None
     most: Decimal | None = None
+
+
+def resolved(before: LegState, after: LegState) -> bool:
+    """Whether nobody knew whether the leg executed, and now it is known."""
+    return before in DOUBTED and after not in DOUBTED
 
 
 def advance(

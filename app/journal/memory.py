@@ -22,12 +22,14 @@ class Memory:
 
     Attributes:
         route: As committed; None where it is to be read.
+        numbers: Given last to what each strategy is told; no entry where it is to be read.
     """
 
-    __slots__ = ("_orders", "_version", "route")
+    __slots__ = ("_orders", "_version", "numbers", "route")
 
     def __init__(self) -> None:
         self.route: Route | None = None
+        self.numbers: dict[str, int] = {}
         self._orders: dict[str, OrderView] = {}
         self._version = -1
 
@@ -41,6 +43,7 @@ class Memory:
     def forget(self) -> None:
         """Everything is to be read again: somebody else wrote, or a transaction of ours was undone."""
         self.route = None
+        self.numbers.clear()
         self._orders.clear()
 
     def order(self, order_id: str) -> OrderView | None:

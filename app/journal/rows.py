@@ -12,6 +12,7 @@ from attrs import evolve
 from app.domain.book import Exposure
 from app.domain.commit import CommitNew
 from app.domain.leg_life import Leg
+from messages.executions import Execution
 from messages.failover import Route
 from messages.market import MarketType, Symbol
 from messages.orders import (
@@ -316,4 +317,24 @@ def route_of(row: Row) -> Route:
         epoch=row["epoch"],
         exchange=row["exchange"] if committed is not None else None,
         since_s=committed if committed is not None else row["fenced_s"],
+    )
+
+
+def execution_of(row: Row, order: OrderView) -> Execution:
+    """The execution a row of `fills` holds."""
+    there = order.legs[row["leg"] - 1].exchange_order_id
+    return Execution(
+        exchange=row["exchange"],
+        symbol=order.spec.symbol,
+        trade_id=row["trade_id"],
+        exchange_order_id=there or "",
+        order_id=order.order_id,
+        key=order.key,
+        side=order.spec.side,
+        quantity=Decimal(row["quantity"]),
+        price=Decimal(row["price"]),
+        fee=_decimal(row["fee"]),
+        fee_coin=row["fee_coin"],
+        maker=None if row["maker"] is None else bool(row["maker"]),
+        at_s=row["at_s"],
     )

@@ -3,7 +3,8 @@
 Money is TEXT holding a Decimal; times are Unix seconds as REAL. `ix_one_live_leg` is invariant I1 in the database's own
 words: an order has at most one leg that is live or unproven. A fill is known by its exchange's own id, so that it
 counts once however often it is listed; `legs.listed` is the sum of a leg's fills, which is `legs.filled` once all are
-known. What a strategy is told of its orders is numbered without a gap, `events.number`.
+known. What a strategy is told of its orders is numbered without a gap, `events.number`; `heard` says up to where the
+hooks of a strategy that runs in the daemon have heard it.
 """
 
 from __future__ import annotations
@@ -159,6 +160,14 @@ events = Table(
     Column("checksum", Integer),
     sqlite_autoincrement=True,
 )
+heard = Table(
+    "heard",
+    metadata,
+    Column("strategy", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("at_s", Float, nullable=False),
+)
+
 _told = events.c.number.is_not(None)
 Index("ix_told", events.c.strategy, events.c.number, unique=True, sqlite_where=_told, postgresql_where=_told)
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
 from app.domain.leg_life import LIVE, UNPROVEN
-from app.journal.schema import events, legs, meta, orders, routes
+from app.journal.schema import events, fills, heard, legs, meta, orders, routes
 from messages.orders import LIVE_OR_UNPROVEN, Linked
 
 
@@ -117,4 +117,31 @@ CHANGE_TERMS = Hot(
         whole=bindparam("whole"),
         most=bindparam("most"),
     )
+)
+# That the number is above something implies the partial index of what was told.
+LAST_TOLD = Hot(
+    select(events.c.number)
+    .where(events.c.strategy == bindparam("strategy"), events.c.number > 0)
+    .order_by(events.c.number.desc())
+    .limit(1)
+)
+TOLD_AFTER = Hot(
+    select(events)
+    .where(events.c.strategy == bindparam("strategy"), events.c.number > bindparam("after"))
+    .order_by(events.c.number)
+    .limit(bindparam("most"))
+)
+READ_FILL = Hot(
+    select(fills).where(
+        fills.c.exchange == bindparam("exchange"),
+        fills.c.symbol == bindparam("symbol"),
+        fills.c.trade_id == bindparam("trade_id"),
+    )
+)
+READ_HEARD = Hot(select(heard.c.number).where(heard.c.strategy == bindparam("strategy")))
+BEGIN_TO_HEAR = Hot(insert(heard).values(_columns(heard)))
+HEAR = Hot(
+    update(heard)
+    .where(heard.c.strategy == bindparam("key_strategy"), heard.c.number < bindparam("number"))
+    .values(number=bindparam("number"), at_s=bindparam("at_s"))
 )

@@ -19,7 +19,7 @@ from typing import Any
 
 from app.domain import ids
 from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
-from app.domain.leg_life import CHANGES, SAME, LegEvent, Terms, advance
+from app.domain.leg_life import CHANGES, SAME, LegEvent, Terms, advance, resolved
 from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
@@ -27,6 +27,7 @@ from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, transl
 from app.journal.facts import as_told, checksum, of_intent, of_report
 from app.journal.links import Links
 from app.journal.memory import Memory
+from app.journal.news import News, of_news
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
 from app.journal.routes import Routes
 from app.journal.rows import (
@@ -46,8 +47,10 @@ from messages.orders import LegState, LegView, Linked, OrderKey, OrderSpec, Orde
 
 __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnusable", "Recorded", "StaleEpoch"]
 
+ZERO = Decimal(0)
 
-class Journal(Links, Routes):
+
+class Journal(Links, News, Routes):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(self, path: Path | None, *, power_safe: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -289,7 +292,7 @@ class Journal(Links, Routes):
             reason = (code, words, native_code)
             if event in CHANGES:  # why a change was not made is no reason of the leg's own state
                 reason = old.reason_code, old.reason_words, old.native_code
-            others = order.filled - old.filled if len(order.legs) > 1 else Decimal(0)
+            others = order.filled - old.filled if len(order.legs) > 1 else ZERO
             learned = learned_leg(old, new, exchange_order_id, reason, elsewhere=others, now_s=now_s)
             filled_text = text(learned.filled)
             hot.ADVANCE_LEG(
@@ -319,6 +322,12 @@ class Journal(Links, Routes):
                 terms=terms,
                 settles=settles,
             )
+            grew = ZERO if learned.filled == old.filled else learned.filled - old.filled
+            known = resolved(old.state, learned.state)
+            to = None
+            if told:
+                to = (order.key.strategy, self._next_number(order.key.strategy))
+                facts |= of_news(resolved=known, grew=grew, total=others + learned.filled)
             sequence = self._event(
                 event.value,
                 now_s,
@@ -326,8 +335,17 @@ class Journal(Links, Routes):
                 leg=number,
                 exchange=old.exchange,
                 epoch=old.epoch,
+                told=to,
                 **facts,
             )
             view = with_leg(order, learned)
         self._memory.wrote(view)
-        return Recorded(order=view, changed=told, sequence=sequence, contradiction=new.contradiction)
+        return Recorded(
+            order=view,
+            changed=told,
+            sequence=sequence,
+            number=0 if to is None else to[1],
+            resolved=known,
+            grew=grew,
+            contradiction=new.contradiction,
+        )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from attrs import frozen
 
-from messages.orders import OrderView
+from messages.executions import OrderFilled
+from messages.orders import OrderChanged, OrderView
 
 
 @frozen(kw_only=True)
@@ -21,10 +24,39 @@ class Recorded:
     Attributes:
         changed: False when the event taught nothing new.
         sequence: Of the journal's event; 0 when nothing changed.
+        number: Of what its strategy is told by it; 0 where it is told nothing.
+        resolved: Nobody knew whether the order executed, and now it is known.
+        grew: Base coin that filled by this.
         contradiction: The evidence contradicts an earlier proof; the truth was taken over and must be told.
     """
 
     order: OrderView
     changed: bool
     sequence: int
+    number: int = 0
+    resolved: bool = False
+    grew: Decimal = Decimal(0)
     contradiction: bool = False
+
+    def as_news(self) -> OrderChanged:
+        """What the sessions of its strategy are told."""
+        return OrderChanged(
+            sequence=self.sequence,
+            order=self.order,
+            number=self.number,
+            resolved=self.resolved,
+            grew=self.grew,
+            total=self.order.filled if self.grew else Decimal(0),
+        )
+
+
+@frozen(kw_only=True)
+class ToldSoFar:
+    """What a strategy was told after a number, oldest first, as far as it was asked for.
+
+    Attributes:
+        latest: The number given last; more is to be read while it is above the last of `news`.
+    """
+
+    news: tuple[OrderChanged | OrderFilled, ...]
+    latest: int
