@@ -99,7 +99,7 @@ class OrderWrites:
         except JournalError as error:
             for effect in effects:
                 log.error("journal.unavailable", words=str(error), **request_facts(effect.request, self._exchange))
-                out += self._machine.commit_failed(effect.asker, effect.request, str(error))
+                out += self._machine.commit_failed(effect.asker, effect.request, str(error), now_s)
             return out
         for effect, result in zip(effects, results, strict=True):
             known = result.order if isinstance(result, Committed) else result

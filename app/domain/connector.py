@@ -146,16 +146,16 @@ class Connector:
             self._watch.take_up(task)
             sent = self._send(ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)
             return [sent, *self._for_exits(self.exits.changed(known, now_s), now_s)]
-        self._placing.under_way -= 1
+        self._placing.not_sent(asker, request, now_s)
         return self._not_committed(asker, request, known, now_s)
 
     def _not_committed(self, asker: Asker, request: PlaceOrder, known: Decision, now_s: float) -> list[Effect]:
         answered = self._placing.not_committed(asker, request, known, now_s)
         return self._step(answered, now_s) if isinstance(answered, LegTask) else answered
 
-    def commit_failed(self, asker: Asker, request: PlaceOrder, words: str) -> list[Effect]:
+    def commit_failed(self, asker: Asker, request: PlaceOrder, words: str, now_s: float) -> list[Effect]:
         """The journal could not commit the intent, so nothing is sent."""
-        return [self._placing.commit_failed(asker, request, words)]
+        return [self._placing.commit_failed(asker, request, words, now_s)]
 
     def turned_away(self, turned: TurnAway, order: OrderView | None, now_s: float) -> list[Effect]:
         """A placement was not begun; `order` is what the journal knows under its id, so that the answer is true."""

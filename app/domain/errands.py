@@ -13,10 +13,15 @@ from messages.orders import PlaceOrder
 
 @frozen
 class Place:
-    """A placement that is not committed yet; committing comes with the grant."""
+    """A placement that is not committed yet; committing comes with the grant.
+
+    Attributes:
+        held_s: Since when it has been held although it was granted; None where it is not.
+    """
 
     asker: Asker
     request: PlaceOrder
+    held_s: float | None = None
 
 
 @frozen

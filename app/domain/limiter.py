@@ -258,13 +258,6 @@ class Limiter(Generic[T]):
         """When something may be granted, or is to be turned away, next; None when nothing waits."""
         return self._due_s if self._queued else None
 
-    def give_back(self, cost: Cost, symbol: Symbol | None, taken_s: float, now_s: float) -> None:
-        """Of what was granted at a time, so much was not needed."""
-        for meter, units in self._purse(cost, symbol, now_s).units:
-            meter.give_back(units, taken_s, now_s)
-        self._planned = None
-        self._due_s = min(self._due_s, now_s)
-
     # ---- what the exchange says --------------------------------------------------------------------------------------
 
     def close_until(self, at_s: float) -> None:
@@ -294,24 +287,38 @@ class Limiter(Generic[T]):
                 for purse in self._purses.values():
                     purse.recount()
 
+    # ---- what became of a grant --------------------------------------------------------------------------------------
+
     def sent(self, cost: Cost, symbol: Symbol | None, now_s: float) -> None:
-        """A call that took so much is on its way."""
+        """A call that took so much just now is on its way, or held back for a while: until `answered` or `unsent`."""
         for meter, units in self._purse(cost, symbol, now_s).units:
-            meter.pending += units
+            meter.sent(units, now_s)
 
     def answered(self, cost: Cost, symbol: Symbol | None, sent_s: float, now_s: float) -> float:
         """It came back: what it took was counted by the exchange some time since it was sent, or never will be.
 
         Returns as of when it counts here.
         """
-        late = now_s - sent_s > SPREAD_S
+        at_s = now_s if now_s - sent_s > SPREAD_S else sent_s
+        self._landed(cost, symbol, sent_s, at_s, now_s)
+        return at_s
+
+    def unsent(self, cost: Cost, symbol: Symbol | None, held_s: float, now_s: float) -> None:
+        """What was held back since then is not any more: it counts as taken just now."""
+        self._landed(cost, symbol, held_s, now_s, now_s)
+
+    def _landed(self, cost: Cost, symbol: Symbol | None, sent_s: float, at_s: float, now_s: float) -> None:
         for meter, units in self._purse(cost, symbol, now_s).units:
-            meter.pending -= units
-            if late:
-                meter.late(units, sent_s, now_s)
-        if late:
+            meter.landed(units, sent_s, at_s, now_s)
+        if at_s > sent_s:
             self._planned = None
-        return now_s if late else sent_s
+
+    def give_back(self, cost: Cost, symbol: Symbol | None, taken_s: float, now_s: float) -> None:
+        """Of what was granted at a time, so much was not needed."""
+        for meter, units in self._purse(cost, symbol, now_s).units:
+            meter.give_back(units, taken_s, now_s)
+        self._planned = None
+        self._due_s = min(self._due_s, now_s)
 
 
 __all__ = ["Limiter", "Priority", "RateLimit"]

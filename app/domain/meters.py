@@ -1,5 +1,8 @@
 """What was taken from a budget, and when it comes back. Pure; the time is an argument.
 
+What is on its way comes back not before it was answered, since the exchange may count it any moment until then: so it
+is kept apart from what was (`Meter.sent`, `Meter.landed`).
+
 A meter answers two questions: what is free now, and when so much will be free if nothing else is taken. A `Plan` of it
 answers the second one with others ahead: each of them keeps what it will take from now on, and gives it back as if it
 had been granted at the time planned for it.
@@ -28,7 +31,7 @@ class Meter:
     Attributes:
         most: As told by the exchange, where it told less than the table.
         closed_until_s: The exchange gives nothing until then.
-        pending: Taken for calls that have not come back: the exchange may not have counted them yet.
+        pending: Taken for calls on their way: the exchange may not have counted them yet.
     """
 
     budget: Budget
@@ -59,8 +62,12 @@ class Meter:
         """Of what was taken at a time, so much was not needed."""
         raise NotImplementedError
 
-    def late(self, units: float, taken_s: float, now_s: float) -> None:
-        """What was taken at a time was answered only now, and may have been counted only now."""
+    def sent(self, units: float, now_s: float) -> None:
+        """What was taken just now is on its way, and comes back no earlier than it lands."""
+        raise NotImplementedError
+
+    def landed(self, units: float, sent_s: float, at_s: float, now_s: float) -> None:
+        """What was on its way since `sent_s` was counted at `at_s`, or will never be."""
         raise NotImplementedError
 
     def when(self, needed: float, now_s: float) -> float:
@@ -96,25 +103,35 @@ class WindowMeter(Meter):
     """Never more than `most` in any window."""
 
     _marks: deque[tuple[float, float]] = field(init=False, factory=deque)
+    """(when so much comes back, units), the earliest first."""
     _used: float = field(init=False, default=0.0)
+    _flying: dict[float, float] = field(init=False, factory=dict)
+    """Of the marks, so much is on its way."""
     _foreign: float = field(init=False, default=0.0)
     _foreign_until_s: float = field(init=False, default=0.0)
+    _slot_s: float = field(init=False)
+    _after_s: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        Meter.__attrs_post_init__(self)
+        self._slot_s = self.budget.window_s / SLOTS
+        self._after_s = self._slot_s + self.budget.window_s + SPREAD_S
 
     def returns_s(self, at_s: float) -> float:
         """When comes back what is taken at a time."""
-        slot_s = self.budget.window_s / SLOTS
-        return (floor(at_s / slot_s) + 1) * slot_s + self.budget.window_s + SPREAD_S
+        return floor(at_s / self._slot_s) * self._slot_s + self._after_s
 
     def free(self, now_s: float) -> float:
         """Also forgets what has come back."""
         marks = self._marks
         while marks and marks[0][0] <= now_s:
-            self._used -= marks.popleft()[1]
+            back_s, units = marks.popleft()
+            self._used -= units
+            if flying := self._flying.pop(back_s, 0.0):
+                # Sent a window ago and not answered: an exchange that is slow may count it any moment now.
+                self._fly(flying, self._take(flying, now_s))
         if not marks:
             self._used = 0.0
-        if self._used < self.pending:
-            # Sent a window ago and not answered: an exchange that is slow may count it any moment now.
-            self.take(self.pending - self._used, now_s)
         if self._foreign and self._foreign_until_s <= now_s:
             self._foreign = 0.0
         if self.closed_until_s > now_s:
@@ -123,17 +140,28 @@ class WindowMeter(Meter):
 
     def take(self, units: float, now_s: float) -> None:
         """Until `returns_s`."""
-        back_s = self.returns_s(now_s)
-        if self._marks and self._marks[-1][0] >= back_s:
-            last_s, before = self._marks.pop()
-            self._marks.append((last_s, before + units))
+        self._take(units, now_s)
+
+    def _take(self, units: float, at_s: float) -> float:
+        """Returns when it comes back."""
+        back_s = self.returns_s(at_s)
+        marks = self._marks
+        if marks and marks[-1][0] >= back_s:
+            back_s, before = marks.pop()
+            marks.append((back_s, before + units))
         else:
-            self._marks.append((back_s, units))
+            marks.append((back_s, units))
         self._used += units
+        return back_s
+
+    def _fly(self, units: float, back_s: float) -> None:
+        self._flying[back_s] = self._flying.get(back_s, 0.0) + units
 
     def give_back(self, units: float, taken_s: float, now_s: float) -> None:
         """Out of its slot, so that what was needed comes back in its own time."""
-        back_s = self.returns_s(taken_s)
+        self._take_out(self.returns_s(taken_s), units)
+
+    def _take_out(self, back_s: float, units: float) -> None:
         for index, (at_s, taken) in enumerate(self._marks):
             if at_s == back_s:
                 given = min(units, taken)
@@ -141,10 +169,31 @@ class WindowMeter(Meter):
                 self._used -= given
                 return
 
-    def late(self, units: float, taken_s: float, now_s: float) -> None:
-        """It comes back a window after the answer."""
-        self.give_back(units, taken_s, now_s)
-        self.take(units, now_s)
+    def sent(self, units: float, now_s: float) -> None:
+        """It comes back no earlier than a window after it lands."""
+        back_s = self.returns_s(now_s)
+        if not self._marks or self._marks[-1][0] != back_s:
+            back_s = self._take(units, now_s)  # taken some time ago, and counted only from now on
+        self._fly(units, back_s)
+        self.pending += units
+
+    def landed(self, units: float, sent_s: float, at_s: float, now_s: float) -> None:
+        """It comes back a window after it was counted."""
+        flying, left = self._flying, units
+        back_s = self.returns_s(sent_s)
+        if flying.get(back_s, 0.0) < units - GRAIN:
+            back_s = min(flying, default=back_s)  # it was on its way for longer than a window
+        while left > GRAIN and back_s in flying:
+            there = flying.pop(back_s)
+            if there > left + GRAIN:
+                flying[back_s] = there - left
+            if at_s > sent_s:
+                self._take_out(back_s, min(left, there))
+            left -= there
+            back_s = min(flying, default=0.0) if left > GRAIN else 0.0
+        self.pending = max(0.0, self.pending - units) if flying else 0.0
+        if at_s > sent_s:
+            self._take(units, at_s)
 
     def when(self, needed: float, now_s: float) -> float:
         """By what comes back."""
@@ -219,7 +268,8 @@ class CounterMeter(Meter):
     def free(self, now_s: float) -> float:
         """Filled up to now."""
         if now_s > self._at_s:
-            self._left = min(self.most, self._left + (now_s - self._at_s) * self.budget.per_s)
+            # What is on its way may not have been counted yet: so much cannot have been filled up again.
+            self._left = min(self.most - self.pending, self._left + (now_s - self._at_s) * self.budget.per_s)
             self._at_s = now_s
         return self._left + GRAIN if self.closed_until_s <= now_s else -inf
 
@@ -232,12 +282,16 @@ class CounterMeter(Meter):
         """Without what has filled up again since."""
         self.free(now_s)
         since = (now_s - taken_s) * self.budget.per_s
-        self._left = min(self.most, self._left + max(0.0, units - since))
+        self._left = min(self.most - self.pending, self._left + max(0.0, units - since))
 
-    def late(self, units: float, taken_s: float, now_s: float) -> None:
-        """What has filled up since may not have at the exchange, which counted it later."""
+    def sent(self, units: float, now_s: float) -> None:
+        """Held back of what fills up, until it lands."""
+        self.pending += units
+
+    def landed(self, units: float, sent_s: float, at_s: float, now_s: float) -> None:
+        """It has been missing since it was sent, and fills up from when it was counted."""
         self.free(now_s)
-        self._left = min(self._left, self.most - units)
+        self.pending = max(0.0, self.pending - units)
 
     def when(self, needed: float, now_s: float) -> float:
         """By the rate."""

@@ -79,9 +79,14 @@ class Placing:
         words = f"The rate limit of {self.exchange} left no room before the deadline."
         return TurnAway(asker=place.asker, request=place.request, code="rate_limited", words=words)
 
-    def commit_failed(self, asker: Asker, request: PlaceOrder, words: str) -> TurnAway:
-        """The journal could not commit the intent, so nothing is sent."""
+    def not_sent(self, asker: Asker, request: PlaceOrder, now_s: float) -> None:
+        """A placement that was granted just now does not go after all."""
         self.under_way -= 1
+        self.rate_gate.unused(Place(asker, request), now_s)
+
+    def commit_failed(self, asker: Asker, request: PlaceOrder, words: str, now_s: float) -> TurnAway:
+        """The journal could not commit the intent, so nothing is sent."""
+        self.not_sent(asker, request, now_s)
         return TurnAway(asker=asker, request=request, code="journal_unavailable", words=words)
 
     def not_committed(self, asker: Asker, request: PlaceOrder, known: Decision, now_s: float) -> list[Effect] | LegTask:
@@ -140,10 +145,11 @@ class Placing:
     def hold(self, asker: Asker, request: PlaceOrder, now_s: float) -> TurnAway | None:
         """A granted placement needs a price of the market first: it waits for it, or is turned away."""
         assert self.gate is not None, "only limits need a price"
-        place, symbol = Place(asker, request), request.spec.symbol
+        place, symbol = Place(asker, request, now_s), request.spec.symbol
+        self.rate_gate.held(place, now_s)
         in_vain = self.gate.why_not(symbol, now_s)
         if in_vain is not None:
-            return self._no_price(place, in_vain)
+            return self._no_price(place, in_vain, now_s)
         if self.gate.hold(place, _latest_s(request, now_s)):
             # What takes longer than a price may be old is of no use when it comes.
             limit_s = min(self.settings.request_timeout_s, self.settings.limits.reference_max_age_s)
@@ -162,22 +168,25 @@ class Placing:
             return []
         released = self.gate.read(item.call, result, asked_s, now_s, ours=item.request is None)
         if isinstance(result, c.TickerResult):
+            for place in released:
+                self.rate_gate.resumed(place, now_s)
             return [self.commit(place, now_s) for place in released]
         words = self.gate.why_not(item.call.symbol, now_s) or ""
-        return [self._no_price(place, words) for place in released]
+        return [self._no_price(place, words, now_s) for place in released]
 
     def held_too_long(self, now_s: float) -> list[Effect]:
         """Turns away what waits for a price and cannot wait any longer."""
         if self.gate is None:
             return []
-        return [self._no_price(place, "it has not come in time") for place in self.gate.late(now_s)]
+        return [self._no_price(place, "it has not come in time", now_s) for place in self.gate.late(now_s)]
 
     def next_s(self) -> float | None:
         """When `held_too_long` has something to do; None for never."""
         return None if self.gate is None else self.gate.next_s()
 
-    def _no_price(self, place: Place, why: str) -> TurnAway:
+    def _no_price(self, place: Place, why: str, now_s: float) -> TurnAway:
         self.under_way -= 1
+        self.rate_gate.unused(place, now_s)
         symbol: Symbol = place.request.spec.symbol
         words = f"The limits need a price of {symbol} on {self.exchange}, and there is none: {why}. It was not sent."
         return TurnAway(asker=place.asker, request=place.request, code="no_reference_price", words=words)

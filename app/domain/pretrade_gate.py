@@ -11,7 +11,7 @@ What a new order is refused for wherever trading is, is said before it waits for
 journal does not know its id (`at_once`).
 
 **Waiting for a price.** An order that needs one asks for the ticker, once for all that wait for the same, and is held
-meanwhile, within its deadline. Any other read of a ticker serves as well. It keeps the place it was granted by the rate
+meanwhile, within its deadline. Any other read of a ticker serves as well. It keeps the turn it was granted by the rate
 limiter, and is judged anew when the price is there. When none is to be had it is turned away in words, and so is every
 other of the symbol for a second, so that asking in vain is bounded.
 """

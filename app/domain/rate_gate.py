@@ -12,6 +12,7 @@ from app.domain.errands import Errand, ForLeg, Place, Read
 from app.domain.leg_task import LegTask
 from app.domain.limiter import Limiter, Priority
 from app.domain.rates import Cost, Rates, Usage, symbol_of
+from messages.market import Symbol
 
 RATE_LIMITED = "rate_limited"
 """Code of a result of a call that the exchange turned away for its rate."""
@@ -45,10 +46,8 @@ class RateGate:
 
     def place(self, errand: Place, latest_s: float, now_s: float) -> bool:
         """Queues a placement that is not committed yet; False where it would not be granted by then."""
-        spec = errand.request.spec
         priority = Priority.CANCEL if errand.asker is Inside.EXITS else Priority.PLACE  # exits protect
-        cost = self.rates.cost_for(c.PlaceCall, triggered=spec.trigger is not None)
-        return self.limiter.ask(errand, priority, latest_s, now_s, cost, spec.symbol)
+        return self.limiter.ask(errand, priority, latest_s, now_s, *self._placing(errand))
 
     def about_leg(self, errand: ForLeg, task: LegTask, priority: Priority, deadline_s: float, now_s: float) -> bool:
         """Queues a call about a leg, which is made when it is granted."""
@@ -56,6 +55,30 @@ class RateGate:
         age_s = now_s - task.leg.committed_s
         cost = self.rates.cost_for(KINDS[errand.kind], triggered=spec.trigger is not None, age_s=age_s)
         return self.limiter.ask(errand, priority, deadline_s, now_s, cost, spec.symbol)
+
+    # ---- a placement that was granted and does not go ----------------------------------------------------------------
+
+    def unused(self, place: Place, now_s: float) -> None:
+        """It will not go: its turn is somebody else's."""
+        cost, symbol = self._placing(place)
+        if place.held_s is not None:
+            self.limiter.unsent(cost, symbol, place.held_s, now_s)
+        self.limiter.give_back(cost, symbol, now_s, now_s)
+
+    def held(self, place: Place, now_s: float) -> None:
+        """Its turn is kept for it, however long that takes."""
+        self.limiter.sent(*self._placing(place), now_s)
+
+    def resumed(self, place: Place, now_s: float) -> None:
+        """It goes now."""
+        assert place.held_s is not None, "only what was held goes on"
+        self.limiter.unsent(*self._placing(place), place.held_s, now_s)
+
+    def _placing(self, place: Place) -> tuple[Cost, Symbol]:
+        spec = place.request.spec
+        return self.rates.cost_for(c.PlaceCall, triggered=spec.trigger is not None), spec.symbol
+
+    # ---- calls -------------------------------------------------------------------------------------------------------
 
     def read(self, errand: Read, priority: Priority, now_s: float) -> bool:
         """Queues a call."""

@@ -352,25 +352,14 @@ def test_what_is_under_way_is_not_taken_for_others_use() -> None:
     assert not limiter.ask("read", Priority.READ, 0.4, 0.2, (("weight", 80.0),)), "50 were somebody else's"
 
 
-class Exchange:
-    """Counts requests when they arrive, in any window that ends with one."""
+def arrivals(limiter: Limiter[int], ways: list[tuple[float, float]]) -> list[float]:
+    """When requests were counted: some time between each one's sending and its answer, however long that takes.
 
-    def __init__(self, most: int, window_s: float) -> None:
-        self.most, self.window_s = most, window_s
-        self.arrived: list[float] = []
-
-    def most_in_a_window(self) -> int:
-        """Of all windows."""
-        times = sorted(self.arrived)
-        return max(sum(1 for at_s in times if last_s - self.window_s < at_s <= last_s) for last_s in times)
-
-
-@given(st.lists(st.tuples(st.floats(0.0, 0.9), st.floats(0.0, 1.0)), min_size=1, max_size=60))
-def test_however_late_answers_are_the_exchange_never_counts_too_many(ways: list[tuple[float, float]]) -> None:
-    """A request is counted some time between its sending and its answer, which comes within the window."""
-    exchange = Exchange(most=4, window_s=1.0)
-    limiter = Limiter[int](Rates(budgets=(Budget(name="a", most=4, window_s=1.0),)))
+    Args:
+        ways: How long each was on its way, and after what share of that it was counted.
+    """
     cost: Cost = (("a", 1.0),)
+    arrived: list[float] = []
     for number in range(len(ways)):
         assert limiter.ask(number, Priority.PLACE, 1e6, 0.0, cost)
     under_way: list[tuple[float, float]] = []
@@ -385,9 +374,34 @@ def test_however_late_answers_are_the_exchange_never_counts_too_many(ways: list[
         for number in limiter.granted(now_s)[0]:
             took_s, share = ways[number]
             limiter.sent(cost, None, now_s)
-            exchange.arrived.append(now_s + took_s * share)
+            arrived.append(now_s + took_s * share)
             under_way.append((now_s + took_s, now_s))
-    assert exchange.most_in_a_window() <= exchange.most
+    assert all(meter.pending == 0.0 for meter in limiter._meters.values())
+    return sorted(arrived)
+
+
+slow_ways = st.lists(st.tuples(st.floats(0.0, 0.2) | st.floats(0.0, 4.0), st.floats(0.0, 1.0)), min_size=1, max_size=60)
+
+
+@given(slow_ways)
+@example([(3.0, 1.0), *[(0.1, 0.0)] * 3, *[(1.0, 1.0)] * 20])
+def test_however_late_answers_are_no_window_of_the_exchange_holds_too_many(ways: list[tuple[float, float]]) -> None:
+    """A request may be on its way for longer than the window, while others come and go."""
+    limiter = Limiter[int](Rates(budgets=(Budget(name="a", most=4, window_s=1.0),)))
+    times = arrivals(limiter, ways)
+    for last_s in times:
+        assert sum(1 for at_s in times if last_s - 1.0 < at_s <= last_s) <= 4
+
+
+@given(slow_ways)
+@example([(3.0, 1.0), *[(0.1, 0.0)] * 30])
+def test_however_late_answers_are_no_counter_of_the_exchange_overflows(ways: list[tuple[float, float]]) -> None:
+    """One that falls by two a second, and is full at four."""
+    limiter = Limiter[int](Rates(budgets=(Budget(name="a", most=4, per_s=2.0),)))
+    count, counted_s = 0.0, 0.0
+    for at_s in arrivals(limiter, ways):
+        count, counted_s = max(0.0, count - 2.0 * (at_s - counted_s)) + 1.0, at_s
+        assert count <= 4.0 + 1e-6
 
 
 def test_what_a_look_up_did_not_need_is_given_back_in_its_own_time() -> None:
