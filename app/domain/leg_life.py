@@ -116,6 +116,8 @@ class Leg:
 
     Attributes:
         filled: Base coin proven filled.
+        average_price: Of what filled: by the leg's executions where all are known, else as the exchange reports it.
+        listed: Base coin that the executions known of it add up to.
         contradiction: Set when a leg proven dead was seen alive.
         price: Where it was changed from what was asked at first; else None.
         most: Base coin it may be for, where a change in doubt asked for more than `quantity`.
@@ -129,6 +131,7 @@ class Leg:
     price: Decimal | None = None
     trigger_price: Decimal | None = None
     most: Decimal | None = None
+    listed: Decimal = Decimal(0)
 
 
 def resolved(before: LegState, after: LegState) -> bool:
@@ -170,6 +173,8 @@ def advance(
     if state is leg.state and grown == leg.filled:
         return leg
     price = average_price if average_price is not None and grown > 0 else leg.average_price
+    if leg.listed == grown > 0 and leg.average_price is not None:
+        price = leg.average_price  # of all its executions: no report knows better
     contradiction = leg.contradiction or (leg.state in EXECUTED_NOTHING and event in _SEEN)
     most = None if state in TERMINAL else leg.most
     return evolve(leg, state=state, filled=grown, average_price=price, contradiction=contradiction, most=most)

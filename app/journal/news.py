@@ -91,7 +91,8 @@ class News(Reads):
         )
 
     def _execution(self, exchange: str, trade_id: str, order: OrderView) -> Execution:
-        row = hot.READ_FILL(self._db, exchange=exchange, symbol=str(order.spec.symbol), trade_id=trade_id).fetchone()
+        named = {"symbol": str(order.spec.symbol), "trade_id": trade_id, "side": order.spec.side.value}
+        row = hot.READ_FILL(self._db, exchange=exchange, **named).fetchone()
         assert row is not None, f"trade {trade_id} on {exchange} is told and not among the fills"
         return execution_of(row, order)
 

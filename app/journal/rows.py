@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve
 
 from app.domain.book import Exposure
+from app.domain.calls import FillReport
 from app.domain.commit import CommitNew
 from app.domain.leg_life import Leg
 from messages.executions import Execution
@@ -210,6 +211,7 @@ def life_of(leg: LegView) -> Leg:
         price=leg.price,
         trigger_price=leg.trigger_price,
         most=leg.most,
+        listed=leg.listed,
     )
 
 
@@ -251,7 +253,7 @@ def learned_leg(
         trigger_price=new.trigger_price,
         whole=old.whole if new.quantity is old.quantity else new.quantity + elsewhere,
         most=new.most,
-        listed=old.listed,
+        listed=new.listed,
     )
 
 
@@ -282,6 +284,24 @@ def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
         "whole": text(leg.whole),
         "most": text(leg.most),
         "listed": text(leg.listed),
+    }
+
+
+def row_of_fill(order: OrderView, number: int, report: FillReport) -> dict[str, Any]:
+    """The row of `fills` for an execution of a leg; its symbol is the order's, however the exchange spelt it."""
+    return {
+        "exchange": order.legs[number - 1].exchange,
+        "symbol": str(order.spec.symbol),
+        "trade_id": report.trade_id,
+        "side": order.spec.side.value,
+        "order_id": order.order_id,
+        "leg": number,
+        "quantity": text(report.quantity),
+        "price": text(report.price),
+        "fee": text(report.fee),
+        "fee_coin": report.fee_coin,
+        "maker": report.maker,
+        "at_s": report.at_s,
     }
 
 

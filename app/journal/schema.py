@@ -2,9 +2,10 @@
 
 Money is TEXT holding a Decimal; times are Unix seconds as REAL. `ix_one_live_leg` is invariant I1 in the database's own
 words: an order has at most one leg that is live or unproven. A fill is known by its exchange's own id, so that it
-counts once however often it is listed; `legs.listed` is the sum of a leg's fills, which is `legs.filled` once all are
-known. What a strategy is told of its orders is numbered without a gap, `events.number`; `heard` says up to where the
-hooks of a strategy that runs in the daemon have heard it.
+counts once however often it is listed, and by its side, since a trade of the account with itself has one id and two;
+`legs.listed` is the sum of a leg's fills, which is `legs.filled` once all are known. What a strategy is told of its
+orders is numbered without a gap, `events.number`; `heard` says up to where the hooks of a strategy that runs in the
+daemon have heard it.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ fills = Table(
     Column("exchange", String, primary_key=True),
     Column("symbol", String, primary_key=True),
     Column("trade_id", String, primary_key=True),
+    Column("side", String, primary_key=True),
     Column("order_id", ForeignKey("orders.order_id"), nullable=False),
     Column("leg", Integer, nullable=False),
     Column("quantity", Text, nullable=False),

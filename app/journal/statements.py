@@ -136,6 +136,7 @@ READ_FILL = Hot(
         fills.c.exchange == bindparam("exchange"),
         fills.c.symbol == bindparam("symbol"),
         fills.c.trade_id == bindparam("trade_id"),
+        fills.c.side == bindparam("side"),
     )
 )
 READ_HEARD = Hot(select(heard.c.number).where(heard.c.strategy == bindparam("strategy")))
@@ -144,4 +145,33 @@ HEAR = Hot(
     update(heard)
     .where(heard.c.strategy == bindparam("key_strategy"), heard.c.number < bindparam("number"))
     .values(number=bindparam("number"), at_s=bindparam("at_s"))
+)
+ADD_FILL = Hot(sqlite.insert(fills).values(_columns(fills)).on_conflict_do_nothing())
+FILLS_OF_LEG = Hot(
+    select(fills.c.quantity, fills.c.price).where(
+        fills.c.order_id == bindparam("key_order"), fills.c.leg == bindparam("key_leg")
+    )
+)
+FILLS_OF_ORDER = Hot(
+    select(fills).where(fills.c.order_id == bindparam("key_order")).order_by(fills.c.at_s, fills.c.trade_id)
+)
+LIST_LEG = Hot(
+    update(legs)
+    .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
+    .values(
+        listed=bindparam("listed"),
+        average_price=bindparam("average_price"),
+        updated_s=bindparam("updated_s"),
+    )
+)
+UNLISTED_ON = Hot(
+    select(legs.c.order_id)
+    .where(
+        legs.c.exchange == bindparam("exchange"),
+        # Spelled as in the partial index, which is taken only where it is implied.
+        legs.c.filled != literal_column("'0'"),
+        or_(legs.c.listed.is_(None), legs.c.listed != legs.c.filled),
+    )
+    .order_by(legs.c.created_s, legs.c.order_id)
+    .limit(bindparam("most"))
 )

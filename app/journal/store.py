@@ -25,9 +25,9 @@ from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
 from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, translated
 from app.journal.facts import as_told, checksum, of_intent, of_report
-from app.journal.links import Links
+from app.journal.fills import Fills
 from app.journal.memory import Memory
-from app.journal.news import News, of_news
+from app.journal.news import of_news
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
 from app.journal.routes import Routes
 from app.journal.rows import (
@@ -50,7 +50,7 @@ __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnu
 ZERO = Decimal(0)
 
 
-class Journal(Links, News, Routes):
+class Journal(Fills, Routes):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(self, path: Path | None, *, power_safe: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -116,11 +116,11 @@ class Journal(Links, News, Routes):
             JournalError: Nothing was written.
         """
         with self._transaction():
-            self._joined = True
+            joined, self._joined = self._joined, True
             try:
                 yield
             finally:
-                self._joined = False
+                self._joined = joined
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from messages.executions import OrderFilled
+from messages.executions import Execution, OrderFilled
 from messages.orders import OrderChanged, OrderView
 
 
@@ -60,3 +60,38 @@ class ToldSoFar:
 
     news: tuple[OrderChanged | OrderFilled, ...]
     latest: int
+
+
+@frozen(kw_only=True)
+class FillRecorded:
+    """An execution that was not known before.
+
+    Attributes:
+        sequence: Of the journal's event.
+        number: Of what its strategy is told.
+        order: By this execution, and those before it.
+    """
+
+    sequence: int
+    number: int
+    order: OrderView
+    execution: Execution
+
+    def as_news(self) -> OrderFilled:
+        """What the sessions of its strategy are told."""
+        return OrderFilled(sequence=self.sequence, number=self.number, order=self.order, execution=self.execution)
+
+
+@frozen(kw_only=True)
+class FillsRecorded:
+    """What recording executions of a leg did.
+
+    Attributes:
+        order: As it is by now.
+        ahead: What was told first, where they show that more filled than was known.
+        fresh: Those that were not known before, in the order in which they were told.
+    """
+
+    order: OrderView
+    ahead: Recorded | None = None
+    fresh: tuple[FillRecorded, ...] = ()

@@ -7,15 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
 
+from app.domain.calls import FillReport
 from app.domain.leg_life import LegEvent
 from app.journal import statements as hot
-from app.journal.news import FILL
-from app.journal.schema import fills
 from app.journal.store import Committed, Journal
 from messages.executions import OrderFilled
-from messages.orders import LegState, OrderChanged, OrderKey, OrderView
+from messages.orders import LegState, OrderChanged, OrderKey, OrderView, Side
 from tests.domain.orders import BTC, spec
 
 
@@ -155,35 +153,24 @@ def test_a_fill_is_told_with_its_trade(path: Path) -> None:
     journal = Journal(path)
     order = placed(journal, "one")
     journal.record(order.order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x-1")
-    with journal._transaction():
-        journal._memory.refresh(journal._db)
-        row = {
-            "exchange": "bybit",
-            "symbol": str(BTC),
-            "trade_id": "t-1",
-            "order_id": order.order_id,
-            "leg": 1,
-            "quantity": "0.5",
-            "price": "19999.5",
-            "fee": "-0.01",
-            "fee_coin": "USDT",
-            "maker": True,
-            "at_s": 3.5,
-        }
-        hot.Hot(insert(fills).values(hot._columns(fills)))(journal._db, **row)
-        journal._event(
-            FILL,
-            4.0,
-            order_id=order.order_id,
-            leg=1,
-            exchange="bybit",
-            told=("maker", journal._next_number("maker")),
-            trade_id="t-1",
-        )
-    _, told = journal.told_after("maker", 0).news
+    trade = FillReport(
+        trade_id="t-1",
+        exchange_order_id="x-1",
+        wire_id=None,
+        symbol=BTC,
+        side=Side.BUY,
+        quantity=Decimal("0.5"),
+        price=Decimal("19999.5"),
+        fee=Decimal("-0.01"),
+        fee_coin="USDT",
+        maker=True,
+        at_s=3.5,
+    )
+    journal.record_fills(order.order_id, 1, [trade], now_s=4.0)
+    _, _, told = journal.told_after("maker", 0).news
     assert isinstance(told, OrderFilled)
     execution = told.execution
-    assert (told.number, execution.trade_id, execution.exchange_order_id) == (2, "t-1", "x-1")
+    assert (told.number, execution.trade_id, execution.exchange_order_id) == (3, "t-1", "x-1")
     assert (execution.quantity, execution.price, execution.fee) == (
         Decimal("0.5"),
         Decimal("19999.5"),
