@@ -38,6 +38,9 @@ conformance: $(STAMP) ## every adapter, call and fault, observed; writes docs/CO
 promises: $(STAMP) ## what exchanges promise, by the tables the code acts by; writes docs/EXCHANGES.md
 	@"$(BIN)/python" -m tests.exchanges.promises
 
+life: $(STAMP) ## the lives of orders and legs, by the tables the code acts by; writes docs/LIFE.md
+	@"$(BIN)/python" -m tests.domain.life
+
 bench: $(STAMP) ## measure against the baselines
 	@timeout --kill-after=10 1800 "$(BIN)/python" -m benchmarks $(ARGS)
 
@@ -75,4 +78,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test conformance promises bench bench-memory soak thespian-suite fuzz chaos lint types layers clean
+.PHONY: help setup demo test conformance promises life bench bench-memory soak thespian-suite fuzz chaos lint types layers clean

@@ -1,7 +1,8 @@
 """Orders, their legs, and the requests about them.
 
 An *order* is what a strategy asked for, keyed (strategy, client_order_id). A *leg* is one placement of it on one
-exchange under one wire id. At most one leg of an order is live or unproven at any moment.
+exchange under one wire id. At most one leg of an order is live or unproven at any moment, the newest; a leg of which
+nobody knows can be held behind it, where that was allowed.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class LegState(StrEnum):
         EXPIRED: Ended by its time in force.
         REFUSED: The exchange, or the router on its behalf, refused it by a code; nothing filled.
         ABSENT: Proven never to have executed, and never to: not sent, expired unseen, or turned away for now.
+        HELD: Nobody knows whether it executed, and a newer leg of the order was placed elsewhere (`unknown_policy`).
     """
 
     INTENT = "intent"
@@ -98,6 +100,7 @@ class LegState(StrEnum):
     EXPIRED = "expired"
     REFUSED = "refused"
     ABSENT = "absent"
+    HELD = "held"
 
 
 @frozen(kw_only=True)

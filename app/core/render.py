@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from app.core import shapes
 from app.domain.exits import parent_of
+from app.domain.order_life import OrderState, state_of
 from messages.executions import Execution
 from messages.failover import StatusReply, Switch
 from messages.health import HealthState, HealthView
@@ -21,22 +22,24 @@ from messages.market import (
     Symbol,
     Ticker,
 )
-from messages.orders import LegState, OrderType, OrderView, Side, TriggerBy, TriggerKind
+from messages.orders import LIVE_OR_UNPROVEN, OrderType, OrderView, Side, TriggerBy, TriggerKind
 from messages.positions import BookLine, Position
 
 Spell = Callable[[str], str]
 """The caller's spelling of an exchange's name."""
 
 STATUS_WORDS = {
-    LegState.INTENT: "Created",
-    LegState.UNKNOWN: "Unknown",
-    LegState.OPEN: "New",
-    LegState.PARTIALLY_FILLED: "PartiallyFilled",
-    LegState.FILLED: "Filled",
-    LegState.CANCELLED: "Cancelled",
-    LegState.EXPIRED: "Expired",
-    LegState.REFUSED: "Rejected",
-    LegState.ABSENT: "NotExecuted",
+    OrderState.INTENT: "Created",
+    OrderState.SENT: "Created",
+    OrderState.UNKNOWN: "Unknown",
+    OrderState.LIVE: "New",
+    OrderState.PARTIALLY_FILLED: "PartiallyFilled",
+    OrderState.FILLED: "Filled",
+    OrderState.CANCELLED: "Cancelled",
+    OrderState.EXPIRED: "Expired",
+    OrderState.REFUSED: "Rejected",
+    OrderState.ABSENT: "NotExecuted",
+    OrderState.HELD: "Unknown",
 }
 
 SIDE_WORDS = {Side.BUY: "Buy", Side.SELL: "Sell"}
@@ -62,7 +65,7 @@ def compact(symbol: Symbol) -> str:
 
 def order(view: OrderView, spell: Spell) -> shapes.Order:
     """An order as the caller sees it."""
-    leg, spec = view.leg, view.now
+    leg, spec, state = view.leg, view.now, state_of(view)
     trigger = spec.trigger
     filled = view.filled
     value = sum((leg.filled * leg.average_price for leg in view.legs if leg.average_price is not None), Decimal(0))
@@ -84,9 +87,9 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
         stopOrderType=TRIGGER_WORDS[trigger.kind] if trigger else "",
         triggerPrice=number(trigger.price) if trigger else "",
         triggerBy=TRIGGER_BY_WORDS[trigger.by] if trigger else "",
-        orderStatus=STATUS_WORDS[leg.state] if leg else "Created",
+        orderStatus=STATUS_WORDS[state],
         cumExecQty=number(filled),
-        leavesQty=number(leg.remaining) if leg and leg.state in LIVE_WORDS else "0",
+        leavesQty=number(leg.remaining) if leg and leg.state in LIVE_OR_UNPROVEN else "0",
         avgPrice=number(_average(value, filled, view)),
         rejectReason=(leg.reason_words or "") if leg else "",
         createdTime=milliseconds(view.created_s),
@@ -94,9 +97,6 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
         exchange=spell(leg.exchange) if leg else "",
         epoch=leg.epoch if leg else 0,
     )
-
-
-LIVE_WORDS = frozenset({LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED})
 
 
 def _average(value: Decimal, filled: Decimal, view: OrderView) -> Decimal | None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from app.domain.leg_life import LIVE, UNPROVEN
+from app.domain.leg_life import MAY_FILL
 from messages.market import Symbol
 from messages.orders import LegState, Side
 from messages.positions import BookLine, Position
@@ -32,7 +32,7 @@ def book_lines(
 ) -> tuple[BookLine, ...]:
     """Adds up legs and positions, sorted by exchange and symbol.
 
-    A leg that is live or unproven widens the interval by what of it may still fill, an unproven one by all of it.
+    A leg that is live, unproven or held widens the interval by what of it may still fill, an unproven one by all of it.
 
     Args:
         exposures: Every leg that filled or may still.
@@ -46,7 +46,7 @@ def book_lines(
         key = (leg.exchange, leg.symbol)
         sign = 1 if leg.side is Side.BUY else -1
         attributed[key] = attributed.get(key, ZERO) + sign * leg.filled
-        if leg.state in LIVE or leg.state in UNPROVEN:
+        if leg.state in MAY_FILL:
             side = buys if sign > 0 else sells
             side[key] = side.get(key, ZERO) + leg.quantity - leg.filled
     actual = {(exchange, p.symbol): p.quantity for exchange, held in positions.items() for p in held}

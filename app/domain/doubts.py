@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import define, field
 
-from app.domain.leg_life import UNPROVEN
+from app.domain.order_life import unproven
 from messages.base import Failed
 from messages.orders import GetOrder, OrderKey, OrderReply, OrderView
 
@@ -50,7 +50,7 @@ class Doubts:
 
     def told(self, order: OrderView) -> None:
         """News of an order reached its owner."""
-        if order.leg is not None and order.leg.state not in UNPROVEN:
+        if order.leg is not None and not unproven(order):
             self._doubts.pop(order.order_id, None)
 
     def due(self, session_id: str, strategy: str, now_s: float) -> list[GetOrder]:
@@ -89,7 +89,7 @@ class Doubts:
         if doubt is None:
             return None
         match outcome:
-            case OrderReply(order=order) if order.leg is not None and order.leg.state not in UNPROVEN:
+            case OrderReply(order=order) if order.leg is not None and not unproven(order):
                 del self._doubts[order_id]
                 return order
             case Failed(code="unknown_order") if doubt.key not in placing:

@@ -6,6 +6,7 @@ this partial order, and evidence that would move it back is stale and changes no
 
     INTENT → UNKNOWN → OPEN → PARTIALLY_FILLED → FILLED | CANCELLED | EXPIRED
                      → REFUSED | ABSENT                      (nothing executed, proven)
+                     → HELD → FILLED | CANCELLED | EXPIRED | REFUSED | ABSENT
 
 `filled` never falls, for the same reason. Three moves look backward and are sound:
 
@@ -18,79 +19,65 @@ this partial order, and evidence that would move it back is stale and changes no
 An acknowledged order may still be refused: Bybit and OKX acknowledge the request, and their engine decides after. So
 OPEN may become REFUSED, and the rest of a part fill CANCELLED.
 
+There is no state for "sent". An intent is in the journal before it is sent, and is sent in the same turn. A second
+write to say so would cost every order a transaction and tell nothing: after a death in between, whoever finds the
+intent cannot know on which side of the write it died, so an intent of an earlier life counts as sent either way.
+
+HELD is an UNKNOWN leg behind which a newer one was placed elsewhere (`unknown_policy`). Its exchange still tells what
+became of it; while it rests there it stays HELD, since the newer leg is the one that may be live.
+
 A resting leg can be changed (quantity, price, trigger price), and these do not grow: what an exchange says of them last
 is what holds. So a change is kept as an intent before it is sent (AMEND_SENT): from then on the leg may be for as much
 as was asked (`most`), until evidence shows what it is, or that the change was not and will not be made (AMEND_SETTLED).
 
-The table below says what each event makes of each state; a pair not in it is stale or illegal and changes nothing.
+What each event makes of each state, all pairs of them, is in `leg_table`; here is what amounts add to that.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 
 from attrs import evolve, frozen
 
+from app.domain.leg_table import (
+    ASIDE,
+    CHANGES,
+    DOUBTED,
+    EXECUTED_NOTHING,
+    LIVE,
+    MAY_FILL,
+    TABLE,
+    TERMINAL,
+    UNPROVEN,
+    IllegalEvent,
+    LegEvent,
+    Stale,
+    answer,
+    event_of_report,
+)
 from messages.orders import LegState
 
-
-class LegEvent(StrEnum):
-    """What can happen to a leg, or be learned of it."""
-
-    SENT_AMBIGUOUS = "sent_ambiguous"
-    SEEN_OPEN = "seen_open"
-    SEEN_PARTIAL = "seen_partial"
-    SEEN_FILLED = "seen_filled"
-    SEEN_CANCELLED = "seen_cancelled"
-    SEEN_EXPIRED = "seen_expired"
-    REFUSED = "refused"
-    PROVEN_ABSENT = "proven_absent"
-    RECOMMITTED = "recommitted"
-    WITHDRAWN = "withdrawn"
-    AMEND_SENT = "amend_sent"
-    AMEND_SETTLED = "amend_settled"
-
+__all__ = [
+    "ASIDE",
+    "CHANGES",
+    "DOUBTED",
+    "EXECUTED_NOTHING",
+    "LIVE",
+    "MAY_FILL",
+    "SAME",
+    "TABLE",
+    "TERMINAL",
+    "UNPROVEN",
+    "IllegalEvent",
+    "Leg",
+    "LegEvent",
+    "Terms",
+    "advance",
+    "event_of_report",
+    "resolved",
+]
 
 S, E = LegState, LegEvent
-_SEEN = {
-    E.SEEN_OPEN: S.OPEN,
-    E.SEEN_PARTIAL: S.PARTIALLY_FILLED,
-    E.SEEN_FILLED: S.FILLED,
-    E.SEEN_CANCELLED: S.CANCELLED,
-    E.SEEN_EXPIRED: S.EXPIRED,
-}
-_ONWARD = {event: state for event, state in _SEEN.items() if event is not E.SEEN_OPEN}
-
-TABLE: dict[LegState, dict[LegEvent, LegState]] = {
-    S.INTENT: {E.SENT_AMBIGUOUS: S.UNKNOWN, E.REFUSED: S.REFUSED, E.PROVEN_ABSENT: S.ABSENT} | _SEEN,
-    S.UNKNOWN: {E.REFUSED: S.REFUSED, E.PROVEN_ABSENT: S.ABSENT} | _SEEN,
-    S.OPEN: {E.REFUSED: S.REFUSED} | _ONWARD,
-    S.PARTIALLY_FILLED: {E.REFUSED: S.CANCELLED} | _ONWARD,
-    S.FILLED: {},
-    S.CANCELLED: {E.SEEN_FILLED: S.FILLED},
-    S.EXPIRED: {E.SEEN_FILLED: S.FILLED},
-    S.REFUSED: dict(_SEEN),
-    S.ABSENT: {E.RECOMMITTED: S.INTENT, E.WITHDRAWN: S.CANCELLED} | _SEEN,
-}
-
-LIVE = frozenset({S.OPEN, S.PARTIALLY_FILLED})
-UNPROVEN = frozenset({S.INTENT, S.UNKNOWN})
-DOUBTED = frozenset({S.UNKNOWN})
-"""States of which an owner may have been told that nobody can know."""
-TERMINAL = frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REFUSED})
-"""States an order does not leave; ABSENT is not one of them, since its order may still be placed again."""
-
-EXECUTED_NOTHING = frozenset({S.REFUSED, S.ABSENT})
-CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED})
-"""Events of a change, not of the leg's own state."""
-
-_EVENT_OF_REPORT = {state: event for event, state in _SEEN.items()} | {S.REFUSED: E.REFUSED}
-
-
-def event_of_report(state: LegState) -> LegEvent:
-    """The event that an exchange's report of an order in `state` is; KeyError for a state no exchange reports."""
-    return _EVENT_OF_REPORT[state]
 
 
 @frozen(kw_only=True)
@@ -147,6 +134,7 @@ def advance(
     average_price: Decimal | None = None,
     terms: Terms = SAME,
     settles: bool = False,
+    behind: bool = False,
 ) -> Leg:
     """The leg after an event; the same object when the event teaches nothing.
 
@@ -155,6 +143,10 @@ def advance(
         average_price: Of what filled, where it says.
         terms: What the evidence shows it to be; of AMEND_SENT what is asked for.
         settles: No change of it is in doubt any more.
+        behind: Its order has a newer leg: where it shows itself resting it is HELD.
+
+    Raises:
+        IllegalEvent: The table forbids it.
     """
     if event is E.AMEND_SENT:
         before = leg.quantity if leg.most is None else leg.most
@@ -163,21 +155,40 @@ def advance(
     if terms is not SAME or settles or leg.most is not None:
         leg = _under(leg, event, filled, terms, settles=settles)
     grown = leg.filled if filled is None else max(leg.filled, filled)
-    state = TABLE[leg.state].get(event, leg.state)
+    said = answer(leg.state, event)
+    contradiction = leg.contradiction
+    if isinstance(said, LegState):
+        state = said
+    elif isinstance(said, Stale):
+        state = leg.state
+    else:
+        state, contradiction = said.state, True
     if event is E.SEEN_FILLED and state is S.FILLED and filled is None:
         grown = leg.quantity
+    if grown > 0 and state is not leg.state:
+        state, contradiction = _with_fills(leg.state, state, contradiction)
     if state is S.OPEN and grown > 0:
         state = S.PARTIALLY_FILLED
-    if state in LIVE and grown >= (leg.quantity if leg.most is None else leg.most) > 0:
+    if (state in LIVE or state is S.HELD) and grown >= (leg.quantity if leg.most is None else leg.most) > 0:
         state = S.FILLED
-    if state is leg.state and grown == leg.filled:
+    if behind and state in LIVE:
+        state = S.HELD
+    if state is leg.state and grown == leg.filled and contradiction is leg.contradiction:
         return leg
     price = average_price if average_price is not None and grown > 0 else leg.average_price
     if leg.listed == grown > 0 and leg.average_price is not None:
         price = leg.average_price  # of all its executions: no report knows better
-    contradiction = leg.contradiction or (leg.state in EXECUTED_NOTHING and event in _SEEN)
     most = None if state in TERMINAL else leg.most
     return evolve(leg, state=state, filled=grown, average_price=price, contradiction=contradiction, most=most)
+
+
+def _with_fills(before: LegState, state: LegState, contradiction: bool) -> tuple[LegState, bool]:
+    """What has filled in part was neither refused nor absent: the rest of it was refused, or the proof is wrong."""
+    if state is S.REFUSED:
+        return S.CANCELLED, contradiction
+    if state is S.ABSENT:
+        return before, True
+    return state, contradiction
 
 
 def _under(leg: Leg, event: LegEvent, filled: Decimal | None, terms: Terms, *, settles: bool) -> Leg:

@@ -9,15 +9,17 @@ from attrs import define, field
 from app.domain.calls import CancelCall, LookUpCall, OrderReport, PlaceCall, Proof
 from app.domain.changes import Held, Waiting
 from app.domain.effects import Answer, Record
-from app.domain.leg_life import EXECUTED_NOTHING, LIVE, SAME, UNPROVEN, LegEvent, event_of_report
+from app.domain.leg_life import LIVE, SAME, UNPROVEN, LegEvent, event_of_report
+from app.domain.order_life import NOTHING_EXECUTED, OrderState, state_of
+from app.domain.order_life import UNPROVEN as NOBODY_KNOWS
 from messages.base import Failed
 from messages.failover import OrderLeft
 from messages.orders import (
-    LegState,
     LegView,
     LivesElsewhere,
     OrderAccepted,
     OrderNotExecuted,
+    OrderPending,
     OrderRefused,
     OrderReply,
     OrderView,
@@ -217,20 +219,23 @@ class LegTask:
             waiting[:] = [w for w in waiting if w.deadline_s > now_s]
 
 
-def place_reply(order: OrderView, correlation_id: str) -> OrderAccepted | OrderRefused | OrderNotExecuted:
-    """What a placer is told of an order whose newest leg is proven."""
-    leg = order.leg
+def place_reply(
+    order: OrderView, correlation_id: str
+) -> OrderAccepted | OrderRefused | OrderNotExecuted | OrderPending:
+    """What a placer is told of an order: what its legs prove together, or that they do not prove it yet."""
+    leg, state = order.leg, state_of(order)
     assert leg is not None
-    assert leg.state not in UNPROVEN
+    if state in NOBODY_KNOWS:
+        return OrderPending(correlation_id=correlation_id, order=order)
     code, words = leg.reason_code or leg.state.value, leg.reason_words or f"The order is {leg.state.value}."
-    withdrawn = leg.state is LegState.CANCELLED and not any(each.exchange_order_id for each in order.legs)
+    withdrawn = state is OrderState.CANCELLED and not any(each.exchange_order_id or each.filled for each in order.legs)
     if withdrawn:  # no exchange ever had it: its owner cancelled it once it was proven absent
         code, words = "withdrawn", "The order never reached an exchange's book, and was then cancelled by its owner."
-    if leg.state is LegState.REFUSED or withdrawn:
+    if state is OrderState.REFUSED or withdrawn:
         return OrderRefused(
             correlation_id=correlation_id, code=code, words=words, native_code=leg.native_code, order=order
         )
-    if leg.state is LegState.ABSENT:
+    if state is OrderState.ABSENT:
         return OrderNotExecuted(
             correlation_id=correlation_id, code=code, words=words, native_code=leg.native_code, order=order
         )
@@ -239,13 +244,13 @@ def place_reply(order: OrderView, correlation_id: str) -> OrderAccepted | OrderR
 
 def cancel_reply(order: OrderView, correlation_id: str) -> Any:
     """What a canceller is told of an order that can no longer fill."""
-    leg = order.leg
+    leg, state = order.leg, state_of(order)
     assert leg is not None
-    if leg.state is LegState.FILLED or leg.state in EXECUTED_NOTHING:
+    if state is OrderState.FILLED or state in NOTHING_EXECUTED:
         return Failed(
             correlation_id=correlation_id,
             code="order_not_open",
-            words=f"Order {order.order_id} cannot be cancelled: it is {leg.state.value}.",
+            words=f"Order {order.order_id} cannot be cancelled: it is {state.value}.",
             native_code=leg.native_code,
         )
     return OrderReply(correlation_id=correlation_id, order=order)

@@ -17,10 +17,10 @@ from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadm
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Commit, Effect, Inside, TurnAway
 from app.domain.errands import Place, Read
-from app.domain.leg_life import UNPROVEN
 from app.domain.leg_task import LegTask, place_reply
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
+from app.domain.order_life import unproven
 from app.domain.pretrade import LimitRefused
 from app.domain.pretrade_gate import PretradeGate
 from app.domain.rate_gate import RateGate
@@ -113,7 +113,7 @@ class Placing:
     def _known(self, asker: Asker, request: PlaceOrder, order: OrderView, now_s: float) -> list[Effect] | LegTask:
         leg = order.leg
         assert leg is not None
-        if leg.state not in UNPROVEN:
+        if not unproven(order):
             return [Answer(asker=asker, message=place_reply(order, request.correlation_id))]
         task = self.watch.tasks.get(order.order_id)
         if leg.exchange != self.exchange:

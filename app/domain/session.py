@@ -25,8 +25,8 @@ from __future__ import annotations
 from attrs import define, evolve, field, frozen
 
 from app.domain.doubts import Doubts
-from app.domain.leg_life import UNPROVEN
 from app.domain.leg_task import place_reply
+from app.domain.order_life import unproven
 from app.domain.session_effects import (
     NeverCommitted,
     OrderTold,
@@ -277,7 +277,7 @@ class Session:
 
     def _settle(self, order: OrderView) -> list[SessionEffect]:
         """An exchange has, or had, the order: that answers every request to place it."""
-        if order.leg is None or order.leg.state in UNPROVEN:
+        if order.leg is None or unproven(order):
             return []
         out: list[SessionEffect] = []
         for pending in list(self._pending.values()):

@@ -43,7 +43,7 @@ from app.journal.rows import (
 )
 from app.journal.schema import SCHEMA_VERSION, make_schema, meta
 from app.journal.written import Committed, Recorded
-from messages.orders import LegState, LegView, Linked, OrderKey, OrderSpec, OrderView
+from messages.orders import LegView, Linked, OrderKey, OrderSpec, OrderView
 
 __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnusable", "Recorded", "StaleEpoch"]
 
@@ -241,11 +241,12 @@ class Journal(Fills, Routes):
         return Committed(order=order)
 
     def _commit_again(self, leg: LegView, order_id: str, epoch: int, expiry_s: float, now_s: float) -> LegView:
+        state = advance(life_of(leg), LegEvent.RECOMMITTED).state
         hot.COMMIT_AGAIN(
             self._db,
             key_order=order_id,
             key_leg=leg.number,
-            state=LegState.INTENT.value,
+            state=state.value,
             epoch=epoch,
             committed_s=now_s,
             expiry_s=expiry_s,
@@ -284,8 +285,10 @@ class Journal(Fills, Routes):
             if order is None or not 1 <= number <= len(order.legs):
                 raise KeyError(f"no leg {number} of order {order_id} in the journal")
             old = order.legs[number - 1]
-            leg = life_of(old)
-            new = advance(leg, event, filled=filled, average_price=average_price, terms=terms, settles=settles)
+            leg, behind = life_of(old), number < len(order.legs)
+            new = advance(
+                leg, event, filled=filled, average_price=average_price, terms=terms, settles=settles, behind=behind
+            )
             told = settles or event is LegEvent.AMEND_SETTLED or (new is not leg and event is not LegEvent.AMEND_SENT)
             if new is leg and not told and (exchange_order_id is None or old.exchange_order_id is not None):
                 return Recorded(order=order, changed=False, sequence=0)

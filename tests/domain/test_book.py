@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.book import Exposure, book_lines
-from app.domain.leg_life import LIVE, UNPROVEN
+from app.domain.leg_life import MAY_FILL
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, Side
 from messages.positions import BookLine, Position
@@ -61,7 +61,7 @@ def test_the_interval_holds_whatever_may_still_happen(legs: list[Exposure]) -> N
         here = [leg for leg in legs if (leg.exchange, leg.symbol) == (exchange, symbol)]
         signed = {Side.BUY: 1, Side.SELL: -1}
         proven = sum((signed[leg.side] * leg.filled for leg in here), Decimal(0))
-        open_ = [leg for leg in here if leg.state in LIVE | UNPROVEN]
+        open_ = [leg for leg in here if leg.state in MAY_FILL]
         most = sum((leg.quantity - leg.filled for leg in open_ if leg.side is Side.BUY), Decimal(0))
         least = sum((leg.quantity - leg.filled for leg in open_ if leg.side is Side.SELL), Decimal(0))
         assert line.attributed == proven

@@ -9,16 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.leg_life import (
+    ASIDE,
     EXECUTED_NOTHING,
     LIVE,
+    MAY_FILL,
     TABLE,
     TERMINAL,
     UNPROVEN,
+    IllegalEvent,
     Leg,
     LegEvent,
     advance,
     event_of_report,
 )
+from app.domain.leg_table import OURS, SEEN, Contradicts, Illegal, Stale
 from messages.orders import LIVE_OR_UNPROVEN, LegState
 
 S, E = LegState, LegEvent
@@ -26,6 +30,7 @@ QUANTITY = Decimal(10)
 RANK = {
     S.INTENT: 0,
     S.UNKNOWN: 1,
+    S.HELD: 2,
     S.ABSENT: 2,
     S.REFUSED: 2,
     S.OPEN: 3,
@@ -43,7 +48,7 @@ amounts = st.none() | st.integers(0, 10).map(Decimal)
 
 def some_leg(state: LegState, filled: Decimal) -> Leg:
     """A leg that can be: what executed nothing has no fills, what is filled is filled."""
-    if state in EXECUTED_NOTHING or state in UNPROVEN or state is S.OPEN:
+    if state in EXECUTED_NOTHING or state in UNPROVEN or state in (S.OPEN, S.HELD):
         filled = Decimal(0)
     elif state is S.FILLED:
         filled = QUANTITY
@@ -54,28 +59,66 @@ def test_every_state_has_a_row_and_every_row_leads_to_a_state() -> None:
     """A state forgotten in the table would be one no evidence could ever leave."""
     assert set(TABLE) == set(LegState)
     for row in TABLE.values():
-        assert set(row) <= set(LegEvent)
-        assert set(row.values()) <= set(LegState)
+        assert set(row) == set(LegEvent)
+        assert all(isinstance(answer, LegState) or answer.why for answer in row.values())
+
+
+def test_only_what_the_router_itself_does_is_illegal() -> None:
+    """Evidence may come in any order at any time; an exchange cannot stop an actor by what it says."""
+    for row in TABLE.values():
+        for event, answer in row.items():
+            if event not in OURS:
+                assert not isinstance(answer, Illegal), event
+
+
+@pytest.mark.parametrize("state", list(LegState))
+@pytest.mark.parametrize("event", sorted(OURS))
+def test_what_is_illegal_is_raised(state: LegState, event: LegEvent) -> None:
+    """An order is doubled by a leg sent twice, so who tries is stopped before anything is written."""
+    allowed = {(S.ABSENT, E.RECOMMITTED): S.INTENT, (S.UNKNOWN, E.SET_ASIDE): S.HELD}.get((state, event))
+    leg = some_leg(state, Decimal(2))
+    if allowed is not None:
+        assert advance(leg, event).state is allowed
+    else:
+        with pytest.raises(IllegalEvent, match=f"{event.value} is illegal for a leg that is {state.value}"):
+            advance(leg, event)
+
+
+def test_stale_evidence_changes_nothing_and_what_contradicts_is_told() -> None:
+    """Every pair, by its own word."""
+    for state, row in TABLE.items():
+        for event, answer in row.items():
+            leg = some_leg(state, Decimal(2))
+            if isinstance(answer, Stale):
+                assert advance(leg, event) is leg, (state, event)
+            elif isinstance(answer, Contradicts):
+                after = advance(leg, event)
+                assert after.contradiction, (state, event)
+                assert after.state is answer.state or after.filled > 0, (state, event)
 
 
 def test_the_groups_of_states_are_disjoint_and_complete() -> None:
     """And "live or unproven" is what the journal's index says it is."""
-    groups = [LIVE, UNPROVEN, TERMINAL, frozenset({S.ABSENT})]
+    groups = [LIVE, UNPROVEN, ASIDE, TERMINAL, frozenset({S.ABSENT})]
     assert sum(len(group) for group in groups) == len(LegState)
     assert frozenset().union(*groups) == frozenset(LegState)
     assert LIVE | UNPROVEN == LIVE_OR_UNPROVEN
+    assert MAY_FILL == LIVE_OR_UNPROVEN | ASIDE
 
 
 @pytest.mark.parametrize("state", [S.FILLED, S.CANCELLED, S.EXPIRED])
 def test_what_has_ended_is_not_revived(state: LegState) -> None:
     """Only that it filled after all can still be learned of an order that ended on its exchange."""
-    assert set(TABLE[state].values()) <= {S.FILLED}
+    assert {answer for answer in TABLE[state].values() if isinstance(answer, LegState)} <= {S.FILLED}
+    assert {answer.state for answer in TABLE[state].values() if isinstance(answer, Contradicts)} <= {state}
 
 
 def test_every_pair_is_answered_and_only_the_named_ones_lead_backward() -> None:
     """Every state, every event, with and without an amount."""
     for state in LegState:
         for event in LegEvent:
+            if isinstance(TABLE[state][event], Illegal):
+                continue
             for filled in (None, Decimal(0), Decimal(3), QUANTITY):
                 before = some_leg(state, Decimal(2))
                 after = advance(before, event, filled=filled)
@@ -89,7 +132,7 @@ def test_the_same_evidence_twice_teaches_nothing_new(
     state: LegState, event: LegEvent, before: Decimal | None, filled: Decimal | None
 ) -> None:
     """Messages come twice."""
-    if event is E.RECOMMITTED:
+    if event in OURS:
         return
     once = advance(some_leg(state, before or Decimal(2)), event, filled=filled)
     if event is E.REFUSED and once.state is S.PARTIALLY_FILLED:
@@ -120,6 +163,8 @@ def test_a_leg_never_holds_less_than_it_has_proven(steps: list[tuple[LegEvent, D
     """Along any sequence at all."""
     leg = Leg(state=S.INTENT, quantity=QUANTITY)
     for event, filled in steps:
+        if isinstance(TABLE[leg.state][event], Illegal):
+            continue
         after = advance(leg, event, filled=filled)
         assert after.filled >= leg.filled
         assert after.contradiction >= leg.contradiction
@@ -135,3 +180,61 @@ def test_a_proof_that_was_wrong_is_told(state: LegState, seen: LegEvent) -> None
     after = advance(Leg(state=state, quantity=QUANTITY), seen, filled=Decimal(0))
     assert after.contradiction
     assert after.state not in EXECUTED_NOTHING
+
+
+@given(st.lists(st.tuples(events, amounts), max_size=16), st.booleans())
+def test_nothing_proven_is_ever_forgotten(steps: list[tuple[LegEvent, Decimal | None]], behind: bool) -> None:
+    """Along any sequence: what was shown is not unknown again, what has ended stays so, and steps back are told.
+
+    But for what was absent, which is unproven again once it is sent again.
+    """
+    leg = Leg(state=S.UNKNOWN if behind else S.INTENT, quantity=QUANTITY)
+    if behind:
+        leg = advance(leg, E.SET_ASIDE)
+    for event, filled in steps:
+        if isinstance(TABLE[leg.state][event], Illegal):
+            continue
+        after = advance(leg, event, filled=filled, behind=behind)
+        if leg.state not in UNPROVEN | ASIDE and event is not E.RECOMMITTED:
+            assert after.state not in UNPROVEN
+            assert after.state not in ASIDE or after.contradiction
+        if leg.state in (S.FILLED, S.CANCELLED, S.EXPIRED):
+            assert after.state in (leg.state, S.FILLED)
+        if leg.state in EXECUTED_NOTHING and after.state not in EXECUTED_NOTHING | {S.INTENT}:
+            assert after.contradiction or event is E.WITHDRAWN
+        assert not (behind and after.state in LIVE), "at most one leg of an order counts as live"
+        leg = after
+
+
+@given(st.data())
+def test_what_an_exchange_shows_of_a_held_leg_may_come_in_any_order_too(data: st.DataObject) -> None:
+    """It stays held until it has ended, and ends as it ended, with all that filled."""
+    fill = Decimal(data.draw(st.integers(1, 9)))
+    end = data.draw(st.sampled_from([S.FILLED, S.CANCELLED, S.EXPIRED]))
+    history = [(S.OPEN, Decimal(0)), (S.PARTIALLY_FILLED, fill), (end, QUANTITY if end is S.FILLED else fill)]
+    leg = advance(Leg(state=S.UNKNOWN, quantity=QUANTITY), E.SET_ASIDE)
+    ended = False
+    for state, filled in data.draw(st.permutations(history)):
+        leg = advance(leg, event_of_report(state), filled=filled, behind=True)
+        ended = ended or state is end
+        assert leg.state is (end if ended else S.HELD)
+    assert (leg.state, leg.filled, leg.contradiction) == (end, history[-1][1], False)
+
+
+def test_what_filled_in_part_is_neither_refused_nor_absent() -> None:
+    """A refusal is of the rest; a proof of absence is wrong, and told."""
+    leg = advance(advance(Leg(state=S.UNKNOWN, quantity=QUANTITY), E.SET_ASIDE), E.SEEN_PARTIAL, filled=Decimal(4))
+    assert advance(leg, E.REFUSED).state is S.CANCELLED
+    absent = advance(leg, E.PROVEN_ABSENT)
+    assert (absent.state, absent.filled, absent.contradiction) == (S.HELD, Decimal(4), True)
+
+
+@given(st.permutations([E.SEEN_OPEN, E.SEEN_PARTIAL, E.SEEN_FILLED, E.SENT_AMBIGUOUS]))
+def test_reports_of_one_history_commute(order: list[LegEvent]) -> None:
+    """Whatever comes first, the end is the same: what is known last is the most that was shown."""
+    amount = {E.SEEN_OPEN: Decimal(0), E.SEEN_PARTIAL: Decimal(4), E.SEEN_FILLED: QUANTITY}
+    leg = Leg(state=S.INTENT, quantity=QUANTITY)
+    for event in order:
+        leg = advance(leg, event, filled=amount.get(event))
+    assert (leg.state, leg.filled, leg.contradiction) == (S.FILLED, QUANTITY, False)
+    assert set(order) - set(SEEN) == {E.SENT_AMBIGUOUS}

@@ -1,0 +1,278 @@
+"""What each event makes of each state of a leg: the whole table, every pair of it answered.
+
+A pair has one of four answers:
+
+- a state: the leg is in it from then on; its own where the event teaches something besides (an amount, other terms);
+- `Stale`: the evidence is older than what is known, or repeats it, and changes nothing;
+- `Contradicts`: an exchange takes its own word back. What it says of execution is taken over, since hiding it would
+  lose an order, and it is told, since a proof was wrong;
+- `Illegal`: something the router itself may never do to a leg in this state. It is raised, and the actor that tried is
+  started anew: a leg that was committed twice would be an order doubled.
+
+Diagram and table in `docs/LIFE.md` are drawn from this (`make life`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from messages.orders import LegState
+
+
+class LegEvent(StrEnum):
+    """What can happen to a leg, or be learned of it.
+
+    Attributes:
+        SENT_AMBIGUOUS: It may have been sent, and no answer proves anything.
+        SEEN_OPEN: The exchange shows it resting, and so on for the other reports.
+        REFUSED: A code of the exchange says that it will not execute, or what is left of it.
+        PROVEN_ABSENT: It never executed and never will: an expiry that has passed, or a code.
+        RECOMMITTED: The journal commits it once more, under the same wire id.
+        WITHDRAWN: Its owner cancelled it while it was absent.
+        SET_ASIDE: The journal commits a newer leg of the order although nobody knows of this one.
+        AMEND_SENT: A change of it is about to be sent.
+        AMEND_SETTLED: A change is known not to have been made, nor ever to be.
+    """
+
+    SENT_AMBIGUOUS = "sent_ambiguous"
+    SEEN_OPEN = "seen_open"
+    SEEN_PARTIAL = "seen_partial"
+    SEEN_FILLED = "seen_filled"
+    SEEN_CANCELLED = "seen_cancelled"
+    SEEN_EXPIRED = "seen_expired"
+    REFUSED = "refused"
+    PROVEN_ABSENT = "proven_absent"
+    RECOMMITTED = "recommitted"
+    WITHDRAWN = "withdrawn"
+    SET_ASIDE = "set_aside"
+    AMEND_SENT = "amend_sent"
+    AMEND_SETTLED = "amend_settled"
+
+
+@frozen
+class Stale:
+    """Nothing changes, and why."""
+
+    why: str
+
+
+@frozen
+class Contradicts:
+    """The exchange takes its word back: the leg becomes `state`, and it is told."""
+
+    state: LegState
+    why: str
+
+
+@frozen
+class Illegal:
+    """The router may not do this to the leg, and why."""
+
+    why: str
+
+
+class IllegalEvent(Exception):
+    """Something was tried that the table forbids: a bug of the router, stopped before it reached the journal."""
+
+
+Answer = LegState | Stale | Contradicts | Illegal
+
+S, E = LegState, LegEvent
+
+SEEN = {
+    E.SEEN_OPEN: S.OPEN,
+    E.SEEN_PARTIAL: S.PARTIALLY_FILLED,
+    E.SEEN_FILLED: S.FILLED,
+    E.SEEN_CANCELLED: S.CANCELLED,
+    E.SEEN_EXPIRED: S.EXPIRED,
+}
+"""What an exchange shows of an order that its engine took."""
+
+LIVE = frozenset({S.OPEN, S.PARTIALLY_FILLED})
+UNPROVEN = frozenset({S.INTENT, S.UNKNOWN})
+ASIDE = frozenset({S.HELD})
+"""Of a leg that has a newer one: it may have executed, may rest, and is never placed again."""
+
+DOUBTED = frozenset({S.UNKNOWN, S.HELD})
+"""States of which an owner may have been told that nobody can know."""
+
+MAY_FILL = LIVE | UNPROVEN | ASIDE
+"""Whatever of a leg has not filled may still."""
+
+TERMINAL = frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REFUSED})
+"""States an order does not leave; ABSENT is not one of them, since its order may still be placed again."""
+
+EXECUTED_NOTHING = frozenset({S.REFUSED, S.ABSENT})
+CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED})
+"""Events of a change, not of the leg's own state."""
+
+OURS = frozenset({E.RECOMMITTED, E.SET_ASIDE})
+"""Events the router makes happen itself, within the transaction that decides."""
+
+_KNOWN = Stale("that is known")
+_HEARD_SINCE = Stale("the exchange was heard of it since")
+_OLDER = Stale("the report is older than what is known")
+_ENDED = Stale("it has ended")
+_WAS_SHOWN = "the exchange has shown it"
+_NOT_ABSENT = Illegal("only what is proven absent may be sent again")
+_NOT_UNKNOWN = Illegal("only what nobody can know may be set aside")
+_NOT_GONE = Stale("it may have executed: it is cancelled on its exchange instead")
+_WRONG_PROOF = "it was proven to have executed nothing"
+
+
+def _row(state: LegState, answers: dict[LegEvent, Answer]) -> dict[LegEvent, Answer]:
+    """What a state answers; a change leaves it as it is unless it has ended."""
+    ended = state in TERMINAL
+    rest: dict[LegEvent, Answer] = dict.fromkeys(CHANGES, _ENDED if ended else state)
+    rest |= {E.RECOMMITTED: _NOT_ABSENT, E.SET_ASIDE: _NOT_UNKNOWN}
+    return rest | answers
+
+
+TABLE: dict[LegState, dict[LegEvent, Answer]] = {
+    S.INTENT: _row(
+        S.INTENT,
+        {
+            **SEEN,
+            E.SENT_AMBIGUOUS: S.UNKNOWN,
+            E.REFUSED: S.REFUSED,
+            E.PROVEN_ABSENT: S.ABSENT,
+            E.WITHDRAWN: Stale("it was committed again before it could be withdrawn"),
+            E.SET_ASIDE: Illegal("its answer may still come: it is unknown first"),
+        },
+    ),
+    S.UNKNOWN: _row(
+        S.UNKNOWN,
+        {
+            **SEEN,
+            E.SENT_AMBIGUOUS: _KNOWN,
+            E.REFUSED: S.REFUSED,
+            E.PROVEN_ABSENT: S.ABSENT,
+            E.WITHDRAWN: _NOT_GONE,
+            E.SET_ASIDE: S.HELD,
+        },
+    ),
+    S.OPEN: _row(
+        S.OPEN,
+        {
+            **SEEN,
+            E.SEEN_OPEN: _KNOWN,
+            E.SENT_AMBIGUOUS: _HEARD_SINCE,
+            E.REFUSED: S.REFUSED,
+            E.PROVEN_ABSENT: Contradicts(S.OPEN, _WAS_SHOWN),
+            E.WITHDRAWN: _NOT_GONE,
+        },
+    ),
+    S.PARTIALLY_FILLED: _row(
+        S.PARTIALLY_FILLED,
+        {
+            **SEEN,
+            E.SEEN_OPEN: _OLDER,
+            E.SEEN_PARTIAL: _KNOWN,
+            E.SENT_AMBIGUOUS: _HEARD_SINCE,
+            E.REFUSED: S.CANCELLED,
+            E.PROVEN_ABSENT: Contradicts(S.PARTIALLY_FILLED, _WAS_SHOWN),
+            E.WITHDRAWN: _NOT_GONE,
+        },
+    ),
+    S.FILLED: _row(
+        S.FILLED,
+        {
+            E.SENT_AMBIGUOUS: _HEARD_SINCE,
+            E.SEEN_OPEN: _OLDER,
+            E.SEEN_PARTIAL: _OLDER,
+            E.SEEN_FILLED: _KNOWN,
+            E.SEEN_CANCELLED: Stale("all of it had filled: nothing was left to cancel"),
+            E.SEEN_EXPIRED: Stale("all of it had filled: nothing was left to expire"),
+            E.REFUSED: Contradicts(S.FILLED, _WAS_SHOWN),
+            E.PROVEN_ABSENT: Contradicts(S.FILLED, _WAS_SHOWN),
+            E.WITHDRAWN: _ENDED,
+        },
+    ),
+    S.CANCELLED: _row(
+        S.CANCELLED,
+        {
+            E.SENT_AMBIGUOUS: _HEARD_SINCE,
+            E.SEEN_OPEN: _OLDER,
+            E.SEEN_PARTIAL: _OLDER,
+            E.SEEN_FILLED: S.FILLED,
+            E.SEEN_CANCELLED: _KNOWN,
+            E.SEEN_EXPIRED: Stale("what is left of it is gone: the first word why is kept"),
+            E.REFUSED: Stale("what is left of it is gone: the first word why is kept"),
+            E.PROVEN_ABSENT: Stale("what is left of it is gone, and what filled is kept"),
+            E.WITHDRAWN: _KNOWN,
+        },
+    ),
+    S.EXPIRED: _row(
+        S.EXPIRED,
+        {
+            E.SENT_AMBIGUOUS: _HEARD_SINCE,
+            E.SEEN_OPEN: _OLDER,
+            E.SEEN_PARTIAL: _OLDER,
+            E.SEEN_FILLED: S.FILLED,
+            E.SEEN_CANCELLED: Stale("what is left of it is gone: the first word why is kept"),
+            E.SEEN_EXPIRED: _KNOWN,
+            E.REFUSED: Stale("what is left of it is gone: the first word why is kept"),
+            E.PROVEN_ABSENT: Stale("what is left of it is gone, and what filled is kept"),
+            E.WITHDRAWN: _ENDED,
+        },
+    ),
+    S.REFUSED: _row(
+        S.REFUSED,
+        {
+            **{event: Contradicts(state, _WRONG_PROOF) for event, state in SEEN.items()},
+            E.SENT_AMBIGUOUS: _HEARD_SINCE,
+            E.REFUSED: _KNOWN,
+            E.PROVEN_ABSENT: Stale("it was refused, which proves more"),
+            E.WITHDRAWN: _ENDED,
+        },
+    ),
+    S.ABSENT: _row(
+        S.ABSENT,
+        {
+            **{event: Contradicts(state, _WRONG_PROOF) for event, state in SEEN.items()},
+            E.SENT_AMBIGUOUS: Stale("its absence is proven since"),
+            E.REFUSED: Stale("it is proven never to have executed, and may be sent again"),
+            E.PROVEN_ABSENT: _KNOWN,
+            E.RECOMMITTED: S.INTENT,
+            E.WITHDRAWN: S.CANCELLED,
+        },
+    ),
+    S.HELD: _row(
+        S.HELD,
+        {
+            **SEEN,
+            E.SEEN_OPEN: S.HELD,
+            E.SEEN_PARTIAL: S.HELD,
+            E.SENT_AMBIGUOUS: _KNOWN,
+            E.REFUSED: S.REFUSED,
+            E.PROVEN_ABSENT: S.ABSENT,
+            E.RECOMMITTED: Illegal("a newer leg stands in its place"),
+            E.SET_ASIDE: Illegal("it is set aside already"),
+            E.WITHDRAWN: _NOT_GONE,
+        },
+    ),
+}
+"""By state, then event. A leg that shows itself resting while it is set aside stays HELD: the order has a newer leg,
+and at most one counts as live; it is cancelled."""
+
+
+_EVENT_OF_REPORT = {state: event for event, state in SEEN.items()} | {S.REFUSED: E.REFUSED}
+
+
+def event_of_report(state: LegState) -> LegEvent:
+    """The event that an exchange's report of an order in `state` is; KeyError for a state no exchange reports."""
+    return _EVENT_OF_REPORT[state]
+
+
+def answer(state: LegState, event: LegEvent) -> LegState | Stale | Contradicts:
+    """What the table says of a pair.
+
+    Raises:
+        IllegalEvent: The router may not do this to a leg in that state.
+    """
+    found = TABLE[state][event]
+    if isinstance(found, Illegal):
+        raise IllegalEvent(f"{event.value} is illegal for a leg that is {state.value}: {found.why}.")
+    return found
