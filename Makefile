@@ -35,6 +35,9 @@ test: $(STAMP) ## the test suite (ARGS="-m slow", "-k name", ...)
 conformance: $(STAMP) ## every adapter, call and fault, observed; writes docs/CONFORMANCE.md (ARGS="--check", "--only okx-spot")
 	@timeout --kill-after=10 900 "$(BIN)/python" -m tests.conformance $(ARGS)
 
+crashes: $(STAMP) ## kill -9 of a connector at every step, on every exchange; writes docs/CRASHES.md (ARGS="--check", "--resume")
+	@timeout --kill-after=60 3600 "$(BIN)/python" -m tests.crash $(ARGS)
+
 promises: $(STAMP) ## what exchanges promise, by the tables the code acts by; writes docs/EXCHANGES.md
 	@"$(BIN)/python" -m tests.exchanges.promises
 
@@ -78,4 +81,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test conformance promises life bench bench-memory soak thespian-suite fuzz chaos lint types layers clean
+.PHONY: help setup demo test conformance crashes promises life bench bench-memory soak thespian-suite fuzz chaos lint types layers clean

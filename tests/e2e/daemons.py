@@ -38,12 +38,14 @@ class Daemon:
         *,
         watchdog_s: float | None = None,
         environ: Mapping[str, str] | None = None,
+        module: str = "tests.e2e.hooked",
         **tables: Mapping[str, Any],
     ):
         """
         Args:
             watchdog_s: As the unit's WatchdogSec; None where it has none.
             environ: More variables.
+            module: What is run, with the command's own arguments.
             tables: Over those of the world, by section.
         """
         self._world = world
@@ -58,7 +60,7 @@ class Daemon:
         watchdog = {} if watchdog_s is None else {"WATCHDOG_USEC": str(int(watchdog_s * 1_000_000))}
         self._stderr = (folder / "stderr.log").open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.e2e.hooked", "run", "--config", str(self.config)],
+            [sys.executable, "-P", "-m", module, "run", "--config", str(self.config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
