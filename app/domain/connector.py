@@ -118,6 +118,8 @@ class Connector:
         self.exits.recover(linked)
         for order in orders:
             task = self._watch.take_up(LegTask(order=order))
+            if task.unproven:
+                self._placing.waits.doubted(task)
             if task.leg.state is LegState.INTENT:
                 out.append(task.record(LegEvent.SENT_AMBIGUOUS))
             self._amending.take_up(task, now_s)
@@ -287,6 +289,7 @@ class Connector:
         if task.leg.exchange != self.exchange and (task.live or task.unproven):
             return self._hand_over(task)
         self._watch.learned(task)
+        freed = self._placing.known(task, now_s)
         changed = self._amending.recorded(task, now_s)
         withdrawn = task.leg.state is LegState.ABSENT and bool(task.cancellers)
         out: list[Effect] = [] if withdrawn else list(task.answers())
@@ -295,7 +298,7 @@ class Connector:
         elif not task.live and not task.unproven:
             self._watch.let_go(task)
             self._settlings.ended(task)
-        return out + changed + self._step(task, now_s)
+        return out + freed + changed + self._step(task, now_s)
 
     def _hand_over(self, task: LegTask) -> list[Effect]:
         """While its absent leg was being withdrawn here, another connector placed it: who waits is to ask that one."""

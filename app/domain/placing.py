@@ -24,6 +24,7 @@ from app.domain.order_life import unproven
 from app.domain.pretrade import LimitRefused
 from app.domain.pretrade_gate import PretradeGate
 from app.domain.rate_gate import RateGate
+from app.domain.reduce_waits import ReduceWaits
 from messages.failover import NotRouted
 from messages.market import Symbol
 from messages.orders import OrderPending, OrderRefused, OrderView, PlaceOrder
@@ -39,6 +40,7 @@ class Placing:
     Attributes:
         under_way: Placements that wait for the rate limiter, for the journal or for the exchange's answer.
         gate: The limits an order is held against; None where none is set.
+        waits: Reduce-only orders that wait for what an earlier life left in doubt.
     """
 
     exchange: str
@@ -47,8 +49,10 @@ class Placing:
     rate_gate: RateGate
     under_way: int = field(init=False, default=0)
     gate: PretradeGate | None = field(init=False, default=None)
+    waits: ReduceWaits = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.waits = ReduceWaits(self.exchange)
         if self.settings.limits.any:
             self.gate = PretradeGate(self.exchange, self.settings.limits)
 
@@ -66,12 +70,25 @@ class Placing:
         elif not exit_ and unresolved >= self.settings.max_unresolved:
             code = "too_many_unresolved"
             words = f"{unresolved} orders on {self.exchange} have an unknown outcome, the limit: no more are placed."
+        elif not exit_ and self.waits.concern(request.spec):
+            self.waits.wait(Place(asker, request), _latest_s(request, now_s))
+            self.under_way += 1
+            return None
         elif not self.rate_gate.place(Place(asker, request), _latest_s(request, now_s), now_s):
             code, words = "rate_limited", f"The rate limit of {self.exchange} leaves no room before the deadline."
         else:
             self.under_way += 1
             return None
         return TurnAway(asker=asker, request=request, code=code, words=words)
+
+    def known(self, task: LegTask, now_s: float) -> list[Effect]:
+        """Something was recorded of a leg: what waited for that goes on to the rate limiter."""
+        out: list[Effect] = []
+        for place in self.waits.known(task):
+            self.under_way -= 1
+            turned_away = self.ask(place.asker, place.request, now_s, new=False)
+            out += [] if turned_away is None else [turned_away]
+        return out
 
     def late(self, place: Place) -> TurnAway:
         """A placement the rate limiter did not let go before its deadline."""
@@ -175,14 +192,17 @@ class Placing:
         return [self._no_price(place, words, now_s) for place in released]
 
     def held_too_long(self, now_s: float) -> list[Effect]:
-        """Turns away what waits for a price and cannot wait any longer."""
-        if self.gate is None:
-            return []
-        return [self._no_price(place, "it has not come in time", now_s) for place in self.gate.late(now_s)]
+        """Turns away what waits for a price, or for what is in doubt, and cannot wait any longer."""
+        late: list[Effect] = list(self.waits.late(now_s))
+        self.under_way -= len(late)
+        if self.gate is not None:
+            late += [self._no_price(place, "it has not come in time", now_s) for place in self.gate.late(now_s)]
+        return late
 
     def next_s(self) -> float | None:
         """When `held_too_long` has something to do; None for never."""
-        return None if self.gate is None else self.gate.next_s()
+        due = self.waits.next_s(), None if self.gate is None else self.gate.next_s()
+        return min((at_s for at_s in due if at_s is not None), default=None)
 
     def _no_price(self, place: Place, why: str, now_s: float) -> TurnAway:
         self.under_way -= 1
