@@ -182,6 +182,7 @@ class LegView:
         whole: Base coin the whole order is for by now; None where that is as the order's spec says.
         most: Base coin it may be for at most, where a change whose outcome nobody knows asked for more than `quantity`.
         listed: Base coin of `filled` that the exchange's executions listed so far add up to.
+        cancel_asked_s: When its owner asked for it to be cancelled; None where nobody did. It is not taken back.
     """
 
     number: int
@@ -207,6 +208,7 @@ class LegView:
     whole: Decimal | None = None
     most: Decimal | None = None
     listed: Decimal = Decimal(0)
+    cancel_asked_s: float | None = None
 
     @property
     def remaining(self) -> Decimal:

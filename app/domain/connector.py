@@ -194,6 +194,8 @@ class Connector:
         if parent_of(order.key):  # first, so that it is not placed again
             mark = Mark(order_id=order.order_id, number=leg.number, linked=Linked.GIVEN_UP)
             return [mark, *self._step(task, now_s)]
+        if leg.cancel_asked_s is None:  # kept first, so that it outlives whoever asked, and this process
+            return [task.record(LegEvent.CANCEL_ASKED)]
         return self._step(task, now_s)
 
     def amend(self, asker: Asker, request: AmendOrder, order: OrderView | None, now_s: float) -> list[Effect]:
@@ -266,7 +268,7 @@ class Connector:
             if item.kind == "place":
                 self._placing.under_way -= 1
             if task is not None:
-                task.in_flight = None
+                task.in_flight, task.last = None, item.kind
                 learn = self._amending.returned if item.kind == "amend" else self._watch.learn
                 out += learn(task, result, now_s)
                 if self._amending.untold(task, result):
@@ -405,12 +407,12 @@ class Connector:
         task.forget_late(now_s)
         if task.in_flight is not None or task.queued:
             return
-        task.cancel_wanted = bool(task.cancellers) or self._settlings.wants_cancelled(task.order.order_id)
-        task.cancel_wanted = task.cancel_wanted or task.leg.linked in (Linked.RESIZED, Linked.GIVEN_UP)
+        task.cancel_wanted = task.owner_cancels or self._settlings.wants_cancelled(task.order.order_id)
         kind = task.wanted(now_s)
         if kind is None:
             return
-        priority = Priority.CANCEL if kind == "cancel" else Priority.LOOK_UP
+        waits = bool(task.cancellers) or task.cancels == 0  # one that is tried in vain goes behind those that are not
+        priority = Priority.CANCEL if kind == "cancel" and waits else Priority.LOOK_UP
         deadline_s = now_s + self.settings.request_timeout_s
         errand = ForLeg(task.order.order_id, kind)
         if self._rate_gate.about_leg(errand, task, priority, deadline_s, now_s):

@@ -5,18 +5,23 @@ before it told has nobody who tells in its place. So a session does not rely on 
 
 That the journal does not know an order is an answer too. A placement is begun before its deadline or not at all, and
 the order is asked for only after it; so it never was committed, and never will be, unless it is being placed again.
+
+A cancel of which nobody knew is not asked after but asked for again: whoever wanted an order gone wants it so, and the
+message may have died with the connector it was sent to before that had kept it. So it ends by being over, one way or
+another. A change is asked after until the order says that none is in doubt; it is not made later than its deadline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import StrEnum
 from typing import Any
 
 from attrs import define, field
 
-from app.domain.order_life import unproven
+from app.domain.order_life import OPEN, PLACEABLE, state_of, unproven
 from messages.base import Failed
-from messages.orders import GetOrder, OrderKey, OrderReply, OrderView
+from messages.orders import CancelOrder, GetOrder, OrderKey, OrderReply, OrderView
 
 ASK_AFTER_S = (2.0, 4.0, 8.0)
 """Between questions after one order; the last one repeats."""
@@ -30,10 +35,23 @@ MAX_DOUBTS = 10_000
 MARK = "/doubt/"
 
 
+OVER = frozenset({"order_not_open", "unknown_order"})
+"""Codes of answers to a cancel after which there is nothing left to cancel."""
+
+
+class About(StrEnum):
+    """What is in doubt."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    CHANGE = "change"
+
+
 @define
 class _Doubt:
-    key: OrderKey
+    key: OrderKey | None
     next_s: float
+    about: About
     asked: int = 0
 
 
@@ -43,27 +61,33 @@ class Doubts:
 
     _doubts: dict[str, _Doubt] = field(init=False, factory=dict)
 
-    def add(self, order_id: str, key: OrderKey, now_s: float) -> None:
-        """Its owner was told that nobody can know yet."""
-        if len(self._doubts) < MAX_DOUBTS:
-            self._doubts[order_id] = _Doubt(key, now_s + ASK_AFTER_S[0])
+    def add(self, order_id: str, key: OrderKey | None, now_s: float, about: About = About.PLACE) -> None:
+        """Its owner was told that nobody can know yet; `key` where that is known. A cancel goes before all else."""
+        before = self._doubts.get(order_id)
+        if before is not None:
+            before.key = before.key or key
+            before.about = About.CANCEL if About.CANCEL in (about, before.about) else about
+        elif len(self._doubts) < MAX_DOUBTS:
+            self._doubts[order_id] = _Doubt(key, now_s + ASK_AFTER_S[0], about)
 
     def told(self, order: OrderView) -> None:
         """News of an order reached its owner."""
-        if order.leg is not None and not unproven(order):
-            self._doubts.pop(order.order_id, None)
+        doubt = self._doubts.get(order.order_id)
+        if doubt is not None and order.leg is not None and _known(doubt.about, order):
+            del self._doubts[order.order_id]
 
-    def due(self, session_id: str, strategy: str, now_s: float) -> list[GetOrder]:
+    def due(self, session_id: str, strategy: str, now_s: float) -> list[GetOrder | CancelOrder]:
         """The questions it is time for."""
-        questions = []
+        questions: list[GetOrder | CancelOrder] = []
         for order_id, doubt in self._doubts.items():
             if now_s >= doubt.next_s:
                 doubt.next_s = now_s + ANSWER_S + ASK_AFTER_S[min(doubt.asked, len(ASK_AFTER_S) - 1)]
                 doubt.asked += 1
                 correlation_id = f"{session_id}{MARK}{order_id}"
                 deadline_s = now_s + ANSWER_S
+                asks = CancelOrder if doubt.about is About.CANCEL else GetOrder
                 questions.append(
-                    GetOrder(correlation_id=correlation_id, deadline_s=deadline_s, strategy=strategy, order_id=order_id)
+                    asks(correlation_id=correlation_id, deadline_s=deadline_s, strategy=strategy, order_id=order_id)
                 )
         return questions
 
@@ -89,11 +113,25 @@ class Doubts:
         if doubt is None:
             return None
         match outcome:
-            case OrderReply(order=order) if order.leg is not None and not unproven(order):
+            case OrderReply(order=order) if order.leg is not None and _known(doubt.about, order):
                 del self._doubts[order_id]
                 return order
+            case Failed(code=code) if doubt.about is About.CANCEL and code in OVER:
+                doubt.about, doubt.next_s = About.PLACE, now_s  # what it is instead of cancelled is asked for once more
+                return None
+            case Failed(code="unknown_order") if doubt.key is None:
+                del self._doubts[order_id]
+                return None
             case Failed(code="unknown_order") if doubt.key not in placing:
                 del self._doubts[order_id]
                 return doubt.key
         doubt.next_s = now_s + ASK_AFTER_S[min(doubt.asked, len(ASK_AFTER_S) - 1)]
         return None
+
+
+def _known(about: About, order: OrderView) -> bool:
+    """Whether what was in doubt is known by what the order is."""
+    if about is About.CANCEL:
+        return state_of(order) not in OPEN | PLACEABLE
+    changing = about is About.CHANGE and order.leg is not None and order.leg.most is not None
+    return not unproven(order) and not changing

@@ -30,6 +30,9 @@ A resting leg can be changed (quantity, price, trigger price), and these do not 
 is what holds. So a change is kept as an intent before it is sent (AMEND_SENT): from then on the leg may be for as much
 as was asked (`most`), until evidence shows what it is, or that the change was not and will not be made (AMEND_SETTLED).
 
+That its owner wants a leg cancelled is kept too (CANCEL_ASKED). Proof of absence is then its end, CANCELLED, so that no
+other connector can commit it again before its owner's wish is carried out.
+
 What each event makes of each state, all pairs of them, is in `leg_table`; here is what amounts add to that.
 """
 
@@ -41,6 +44,7 @@ from attrs import evolve, frozen
 
 from app.domain.leg_table import (
     ASIDE,
+    ASKED,
     CHANGES,
     DOUBTED,
     EXECUTED_NOTHING,
@@ -59,6 +63,7 @@ from messages.orders import LegState
 
 __all__ = [
     "ASIDE",
+    "ASKED",
     "CHANGES",
     "DOUBTED",
     "EXECUTED_NOTHING",
@@ -108,6 +113,7 @@ class Leg:
         contradiction: Set when a leg proven dead was seen alive.
         price: Where it was changed from what was asked at first; else None.
         most: Base coin it may be for, where a change in doubt asked for more than `quantity`.
+        cancel_asked_s: When its owner asked for it to be cancelled: proof of its absence is then its end.
     """
 
     state: LegState
@@ -119,6 +125,7 @@ class Leg:
     trigger_price: Decimal | None = None
     most: Decimal | None = None
     listed: Decimal = Decimal(0)
+    cancel_asked_s: float | None = None
 
 
 def resolved(before: LegState, after: LegState) -> bool:
@@ -135,6 +142,7 @@ def advance(
     terms: Terms = SAME,
     settles: bool = False,
     behind: bool = False,
+    at_s: float = 0.0,
 ) -> Leg:
     """The leg after an event; the same object when the event teaches nothing.
 
@@ -144,10 +152,14 @@ def advance(
         terms: What the evidence shows it to be; of AMEND_SENT what is asked for.
         settles: No change of it is in doubt any more.
         behind: Its order has a newer leg: where it shows itself resting it is HELD.
+        at_s: When it happened.
 
     Raises:
         IllegalEvent: The table forbids it.
     """
+    if event is E.CANCEL_ASKED:
+        over = leg.state in TERMINAL or leg.cancel_asked_s is not None
+        return leg if over else evolve(leg, cancel_asked_s=at_s)
     if event is E.AMEND_SENT:
         before = leg.quantity if leg.most is None else leg.most
         grows = terms.quantity is not None and terms.quantity > before and leg.state not in TERMINAL
@@ -167,6 +179,8 @@ def advance(
         grown = leg.quantity
     if grown > 0 and state is not leg.state:
         state, contradiction = _with_fills(leg.state, state, contradiction)
+    if state is S.ABSENT and leg.cancel_asked_s is not None and not behind:
+        state = S.CANCELLED  # so that nobody can commit it again between the proof and the owner's wish
     if state is S.OPEN and grown > 0:
         state = S.PARTIALLY_FILLED
     if (state in LIVE or state is S.HELD) and grown >= (leg.quantity if leg.most is None else leg.most) > 0:

@@ -32,6 +32,7 @@ class LegEvent(StrEnum):
         RECOMMITTED: The journal commits it once more, under the same wire id.
         WITHDRAWN: Its owner cancelled it while it was absent.
         SET_ASIDE: The journal commits a newer leg of the order although nobody knows of this one.
+        CANCEL_ASKED: Its owner wants it cancelled, and does not take that back.
         AMEND_SENT: A change of it is about to be sent.
         AMEND_SETTLED: A change is known not to have been made, nor ever to be.
     """
@@ -47,6 +48,7 @@ class LegEvent(StrEnum):
     RECOMMITTED = "recommitted"
     WITHDRAWN = "withdrawn"
     SET_ASIDE = "set_aside"
+    CANCEL_ASKED = "cancel_asked"
     AMEND_SENT = "amend_sent"
     AMEND_SETTLED = "amend_settled"
 
@@ -105,8 +107,11 @@ TERMINAL = frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REFUSED})
 """States an order does not leave; ABSENT is not one of them, since its order may still be placed again."""
 
 EXECUTED_NOTHING = frozenset({S.REFUSED, S.ABSENT})
-CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED})
-"""Events of a change, not of the leg's own state."""
+CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED, E.CANCEL_ASKED})
+"""Events of what its owner asks for, not of the leg's own state."""
+
+ASKED = frozenset({E.AMEND_SENT, E.CANCEL_ASKED})
+"""Those of them that only say that something is about to be asked for: nobody is told of these."""
 
 OURS = frozenset({E.RECOMMITTED, E.SET_ASIDE})
 """Events the router makes happen itself, within the transaction that decides."""

@@ -16,6 +16,7 @@ from messages.base import Failed
 from messages.failover import OrderLeft
 from messages.orders import (
     LegView,
+    Linked,
     LivesElsewhere,
     OrderAccepted,
     OrderNotExecuted,
@@ -41,22 +42,26 @@ class LegTask:
     Attributes:
         order: As the journal said last.
         in_flight: The call about it that has not come back; one at a time.
+        last: The call about it that came back last.
         queued: A call about it waits in the rate limiter.
         look_ups: Since it last taught something.
         next_s: When to look again; None while only the bulk poll watches it.
         cancel_wanted: Someone wants it cancelled.
-        look_ups_since_cancel: None until a cancel was acknowledged.
+        look_ups_since_cancel: None until a cancel was answered.
+        cancels: How many were sent and did not end it; looking and cancelling again grow apart with it.
         sent_s: When the call that is in flight was sent.
         held: What is known of its terms besides the journal, and the change asked for.
     """
 
     order: OrderView
     in_flight: InFlight | None = None
+    last: InFlight | None = None
     queued: bool = False
     look_ups: int = 0
     next_s: float | None = None
     cancel_wanted: bool = False
     look_ups_since_cancel: int | None = None
+    cancels: int = 0
     sent_s: float = 0.0
     held: Held = field(factory=Held)
     placers: list[Waiting] = field(factory=list)
@@ -79,6 +84,12 @@ class LegTask:
     def live(self) -> bool:
         """It rests on the exchange."""
         return self.leg.state in LIVE
+
+    @property
+    def owner_cancels(self) -> bool:
+        """It is to be cancelled whoever still waits for that: its owner's wish outlives the wait for it."""
+        asked = bool(self.cancellers) or self.leg.cancel_asked_s is not None
+        return asked or self.leg.linked in (Linked.RESIZED, Linked.GIVEN_UP)
 
     @property
     def conditional(self) -> bool:
@@ -242,6 +253,17 @@ def place_reply(
     return OrderAccepted(correlation_id=correlation_id, order=order)
 
 
+def as_it_ended(order: OrderView, state: OrderState) -> str:
+    """What an order is, and what of it has filled, in words."""
+    if order.filled == 0:
+        return f"{state.value}, and nothing of it has filled"
+    filled, whole = format(order.filled, "f"), format(order.quantity, "f")
+    prices = {each.average_price for each in order.legs if each.filled}
+    price = prices.pop() if len(prices) == 1 else None
+    at = "" if price is None else f" at an average of {format(price, 'f')}"
+    return f"{state.value}, and {filled} of {whole} have filled{at}"
+
+
 def cancel_reply(order: OrderView, correlation_id: str) -> Any:
     """What a canceller is told of an order that can no longer fill."""
     leg, state = order.leg, state_of(order)
@@ -250,7 +272,7 @@ def cancel_reply(order: OrderView, correlation_id: str) -> Any:
         return Failed(
             correlation_id=correlation_id,
             code="order_not_open",
-            words=f"Order {order.order_id} cannot be cancelled: it is {state.value}.",
+            words=f"Order {order.order_id} cannot be cancelled: it is {as_it_ended(order, state)}.",
             native_code=leg.native_code,
         )
     return OrderReply(correlation_id=correlation_id, order=order)

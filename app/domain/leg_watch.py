@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from heapq import heappop, heappush
 
 from attrs import define, field
@@ -10,7 +11,7 @@ from attrs import define, field
 from app.domain import calls as c
 from app.domain.effects import Effect
 from app.domain.leg_life import LIVE, LegEvent
-from app.domain.leg_task import CANCEL_AGAIN_AFTER, LegTask
+from app.domain.leg_task import CANCEL_AGAIN_AFTER, LOOK_UP_DELAYS_S, LegTask
 from messages.orders import LegState, OrderSpec, OrderType, TimeInForce
 
 LOOK_UP_SHARE = 0.5
@@ -115,24 +116,43 @@ class LegWatch:
                 if task.unproven and asked_s >= task.provable_s(self.proof):
                     words = f"{self.exchange} does not have the order, asked after it had expired: it never executed."
                     return [task.record(LegEvent.PROVEN_ABSENT, "absent", words, None)]
+                if task.live:
+                    self._looked(task)
                 self.look_again(task, now_s)
-            case c.CancelConfirmed(final=None) | c.CancelTooLate():
-                task.look_ups_since_cancel = 0
-                self.look_at(task, now_s)
-            case c.CancelConfirmed(final=final):
-                assert final is not None
+            case c.CancelConfirmed(final=c.OrderReport(filled=Decimal()) as final):
                 return [task.report(final, task.sent_s)]
+            case c.CancelConfirmed():
+                self._cancelled(task, now_s, look_ups=CANCEL_AGAIN_AFTER)
+            case c.CancelTooLate():  # also said of what has not arrived yet: once it shows, it is cancelled at once
+                self._cancelled(task, now_s, look_ups=1)
             case c.CallFailed():
+                if task.last == "cancel":
+                    task.cancels += 1
+                    if task.cancels > 1:  # it may have been carried out: looking tells, where cancelling does not
+                        task.look_ups_since_cancel = CANCEL_AGAIN_AFTER - 1
+                else:
+                    self._looked(task)
                 self.look_again(task, now_s)
             case _:
                 raise AssertionError(f"{type(result).__name__} is no answer to a call about a leg")
         return []
 
-    def _after_found(self, task: LegTask, now_s: float) -> None:
+    def _cancelled(self, task: LegTask, now_s: float, *, look_ups: int) -> None:
+        """A cancel was answered by what does not show the end: looked at now, and cancelled again after look-ups that
+        still show the order open, which are further apart each time."""
+        task.look_ups_since_cancel = CANCEL_AGAIN_AFTER - look_ups
+        self.look_at(task, now_s)
+        task.look_ups = min(task.cancels, len(LOOK_UP_DELAYS_S))
+        task.cancels += 1
+
+    def _looked(self, task: LegTask) -> None:
         if task.look_ups_since_cancel is not None:
             task.look_ups_since_cancel += 1
             if task.look_ups_since_cancel >= CANCEL_AGAIN_AFTER:
                 task.look_ups_since_cancel = None
+
+    def _after_found(self, task: LegTask, now_s: float) -> None:
+        self._looked(task)
         if task.cancel_wanted or task.held.until_s is not None:
             self.look_again(task, now_s)
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from attrs import define, evolve, field, frozen
 
-from app.domain.doubts import Doubts
+from app.domain.doubts import About, Doubts
 from app.domain.leg_task import place_reply
 from app.domain.order_life import unproven
 from app.domain.session_effects import (
@@ -51,6 +51,7 @@ from messages.failover import (
     Unsubscribe,
 )
 from messages.orders import (
+    CancelOrder,
     LivesElsewhere,
     OrderAccepted,
     OrderChanged,
@@ -297,7 +298,7 @@ class Session:
         number = copy.number if copy is not None else 0
         pending.last = reply
         doubted = self._doubts.about(reply.correlation_id)
-        if doubted is not None:
+        if doubted is not None and not isinstance(reply, LivesElsewhere):
             self._drop(reply.correlation_id)
             return self._doubt_answered(doubted, reply, now_s)
         match reply:
@@ -412,8 +413,12 @@ class Session:
         if doubted is not None:
             self._drop(request.correlation_id)
             return self._doubt_answered(doubted, outcome, now_s)
-        if isinstance(outcome, OutcomeUnknown) and isinstance(request, PlaceOrder):
-            self._doubts.add(outcome.order_id, request.key, now_s)
+        if isinstance(outcome, OutcomeUnknown):
+            about = About.CANCEL if isinstance(request, CancelOrder) else About.CHANGE
+            if isinstance(request, PlaceOrder):
+                self._doubts.add(outcome.order_id, request.key, now_s)
+            else:
+                self._doubts.add(outcome.order_id, None, now_s, about)
         return self._resolve(pending, outcome)
 
     def _doubt_answered(self, order_id: str, outcome: Outcome, now_s: float) -> list[SessionEffect]:

@@ -99,6 +99,7 @@ def leg_of(row: Row) -> LegView:
         whole=_decimal(row["whole"]),
         most=_decimal(row["most"]),
         listed=_decimal(row["listed"]) or Decimal(0),
+        cancel_asked_s=row["cancel_asked_s"],
     )
 
 
@@ -212,6 +213,7 @@ def life_of(leg: LegView) -> Leg:
         trigger_price=leg.trigger_price,
         most=leg.most,
         listed=leg.listed,
+        cancel_asked_s=leg.cancel_asked_s,
     )
 
 
@@ -254,6 +256,7 @@ def learned_leg(
         whole=old.whole if new.quantity is old.quantity else new.quantity + elsewhere,
         most=new.most,
         listed=new.listed,
+        cancel_asked_s=new.cancel_asked_s,
     )
 
 
@@ -284,6 +287,7 @@ def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
         "whole": text(leg.whole),
         "most": text(leg.most),
         "listed": text(leg.listed),
+        "cancel_asked_s": leg.cancel_asked_s,
     }
 
 

@@ -100,6 +100,7 @@ legs = Table(
     Column("whole", Text),
     Column("most", Text),
     Column("listed", Text),
+    Column("cancel_asked_s", Float),
 )
 
 _live = legs.c.state.in_(sorted(state.value for state in LIVE_OR_UNPROVEN))
@@ -208,7 +209,7 @@ ADDED = {
         legs.c.whole,
         legs.c.most,
     ),
-    3: (legs.c.listed, events.c.strategy, events.c.number, events.c.checksum),
+    3: (legs.c.listed, legs.c.cancel_asked_s, events.c.strategy, events.c.number, events.c.checksum),
 }
 """Columns by the version that brought them, each empty in what was written before."""
 

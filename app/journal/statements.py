@@ -107,6 +107,11 @@ ADVANCE_LEG = Hot(
         updated_s=bindparam("updated_s"),
     )
 )
+ASK_CANCEL = Hot(
+    update(legs)
+    .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
+    .values(cancel_asked_s=bindparam("cancel_asked_s"))
+)
 CHANGE_TERMS = Hot(
     update(legs)
     .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))

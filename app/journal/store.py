@@ -19,7 +19,7 @@ from typing import Any
 
 from app.domain import ids
 from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
-from app.domain.leg_life import CHANGES, SAME, LegEvent, Terms, advance, resolved
+from app.domain.leg_life import ASKED, CHANGES, SAME, LegEvent, Terms, advance, resolved
 from app.journal import statements as hot
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
@@ -287,9 +287,16 @@ class Journal(Fills, Routes):
             old = order.legs[number - 1]
             leg, behind = life_of(old), number < len(order.legs)
             new = advance(
-                leg, event, filled=filled, average_price=average_price, terms=terms, settles=settles, behind=behind
+                leg,
+                event,
+                filled=filled,
+                average_price=average_price,
+                terms=terms,
+                settles=settles,
+                behind=behind,
+                at_s=now_s,
             )
-            told = settles or event is LegEvent.AMEND_SETTLED or (new is not leg and event is not LegEvent.AMEND_SENT)
+            told = settles or event is LegEvent.AMEND_SETTLED or (new is not leg and event not in ASKED)
             if new is leg and not told and (exchange_order_id is None or old.exchange_order_id is not None):
                 return Recorded(order=order, changed=False, sequence=0)
             reason = (code, words, native_code)
@@ -314,6 +321,8 @@ class Journal(Fills, Routes):
             now = row_of_terms(learned, old)
             if now:  # apart from the rest, so that what is never changed does not pay for it
                 hot.CHANGE_TERMS(self._db, key_order=order_id, key_leg=number, **now)
+            if event is LegEvent.CANCEL_ASKED:
+                hot.ASK_CANCEL(self._db, key_order=order_id, key_leg=number, cancel_asked_s=learned.cancel_asked_s)
             facts = of_report(
                 learned,
                 filled=filled,
