@@ -16,6 +16,7 @@ from app.domain.connector_settings import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
 from app.domain.restart import RestartPolicy
+from app.domain.retries import middle
 from app.domain.supervision import Timing
 from app.exchanges.port import ExchangePort
 from app.journal.store import Journal
@@ -108,7 +109,7 @@ class Environment:
         connectors: Settings by exchange.
         kill: Ends the process of a child, by its key and pid, without asking.
         child_pids: Process ids of this process's children, to learn that of one just made.
-        jitter: A number between 0 and 1, drawn anew each time.
+        jitter: A number between 0 and 1, drawn anew each time; `retry_jitter`, one that spreads retries of orders.
         restarts: How often one child may end; `root_restarts`, all of them together.
         is_gone: Whether the process of a child that was killed has ended; False where that cannot be told.
         copy_log: Begins to copy the journal's log, in a process that has opened it and keeps no order waiting.
@@ -135,6 +136,7 @@ class Environment:
     timing: Timing = field(factory=Timing)
     copy_log: Callable[[], None] = _nothing
     is_gone: Callable[[int], bool] = _unknown
+    retry_jitter: Callable[[], float] = middle
 
 
 _installed: list[Environment] = []

@@ -112,7 +112,8 @@ class FailoverCoordinatorActor(Shell):
             del self._subscribers[session]
         if len(self._subscribers) < MAX_SUBSCRIBERS or message.session_id in self._subscribers:
             self._subscribers[message.session_id] = (sender, now_s + SUBSCRIPTION_S)
-        self.send(sender, RouteChanged(route=self.machine.route, state=self.machine.state))
+        machine = self.machine
+        self.send(sender, RouteChanged(route=machine.route, state=machine.state, down=machine.down))
 
     def _status(self, request: GetStatus, now_s: float) -> StatusReply:
         entries = self.directory.entries if self.directory is not None else ()
@@ -169,10 +170,11 @@ class FailoverCoordinatorActor(Shell):
                         ask = GetBook(correlation_id=self._correlation(), deadline_s=deadline_s, refresh=(exchange,))
                         self.send(synchronizer.address, ask)
                 case f.Announce(route=route, state=state):
-                    log.info("route.changed", exchange=route.exchange, epoch=route.epoch, state=state.value)
+                    facts = {"exchange": route.exchange, "epoch": route.epoch, "state": state.value}
+                    log.info("route.changed", **facts, **({"down": True} if effect.down else {}))
                     for address, until_s in self._subscribers.values():
                         if until_s >= now_s:
-                            self.send(address, RouteChanged(route=route, state=state))
+                            self.send(address, RouteChanged(route=route, state=state, down=effect.down))
                 case Answer(asker=asker, message=message):
                     self.send(asker, message)
 

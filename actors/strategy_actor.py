@@ -85,6 +85,7 @@ class StrategyActor(Shell):
             strategy=start.name,
             max_retry_attempts=self.environment.max_retry_attempts,
             retry_delay_s=self.environment.retry_delay_s,
+            jitter=self.environment.retry_jitter,
         )
         self._incarnation = start.incarnation
         self.session = s.Session(settings)

@@ -112,6 +112,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         child_pids=_child_pids,
         is_gone=_is_gone,
         jitter=random.random,
+        retry_jitter=random.random,
         sync_interval_s=config.positions.sync_interval_s,
         max_retry_attempts=config.health.max_retry_attempts,
         retry_delay_s=config.health.retry_delay,

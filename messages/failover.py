@@ -123,10 +123,15 @@ class Unsubscribe:
 
 @frozen(kw_only=True)
 class RouteChanged:
-    """Coordinator to subscribers: on subscription and at every change."""
+    """Coordinator to subscribers: on subscription and at every change.
+
+    Attributes:
+        down: The detector has called the exchange of the route down: what did not execute is not tried there again.
+    """
 
     route: Route
     state: RouterState
+    down: bool = False
 
 
 @frozen(kw_only=True)

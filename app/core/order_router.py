@@ -12,6 +12,7 @@ deadlocks: the router's own work runs in a thread and in processes of its own.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import secrets
 import threading
@@ -236,6 +237,7 @@ class OrderRouter(Trading, ExchangeInUse):
                 strategy=self.strategy,
                 max_retry_attempts=presence.settings["max_retry_attempts"],
                 retry_delay_s=presence.settings["retry_delay"],
+                jitter=random.random,
             ),
             state_dir=self._settings.config.router.state_dir,
             on_news=self._news,

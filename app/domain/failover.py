@@ -110,10 +110,11 @@ class AskBook:
 
 @frozen(kw_only=True)
 class Announce:
-    """Tell every session the route and the state."""
+    """Tell every session the route, the state, and whether the exchange in use is down."""
 
     route: Route
     state: RouterState
+    down: bool = False
 
 
 CoordinatorEffect = SaveSwitch | Fence | CommitRoute | AskSettle | AskPreflight | AskBook | Announce | Answer
@@ -166,6 +167,7 @@ class Coordinator:
     _held: bool = field(init=False, default=False)
     _settled_before: bool = field(init=False, default=False)
     _cut_short: dict[str, Switch] = field(init=False, factory=dict)
+    _told_down: bool = field(init=False, default=False)
 
     @property
     def state(self) -> RouterState:
@@ -175,6 +177,16 @@ class Coordinator:
         if self.step not in (Step.IDLE, Step.LEAVE, Step.POSITIONS) or self.route.exchange is None:
             return RouterState.SWITCHING
         return RouterState.ERROR if self.words else RouterState.READY
+
+    @property
+    def down(self) -> bool:
+        """The detector has called the exchange in use down."""
+        view = self.health.get(self.route.exchange) if self.route.exchange is not None else None
+        return view is not None and view.state is HealthState.DOWN
+
+    def _announced(self) -> Announce:
+        self._told_down = self.down
+        return Announce(route=self.route, state=self.state, down=self.down)
 
     # ------------------------------------------------------------------------------------------------ start
 
@@ -199,7 +211,7 @@ class Coordinator:
             return self._leave(now_s)
         self._asker = None  # whoever asked asks again; the answer to another switch is none of theirs
         if route.exchange in self.settings.exchanges:
-            return [Announce(route=route, state=self.state)]
+            return [self._announced()]
         # A new journal, or one whose exchange is no longer configured: begin with the primary.
         self.step = Step.FENCE
         return [Fence()]
@@ -234,7 +246,7 @@ class Coordinator:
             if candidates:
                 wait_s = self._hold_until_s - now_s
                 self.words = f"{active} is down; if it does not come back within {wait_s:.3g} s, trading moves on."
-        return [] if self.state is before else [Announce(route=self.route, state=self.state)]
+        return [] if self.state is before and self.down is self._told_down else [self._announced()]
 
     def _usable(self, exchange: str) -> bool:
         view = self.health.get(exchange)
@@ -307,7 +319,7 @@ class Coordinator:
             return [CommitRoute(epoch=route.epoch, exchange=self.settings.exchanges[0])]
         self._switch = evolve(self._switch, epoch=route.epoch)
         self._settled_before = False
-        out: list[CoordinatorEffect] = [Announce(route=route, state=self.state), *self._mark(Step.FENCE, now_s)]
+        out: list[CoordinatorEffect] = [self._announced(), *self._mark(Step.FENCE, now_s)]
         return out + self._preflight(now_s)
 
     def _settle(self, now_s: float) -> list[CoordinatorEffect]:
@@ -387,7 +399,7 @@ class Coordinator:
         self.step, self._due_s = Step.IDLE, None
         switch = self._switch
         if switch is None:
-            return [Announce(route=route, state=self.state), *self._consider(now_s)]
+            return [self._announced(), *self._consider(now_s)]
         moved = route.exchange != switch.from_exchange
         self._switch = evolve(
             switch,
@@ -395,7 +407,7 @@ class Coordinator:
             result=SwitchResult.COMPLETED if moved else SwitchResult.FAILED,
             duration_s=now_s - self._started_s,
         )
-        out: list[CoordinatorEffect] = [Announce(route=route, state=self.state), *self._mark(Step.COMMIT, now_s)]
+        out: list[CoordinatorEffect] = [self._announced(), *self._mark(Step.COMMIT, now_s)]
         out += self._answer()
         if not moved:
             return [*out, *self._finish(now_s)]

@@ -2,7 +2,8 @@
 
 Theory (the end-to-end argument). A message to an actor can be lost, since an actor dies with its mailbox, and so can
 the answer. So the session keeps each request until it is answered, and sends it again *with the same ids*: when told of
-a new route or a restarted connector, when the answer says "not executed", and after `RESEND_S` of silence. Receivers
+a new route or a restarted connector, when the answer says "not executed" (by the rules of `app.domain.retries`), and
+after `RESEND_S` of silence. Receivers
 are idempotent, so the worst a re-send costs is time. Every request ends by its deadline; what cannot be known then is
 said to be unknown, never guessed:
 
@@ -22,11 +23,14 @@ the connector of the committed route (two hops); the coordinator is asked only a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import define, evolve, field, frozen
 
 from app.domain.doubts import About, Doubts
 from app.domain.leg_task import place_reply
 from app.domain.order_life import unproven
+from app.domain.retries import Retries, RetryPolicy, middle
 from app.domain.session_effects import (
     NeverCommitted,
     OrderTold,
@@ -85,6 +89,9 @@ RESEND_S = 3.0
 LAST_SEND_S = 0.1
 """Before the deadline nothing proven not executed is sent again: its answer would come too late to be told."""
 
+TURNED_AWAY_AGAIN_S = 0.25
+"""Before a placement that the router itself turned away is asked for again."""
+
 PENDING_AGAIN_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Between askings after an order nobody can know of yet."""
 
@@ -109,14 +116,16 @@ class SessionSettings:
     """How a session behaves; the names are the seed's.
 
     Attributes:
-        max_retry_attempts: Placements proven not executed before only a new route is waited for.
+        max_retry_attempts: Tries of an order on one exchange before only a new route is waited for.
         retry_delay_s: Between them.
+        jitter: A number between 0 and 1, drawn anew each time, by which they are spread.
     """
 
     session_id: str
     strategy: str
     max_retry_attempts: int = 3
     retry_delay_s: float = 5.0
+    jitter: Callable[[], float] = middle
 
 
 class TooManyPending(Exception):
@@ -138,6 +147,12 @@ class Session:
     _renew_s: float = field(init=False, default=0.0)
     _journal_id: str = field(init=False, default="")
     _doubts: Doubts = field(init=False, factory=Doubts)
+    _retries: Retries = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        known = self.settings
+        policy = RetryPolicy(attempts=known.max_retry_attempts, delay_s=known.retry_delay_s, jitter=known.jitter)
+        self._retries = Retries(policy)
 
     def start(self, now_s: float) -> list[SessionEffect]:
         """Asks for the directory, which everything else follows from."""
@@ -183,6 +198,8 @@ class Session:
         if len(self._pending) >= MAX_PENDING:
             raise TooManyPending(f"{MAX_PENDING} requests are unanswered: wait for some before asking more.")
         pending = self._pending[request.correlation_id] = Pending(request)
+        if isinstance(request, PlaceOrder):
+            self._retries.asked(request.key)
         if now_s >= request.deadline_s:  # its connector would turn it away, and nobody would hear that in time
             return self._resolve(pending, last_word(pending, self._journal_id))
         return self._send(pending, now_s)
@@ -193,6 +210,8 @@ class Session:
 
     def _drop(self, correlation_id: str) -> None:
         pending = self._pending.pop(correlation_id, None)
+        if pending is not None and isinstance(pending.request, PlaceOrder):
+            self._retries.dropped(pending.request.key)
         for copy in pending.copies if pending is not None else ():
             self._copies.pop(copy, None)
 
@@ -214,6 +233,8 @@ class Session:
             target = target_of(pending, self.directory, self.route)
             if target is None or (pending.target is not None and same(target, pending.target)):
                 continue
+            if pending.failed and pending.next_s is not None:
+                continue  # its next try has its own time
             died = died and pending.target is not None and successor(target, pending.target)
             pending.deaths += died
             if pending.deaths < 2:
@@ -248,7 +269,11 @@ class Session:
             if told.route != self.route or told.state is not self.state:
                 out.append(RouteTold(route=told.route, state=told.state))
             self.state = told.state
+            well_again = self._retries.told(told.route.exchange, down=told.down)
             out += self._adopt(told.route, now_s)
+            for pending in list(self._pending.values()) if well_again else ():
+                if pending.failed and pending.next_s is None:
+                    out += self._send(pending, now_s)
         return out
 
     def _adopt(self, route: Route, now_s: float) -> list[SessionEffect]:
@@ -258,10 +283,17 @@ class Session:
         out: list[SessionEffect] = []
         if route.exchange is not None:
             for pending in list(self._pending.values()):
-                if by_route(pending.request):
+                if by_route(pending.request) and not self._bides(pending, route):
                     pending.failures = 0
                     out += self._send(pending, now_s)
         return out
+
+    def _bides(self, pending: Pending, route: Route) -> bool:
+        """Trading is still where its last try failed, or there again: the next one has its own time."""
+        request = pending.request
+        if not pending.failed or not isinstance(request, PlaceOrder) or pending.next_s is None:
+            return False
+        return self._retries.failed_on(request.key, route.exchange)
 
     def order_told(self, told: OrderChanged) -> list[SessionEffect]:
         """A connector says that an order changed."""
@@ -327,7 +359,7 @@ class Session:
             case Failed(retryable=True):
                 pending.failures += 1
                 if pending.failures < self.settings.max_retry_attempts:
-                    pending.next_s = now_s + min(self.settings.retry_delay_s, RESEND_S)
+                    pending.next_s = now_s + self._retries.policy.wait_s(most_s=RESEND_S)
                     return []
             case OrderAccepted(order=order):
                 return [*self._resolve(pending, reply), *self._settle(order)]
@@ -336,16 +368,15 @@ class Session:
     def _not_executed(self, pending: Pending, reply: OrderNotExecuted, now_s: float) -> list[SessionEffect]:
         if reply.code == "deadline_passed":
             return [] if pending.in_doubt else self._resolve(pending, reply)
-        if reply.order is None:
+        leg = reply.order.leg if reply.order is not None else None
+        if reply.order is None or leg is None:
             # The router itself turned it away before anything was tried: no attempt, so no retry is used up.
-            pending.next_s = now_s + min(self.settings.retry_delay_s, 0.25)
+            pending.next_s = now_s + self._retries.policy.wait_s(most_s=TURNED_AWAY_AGAIN_S)
             return []
-        leg = reply.order.leg
-        if leg is not None and self.route is not None and leg.exchange != self.route.exchange:
+        pending.failed = not pending.in_doubt
+        pending.next_s = self._retries.failed(reply.order.key, leg, now_s, reply.retry_after_s or 0.0)
+        if self.route is not None and leg.exchange != self.route.exchange:
             return self._send(pending, now_s)  # proven gone on the exchange left behind: on to where trading is now
-        pending.failures += 1
-        wait_s = max(self.settings.retry_delay_s, reply.retry_after_s or 0.0)
-        pending.next_s = now_s + wait_s if pending.failures < self.settings.max_retry_attempts else None
         return []
 
     # ------------------------------------------------------------------------------------------------ time
@@ -391,6 +422,11 @@ class Session:
             return []
         request = pending.request
         if isinstance(request, PlaceOrder):
+            exchange = self.route.exchange if self.route is not None else None
+            if pending.failed and self._retries.barred(request.key, exchange):
+                pending.next_s = None  # news sends it
+                return []
+            pending.failed = False
             if self.route is not None and request.epoch != self.route.epoch:
                 request = pending.request = evolve(request, epoch=self.route.epoch)
             if pending.sends > 0:

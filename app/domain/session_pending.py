@@ -27,7 +27,8 @@ class Pending:
         buried: The newest copy that died with its receiver, unanswered; 0 for none.
         deaths: Receivers that died with a copy, one after the other.
         copies: Those under way, by correlation id.
-        failures: Answers that it was not executed, or failed and may be tried again.
+        failures: Answers that it failed and may be asked again.
+        failed: A placement that is proven not to have executed, and waits for its next try; none is under way.
         elsewhere: The exchange the order was said to live on.
         last: The last answer.
     """
@@ -41,6 +42,7 @@ class Pending:
     sends: int = 0
     copies: dict[str, Copy] = field(factory=dict)
     failures: int = 0
+    failed: bool = False
     pendings: int = 0
     elsewhere: str | None = None
     last: Reply | None = None

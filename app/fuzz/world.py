@@ -223,6 +223,7 @@ class World:
             kill=lambda key, _pid: self._kill(key.partition(":")[2], ""),
             child_pids=frozenset,
             jitter=lambda: 0.5,
+            retry_jitter=Random(self.journal.journal_id).random,  # a stream of its own, which shifts no other draw
             sync_interval_s=20.0,
             max_retry_attempts=3,
             retry_delay_s=1.0,

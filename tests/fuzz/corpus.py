@@ -81,7 +81,7 @@ CORPUS = (
         "A strategy was told unknown; the connector found the order and recorded it, but the news was lost with it.",
     ),
     Found(
-        0,
+        39,
         "storm",
         "I2 guessed",
         r.requests_for_one_order_apart,
