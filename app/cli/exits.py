@@ -6,6 +6,9 @@ EX_OK = 0
 EX_FAILED = 1
 """The verb ran to its end, and what it was to show is not so."""
 EX_USAGE = 64
+EX_DATAERR = 65
+"""What was read is not as it must be."""
+EX_NOINPUT = 66
 EX_UNAVAILABLE = 69
 """No exchange, or no daemon, is available."""
 EX_TEMPFAIL = 75

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from app.cli import daemon, look, practice, settings, steer
+from app.cli import daemon, look, practice, prove, settings, steer
 from app.cli.exits import EX_INTERRUPTED, EX_PIPE, EX_USAGE, Ended
 
 # Older typers use click, newer ones bring their own copy of it: either way this is its error about the command line.
@@ -50,6 +50,7 @@ app.command(short_help="Orders that are, or may be, live.")(look.orders)
 app.command(short_help="Positions, and the router's book.")(look.positions)
 app.command(short_help="Move trading to another exchange.")(steer.failover)
 app.command("check-config", short_help="Check a configuration, and explain it.")(settings.check_config)
+app.command("verify-journal", short_help="Prove the journal consistent.")(prove.verify_journal)
 # Options after the first word of COMMAND are COMMAND's.
 app.command(
     short_help="Run simulated exchanges, or a command under them.",

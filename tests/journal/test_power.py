@@ -20,6 +20,7 @@ from app.domain.leg_life import LegEvent
 from app.journal import checkpoints, store
 from app.journal.checkpoints import Checkpointer
 from app.journal.store import Committed, Journal
+from app.journal.verify import reading, verify_tables
 from messages.failover import Route
 from messages.orders import OrderView
 from tests.domain.orders import key, spec
@@ -133,6 +134,8 @@ def test_what_was_acknowledged_survives_a_cut_at_any_step(recorded: Writers, pow
     for number, path in cuts(steps, tmp_path / "cut", chance):
         with closing(Journal(path, power_safe=power_safe)) as journal:
             assert journal._db.execute("PRAGMA integrity_check").fetchone()[0] == "ok", number
+            with closing(reading(path)) as snapshot:
+                assert verify_tables(snapshot).findings == (), (number, steps[number])
             gone = [words for n, what in promised if n <= number and (words := missing(journal, what))]
             assert not gone, (number, steps[number], gone)
             survivors.add(sum(journal.counts().values()))
