@@ -71,8 +71,9 @@ class ReduceWaits:
     def _turned_away(self, place: Place) -> TurnAway:
         symbol = place.request.spec.symbol
         number = len(self._doubted.get(symbol, ()))
+        orders = f"{number} order{'s' if number != 1 else ''} of {symbol}"
         words = (
-            f"{number} order{'s' if number != 1 else ''} of {symbol} on {self.exchange} from before the router's restart"
-            " may have executed, and it could not be found out before the deadline: the reduce-only order was not sent."
+            f"{orders} on {self.exchange} from before the router's restart may have executed, and it could not be found"
+            " out before the deadline: the reduce-only order was not sent."
         )
         return TurnAway(asker=place.asker, request=place.request, code="symbol_in_doubt", words=words)

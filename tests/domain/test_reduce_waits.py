@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from attrs import evolve
 
 from app.domain import calls as c
@@ -104,13 +106,18 @@ def test_others_proceed_at_once() -> None:
     desk.place("closes", what=elsewhere)
     assert placements(desk) == [other, elsewhere]
     request = PlaceOrder(
-        correlation_id="exit", deadline_s=desk.now_s + 9.0, epoch=1, key=key("exit"), spec=evolve(CLOSES, quantity=2)
+        correlation_id="exit",
+        deadline_s=desk.now_s + 9.0,
+        epoch=1,
+        key=key("exit"),
+        spec=evolve(CLOSES, quantity=Decimal(2)),
     )
     effects = desk.machine.place(e.Inside.EXITS, request, desk.now_s)
     assert [type(effect) for effect in effects] == [e.Commit]
     asker = desk.cancel("a")
     call_id, call = look_ups(desk)[0]
     desk.returns(call_id, c.Found(report=report(call.wire_id, LegState.OPEN, "0")))
+    desk.passes(0.1)
     desk.returns(flight(desk, c.CancelCall)[0], c.CancelConfirmed(final=report(call.wire_id, LegState.CANCELLED, "0")))
     assert isinstance(desk.answers[asker][0], OrderReply)
 
