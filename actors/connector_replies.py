@@ -149,12 +149,12 @@ class Replies:
 
     def _executions(self, fills: tuple[c.FillReport, ...]) -> tuple[Execution, ...]:
         owners = self._journal.owners({fill.wire_id for fill in fills if fill.wire_id is not None})
-        unnamed = {fill.exchange_order_id for fill in fills if fill.wire_id is None}
-        by_own_id = self._journal.owners_there(self._exchange, unnamed) if unnamed else {}
+        unnamed = [fill for fill in fills if fill.wire_id is None]
+        by_own_id = self._journal.owners_there(self._exchange, unnamed)
         out = []
         for fill in fills:
-            known = by_own_id.get((fill.symbol, fill.exchange_order_id), (None, None))
-            owner_id, key = known if fill.wire_id is None else owners.get(fill.wire_id, (None, None))
+            known = by_own_id.get(fill) if fill.wire_id is None else owners.get(fill.wire_id)
+            owner_id, key = known or (None, None)
             out.append(
                 Execution(
                     exchange=self._exchange,

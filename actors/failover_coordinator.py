@@ -38,8 +38,6 @@ log = structlog.get_logger()
 
 SUBSCRIPTION_S = 35.0
 MAX_SUBSCRIBERS = 1000
-MAX_HISTORY = 1000
-"""Switches told at once, the newest; the journal keeps all."""
 TRADED_S = 7 * 86_400.0
 """A symbol traded within this time is one that a candidate must have."""
 
@@ -98,7 +96,7 @@ class FailoverCoordinatorActor(Shell):
             case GetStatus():
                 self.send(sender, self._status(message, now_s))
             case GetHistory():
-                history = self.journal.switches()[-MAX_HISTORY:]
+                history = self.journal.switches()
                 self.send(sender, HistoryReply(correlation_id=message.correlation_id, switches=history))
             case Subscribe():
                 self._subscribe(message, sender, now_s)

@@ -115,10 +115,11 @@ class PositionSynchronizerActor(Shell):
     def _book(self, asker: _Asker | None) -> BookReply:
         since_s = self.now_s() - 2 * self.environment.sync_interval_s if asker is None else asker.since_s
         wanted = asker.request.refresh if asker is not None else tuple(self.environment.connectors)
+        attributed, may_fill = self.journal.book()
         return BookReply(
             correlation_id=asker.request.correlation_id if asker is not None else "",
             # Spot has balances, not positions: there the book is what our own fills add up to, and tracks no more.
-            lines=book_lines(self.journal.exposures(), self._positions, {} if self._spot else self._read_s),
+            lines=book_lines(attributed, may_fill, self._positions, {} if self._spot else self._read_s),
             positions=tuple(position for held in self._positions.values() for position in held),
             unread=tuple(sorted(name for name in wanted if self._read_s.get(name, -1.0) < since_s)),
         )

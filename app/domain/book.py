@@ -17,7 +17,7 @@ ZERO = Decimal(0)
 
 @frozen(kw_only=True)
 class Exposure:
-    """One leg that filled, or may still fill, in base coin."""
+    """One leg that may still fill, in base coin."""
 
     exchange: str
     symbol: Symbol
@@ -28,30 +28,33 @@ class Exposure:
 
 
 def book_lines(
-    exposures: Iterable[Exposure], positions: Mapping[str, tuple[Position, ...]], read_s: Mapping[str, float]
+    attributed: Mapping[tuple[str, Symbol], Decimal],
+    may_fill: Iterable[Exposure],
+    positions: Mapping[str, tuple[Position, ...]],
+    read_s: Mapping[str, float],
 ) -> tuple[BookLine, ...]:
-    """Adds up legs and positions, sorted by exchange and symbol.
+    """Puts sums, legs and positions together, sorted by exchange and symbol.
 
     A leg that is live, unproven or held widens the interval by what of it may still fill, an unproven one by all of it.
 
     Args:
-        exposures: Every leg that filled or may still.
+        attributed: By exchange and symbol, what the router's own fills add up to, with what has filled of `may_fill`.
+        may_fill: Every leg that may still fill; any other is passed over.
         positions: By exchange, as last read.
         read_s: By exchange, when; exchanges never read are missing.
     """
-    attributed: dict[tuple[str, Symbol], Decimal] = {}
     buys: dict[tuple[str, Symbol], Decimal] = {}
     sells: dict[tuple[str, Symbol], Decimal] = {}
-    for leg in exposures:
-        key = (leg.exchange, leg.symbol)
-        sign = 1 if leg.side is Side.BUY else -1
-        attributed[key] = attributed.get(key, ZERO) + sign * leg.filled
+    for leg in may_fill:
         if leg.state in MAY_FILL:
-            side = buys if sign > 0 else sells
+            side = buys if leg.side is Side.BUY else sells
+            key = (leg.exchange, leg.symbol)
             side[key] = side.get(key, ZERO) + leg.quantity - leg.filled
     actual = {(exchange, p.symbol): p.quantity for exchange, held in positions.items() for p in held}
     lines = []
-    for key in sorted(attributed.keys() | actual.keys(), key=lambda pair: (pair[0], str(pair[1]))):
+    for key in sorted(
+        attributed.keys() | buys.keys() | sells.keys() | actual.keys(), key=lambda pair: (pair[0], str(pair[1]))
+    ):
         exchange, _ = key
         known = actual.get(key, ZERO) if exchange in read_s else None
         base = attributed.get(key, ZERO) if known is None else known

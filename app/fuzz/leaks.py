@@ -48,6 +48,8 @@ def leaks(world: World) -> Iterator[Violation]:
     def left(words: str) -> Violation:
         return Violation("left over", now_s, 0, words)
 
+    if differ := world.journal.sums_differ():
+        yield left(f"a sum that the legs do not add up to: {differ}")
     if world.tree is None or not world.tree.ready:
         yield left(f"the tree is not ready: {world.tree.words if world.tree is not None else 'no answer'}")
     for name in [*world.exchanges, "health_monitor", "failover_coordinator", "position_synchronizer"]:

@@ -14,7 +14,7 @@ from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
 from app.journal.rows import with_leg
-from app.journal.schema import legs
+from app.journal.schema import LINKED_LEG, legs
 from messages.orders import Linked, OrderView
 
 
@@ -59,5 +59,5 @@ class Links(Reads):
 
     def unprotected(self) -> int:
         """How many legs lack exits that could not be placed."""
-        query = select(func.count().label("n")).where(legs.c.linked == Linked.UNPROTECTED.value)
+        query = select(func.count().label("n")).where(LINKED_LEG, legs.c.linked == Linked.UNPROTECTED.value)
         return int(next(row.n for row in self._all(query)))

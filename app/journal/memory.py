@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 
 from messages.failover import Route
+from messages.market import Symbol
 from messages.orders import OrderView
 
 MAX_ORDERS = 1024
@@ -23,13 +24,15 @@ class Memory:
     Attributes:
         route: As committed; None where it is to be read.
         numbers: Given last to what each strategy is told; no entry where it is to be read.
+        traded_s: By exchange and symbol, a time that the journal has, or a later one: whoever else writes, too.
     """
 
-    __slots__ = ("_orders", "_version", "numbers", "route")
+    __slots__ = ("_orders", "_version", "numbers", "route", "traded_s")
 
     def __init__(self) -> None:
         self.route: Route | None = None
         self.numbers: dict[str, int] = {}
+        self.traded_s: dict[tuple[str, Symbol], float] = {}
         self._orders: dict[str, OrderView] = {}
         self._version = -1
 
@@ -41,10 +44,15 @@ class Memory:
             self._version = version
 
     def forget(self) -> None:
-        """Everything is to be read again: somebody else wrote, or a transaction of ours was undone."""
+        """Everything that others may write is to be read again: somebody did."""
         self.route = None
         self.numbers.clear()
         self._orders.clear()
+
+    def undone(self) -> None:
+        """A transaction of ours was undone: nothing is known any more."""
+        self.forget()
+        self.traded_s.clear()
 
     def order(self, order_id: str) -> OrderView | None:
         """An order as we wrote it; None where it is to be read."""

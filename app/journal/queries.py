@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, func, select, union
 
-from app.domain.leg_life import LIVE, UNPROVEN
-from app.journal.schema import events, legs, orders
-from messages.market import Symbol
+from app.journal.schema import MAY_FILL_LEG, UNLISTED_LEG, events, legs, orders
 from messages.orders import LegState
-
-_LIVE = legs.c.state.in_(sorted(LIVE | UNPROVEN))
 
 
 def in_states(states: Collection[LegState], exchange: str | None, strategy: str | None) -> Executable:
@@ -30,24 +26,6 @@ def in_states(states: Collection[LegState], exchange: str | None, strategy: str 
     return query
 
 
-def closed(strategy: str, symbol: Symbol | None, limit: int) -> Executable:
-    """Ids of the newest orders of a strategy, or of a symbol of it, without a leg that is live or in doubt."""
-    live = select(legs.c.order_id).where(legs.c.order_id == orders.c.order_id, _LIVE)
-    query = (
-        select(orders.c.order_id)
-        .where(orders.c.strategy == strategy, ~live.exists())
-        .order_by(orders.c.created_s.desc(), orders.c.order_id)
-        .limit(limit)
-    )
-    if symbol is not None:
-        query = query.where(
-            orders.c.base == symbol.base,
-            orders.c.quote == symbol.quote,
-            orders.c.settle.is_not_distinct_from(symbol.settle),
-        )
-    return query
-
-
 def owners(wire_ids: Collection[str]) -> Executable:
     """Whose legs some wire ids are."""
     return (
@@ -58,16 +36,18 @@ def owners(wire_ids: Collection[str]) -> Executable:
 
 
 def owners_there(exchange: str, order_ids: Collection[str]) -> Executable:
-    """Whose legs some ids of an exchange's own are."""
-    return (
-        select(legs.c.exchange_order_id, orders)
-        .join(legs)
-        .where(legs.c.exchange == exchange, legs.c.exchange_order_id.in_(sorted(order_ids)))
+    """Whose legs some ids of an exchange's own are, of those that may have executions which are not kept."""
+    there = (legs.c.exchange == exchange, legs.c.exchange_order_id.in_(sorted(order_ids)))
+    return union(
+        *(
+            select(legs.c.exchange_order_id, orders).join(legs).where(*there, which)
+            for which in (MAY_FILL_LEG, UNLISTED_LEG)
+        )
     )
 
 
 def exposed() -> Executable:
-    """Every leg that filled or may still, with its order."""
+    """Every leg that may still fill, with its order."""
     return (
         select(
             orders,
@@ -77,17 +57,7 @@ def exposed() -> Executable:
             func.coalesce(legs.c.most, legs.c.quantity).label("leg_quantity"),
         )
         .join(legs)
-        .where((legs.c.filled != "0") | _LIVE)
-    )
-
-
-def traded(since_s: float) -> Executable:
-    """Symbols of orders that are younger, live or in doubt."""
-    return (
-        select(orders.c.base, orders.c.quote, orders.c.settle, orders.c.market_type)
-        .join(legs)
-        .where((orders.c.created_s >= since_s) | _LIVE)
-        .distinct()
+        .where(MAY_FILL_LEG)
     )
 
 

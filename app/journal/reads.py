@@ -1,24 +1,25 @@
-"""What is asked of an open journal: orders and legs by id, state and owner, and what they add up to. Writes nothing."""
+"""What is asked of an open journal: orders and legs by id, state and owner. Writes nothing."""
 
 from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Executable, func, select
 
-from app.domain.book import Exposure, book_lines
-from app.domain.leg_life import LIVE, UNPROVEN
+from app.domain.calls import FillReport
 from app.journal import queries
 from app.journal import statements as hot
 from app.journal.cold import Cold
 from app.journal.errors import translated
 from app.journal.memory import Memory
-from app.journal.rows import exposure_of, order_of, symbol_of
-from app.journal.schema import events, legs
+from app.journal.rows import order_of, symbol_of
+from app.journal.schema import events
 from messages.market import Symbol
 from messages.orders import LegState, OrderKey, OrderView
 
@@ -65,17 +66,27 @@ class Reads(ABC):
 
     def open_orders(self, *, exchange: str | None = None, strategy: str | None = None) -> tuple[OrderView, ...]:
         """Orders with a leg that is live or unproven."""
-        if exchange is not None and strategy is None:  # what a connector asks first
-            with translated(self._where):
-                rows = hot.OPEN_ON(self._db, exchange=exchange).fetchall()
-                return tuple(order for row in rows if (order := self._read(row["order_id"])) is not None)
-        return self.orders_in(sorted(LIVE | UNPROVEN), exchange=exchange, strategy=strategy)
+        with translated(self._where):  # what a connector asks first
+            asked = hot.OPEN(self._db) if exchange is None else hot.OPEN_ON(self._db, exchange=exchange)
+            rows = asked.fetchall()
+            found = [order for row in rows if (order := self._read(row["order_id"])) is not None]
+        return tuple(order for order in found if strategy in (None, order.key.strategy))
 
     def closed_orders(self, strategy: str, symbol: Symbol | None, limit: int) -> tuple[OrderView, ...]:
         """The newest orders of a strategy, or of a symbol of it, that are neither live nor in doubt, newest first."""
-        query = queries.closed(strategy, symbol, limit)
-        found = [self.order(row.order_id) for row in self._all(query)]
-        return tuple(order for order in found if order is not None)
+        with translated(self._where), ExitStack() as cursors:
+            if symbol is not None:
+                markets = [(symbol.base, symbol.quote, symbol.settle)]
+            else:
+                markets = hot.MARKETS(self._db).fetchall()
+            listed = []
+            for base, quote, settle in markets:
+                cursor = hot.CLOSED(self._db, strategy=strategy, base=base, quote=quote, settle=settle)
+                # Each is read as far as it is needed: a market's index has its orders by age.
+                listed.append(cursors.enter_context(closing(cursor)))
+            newest = merge(*listed, key=lambda row: (-row["created_s"], row["order_id"]))
+            order_ids = [row["order_id"] for row in islice(newest, limit)]
+            return tuple(order for order_id in order_ids if (order := self._read(order_id)) is not None)
 
     def owners(self, wire_ids: Collection[str]) -> dict[str, tuple[str, OrderKey]]:
         """Order id and key by wire id, of those that are ours."""
@@ -84,38 +95,32 @@ class Reads(ABC):
             for row in self._all(queries.owners(wire_ids))
         }
 
-    def owners_there(self, exchange: str, order_ids: Collection[str]) -> dict[tuple[Symbol, str], tuple[str, OrderKey]]:
-        """Order id and key by symbol and the exchange's own id, which it may have given in another market too."""
-        return {
-            (symbol_of(row._mapping), row.exchange_order_id): (
-                row.order_id,
-                OrderKey(strategy=row.strategy, client_order_id=row.client_order_id),
-            )
-            for row in self._all(queries.owners_there(exchange, order_ids))
-        }
+    def owners_there(self, exchange: str, reports: Collection[FillReport]) -> dict[FillReport, tuple[str, OrderKey]]:
+        """Order id and key of executions that do not name their order by a wire id, of those that are ours.
 
-    def counts(self) -> dict[str, int]:
-        """Legs by state."""
-        query = select(legs.c.state, func.count().label("n")).group_by(legs.c.state)
-        return {row.state: row.n for row in self._all(query)}
-
-    def oldest_unproven_s(self) -> float | None:
-        """When the oldest leg whose outcome nobody knows was committed; None when there is none."""
-        query = select(func.min(legs.c.committed_s).label("oldest")).where(legs.c.state.in_(sorted(UNPROVEN)))
-        return next((row.oldest for row in self._all(query)), None)
-
-    def exposures(self) -> tuple[Exposure, ...]:
-        """Every leg that filled or may still: what positions are made of."""
-        return tuple(exposure_of(row._mapping) for row in self._all(queries.exposed()))
-
-    def symbols(self, since_s: float) -> tuple[str, ...]:
-        """Unified symbols traded since a time, resting now, or adding up to something: what a candidate must have.
-
-        Not every one ever traded: a market that is long done with must not keep trading from moving.
+        An execution is either kept, with its order, or its leg has more to list: no other leg is looked at. (Executions
+        of what was over before there was a table of them are nobody's.)
         """
-        found = {str(symbol_of(row._mapping)) for row in self._all(queries.traded(since_s))}
-        found |= {str(line.symbol) for line in book_lines(self.exposures(), {}, {}) if line.attributed != 0}
-        return tuple(sorted(found))
+        found: dict[FillReport, tuple[str, OrderKey]] = {}
+        rest = []
+        with translated(self._where):
+            for report in reports:
+                named = {"symbol": str(report.symbol), "trade_id": report.trade_id, "side": report.side.value}
+                kept = hot.READ_FILL(self._db, exchange=exchange, **named).fetchone()
+                order = None if kept is None else self._read(kept["order_id"])
+                if order is not None:
+                    found[report] = (order.order_id, order.key)
+                else:
+                    rest.append(report)
+        rows = self._all(queries.owners_there(exchange, {report.exchange_order_id for report in rest})) if rest else ()
+        # An exchange may have given the same id in another market, too.
+        owners = {(symbol_of(row._mapping), row.exchange_order_id): row for row in rows}
+        for report in rest:
+            row = owners.get((report.symbol, report.exchange_order_id))
+            if row is not None:
+                key = OrderKey(strategy=row.strategy, client_order_id=row.client_order_id)
+                found[report] = (row.order_id, key)
+        return found
 
     def last_sequence(self) -> int:
         """Of the newest event; 0 when there is none."""

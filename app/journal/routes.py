@@ -16,10 +16,12 @@ from app.journal import statements as hot
 from app.journal.errors import StaleEpoch, translated
 from app.journal.reads import Reads
 from app.journal.rows import route_of
-from app.journal.schema import routes, switches
+from app.journal.schema import UNFINISHED, routes, switches
 from messages.failover import Route, Switch
 
 _converter = make_converter()
+MAX_SWITCHES = 1000
+"""Told at once, the newest; the journal keeps all."""
 
 
 class Routes(Reads):
@@ -95,9 +97,9 @@ class Routes(Reads):
             facts = {"finished": switch.finished, "body": crc32(body.encode())}
             self._event("switch", switch.at_s, epoch=switch.epoch, **facts)
 
-    def switches(self, *, unfinished: bool = False) -> tuple[Switch, ...]:
-        """The history, oldest first."""
-        query = select(switches.c.body).order_by(switches.c.switch_id)
+    def switches(self, *, unfinished: bool = False, limit: int = MAX_SWITCHES) -> tuple[Switch, ...]:
+        """The newest of the history, oldest first."""
+        query = select(switches.c.body).order_by(switches.c.switch_id.desc()).limit(limit)
         if unfinished:
-            query = query.where(switches.c.finished.is_(False))
-        return tuple(_converter.loads(row.body, Switch) for row in self._all(query))
+            query = query.where(UNFINISHED)
+        return tuple(_converter.loads(row.body, Switch) for row in reversed(self._all(query)))

@@ -6,11 +6,16 @@ counts once however often it is listed, and by its side, since a trade of the ac
 `legs.listed` is the sum of a leg's fills, which is `legs.filled` once all are known. What a strategy is told of its
 orders is numbered without a gap, `events.number`; `heard` says up to where the hooks of a strategy that runs in the
 daemon have heard it.
+
+`traded` and `ended` are sums over all legs, written in the transaction of the leg they change, so that nobody has to
+add up years of them: `app.journal.totals`.
 """
 
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -28,13 +33,15 @@ from sqlalchemy import (
     and_,
     insert,
     inspect,
+    literal_column,
     or_,
     select,
     text,
     update,
 )
 
-from messages.orders import LIVE_OR_UNPROVEN, Linked
+from app.domain.leg_life import MAY_FILL
+from messages.orders import LIVE_OR_UNPROVEN, Linked, Side
 
 SCHEMA_VERSION = 3
 
@@ -71,7 +78,7 @@ orders = Table(
     Column("created_s", Float, nullable=False),
     UniqueConstraint("strategy", "client_order_id", name="uq_order_key"),
 )
-Index("ix_orders_by_age", orders.c.strategy, orders.c.created_s)
+Index("ix_orders_by_market", *orders.c["strategy", "base", "quote", "settle", "created_s"])
 
 legs = Table(
     "legs",
@@ -103,14 +110,20 @@ legs = Table(
     Column("cancel_asked_s", Float),
 )
 
-_live = legs.c.state.in_(sorted(state.value for state in LIVE_OR_UNPROVEN))
-Index("ix_one_live_leg", legs.c.order_id, unique=True, sqlite_where=_live, postgresql_where=_live)
-Index("ix_live_by_exchange", legs.c.exchange, sqlite_where=_live, postgresql_where=_live)
-_linked = legs.c.linked.in_(sorted([Linked.OPEN.value, Linked.UNPROTECTED.value]))
-Index("ix_linked_by_exchange", legs.c.exchange, sqlite_where=_linked, postgresql_where=_linked)
+# Values as literals, also in the questions: only so does SQLite see that a partial index holds all that is asked for.
+LIVE_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in sorted(LIVE_OR_UNPROVEN)])
+Index("ix_one_live_leg", legs.c.order_id, unique=True, sqlite_where=LIVE_LEG, postgresql_where=LIVE_LEG)
+MAY_FILL_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in sorted(MAY_FILL)])
+Index("ix_may_fill_by_exchange", legs.c.exchange, sqlite_where=MAY_FILL_LEG, postgresql_where=MAY_FILL_LEG)
+LINKED_LEG = legs.c.linked.in_(
+    [literal_column(f"'{each.value}'") for each in sorted([Linked.OPEN, Linked.UNPROTECTED])]
+)
+Index("ix_linked_by_exchange", legs.c.exchange, sqlite_where=LINKED_LEG, postgresql_where=LINKED_LEG)
 
-_unlisted = and_(legs.c.filled != "0", or_(legs.c.listed.is_(None), legs.c.listed != legs.c.filled))
-Index("ix_unlisted_by_exchange", legs.c.exchange, sqlite_where=_unlisted, postgresql_where=_unlisted)
+UNLISTED_LEG = and_(
+    legs.c.filled != literal_column("'0'"), or_(legs.c.listed.is_(None), legs.c.listed != legs.c.filled)
+)
+Index("ix_unlisted_by_exchange", legs.c.exchange, sqlite_where=UNLISTED_LEG, postgresql_where=UNLISTED_LEG)
 
 fills = Table(
     "fills",
@@ -130,6 +143,26 @@ fills = Table(
 )
 Index("ix_fills_by_order", fills.c.order_id, fills.c.leg)
 
+traded = Table(
+    "traded",
+    metadata,
+    Column("exchange", String, primary_key=True),
+    Column("symbol", String, primary_key=True),
+    Column("base", String, nullable=False),
+    Column("quote", String, nullable=False),
+    Column("settle", String),
+    Column("market_type", String, nullable=False),
+    Column("attributed", Text),
+    Column("last_s", Float, nullable=False),
+)
+
+ended = Table(
+    "ended",
+    metadata,
+    Column("state", String, primary_key=True),
+    Column("legs", Integer, nullable=False),
+)
+
 routes = Table(
     "routes",
     metadata,
@@ -146,6 +179,8 @@ switches = Table(
     Column("body", Text, nullable=False),
     Column("finished", Boolean, nullable=False),
 )
+UNFINISHED = switches.c.finished == literal_column("0")
+Index("ix_unfinished", switches.c.switch_id, sqlite_where=UNFINISHED)
 
 events = Table(
     "events",
@@ -195,8 +230,14 @@ def make_schema(core: Connection) -> dict[str, str]:
     return _upgraded(core, found)
 
 
-INDEXED = {2: ("ix_orders_by_age", "ix_linked_by_exchange"), 3: ("ix_unlisted_by_exchange", "ix_told")}
+INDEXED = {
+    2: ("ix_linked_by_exchange",),
+    3: ("ix_unlisted_by_exchange", "ix_told", "ix_orders_by_market", "ix_may_fill_by_exchange", "ix_unfinished"),
+}
 """Indexes by the version that brought them."""
+
+MADE = {3: (fills, heard, traded, ended)}
+"""Tables likewise."""
 
 ADDED = {
     2: (
@@ -225,8 +266,39 @@ def _upgraded(core: Connection, found: dict[str, str]) -> dict[str, str]:
             core.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"))
         if version == 3:  # what filled before there were fills to list is not asked for any more
             core.execute(update(legs).where(legs.c.filled != "0").values(listed=legs.c.filled))
-        for index in orders.indexes | legs.indexes | events.indexes:
+            for replaced in ("ix_orders_by_age", "ix_live_by_exchange"):
+                core.execute(text(f"DROP INDEX IF EXISTS {replaced}"))
+            for table, rows in sums(core).items():
+                if rows:
+                    core.execute(insert(table), rows)
+        for index in orders.indexes | legs.indexes | events.indexes | switches.indexes:
             if index.name in INDEXED.get(version, ()):
                 index.create(core, checkfirst=True)
     core.execute(update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA_VERSION)))
     return {**found, "schema_version": str(SCHEMA_VERSION)}
+
+
+def sums(core: Connection) -> dict[Table, list[dict[str, Any]]]:
+    """What `traded` and `ended` should hold, by reading every leg: seconds for a million of them."""
+    markets: dict[tuple[str, str | None], dict[str, Any]] = {}
+    states: dict[str, int] = {}
+    market = orders.c["base", "quote", "settle", "market_type"]
+    query = select(*market, orders.c.side, *legs.c["exchange", "state", "filled", "created_s"]).join(legs)
+    for row in core.execution_options(yield_per=1000).execute(query):
+        tail = f":{row.settle}" if row.settle else ""
+        symbol = f"{row.base}/{row.quote}{tail}"
+        sums_ = markets.get((row.exchange, symbol))
+        if sums_ is None:
+            named = {column.name: row._mapping[column] for column in market}
+            sums_ = {"exchange": row.exchange, "symbol": symbol, **named, "attributed": None, "last_s": row.created_s}
+            markets[row.exchange, symbol] = sums_
+        sums_["last_s"] = max(sums_["last_s"], row.created_s)
+        if row.filled != "0":
+            filled = Decimal(row.filled)
+            sums_["attributed"] = (sums_["attributed"] or 0) + (filled if row.side == Side.BUY.value else -filled)
+        if row.state not in MAY_FILL:
+            states[row.state] = states.get(row.state, 0) + 1
+    for each in markets.values():
+        if each["attributed"] is not None:
+            each["attributed"] = format(each["attributed"], "f")
+    return {traded: list(markets.values()), ended: [{"state": state, "legs": n} for state, n in states.items()]}

@@ -9,13 +9,25 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
-from app.domain.leg_life import LIVE, UNPROVEN
-from app.journal.schema import events, fills, heard, legs, meta, orders, routes
-from messages.orders import LIVE_OR_UNPROVEN, Linked
+from app.journal.schema import (
+    LINKED_LEG,
+    LIVE_LEG,
+    MAY_FILL_LEG,
+    UNLISTED_LEG,
+    ended,
+    events,
+    fills,
+    heard,
+    legs,
+    meta,
+    orders,
+    routes,
+    traded,
+)
 
 
 class Hot:
@@ -51,16 +63,23 @@ READ_META = Hot(select(meta.c.name, meta.c.value))
 OPEN_ON = Hot(
     select(orders.c.order_id)
     .join(legs)
-    .where(legs.c.exchange == bindparam("exchange"), or_(*(legs.c.state == state for state in sorted(LIVE | UNPROVEN))))
+    .where(legs.c.exchange == bindparam("exchange"), MAY_FILL_LEG, LIVE_LEG)
     .group_by(orders.c.order_id)
     .order_by(orders.c.created_s, orders.c.order_id)
 )
-# The states as literals: only so does SQLite see that the index of live legs holds all there is to count.
-COUNT_OPEN = Hot(
-    select(func.count())
-    .select_from(legs)
-    .where(legs.c.state.in_([literal_column(f"'{state.value}'") for state in sorted(LIVE_OR_UNPROVEN)]))
+OPEN = Hot(select(orders.c.order_id).join(legs).where(LIVE_LEG).order_by(orders.c.created_s, orders.c.order_id))
+_live_leg = select(legs.c.order_id).where(legs.c.order_id == orders.c.order_id, LIVE_LEG)
+CLOSED = Hot(
+    select(orders.c.order_id, orders.c.created_s)
+    .where(
+        *(orders.c[name] == bindparam(name) for name in ("strategy", "base", "quote")),
+        orders.c.settle.is_not_distinct_from(bindparam("settle")),
+        ~_live_leg.exists(),
+    )
+    .order_by(orders.c.created_s.desc(), orders.c.order_id)
 )
+MARKETS = Hot(select(traded.c.base, traded.c.quote, traded.c.settle).distinct())
+COUNT_OPEN = Hot(select(func.count()).select_from(legs).where(LIVE_LEG))
 ADD_ORDER = Hot(insert(orders).values(_columns(orders)))
 ADD_LEG = Hot(insert(legs).values(_columns(legs)))
 ADD_EVENT = Hot(insert(events).values(_columns(events, "sequence")))
@@ -86,11 +105,7 @@ MARK_LEG = Hot(
 )
 LINKED_ON = Hot(
     select(legs.c.order_id)
-    .where(
-        legs.c.exchange == bindparam("exchange"),
-        # Spelled as in the partial index, which is taken only where it is implied.
-        or_(*(legs.c.linked == state for state in sorted([Linked.OPEN.value, Linked.UNPROTECTED.value]))),
-    )
+    .where(legs.c.exchange == bindparam("exchange"), LINKED_LEG)
     .order_by(legs.c.created_s, legs.c.order_id)
 )
 ADVANCE_LEG = Hot(
@@ -171,12 +186,20 @@ LIST_LEG = Hot(
 )
 UNLISTED_ON = Hot(
     select(legs.c.order_id)
-    .where(
-        legs.c.exchange == bindparam("exchange"),
-        # Spelled as in the partial index, which is taken only where it is implied.
-        legs.c.filled != literal_column("'0'"),
-        or_(legs.c.listed.is_(None), legs.c.listed != legs.c.filled),
-    )
+    .where(legs.c.exchange == bindparam("exchange"), UNLISTED_LEG)
     .order_by(legs.c.created_s, legs.c.order_id)
     .limit(bindparam("most"))
+)
+_MARKET = (traded.c.exchange == bindparam("key_exchange"), traded.c.symbol == bindparam("key_symbol"))
+TRADE = Hot(
+    sqlite.insert(traded)
+    .values(_columns(traded, "attributed"))
+    .on_conflict_do_update(index_elements=traded.primary_key.columns, set_={"last_s": bindparam("last_s")})
+)
+READ_ATTRIBUTED = Hot(select(traded.c.attributed).where(*_MARKET))
+ATTRIBUTE = Hot(update(traded).where(*_MARKET).values(attributed=bindparam("attributed")))
+COUNT_ENDED = Hot(
+    sqlite.insert(ended)
+    .values(_columns(ended))
+    .on_conflict_do_update(index_elements=ended.primary_key.columns, set_={"legs": ended.c.legs + bindparam("legs")})
 )

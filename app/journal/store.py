@@ -42,6 +42,7 @@ from app.journal.rows import (
     with_leg,
 )
 from app.journal.schema import SCHEMA_VERSION, make_schema, meta
+from app.journal.totals import Totals
 from app.journal.written import Committed, Recorded
 from messages.orders import LegView, Linked, OrderKey, OrderSpec, OrderView
 
@@ -50,7 +51,7 @@ __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnu
 ZERO = Decimal(0)
 
 
-class Journal(Fills, Routes):
+class Journal(Fills, Routes, Totals):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(self, path: Path | None, *, power_safe: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -133,7 +134,7 @@ class Journal(Fills, Routes):
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                self._memory.forget()
+                self._memory.undone()
                 if self._db.in_transaction:  # SQLite has ended it by itself where the disk is full, for one
                     self._db.execute("ROLLBACK")
                 raise
@@ -229,9 +230,12 @@ class Journal(Fills, Routes):
                 mark = Linked.OPEN if linked else None
                 leg = new_leg(decision, wire_id, exchange, epoch, expiry_s=expiry_s, now_s=now_s, linked=mark)
                 hot.ADD_LEG(self._db, **row_of_leg(order_id, leg))
+                self._placed(exchange, spec.symbol, now_s)
             elif isinstance(decision, CommitAgain):
                 assert known is not None
-                leg = self._commit_again(known.legs[decision.number - 1], order_id, epoch, expiry_s, now_s)
+                before = known.legs[decision.number - 1]
+                leg = self._commit_again(before, order_id, epoch, expiry_s, now_s)
+                self._moved(spec, before, leg)
             else:
                 return decision
             facts = of_intent(leg, new)
@@ -318,6 +322,7 @@ class Journal(Fills, Routes):
                 native_code=learned.native_code,
                 updated_s=now_s,
             )
+            self._moved(order.spec, old, learned)
             now = row_of_terms(learned, old)
             if now:  # apart from the rest, so that what is never changed does not pay for it
                 hot.CHANGE_TERMS(self._db, key_order=order_id, key_leg=number, **now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from hypothesis import given
@@ -52,10 +53,19 @@ def by_key(lines: tuple[BookLine, ...]) -> dict[tuple[str, Symbol], BookLine]:
     return {(line.exchange, line.symbol): line for line in lines}
 
 
+def summed(legs: Iterable[Exposure]) -> dict[tuple[str, Symbol], Decimal]:
+    """What has filled of some legs, by exchange and symbol."""
+    sums: dict[tuple[str, Symbol], Decimal] = {}
+    for leg in legs:
+        signed = leg.filled if leg.side is Side.BUY else -leg.filled
+        sums[leg.exchange, leg.symbol] = sums.get((leg.exchange, leg.symbol), Decimal(0)) + signed
+    return sums
+
+
 @given(exposures)
 def test_the_interval_holds_whatever_may_still_happen(legs: list[Exposure]) -> None:
     """Let any part of what is live or unproven fill: the position stays within the interval, and can reach its ends."""
-    lines = by_key(book_lines(legs, {}, {}))
+    lines = by_key(book_lines(summed(legs), legs, {}, {}))
     assert set(lines) == {(leg.exchange, leg.symbol) for leg in legs}
     for (exchange, symbol), line in lines.items():
         here = [leg for leg in legs if (leg.exchange, leg.symbol) == (exchange, symbol)]
@@ -73,8 +83,8 @@ def test_the_interval_holds_whatever_may_still_happen(legs: list[Exposure]) -> N
 @given(exposures)
 def test_the_order_of_legs_does_not_matter(legs: list[Exposure]) -> None:
     """Lines come sorted, by exchange and symbol."""
-    lines = book_lines(legs, {}, {})
-    assert lines == book_lines(reversed(legs), {}, {})
+    lines = book_lines(summed(legs), legs, {}, {})
+    assert lines == book_lines(summed(legs), reversed(legs), {}, {})
     assert [(line.exchange, str(line.symbol)) for line in lines] == sorted(
         (line.exchange, str(line.symbol)) for line in lines
     )
@@ -85,12 +95,12 @@ def test_what_the_exchange_says_counts_and_silence_is_not_zero() -> None:
     leg = Exposure(
         exchange="okx", symbol=BTC, side=Side.BUY, quantity=Decimal(2), filled=Decimal(1), state=LegState.OPEN
     )
-    lines = by_key(book_lines([leg], {"bybit": (position("bybit", "-3"),)}, {"bybit": 1.0}))
+    lines = by_key(book_lines(summed([leg]), [leg], {"bybit": (position("bybit", "-3"),)}, {"bybit": 1.0}))
     assert lines["bybit", BTC].actual == Decimal(-3)
     assert lines["bybit", BTC].attributed == 0
     assert (lines["bybit", BTC].possible_min, lines["bybit", BTC].possible_max) == (Decimal(-3), Decimal(-3))
     assert lines["okx", BTC].actual is None
     assert (lines["okx", BTC].possible_min, lines["okx", BTC].possible_max) == (Decimal(1), Decimal(2))
-    read = by_key(book_lines([leg], {"okx": ()}, {"okx": 1.0}))
+    read = by_key(book_lines(summed([leg]), [leg], {"okx": ()}, {"okx": 1.0}))
     assert read["okx", BTC].actual == 0
     assert read["okx", BTC].possible_max == 1

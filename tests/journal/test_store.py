@@ -17,7 +17,7 @@ from attrs import evolve
 from app.domain import ids
 from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible
 from app.domain.leg_life import LegEvent, Terms
-from app.journal.schema import ADDED, INDEXED, SCHEMA_VERSION
+from app.journal.schema import ADDED, INDEXED, MADE, SCHEMA_VERSION
 from app.journal.store import BUSY_TIMEOUT_S, Committed, Journal, JournalError, JournalUnusable, StaleEpoch
 from messages.failover import Switch, SwitchResult
 from messages.orders import LegState, OrderView, Trigger, TriggerBy, TriggerKind
@@ -91,8 +91,11 @@ def test_a_journal_of_an_older_schema_is_brought_to_this_one_with_all_it_holds(
     assert old.leg is not None
     journal.close()
     with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE fills")
+        db.execute("CREATE INDEX ix_orders_by_age ON orders (strategy, created_s)")
+        db.execute("CREATE INDEX ix_live_by_exchange ON legs (exchange) WHERE state = 'open'")
         for later in range(SCHEMA_VERSION, version, -1):
+            for table in MADE.get(later, ()):
+                db.execute(f"DROP TABLE {table.name}")
             for index in INDEXED[later]:
                 db.execute(f"DROP INDEX {index}")
             for column in ADDED[later]:
@@ -102,6 +105,10 @@ def test_a_journal_of_an_older_schema_is_brought_to_this_one_with_all_it_holds(
     upgraded = Journal(path)
     listed = evolve(old.leg, listed=Decimal("0.5"))  # so that what filled before fills were listed is not asked for
     assert upgraded.order(old.order_id) == evolve(old, legs=(listed,))
+    assert upgraded.sums_differ() == ""
+    assert upgraded._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'ix_live_by_exchange'").fetchone() is None
+    assert upgraded.book()[0] == {("bybit", BTC): Decimal("0.5")}
+    assert upgraded.symbols(since_s=9.0) == (str(BTC),)
     trigger = Trigger(kind=TriggerKind.STOP, price=Decimal("23000.5"), by=TriggerBy.MARK)
     two = upgraded.commit_intent(
         exchange="bybit", epoch=1, key=key("two"), spec=evolve(spec(), trigger=trigger), expiry_s=7.0, now_s=2.0

@@ -1,0 +1,137 @@
+"""Sums over all legs that were ever placed, kept as they change: per exchange and symbol what our fills add up to, and
+when it was traded last; and how many legs ended how.
+
+Book, status and pre-flight ask for them every few seconds. Added up anew each time, a million orders took ten seconds.
+So each is written in the transaction of the leg that changes it, and it is only what has an end that is counted: legs
+that may still fill are few, and a partial index has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Table, func, select
+
+from app.domain.book import Exposure
+from app.domain.leg_life import MAY_FILL, UNPROVEN
+from app.journal import queries
+from app.journal import statements as hot
+from app.journal.errors import translated
+from app.journal.reads import Reads
+from app.journal.rows import exposure_of, symbol_of, text
+from app.journal.schema import MAY_FILL_LEG, ended, legs, sums, traded
+from messages.market import Symbol
+from messages.orders import LegView, OrderSpec, Side
+
+TRADED_AGAIN_S = 3600.0
+"""When a symbol was traded last is known to the hour: it is not written with every order."""
+
+
+class Totals(Reads):
+    """Of an open journal."""
+
+    # ------------------------------------------------------------------------------------------ within a transaction
+
+    def _placed(self, exchange: str, symbol: Symbol, now_s: float) -> None:
+        """A leg is new."""
+        known_s = self._memory.traded_s.get((exchange, symbol))
+        if known_s is not None and 0 <= now_s - known_s < TRADED_AGAIN_S:
+            return
+        hot.TRADE(
+            self._db,
+            exchange=exchange,
+            symbol=str(symbol),
+            base=symbol.base,
+            quote=symbol.quote,
+            settle=symbol.settle,
+            market_type=symbol.market_type.value,
+            last_s=now_s,
+        )
+        self._memory.traded_s[exchange, symbol] = now_s
+
+    def _moved(self, spec: OrderSpec, old: LegView, new: LegView) -> None:
+        """A leg is another."""
+        if new.state is not old.state:
+            if new.state not in MAY_FILL:
+                hot.COUNT_ENDED(self._db, state=new.state.value, legs=1)
+            if old.state not in MAY_FILL:
+                hot.COUNT_ENDED(self._db, state=old.state.value, legs=-1)
+        if new.filled != old.filled:
+            market = {"key_exchange": new.exchange, "key_symbol": str(spec.symbol)}
+            more = new.filled - old.filled if spec.side is Side.BUY else old.filled - new.filled
+            (before,) = hot.READ_ATTRIBUTED(self._db, **market).fetchone()
+            hot.ATTRIBUTE(self._db, **market, attributed=text(more if before is None else Decimal(before) + more))
+
+    # ------------------------------------------------------------------------------------------------------ questions
+
+    @contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        """What is read within is of one moment, whoever writes meanwhile."""
+        self._cold.ready()
+        with translated(self._where):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
+
+    def counts(self) -> dict[str, int]:
+        """Legs by state."""
+        live = select(legs.c.state, func.count().label("legs")).where(MAY_FILL_LEG).group_by(legs.c.state)
+        with self._one_moment():
+            return {row.state: row.legs for query in (select(ended), live) for row in self._all(query) if row.legs}
+
+    def oldest_unproven_s(self) -> float | None:
+        """When the oldest leg whose outcome nobody knows was committed; None when there is none."""
+        unproven = (MAY_FILL_LEG, legs.c.state.in_(sorted(UNPROVEN)))
+        query = select(func.min(legs.c.committed_s).label("oldest")).where(*unproven)
+        return next((row.oldest for row in self._all(query)), None)
+
+    def exposures(self) -> tuple[Exposure, ...]:
+        """Every leg that may still fill."""
+        return tuple(exposure_of(row._mapping) for row in self._all(queries.exposed()))
+
+    def book(self) -> tuple[dict[tuple[str, Symbol], Decimal], tuple[Exposure, ...]]:
+        """What positions are made of: by exchange and symbol what our fills add up to, and every leg that may still
+        fill."""
+        with self._one_moment():
+            rows = self._all(select(traded).where(traded.c.attributed.is_not(None)))
+            attributed = {(row.exchange, symbol_of(row._mapping)): Decimal(row.attributed) for row in rows}
+            return attributed, self.exposures()
+
+    def symbols(self, since_s: float) -> tuple[str, ...]:
+        """Unified symbols traded since a time, resting now, or adding up to something: what a candidate must have.
+
+        Not every one ever traded: a market that is long done with must not keep trading from moving.
+        """
+        with self._one_moment():
+            found = {str(leg.symbol) for leg in self.exposures()}
+            for row in self._all(select(traded)):
+                if row.last_s + TRADED_AGAIN_S >= since_s or (row.attributed and Decimal(row.attributed) != 0):
+                    found.add(row.symbol)
+        return tuple(sorted(found))
+
+    def sums_differ(self) -> str:
+        """Where a sum is not what the legs add up to, in words; empty where none differs. Reads every leg."""
+        with self._one_moment(), self._cold.connection() as core:
+            due = sums(core)
+            have = {table: [dict(row._mapping) for row in core.execute(select(table))] for table in due}
+        wrong = [
+            *_differ(ended, ("state",), "legs", due, have),
+            *_differ(traded, ("exchange", "symbol"), "attributed", due, have),
+        ]
+        return "; ".join(wrong)
+
+
+_Rows = Mapping[Table, Sequence[Mapping[str, Any]]]
+
+
+def _differ(table: Table, names: tuple[str, ...], of: str, due: _Rows, have: _Rows) -> Iterator[str]:
+    sides = [{tuple(row[name] for name in names): Decimal(row[of] or 0) for row in rows[table]} for rows in (due, have)]
+    for key in sorted(sides[0].keys() | sides[1].keys()):
+        should, does = (side.get(key, Decimal(0)) for side in sides)
+        if should != does:
+            yield f"{table.name} says {does:f} of {' '.join(key)}, the legs add up to {should:f}"
