@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Float, create_engine, insert
+from sqlalchemy import Float, create_engine
 
 from app.domain import ids
 from app.domain.calls import FillReport
 from app.domain.leg_life import LegEvent
 from app.journal.facts import as_told, checksum
-from app.journal.schema import events, fills, legs, metadata, orders, sums
+from app.journal.schema import events, fills, legs, metadata, orders, sum_up
 from app.journal.store import Committed, Journal
 from messages.market import MarketType, Symbol
 from messages.orders import OrderKey, OrderSpec, OrderType, OrderView, Side
@@ -296,9 +296,7 @@ def build(path: Path, orders_: int, newest_s: float) -> None:
 def _sum_up(path: Path) -> None:
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as core:
-        for table, rows in sums(core).items():
-            if rows:
-                core.execute(insert(table), rows)
+        sum_up(core)
     engine.dispose()
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode=WAL")
@@ -309,7 +307,7 @@ def kept(folder: Path, orders_: int) -> Path:
     """A journal of so many orders that is kept in a folder; made where it is not there, or was made by other code."""
     source = Path(__file__).resolve().parents[1]
     said = hashlib.blake2b(digest_size=6)
-    for part in ("schema", "store", "rows", "facts", "fills", "news", "totals"):
+    for part in ("schema", "store", "rows", "facts", "fills", "news", "sums", "totals"):
         said.update((source / "app" / "journal" / f"{part}.py").read_bytes())
     said.update(Path(__file__).read_bytes())
     path = folder / f"journal-{orders_}-{said.hexdigest()}.db"

@@ -14,8 +14,7 @@ add up years of them: `app.journal.totals`.
 from __future__ import annotations
 
 import secrets
-from decimal import Decimal
-from typing import Any
+import sqlite3
 
 from sqlalchemy import (
     Boolean,
@@ -41,7 +40,8 @@ from sqlalchemy import (
 )
 
 from app.domain.leg_life import MAY_FILL
-from messages.orders import LIVE_OR_UNPROVEN, Linked, Side
+from app.journal.sums import add_up
+from messages.orders import LIVE_OR_UNPROVEN, Linked
 
 SCHEMA_VERSION = 3
 
@@ -268,9 +268,7 @@ def _upgraded(core: Connection, found: dict[str, str]) -> dict[str, str]:
             core.execute(update(legs).where(legs.c.filled != "0").values(listed=legs.c.filled))
             for replaced in ("ix_orders_by_age", "ix_live_by_exchange"):
                 core.execute(text(f"DROP INDEX IF EXISTS {replaced}"))
-            for table, rows in sums(core).items():
-                if rows:
-                    core.execute(insert(table), rows)
+            sum_up(core)
         for index in orders.indexes | legs.indexes | events.indexes | switches.indexes:
             if index.name in INDEXED.get(version, ()):
                 index.create(core, checkfirst=True)
@@ -278,27 +276,20 @@ def _upgraded(core: Connection, found: dict[str, str]) -> dict[str, str]:
     return {**found, "schema_version": str(SCHEMA_VERSION)}
 
 
-def sums(core: Connection) -> dict[Table, list[dict[str, Any]]]:
-    """What `traded` and `ended` should hold, by reading every leg: seconds for a million of them."""
-    markets: dict[tuple[str, str | None], dict[str, Any]] = {}
-    states: dict[str, int] = {}
-    market = orders.c["base", "quote", "settle", "market_type"]
-    query = select(*market, orders.c.side, *legs.c["exchange", "state", "filled", "created_s"]).join(legs)
-    for row in core.execution_options(yield_per=1000).execute(query):
-        tail = f":{row.settle}" if row.settle else ""
-        symbol = f"{row.base}/{row.quote}{tail}"
-        sums_ = markets.get((row.exchange, symbol))
-        if sums_ is None:
-            named = {column.name: row._mapping[column] for column in market}
-            sums_ = {"exchange": row.exchange, "symbol": symbol, **named, "attributed": None, "last_s": row.created_s}
-            markets[row.exchange, symbol] = sums_
-        sums_["last_s"] = max(sums_["last_s"], row.created_s)
-        if row.filled != "0":
-            filled = Decimal(row.filled)
-            sums_["attributed"] = (sums_["attributed"] or 0) + (filled if row.side == Side.BUY.value else -filled)
-        if row.state not in MAY_FILL:
-            states[row.state] = states.get(row.state, 0) + 1
-    for each in markets.values():
-        if each["attributed"] is not None:
-            each["attributed"] = format(each["attributed"], "f")
-    return {traded: list(markets.values()), ended: [{"state": state, "legs": n} for state, n in states.items()]}
+def sum_up(core: Connection) -> None:
+    """Writes what all legs add up to into `traded` and `ended`, which are empty."""
+    db = core.connection.driver_connection
+    assert isinstance(db, sqlite3.Connection)
+    markets, states = add_up(db)
+    rows = [
+        {
+            **dict(zip(("exchange", "base", "quote", "settle", "market_type"), market, strict=True)),
+            "symbol": each.symbol,
+            "attributed": each.attributed_text,
+            "last_s": each.last_s,
+        }
+        for market, each in markets.items()
+    ]
+    for table, found in ((traded, rows), (ended, [{"state": state, "legs": n} for state, n in states.items()])):
+        if found:
+            core.execute(insert(table), found)

@@ -8,12 +8,11 @@ that may still fill are few, and a partial index has them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import func, select
 
 from app.domain.book import Exposure
 from app.domain.leg_life import MAY_FILL, UNPROVEN
@@ -21,13 +20,11 @@ from app.journal import queries
 from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
-from app.journal.rows import exposure_of, symbol_of, text
-from app.journal.schema import MAY_FILL_LEG, ended, legs, sums, traded
+from app.journal.rows import exposure_of, symbol_of
+from app.journal.schema import MAY_FILL_LEG, ended, legs, traded
+from app.journal.sums import TRADED_AGAIN_S, differences, sum_text
 from messages.market import Symbol
 from messages.orders import LegView, OrderSpec, Side
-
-TRADED_AGAIN_S = 3600.0
-"""When a symbol was traded last is known to the hour: it is not written with every order."""
 
 
 class Totals(Reads):
@@ -63,7 +60,7 @@ class Totals(Reads):
             market = {"key_exchange": new.exchange, "key_symbol": str(spec.symbol)}
             more = new.filled - old.filled if spec.side is Side.BUY else old.filled - new.filled
             (before,) = hot.READ_ATTRIBUTED(self._db, **market).fetchone()
-            hot.ATTRIBUTE(self._db, **market, attributed=text(more if before is None else Decimal(before) + more))
+            hot.ATTRIBUTE(self._db, **market, attributed=sum_text(more if before is None else Decimal(before) + more))
 
     # ------------------------------------------------------------------------------------------------------ questions
 
@@ -116,22 +113,5 @@ class Totals(Reads):
 
     def sums_differ(self) -> str:
         """Where a sum is not what the legs add up to, in words; empty where none differs. Reads every leg."""
-        with self._one_moment(), self._cold.connection() as core:
-            due = sums(core)
-            have = {table: [dict(row._mapping) for row in core.execute(select(table))] for table in due}
-        wrong = [
-            *_differ(ended, ("state",), "legs", due, have),
-            *_differ(traded, ("exchange", "symbol"), "attributed", due, have),
-        ]
-        return "; ".join(wrong)
-
-
-_Rows = Mapping[Table, Sequence[Mapping[str, Any]]]
-
-
-def _differ(table: Table, names: tuple[str, ...], of: str, due: _Rows, have: _Rows) -> Iterator[str]:
-    sides = [{tuple(row[name] for name in names): Decimal(row[of] or 0) for row in rows[table]} for rows in (due, have)]
-    for key in sorted(sides[0].keys() | sides[1].keys()):
-        should, does = (side.get(key, Decimal(0)) for side in sides)
-        if should != does:
-            yield f"{table.name} says {does:f} of {' '.join(key)}, the legs add up to {should:f}"
+        with self._one_moment():
+            return " ".join(differences(self._db))

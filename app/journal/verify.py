@@ -25,6 +25,7 @@ from app.journal.replay import DIM, Event, Life, Replay
 from app.journal.row_order import MAX_OPEN, Row, Rows
 from app.journal.rows import leg_of, row_of_leg, symbol_of
 from app.journal.schema import SCHEMA_VERSION, events, fills, legs, orders
+from app.journal.sums import differences
 from messages.orders import LIVE_OR_UNPROVEN, OrderKey
 
 MAX_FINDINGS = 100
@@ -213,6 +214,8 @@ class _Check:
         self._end_of_events()
         self._routes()
         self._switches()
+        for words in differences(self._db):
+            self._tell(words)
         route = self._replay.routes[max(self._replay.routes)] if self._replay.routes else None
         return Report(
             journal_id=self._replay.journal_id,

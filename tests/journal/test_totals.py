@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.domain.leg_life import LegEvent
 from app.domain.leg_table import IllegalEvent
 from app.journal.store import Committed, Journal, JournalError
-from app.journal.totals import TRADED_AGAIN_S
+from app.journal.sums import TRADED_AGAIN_S
 from messages.market import MarketType, Symbol
 from messages.orders import Side
 from tests.domain.orders import BTC, key, spec
@@ -124,7 +124,7 @@ def test_a_wrong_sum_is_told(journal: Journal) -> None:
     journal._db.execute("UPDATE traded SET attributed = '1.5'")
     journal._db.execute("UPDATE ended SET legs = 2")
     assert journal.sums_differ() == (
-        "ended says 2 of filled, the legs add up to 1; traded says 1.5 of bybit BTC/USDT:USDT, the legs add up to 1"
+        "BTC/USDT:USDT on bybit adds up to 1, and is kept as 1.5. 1 legs are filled, and 2 are counted."
     )
 
 

@@ -1,0 +1,112 @@
+"""What `traded` and `ended` are sums of: all legs, read once from beginning to end.
+
+For a journal that is brought to the schema which has these tables, for whoever doubts them, and for nobody else: a
+million legs take seconds. The driver's own connection is used, since nothing here is worth making an engine for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Final
+
+from attrs import define
+
+from app.domain.leg_life import MAY_FILL
+from messages.orders import LegState, Side
+
+TRADED_AGAIN_S: Final = 3600.0
+"""When a symbol was traded last is known to the hour: it is not written with every order."""
+
+_LEGS = (
+    "SELECT legs.exchange, orders.base, orders.quote, orders.settle, orders.market_type, orders.side, legs.state,"
+    " legs.filled, legs.created_s FROM legs JOIN orders ON orders.order_id = legs.order_id"
+)
+_TRADED = "SELECT exchange, base, quote, settle, market_type, symbol, attributed, last_s FROM traded"
+
+Market = tuple[str, str, str, str | None, str]
+"""Exchange, base, quote, settle, type."""
+
+
+@define
+class Traded:
+    """Of one market on one exchange.
+
+    Attributes:
+        attributed: Base coin that our fills add up to, sells below zero; None where nothing has filled yet.
+        last_s: When its newest leg was placed.
+        placed_then: Whether a leg was placed at the moment that was looked for.
+    """
+
+    symbol: str
+    attributed: Decimal | None = None
+    last_s: float = 0.0
+    placed_then: bool = False
+
+    @property
+    def attributed_text(self) -> str | None:
+        """As it is kept."""
+        return None if self.attributed is None else sum_text(self.attributed)
+
+
+def sum_text(value: Decimal) -> str:
+    """A sum as it is kept: however it came about, it has the same digits."""
+    return format(value.normalize(), "f") if value else "0"
+
+
+def add_up(
+    db: sqlite3.Connection, then: Mapping[Market, float] | None = None
+) -> tuple[dict[Market, Traded], dict[str, int]]:
+    """What our fills add up to by market, and how many legs ended by state.
+
+    Args:
+        then: When something is said to have been placed last in a market: whether anything was.
+
+    Raises:
+        ArithmeticError: What has filled of a leg is no number.
+    """
+    markets: dict[Market, Traded] = {}
+    states: dict[str, int] = {}
+    for exchange, base, quote, settle, kind, side, state, filled, created_s in db.execute(_LEGS):
+        market = (exchange, base, quote, settle, kind)
+        traded = markets.get(market)
+        if traded is None:
+            traded = markets[market] = Traded(f"{base}/{quote}:{settle}" if settle else f"{base}/{quote}")
+        traded.last_s = max(traded.last_s, created_s)
+        if then is not None and then.get(market) == created_s:
+            traded.placed_then = True
+        if filled != "0":
+            quantity = Decimal(filled) if side == Side.BUY else -Decimal(filled)
+            traded.attributed = quantity if traded.attributed is None else traded.attributed + quantity
+        if state not in MAY_FILL:
+            states[state] = states.get(state, 0) + 1
+    return markets, states
+
+
+def differences(db: sqlite3.Connection) -> Iterator[str]:
+    """Where `traded` or `ended` is not what the legs add up to, a sentence each; to be read of one moment."""
+    there = {tuple(row[:5]): row[5:] for row in db.execute(_TRADED)}
+    try:
+        markets, states = add_up(db, {market: row[2] for market, row in there.items()})
+    except ArithmeticError as error:
+        yield f"What has filled cannot be added up: {error}."
+        return
+    for market, due in markets.items():
+        where = f"{due.symbol} on {market[0]}"
+        symbol, attributed, last_s = there.pop(market, (None, None, None))
+        if symbol is None:
+            yield f"{where} was traded, and is not among what was."
+            continue
+        if symbol != due.symbol:
+            yield f"{where} is called {symbol} among what was traded."
+        if attributed != due.attributed_text:
+            yield f"{where} adds up to {due.attributed_text}, and is kept as {attributed}."
+        if not due.placed_then or not 0 <= due.last_s - last_s < TRADED_AGAIN_S:
+            yield f"{where} was traded last at {due.last_s}, and is kept as {last_s}."
+    for exchange, base, quote, *_ in there:
+        yield f"{base}/{quote} on {exchange} is among what was traded, and no leg is of it."
+    kept = dict(row[:2] for row in db.execute("SELECT state, legs FROM ended"))
+    for state in sorted(states.keys() | kept.keys(), key=str):
+        if states.get(state, 0) != kept.get(state, 0) or state not in set(LegState):
+            yield f"{states.get(state, 0)} legs are {state}, and {kept.get(state, 0)} are counted."
