@@ -2,7 +2,7 @@
 
 A shell over `app.domain.connector`: it performs the machine's effects on the journal and on the exchange. It turns the
 event loop of the exchange's client itself, whenever there is something to do, and so never waits. Sessions are told of
-every change of an order.
+every change of an order (`actors.connector_news`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from attrs import define
 
 from actors._shell import Shell
+from actors.connector_news import Listeners
 from actors.connector_reads import Asked, call_for
 from actors.connector_replies import Replies
 from actors.environment import PortRunner, ResultsWait
@@ -28,6 +28,7 @@ from app.domain.ids import order_id
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
 from messages.base import Failed
+from messages.executions import CatchUp, Heard
 from messages.failover import SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceSeen, Probe
 from messages.market import MarketType
@@ -46,13 +47,6 @@ from messages.supervision import Address, CheckOrderPath, Directory, Role, Start
 
 log = structlog.get_logger()
 
-SUBSCRIPTION_S = 35.0
-"""How long a session is told of its orders without renewing; sessions renew every ten seconds."""
-
-MAX_SUBSCRIBERS = 1000
-MAX_UNHEARD = 1000
-"""Changes of the first moments of a life, told again to who subscribes then: a restarted connector looks orders up at
-once, and may have learned of a fill before any session knows that it is back."""
 EVIDENCE_S = 0.25
 """Good evidence waits so long for more, so that an order does not cost the monitor and the coordinator a message each;
 bad evidence takes what waits along at once."""
@@ -61,13 +55,6 @@ REOPEN_S = 2.0
 """Between attempts to load the markets of an exchange that does not answer."""
 OPENING_S = 10.0
 """After the start; an exchange that is well has told its markets by then. Later, not having them is a failure."""
-
-
-@define
-class _Subscriber:
-    address: Address
-    strategy: str
-    until_s: float
 
 
 class ConnectorActor(Shell):
@@ -81,8 +68,6 @@ class ConnectorActor(Shell):
 
     def on_start(self, start: Start, now_s: float) -> None:
         """Opens journal and exchange, and takes up what an earlier life left in doubt."""
-        self._subscribers: dict[str, _Subscriber] = {}
-        self._unheard: deque[OrderChanged] = deque(maxlen=MAX_UNHEARD)
         self._reopen_s: float | None = now_s + REOPEN_S
         self._changes: list[OrderChanged] = []
         self._evidence: list[Evidence] = []
@@ -103,6 +88,7 @@ class ConnectorActor(Shell):
         )
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
         self._replies = Replies(self.name, self.journal, self.runner, self._path)
+        self._listeners = Listeners(self.name, self.journal, self.post)
         self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path)
         orders = self.journal.open_orders(exchange=self.name)
         linked = self.journal.linked(self.name)
@@ -203,9 +189,13 @@ class ConnectorActor(Shell):
             case CheckOrderPath():
                 self._perform(self._check_path(sender, message, now_s), now_s)
             case Subscribe():
-                self._subscribe(message, sender, now_s)
+                self._listeners.subscribe(message, sender, now_s)
             case Unsubscribe():
-                self._subscribers.pop(message.session_id, None)
+                self._listeners.unsubscribe(message.session_id)
+            case CatchUp():
+                self.post(sender, self._listeners.catch_up(message, now_s))
+            case Heard():
+                self._listeners.heard(message, now_s)
             case ResultsWait():
                 self.on_ready(now_s)
             case _ if isinstance(message, Asked):
@@ -251,22 +241,6 @@ class ConnectorActor(Shell):
         call, priority = call_for(request, now_s, deadline_s, conditional=conditional)
         return self.machine.read(sender, request, call, now_s, priority)
 
-    def _subscribe(self, message: Subscribe, sender: Address, now_s: float) -> None:
-        late = [session for session, subscriber in self._subscribers.items() if subscriber.until_s < now_s]
-        for session in late:
-            del self._subscribers[session]
-        if len(self._subscribers) >= MAX_SUBSCRIBERS and message.session_id not in self._subscribers:
-            log.warning("connector.too_many_subscribers", exchange=self.name, limit=MAX_SUBSCRIBERS)
-            return
-        new = message.session_id not in self._subscribers
-        self._subscribers[message.session_id] = _Subscriber(sender, message.strategy, now_s + SUBSCRIPTION_S)
-        if now_s >= self._opening_until_s:
-            self._unheard.clear()
-        elif new:  # a session drops what it has heard
-            for changed in self._unheard:
-                if changed.order.key.strategy == message.strategy:
-                    self.post(sender, changed)
-
     # ------------------------------------------------------------------------------------------------ effects
 
     def _perform(self, effects: Iterable[Effect], now_s: float) -> None:
@@ -307,18 +281,11 @@ class ConnectorActor(Shell):
         # Whoever waits has been answered: only now those who listen are told.
         changes, self._changes = self._changes, []
         for changed in changes:
-            self._tell_change(changed, now_s)
-        if changes and now_s < self._opening_until_s:
-            self._unheard += changes
+            self._listeners.tell(changed, now_s)
         if observed:
             self._evidence += observed
             if now_s >= self._evidence_due_s or not all(evidence.ok for evidence in observed):
                 self._tell_evidence(now_s)
-
-    def _tell_change(self, changed: OrderChanged, now_s: float) -> None:
-        for subscriber in self._subscribers.values():
-            if subscriber.strategy == changed.order.key.strategy and subscriber.until_s >= now_s:
-                self.post(subscriber.address, changed)
 
     def _tell_evidence(self, now_s: float) -> None:
         if self._monitor is not None:

@@ -23,6 +23,7 @@ from app.domain import session as s
 from app.domain.exits import PREFIX
 from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.symbols import parse_symbol
+from messages.executions import Execution
 from messages.failover import Route, RouterState
 from messages.market import MarketType, Symbol
 from messages.orders import (
@@ -75,6 +76,10 @@ class Strategy:
 
     Hooks run one at a time and must not block: while one does, the strategy hears nothing.
 
+    What happens to its orders is numbered, and told in order, each once; what happened while the strategy was dead is
+    told to its next life. A death may come between a hook's end and the record of it, which is made every second: then
+    that news is told again, with the same number. What was told counts as heard also where the hook raised.
+
     Attributes:
         name: As configured in `[strategies.NAME]`.
         route: Where orders go; None until the router has told.
@@ -92,8 +97,17 @@ class Strategy:
     def on_order(self, update: OrderUpdate) -> None:
         """Something is known of one of our orders, or it changed."""
 
+    def on_resolved(self, update: OrderUpdate) -> None:
+        """It was not known whether one of our orders executed, and now it is; told after `on_order` had the same."""
+
     def on_fill(self, fill: Fill) -> None:
         """Something of one of our orders filled."""
+
+    def on_execution(self, execution: Execution, number: int) -> None:
+        """One trade of one of our orders, with price and fee, once its exchange has listed it."""
+
+    def on_gap(self, missed: int) -> None:
+        """So much of what happened is told no more: it was too much, over too long a time; ask for what matters."""
 
     def on_route(self, route: Route, state: RouterState) -> None:
         """Trading moved, or is about to: between fence and commit `route.exchange` is None."""

@@ -16,6 +16,7 @@ from actors.strategy import Strategy
 from app.domain import session as s
 from app.domain.exits import parent_of
 from messages.base import Failed, Reply
+from messages.executions import Heard, OrderFilled, ToldUpTo
 from messages.failover import RouteChanged
 from messages.market import MarketType, Symbol
 from messages.orders import (
@@ -41,7 +42,8 @@ from messages.supervision import Directory, Role, Start
 
 log = structlog.get_logger()
 
-MAX_FILLS_SEEN = 10_000
+HEARD_S = 1.0
+"""Between records of what the hooks have heard: each is a write, which no order should wait for."""
 
 
 @define
@@ -79,13 +81,15 @@ class StrategyActor(Shell):
         self._begun = False
         self._serial = 0
         self._asked: dict[str, _Asked] = {}
-        self._filled: dict[str, Decimal] = {}
+        self._heard = self._heard_told = 0
+        self._heard_s = now_s
         settings = s.SessionSettings(
             session_id=f"strategy-{start.name}-{start.incarnation}",
             strategy=start.name,
             max_retry_attempts=self.environment.max_retry_attempts,
             retry_delay_s=self.environment.retry_delay_s,
             jitter=self.environment.retry_jitter,
+            resumes=True,
         )
         self._incarnation = start.incarnation
         self.session = s.Session(settings)
@@ -103,8 +107,10 @@ class StrategyActor(Shell):
         match message:
             case RouteChanged():
                 self._perform(self.session.route_told(message, now_s))
-            case OrderChanged():
-                self._perform(self.session.order_told(message))
+            case OrderChanged() | OrderFilled() | ToldUpTo():
+                if isinstance(message, ToldUpTo):
+                    self._heard_told = 0  # now and then again: whoever was told may have died of something else
+                self._perform(self.session.news_told(message, now_s))
             case Reply():
                 self._perform(self.session.reply(message, now_s))
             case _:
@@ -113,13 +119,16 @@ class StrategyActor(Shell):
     def on_tick(self, now_s: float) -> None:
         """The session's moments and the user's."""
         self._perform(self.session.tick(now_s))
+        if self._heard > self._heard_told and now_s >= self._heard_s:
+            self._tell_heard(now_s)
         if any(at_s <= now_s for at_s in self.timers):
             self.timers = [at_s for at_s in self.timers if at_s > now_s]
             self.strategy.on_timer(now_s)
 
     def next_s(self, now_s: float) -> float | None:
         """Whichever comes first."""
-        return min([self.session.next_s(), *self.timers])
+        heard_s = [self._heard_s] if self._heard > self._heard_told else []
+        return min([self.session.next_s(), *self.timers, *heard_s])
 
     # ------------------------------------------------------------------------------------------------ asking
 
@@ -204,12 +213,15 @@ class StrategyActor(Shell):
                     if not self._begun and route.exchange is not None:
                         self._begun = True
                         self.strategy.on_start()
+                        self.session.news.listen(self.now_s())
                     self.strategy.on_route(route, state)
-                case s.OrderTold(order=order):
-                    key = order.key.client_order_id
-                    self._tell_fill(order)
-                    update = OrderUpdate(told=Told.CHANGED, client_order_id=key, order_id=order.order_id, order=order)
-                    self.strategy.on_order(update)
+                case s.OrderTold():
+                    self._tell_news(effect)
+                case s.NewsBegin(number=number, missed=missed):
+                    self._heard = self._heard_told = number
+                    if missed:
+                        log.error("strategy.news_missed", strategy=self.name, missed=missed)
+                        self.strategy.on_gap(missed)
                 case s.NeverCommitted(order_id=order_id, key=order_key, words=words):
                     never = OrderUpdate(
                         told=Told.NOT_EXECUTED,
@@ -218,6 +230,7 @@ class StrategyActor(Shell):
                         words=words,
                     )
                     self.strategy.on_order(never)
+                    self.strategy.on_resolved(never)
                 case s.Resolved(correlation_id=correlation_id, outcome=outcome):
                     asked = self._asked.pop(correlation_id, None)
                     if asked is not None and asked.kind == "cancel_all" and isinstance(outcome, OrdersReply):
@@ -258,7 +271,6 @@ class StrategyActor(Shell):
                 raise AssertionError(f"a session cannot resolve a strategy's request by {outcome!r}")
         if order is not None:
             order_id = order.order_id
-            self._tell_fill(order)
         update = OrderUpdate(
             told=told,
             client_order_id=asked.client_order_id or (order.key.client_order_id if order is not None else ""),
@@ -268,13 +280,41 @@ class StrategyActor(Shell):
         )
         self.strategy.on_order(update)
 
-    def _tell_fill(self, order: OrderView) -> None:
-        before = self._filled.get(order.order_id, Decimal(0))
-        if order.filled <= before:
+    def _tell_news(self, news: s.OrderTold) -> None:
+        order, strategy = news.order, self.strategy
+        update = OrderUpdate(
+            told=Told.CHANGED,
+            client_order_id=order.key.client_order_id,
+            order_id=order.order_id,
+            order=order,
+            number=news.number,
+        )
+        try:
+            if isinstance(news, s.FillTold):
+                strategy.on_execution(news.execution, news.number)
+            if news.grew > 0:
+                price = order.leg.average_price if order.leg is not None else None
+                strategy.on_fill(
+                    Fill(order=order, quantity=news.grew, total=news.total, average_price=price, number=news.number)
+                )
+            strategy.on_order(update)
+            if news.resolved:
+                strategy.on_resolved(update)
+        except Exception:
+            # Told to its next life again, what it cannot bear would end that one as well, and the one after it.
+            self._heard = max(self._heard, news.number)
+            self._tell_heard(self.now_s())
+            raise
+        self._heard = max(self._heard, news.number)
+
+    def _tell_heard(self, now_s: float) -> None:
+        self._heard_s = now_s + HEARD_S
+        route, directory = self.session.route, self.session.directory
+        if directory is None or self._heard <= self._heard_told:
             return
-        self._filled[order.order_id] = order.filled
-        if len(self._filled) > MAX_FILLS_SEEN:
-            del self._filled[next(iter(self._filled))]
-        price = order.leg.average_price if order.leg is not None else None
-        fill = Fill(order=order, quantity=order.filled - before, total=order.filled, average_price=price)
-        self.strategy.on_fill(fill)
+        exchange = route.exchange if route is not None else None
+        entry = directory.find(Role.CONNECTOR, exchange) if exchange is not None else None
+        entry = entry or directory.find(Role.CONNECTOR)
+        if entry is not None:
+            self._heard_told = self._heard
+            self.send(entry.address, Heard(strategy=self.name, number=self._heard))

@@ -61,7 +61,7 @@ class OrderFilled(Message):
     Attributes:
         sequence: Of the journal's event.
         number: Of what its strategy is told, in one row with `OrderChanged.number`.
-        order: As it was known then, this trade included.
+        order: As it was known then, this trade included: that so much filled was told by an `OrderChanged` before.
     """
 
     sequence: int
@@ -72,11 +72,16 @@ class OrderFilled(Message):
 
 @frozen(kw_only=True)
 class CatchUp(Request):
-    """Asks any connector, which reads the journal, for what a strategy was told after a number, the oldest first."""
+    """Asks any connector, which reads the journal, for what a strategy was told after a number, the oldest first.
+
+    Attributes:
+        after: None for what its hooks have not heard yet, as the journal keeps it by `Heard`; a strategy that asks so
+            for the first time begins with what is told from then on.
+    """
 
     strategy: str
-    after: int
-    limit: int = 500
+    after: int | None
+    limit: int = 100
 
 
 @frozen(kw_only=True)
@@ -84,9 +89,30 @@ class CaughtUp(Reply):
     """Answers `CatchUp`.
 
     Attributes:
-        news: Without a gap behind the number asked; an order is shown as it is known by now.
+        after: The number asked, or found in the journal.
+        news: Without a gap behind it; an order is shown as it is known by now.
         latest: The number given last: more is to be asked for while it is above the last of `news`.
     """
 
+    after: int
     news: tuple[OrderChanged | OrderFilled, ...]
     latest: int
+
+
+@frozen(kw_only=True)
+class ToldUpTo(Message):
+    """A connector to a session, whenever it subscribes or renews: what its strategy was told last has this number.
+
+    So a session that has heard less knows that something was lost, also where nothing follows.
+    """
+
+    strategy: str
+    latest: int
+
+
+@frozen(kw_only=True)
+class Heard(Message):
+    """A strategy that runs in the daemon to any connector: its hooks have heard everything up to a number."""
+
+    strategy: str
+    number: int

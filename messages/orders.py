@@ -467,6 +467,8 @@ class OrderUpdate:
         order_id: The router's id; empty where nothing was ever committed.
         order: As the journal knows it; None where it is not known.
         words: One sentence where something did not go as asked.
+        number: Of what the strategy is told of its orders, 1, 2, 3 … over all its lives, where this is news and no
+            answer; else 0. What a life heard in its last moments is told to the next one again, with the same number.
     """
 
     told: Told
@@ -474,6 +476,7 @@ class OrderUpdate:
     order_id: str
     order: OrderView | None = None
     words: str = ""
+    number: int = 0
 
 
 @frozen(kw_only=True)
@@ -484,9 +487,11 @@ class Fill:
         quantity: Base coin, newly filled since the last time.
         total: Base coin filled of the order so far.
         average_price: Of all that filled, where the exchange says.
+        number: As of `OrderUpdate`.
     """
 
     order: OrderView
     quantity: Decimal
     total: Decimal
     average_price: Decimal | None
+    number: int = 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.core import parse, shapes
 from app.core.calls import Call
 from app.core.cancel_all import CancelAll
 from app.core.errors import NotRunning
+from app.core.events import EventStream
 from app.core.waiting import LoopWaiting
 
 if TYPE_CHECKING:
@@ -161,6 +163,15 @@ class AsyncCalls:
     async def set_position_mode(self, mode: str, *, timeout_s: float | None = None) -> shapes.Setting:
         """See `OrderRouter.set_position_mode`."""
         return await self._wait(self._router._requests.set_position_mode(mode, timeout_s=timeout_s))
+
+    def events(
+        self, callback: Callable[[shapes.Event], object] | None = None, *, after: int | None = None
+    ) -> EventStream:
+        """See `OrderRouter.events`; a callback, which may be a coroutine function, is called on the running loop."""
+        stream = self._router._stream(after)
+        if callback is not None:
+            stream.tell_here(callback)
+        return stream
 
     async def get_status(self, *, timeout_s: float | None = None) -> shapes.Status:
         """See `OrderRouter.get_status`."""

@@ -27,11 +27,15 @@ from app.transport.address import address_from_str
 from app.transport.base import NotRunningError, attach, detach
 from app.transport.mailbox import Mailbox, MailboxFullError
 from messages.base import Reply, Request, Together
+from messages.executions import OrderFilled, ToldUpTo
 from messages.failover import RouteChanged
 from messages.orders import OrderChanged
 from messages.supervision import Address, Directory
 
 log = structlog.get_logger()
+
+News = s.RouteTold | s.OrderTold | s.NewsBegin | s.NeverCommitted
+"""What happened, and nobody asked for."""
 
 LONGEST_WAIT_S = 0.1
 NEW_TREE_LOOK_S = 0.05
@@ -54,7 +58,7 @@ class Client:
         settings: s.SessionSettings,
         *,
         state_dir: Path,
-        on_news: Callable[[s.RouteTold | s.OrderTold], None],
+        on_news: Callable[[News], None],
         on_end: Callable[[], None],
     ) -> None:
         """
@@ -239,8 +243,8 @@ class Client:
                 self._perform(mailbox, self.session.directory_told(got, now_s))
             case RouteChanged():
                 self._perform(mailbox, self.session.route_told(got, now_s))
-            case OrderChanged():
-                self._perform(mailbox, self.session.order_told(got))
+            case OrderChanged() | OrderFilled() | ToldUpTo():
+                self._perform(mailbox, self.session.news_told(got, now_s))
             case Reply():
                 self._perform(mailbox, self.session.reply(got, now_s))
 
@@ -272,7 +276,7 @@ class Client:
                     if route.exchange is not None:
                         self.routed.set()
                     self._on_news(effect)
-                case s.OrderTold():
+                case s.OrderTold() | s.NewsBegin() | s.NeverCommitted():
                     self._on_news(effect)
 
     def _send_told(self, mailbox: Mailbox) -> None:

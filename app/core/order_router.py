@@ -22,10 +22,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from app.core import parse, render, shapes
+from app.core import parse, shapes
 from app.core.aio import AsyncCalls
 from app.core.calls import Call
-from app.core.client import Client
+from app.core.client import Client, News
 from app.core.errors import (
     InvalidRequest,
     NoExchangeAvailable,
@@ -34,8 +34,9 @@ from app.core.errors import (
     OrderRefused,
     OrderRouterError,
 )
-from app.core.events import EventStream
+from app.core.events import Callback, EventStream
 from app.core.exchange_in_use import ExchangeInUse
+from app.core.listening import Listening
 from app.core.requests import Requests
 from app.core.settings import Settings, settings
 from app.core.trading import Trading
@@ -126,7 +127,7 @@ class OrderRouter(Trading, ExchangeInUse):
         self._daemon: OwnDaemon | None = None
         self._closed = False
         self._last_exchange: str | None = None
-        self._streams: list[EventStream] = []
+        self._listening = Listening(self, self._settings.spell)
         self._lock = threading.RLock()
 
     # ------------------------------------------------------------------------------------------------ life
@@ -257,8 +258,7 @@ class OrderRouter(Trading, ExchangeInUse):
         with self._lock:
             self._closed = True
             self._leave()
-            for stream in list(self._streams):
-                stream.close()
+            self._listening.close()
 
     def _leave(self) -> None:
         client, self._client = self._client, None
@@ -316,11 +316,30 @@ class OrderRouter(Trading, ExchangeInUse):
         """Every switch, oldest first."""
         return self._wait(self._requests.history(timeout_s=timeout_s))
 
-    def events(self) -> EventStream:
-        """What happens from now on: order changes of this strategy, and changes of the route."""
-        stream = EventStream(self._streams.remove)
-        self._streams.append(stream)
+    def events(self, callback: Callback | None = None, *, after: int | None = None) -> EventStream:
+        """What happens from now on: changes and fills of this strategy's orders, and changes of the route.
+
+        What is told of orders is numbered without a gap (`event["number"]`), and each is told once and in order, also
+        when connectors or the daemon die in between: what is missing is read from the journal.
+
+        Args:
+            callback: Called with each event, one after the other, on a thread of its own; what it raises is logged.
+                Without one, iterate over the stream that is returned, in a `for` or an `async for`.
+            after: The number of the event heard last, in whichever process: what followed it is told first, each order
+                as it is by now. 0 for everything there ever was.
+
+        Raises:
+            InvalidRequest: `after` is no number from 0 on.
+        """
+        stream = self._stream(after)
+        if callback is not None:
+            stream.tell(callback)
         return stream
+
+    def _stream(self, after: int | None) -> EventStream:
+        return self._listening.stream(
+            after, lambda: self._client.session.news.heard if self._client is not None else None
+        )
 
     # ------------------------------------------------------------------------------------------------ attributes
 
@@ -343,34 +362,22 @@ class OrderRouter(Trading, ExchangeInUse):
 
     # ------------------------------------------------------------------------------------------------ pieces
 
-    def _news(self, news: s.RouteTold | s.OrderTold) -> None:
-        event: shapes.Event
-        if isinstance(news, s.RouteTold):
-            if news.route.exchange is not None:
-                self._last_exchange = self._settings.spell(news.route.exchange)
-            event = {
-                "kind": "route_changed",
-                "exchange": self._settings.spell(news.route.exchange) if news.route.exchange else None,
-                "epoch": news.route.epoch,
-                "status": news.state.value,
-            }
-        elif not self._streams:
-            return  # nobody listens: what an answer costs its caller is also what is done here beside it
-        else:
-            order = render.order(news.order, self._settings.spell)
-            event = {"kind": "order_changed", "order": order, "sequence": news.sequence}
-        for stream in list(self._streams):
-            stream.put(event)
+    def _news(self, news: News) -> None:
+        if not isinstance(news, s.RouteTold):
+            self._listening.tell(news)
+            return
+        exchange = self._settings.spell(news.route.exchange) if news.route.exchange is not None else None
+        self._last_exchange = exchange or self._last_exchange
+        self._listening.tell(
+            shapes.RouteEvent(kind="route_changed", exchange=exchange, epoch=news.route.epoch, status=news.state.value)
+        )
 
     def _no_more_news(self) -> None:
         if self._closed:
             return
         epoch = self._client.session.route.epoch if self._client is not None and self._client.session.route else 0
-        event = shapes.RouteEvent(
-            kind="route_changed", exchange=None, epoch=epoch, status=OrderRouterStatus.ERROR.value
-        )
-        for stream in list(self._streams):
-            stream.put(event)
+        ended = OrderRouterStatus.ERROR.value
+        self._listening.tell(shapes.RouteEvent(kind="route_changed", exchange=None, epoch=epoch, status=ended))
 
     def _connected(self) -> Client:
         if self._client is None:

@@ -16,7 +16,7 @@ from app.core.errors import InvalidRequest
 from app.core.settings import Settings
 from app.domain.names import UnknownExchange
 from app.exchanges.known import known_name
-from messages.executions import GetExecutions
+from messages.executions import CatchUp, GetExecutions
 from messages.failover import GetHistory, GetStatus, ManualFailover
 from messages.market import (
     GetBalances,
@@ -192,6 +192,10 @@ class Requests:
         frame = self._frame(timeout_s)
         since_s = self._client().clock() - FILLS_S if since is None else parse.moment_s(since)
         return Call(GetExecutions(symbol=self._symbol(symbol), since_s=since_s, **frame), self._reading().fills)
+
+    def catch_up(self, after: int, timeout_s: float) -> CatchUp:
+        """What the strategy was told after a number."""
+        return CatchUp(strategy=self.strategy, after=after, **self._frame(timeout_s))
 
     def order_book(self, symbol: str, depth: int = 25, *, timeout_s: float | None = None) -> Call[shapes.OrderBook]:
         """Of `OrderRouter.get_order_book`."""

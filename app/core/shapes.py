@@ -297,11 +297,39 @@ class HistoryEntry(TypedDict):
 
 
 class OrderEvent(TypedDict):
-    """An order of this strategy changed; `sequence` grows with each change told."""
+    """An order of this strategy changed; `order_resolved` where it was not known whether it executed, and now it is.
 
-    kind: Literal["order_changed"]
+    `number` counts what the strategy is told of its orders, 1, 2, 3 … without a gap, over all connectors and restarts;
+    0 where it is not among that. `sequence` is the journal's own. `order` is as it is known when it is told: where
+    something had to be made up for, that is later than the change.
+    """
+
+    kind: Literal["order_changed", "order_resolved"]
     order: Order
+    number: int
     sequence: int
+
+
+class FillEvent(TypedDict):
+    """One trade of an order of this strategy, once its exchange has listed it; `number` as in `OrderEvent`."""
+
+    kind: Literal["fill"]
+    fill: Fill
+    order: Order
+    number: int
+    sequence: int
+
+
+class NeverCommittedEvent(TypedDict):
+    """An order of which this router was told that nobody can know: it was never sent, and will not be.
+
+    It has no number, since the journal never heard of it; and is told only to the router that placed it.
+    """
+
+    kind: Literal["order_never_committed"]
+    orderId: str
+    orderLinkId: str
+    words: str
 
 
 class RouteEvent(TypedDict):
@@ -314,11 +342,11 @@ class RouteEvent(TypedDict):
 
 
 class GapEvent(TypedDict):
-    """The reader did not keep up, and so many events were lost."""
+    """The reader did not keep up, and so many events were lost that have no number; those that have one are not."""
 
     kind: Literal["gap"]
     dropped: int
 
 
-Event = OrderEvent | RouteEvent | GapEvent
+Event = OrderEvent | FillEvent | NeverCommittedEvent | RouteEvent | GapEvent
 """Something that happened; `kind` says which."""

@@ -70,11 +70,13 @@ class Doubts:
         elif len(self._doubts) < MAX_DOUBTS:
             self._doubts[order_id] = _Doubt(key, now_s + ASK_AFTER_S[0], about)
 
-    def told(self, order: OrderView) -> None:
-        """News of an order reached its owner."""
+    def told(self, order: OrderView) -> bool:
+        """News of an order came; whether they settle a doubt."""
         doubt = self._doubts.get(order.order_id)
-        if doubt is not None and order.leg is not None and _known(doubt.about, order):
-            del self._doubts[order.order_id]
+        if doubt is None or order.leg is None or not _known(doubt.about, order):
+            return False
+        del self._doubts[order.order_id]
+        return True
 
     def due(self, session_id: str, strategy: str, now_s: float) -> list[GetOrder | CancelOrder]:
         """The questions it is time for."""

@@ -12,6 +12,8 @@ said to be unknown, never guessed:
     proven not executed, no copy under way       not executed
     anything else                                unknown, with the id to ask by
 
+What the strategy is told is numbered, and told to the owner in order and without a gap (`app.domain.news`).
+
 Each copy of a placement carries a correlation id of its own, so that an answer says which copy it answers: "not
 executed" about one proves nothing while another waits in a connector that may commit it yet. Several requests may ask
 for the same order: what is proven of it answers them all. And an order that was told to be unknown is asked for until
@@ -29,10 +31,13 @@ from attrs import define, evolve, field, frozen
 
 from app.domain.doubts import About, Doubts
 from app.domain.leg_task import place_reply
+from app.domain.news import News
 from app.domain.order_life import unproven
 from app.domain.retries import Retries, RetryPolicy, middle
 from app.domain.session_effects import (
+    FillTold,
     NeverCommitted,
+    NewsBegin,
     OrderTold,
     Outcome,
     OutcomeUnknown,
@@ -46,6 +51,7 @@ from app.domain.session_endings import last_word
 from app.domain.session_pending import Copy, Pending, same, successor
 from app.domain.session_targets import by_route, target_of
 from messages.base import Failed, Reply, Request
+from messages.executions import CaughtUp, OrderFilled, ToldUpTo
 from messages.failover import (
     NotRouted,
     Route,
@@ -69,7 +75,9 @@ from messages.orders import (
 from messages.supervision import Directory, Listen, Role, Unlisten
 
 __all__ = [
+    "FillTold",
     "NeverCommitted",
+    "NewsBegin",
     "OrderTold",
     "Outcome",
     "OutcomeUnknown",
@@ -107,9 +115,6 @@ MAX_TIMEOUT_S = 86_400.0
 MAX_PENDING = 10_000
 """Requests a session keeps; one more is refused."""
 
-MAX_SEEN = 10_000
-"""Orders whose last sequence is remembered, to drop repeated news of them."""
-
 
 @frozen(kw_only=True)
 class SessionSettings:
@@ -119,6 +124,7 @@ class SessionSettings:
         max_retry_attempts: Tries of an order on one exchange before only a new route is waited for.
         retry_delay_s: Between them.
         jitter: A number between 0 and 1, drawn anew each time, by which they are spread.
+        resumes: Whether its owner runs in the daemon, and hears behind what its earlier lives have heard.
     """
 
     session_id: str
@@ -126,6 +132,7 @@ class SessionSettings:
     max_retry_attempts: int = 3
     retry_delay_s: float = 5.0
     jitter: Callable[[], float] = middle
+    resumes: bool = False
 
 
 class TooManyPending(Exception):
@@ -142,17 +149,18 @@ class Session:
     state: RouterState = field(init=False, default=RouterState.INITIALIZING)
     _pending: dict[str, Pending] = field(init=False, factory=dict)
     _copies: dict[str, str] = field(init=False, factory=dict)
-    _seen: dict[str, int] = field(init=False, factory=dict)
     _subscribed: dict[tuple[Role, str], int] = field(init=False, factory=dict)
     _renew_s: float = field(init=False, default=0.0)
     _journal_id: str = field(init=False, default="")
     _doubts: Doubts = field(init=False, factory=Doubts)
     _retries: Retries = field(init=False)
+    news: News = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         known = self.settings
         policy = RetryPolicy(attempts=known.max_retry_attempts, delay_s=known.retry_delay_s, jitter=known.jitter)
         self._retries = Retries(policy)
+        self.news = News(known.session_id, known.strategy, resumes=known.resumes)
 
     def start(self, now_s: float) -> list[SessionEffect]:
         """Asks for the directory, which everything else follows from."""
@@ -295,18 +303,16 @@ class Session:
             return False
         return self._retries.failed_on(request.key, route.exchange)
 
-    def order_told(self, told: OrderChanged) -> list[SessionEffect]:
-        """A connector says that an order changed."""
-        order_id = told.order.order_id
-        self._doubts.told(told.order)
-        out = self._settle(told.order)
-        if self._seen.get(order_id, 0) >= told.sequence:
-            return out
-        self._seen.pop(order_id, None)
-        self._seen[order_id] = told.sequence
-        if len(self._seen) > MAX_SEEN:
-            del self._seen[next(iter(self._seen))]
-        return [*out, OrderTold(order=told.order, sequence=told.sequence)]
+    def news_told(self, told: OrderChanged | OrderFilled | ToldUpTo, now_s: float) -> list[SessionEffect]:
+        """A connector says that an order changed, that something of it filled, or how much there is to tell."""
+        if isinstance(told, ToldUpTo):
+            return [*self.news.up_to(told.latest, now_s)]
+        return [*self._known(told, now_s), *self.news.told(told, now_s)]
+
+    def _known(self, told: OrderChanged | OrderFilled, now_s: float) -> list[SessionEffect]:
+        """What news teach at once, whether or not it is their turn to be told."""
+        owed = self.news.owes(told.order, now_s, told.number) if self._doubts.told(told.order) else []
+        return [*self._settle(told.order), *owed]
 
     def _settle(self, order: OrderView) -> list[SessionEffect]:
         """An exchange has, or had, the order: that answers every request to place it."""
@@ -333,6 +339,9 @@ class Session:
         if doubted is not None and not isinstance(reply, LivesElsewhere):
             self._drop(reply.correlation_id)
             return self._doubt_answered(doubted, reply, now_s)
+        if self.news.about(reply.correlation_id):
+            self._drop(reply.correlation_id)
+            return self._caught_up(reply, now_s)
         match reply:
             case NotRouted(route=route):
                 pending.clear(number)
@@ -395,12 +404,15 @@ class Session:
         for question in self._doubts.due(self.settings.session_id, self.settings.strategy, now_s):
             if len(self._pending) < MAX_PENDING:
                 out += self.ask(question, now_s)
+        missing = self.news.due(now_s)
+        if missing is not None:
+            out += self.ask(missing, now_s) if len(self._pending) < MAX_PENDING else self.news.answered(None, now_s)
         return out
 
     def next_s(self) -> float:
         """When `tick` has something to do next."""
         due = [min(p.request.deadline_s, p.next_s or p.request.deadline_s) for p in self._pending.values()]
-        return min([self._renew_s, self._doubts.next_s(), *due])
+        return min([self._renew_s, self._doubts.next_s(), self.news.next_s(), *due])
 
     def in_doubt(self, correlation_id: str) -> OutcomeUnknown | None:
         """What to tell whoever waits when the session ends early: unknown where it was sent and not answered."""
@@ -449,6 +461,9 @@ class Session:
         if doubted is not None:
             self._drop(request.correlation_id)
             return self._doubt_answered(doubted, outcome, now_s)
+        if self.news.about(request.correlation_id):
+            self._drop(request.correlation_id)
+            return self._caught_up(outcome, now_s)
         if isinstance(outcome, OutcomeUnknown):
             about = About.CANCEL if isinstance(request, CancelOrder) else About.CHANGE
             if isinstance(request, PlaceOrder):
@@ -462,8 +477,14 @@ class Session:
         settled = self._doubts.answered(order_id, outcome, placing, now_s)
         match settled:
             case OrderView():
-                return [OrderTold(order=settled, sequence=self._seen.get(order_id, 0))]
+                return [*self.news.owes(settled, now_s)]
             case OrderKey():
                 words = f"Order {order_id} was never committed, and is on no exchange."
                 return [NeverCommitted(order_id=order_id, key=settled, words=words)]
         return []
+
+    def _caught_up(self, outcome: Outcome, now_s: float) -> list[SessionEffect]:
+        out: list[SessionEffect] = []
+        for told in outcome.news if isinstance(outcome, CaughtUp) else ():
+            out += self._known(told, now_s)
+        return [*out, *self.news.answered(outcome, now_s)]

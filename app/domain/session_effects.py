@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from attrs import frozen
 
 from messages.base import Reply
+from messages.executions import Execution
 from messages.failover import Route, RouterState
 from messages.orders import OrderKey, OrderView
 from messages.supervision import Address
@@ -53,10 +55,41 @@ class RouteTold:
 
 @frozen(kw_only=True)
 class OrderTold:
-    """An order of the session's strategy changed."""
+    """An order of the session's strategy changed.
+
+    Attributes:
+        sequence: Of the journal's event; 0 where nobody told of it, and it was asked for.
+        number: Of what the strategy is told, each once and in order; likewise 0.
+        resolved: The owner was told, or may have been, that nobody can know; now it is known.
+        grew: Base coin that filled by this change.
+        total: Base coin that had filled of the order by then, where some of it filled by this change.
+    """
 
     order: OrderView
     sequence: int
+    number: int = 0
+    resolved: bool = False
+    grew: Decimal = Decimal(0)
+    total: Decimal = Decimal(0)
+
+
+@frozen(kw_only=True)
+class FillTold(OrderTold):
+    """A trade filled something of an order of the session's strategy; numbered in one row with its other changes."""
+
+    execution: Execution
+
+
+@frozen(kw_only=True)
+class NewsBegin:
+    """What is told next has a number above this one.
+
+    Attributes:
+        missed: How much before it is not told, since there was too much of it.
+    """
+
+    number: int
+    missed: int = 0
 
 
 @frozen(kw_only=True)
@@ -69,4 +102,5 @@ class NeverCommitted:
 
 
 Outcome = Reply | Unanswered | OutcomeUnknown
-SessionEffect = Tell | Resolved | RouteTold | OrderTold | NeverCommitted
+NewsEffect = OrderTold | FillTold | NewsBegin
+SessionEffect = Tell | Resolved | RouteTold | NewsEffect | NeverCommitted

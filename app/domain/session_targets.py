@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.domain.session_pending import Pending
 from messages.base import Request
+from messages.executions import CatchUp
 from messages.failover import GetHistory, GetStatus, ManualFailover, Route
 from messages.health import GetHealth
 from messages.orders import AmendOrder, CancelOrder, GetClosedOrders, GetOpenOrders, GetOrder
@@ -32,6 +33,8 @@ def target_of(pending: Pending, directory: Directory | None, route: Route | None
     if pending.elsewhere is not None:
         return directory.find(Role.CONNECTOR, pending.elsewhere)
     exchange = route.exchange if route is not None else None
+    if isinstance(request, CatchUp):
+        return _next_connector(directory, exchange, pending.sends)
     named = GetOrder | CancelOrder | AmendOrder | GetClosedOrders
     anybody = pending.sends == 0 or isinstance(request, named)
     anybody = anybody or (isinstance(request, GetOpenOrders) and not request.fresh)
@@ -40,3 +43,10 @@ def target_of(pending: Pending, directory: Directory | None, route: Route | None
         # been, only because nothing can be placed between fence and commit.
         return directory.find(Role.CONNECTOR)
     return directory.find(Role.CONNECTOR, exchange) if exchange is not None else None
+
+
+def _next_connector(directory: Directory, exchange: str | None, sends: int) -> DirectoryEntry | None:
+    """Any connector can read the journal: the one where trading is, and the others in turn where that one is silent."""
+    there = [entry for entry in directory.entries if entry.role is Role.CONNECTOR]
+    there.sort(key=lambda entry: entry.name != exchange)
+    return there[sends % len(there)] if there else None

@@ -224,7 +224,7 @@ def test_events_are_told_in_order_to_readers_of_both_kinds(shared: Shared) -> No
     sequences = [event["sequence"] for event in heard.kinds("order_changed")]
     assert sequences == sorted(set(sequences))
     heard.close()
-    assert router._streams == []
+    assert router._listening._streams == []
 
 
 def test_a_reader_that_does_not_keep_up_is_told_how_much_it_missed() -> None:

@@ -23,6 +23,7 @@ from app.domain.session import (
     Unanswered,
 )
 from messages.base import Failed
+from messages.executions import ToldUpTo
 from messages.failover import GetStatus, ManualFailover, NotRouted, Route, RouteChanged, RouterState, Subscribe
 from messages.health import GetHealth
 from messages.orders import (
@@ -254,11 +255,12 @@ def test_what_is_proven_of_an_order_answers_every_request_for_it() -> None:
 
 def test_news_answers_as_well() -> None:
     desk = Desk()
+    desk.perform(desk.session.news_told(ToldUpTo(strategy="maker", latest=2), 0.0))
     asked = desk.place()
-    changed = OrderChanged(sequence=7, order=found(LegState.FILLED))
-    desk.perform(desk.session.order_told(changed))
+    changed = OrderChanged(sequence=7, number=3, order=found(LegState.FILLED))
+    desk.perform(desk.session.news_told(changed, desk.now_s))
     assert isinstance(desk.outcomes[asked][0], OrderAccepted)
-    desk.perform(desk.session.order_told(changed))
+    desk.perform(desk.session.news_told(changed, desk.now_s))
     told = [news for news in desk.news if isinstance(news, OrderTold)]
     assert [news.sequence for news in told] == [7], "news comes twice, and is told once"
 

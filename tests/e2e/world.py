@@ -221,7 +221,7 @@ class Heard:
 
     def of(self, order_id: str) -> list[Order]:
         """What was told of an order, in order."""
-        told = [e["order"] for e in list(self.events) if e["kind"] == "order_changed"]
+        told = [e["order"] for e in list(self.events) if e["kind"] == "order_changed" or e["kind"] == "order_resolved"]
         return [order for order in told if order["orderId"] == order_id]
 
     def kinds(self, kind: str) -> list[Any]:

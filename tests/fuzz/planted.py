@@ -13,6 +13,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from app.domain import calls as c
+from app.domain import session
 from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.connector import Connector
 from app.domain.leg_life import LIVE
@@ -165,11 +166,11 @@ def acknowledged_cancel_taken_for_done() -> Iterator[None]:
 def doubt_taken_for_not_executed() -> Iterator[None]:
     """At its deadline, whatever was not answered is told not to have executed."""
 
-    def guess(self: Session, pending: Pending) -> Any:
+    def guess(pending: Pending, journal_id: str) -> Any:
         request = pending.request
         return OrderNotExecuted(correlation_id=request.correlation_id, code="timeout", words="No answer in time.")
 
-    with swapped(Session, "_at_deadline", guess):
+    with swapped(session, "last_word", guess):
         yield
 
 
