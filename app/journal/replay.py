@@ -317,6 +317,7 @@ class Replay:
             terms=SAME if terms is None else _terms(terms),
             settles="settles" in seen,
             behind=old.number < len(life.legs),
+            at_s=event.at_s,
         )
         if new.state is not state or new.filled != filled:
             raise _Wrong(

@@ -31,6 +31,7 @@ REPORTS = (
     LegEvent.WITHDRAWN,
     LegEvent.AMEND_SENT,
     LegEvent.AMEND_SETTLED,
+    LegEvent.CANCEL_ASKED,
 )
 
 
