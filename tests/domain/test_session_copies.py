@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from attrs import evolve
+
 from app.domain.session import OutcomeUnknown, Resolved, Session, SessionEffect, SessionSettings, Tell
 from messages.failover import NotRouted, Route, RouteChanged, RouterState
 from messages.market import MarketType, Symbol
-from messages.orders import OrderKey, OrderNotExecuted, OrderRefused, OrderSpec, OrderType, PlaceOrder, Side
+from messages.orders import LegState, OrderKey, OrderNotExecuted, OrderRefused, OrderSpec, OrderType, PlaceOrder, Side
 from messages.supervision import Directory, DirectoryEntry, Role
+from tests.domain.orders import leg, order
 
 SPEC = OrderSpec(
     symbol=Symbol(base="BTC", quote="USDT", settle="USDT", market_type=MarketType.SWAP),
@@ -98,6 +101,22 @@ def test_every_copy_answered_in_any_order_ends_the_doubt() -> None:
 def refused(copy: str) -> OrderRefused:
     """A limit does not let this copy through; nothing was committed."""
     return OrderRefused(correlation_id=copy, code="limit_per_second", words="Too many.")
+
+
+def test_copies_that_waited_for_one_attempt_use_up_one_retry() -> None:
+    """Committed, and the connector died: absence is proven seconds later, and by then several copies wait for it."""
+    made = session()
+    sent = (
+        copies(made.ask(request(20.0), 0.0)) + copies(made.tick(3.0)) + copies(made.tick(6.0)) + copies(made.tick(9.0))
+    )
+    assert len(sent) == 4
+    for attempts in range(1, 4):
+        at_s = 8.0 + attempts
+        absent = order(evolve(leg(LegState.ABSENT), attempts=attempts))
+        for copy in sent:
+            made.reply(OrderNotExecuted(correlation_id=copy, code="absent", words="Absent.", order=absent), at_s)
+        sent = copies(made.tick(at_s + 0.2))
+        assert len(sent) == (1 if attempts < 3 else 0), "three attempts are allowed"
 
 
 def test_a_refusal_before_any_commit_ends_the_request_when_no_other_copy_is_under_way() -> None:
