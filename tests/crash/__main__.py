@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(text)
     else:
         PAGE.write_text(text)
-    shutil.rmtree(KEPT, ignore_errors=True)
+    if not wrong:  # else what is needed to find out why is there
+        shutil.rmtree(KEPT, ignore_errors=True)
     return 1 if wrong or stale else 0
 
 

@@ -53,8 +53,8 @@ _call: ContextVar[str] = ContextVar("call", default="")
 _on: dict[int, str] = {}
 """The same by the identity of a connection: answers come without a task. A connection asks before it is answered, so an
 identity that was another's is overwritten in time."""
-_written = "journal"
-"""What the transaction under way is for."""
+_written = ""
+"""What the transaction under way is for; empty where it is about no order."""
 
 
 class Mortal:
@@ -133,7 +133,7 @@ class Connection(sqlite3.Connection):
 
     def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
         """See the class."""
-        found = _WRITES.match(sql) if _mortal is not None else None
+        found = _WRITES.match(sql) if _mortal is not None and _written else None
         if found is None:
             return super().execute(sql, *arguments)
         statement = " ".join(filter(None, found.groups()[: 1 if found[1] in ("BEGIN", "COMMIT") else 2]))

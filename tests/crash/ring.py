@@ -17,9 +17,10 @@ from app.core.order_router import OrderOutcomeUnknown, OrderRouter, OrderRouterE
 from app.core.shapes import Order
 from app.domain import ids
 from app.journal.store import Journal
+from app.simulator.control_shapes import order_truth
 from app.simulator.thread import Simulated, SimulatorThread
 from messages.market import MarketType
-from messages.orders import OrderKey
+from messages.orders import OrderKey, OrderView
 from tests.crash.judge import Held, difference, lie
 from tests.crash.mortal import HASTE, PLAN, RECORD, VARIABLE
 from tests.crash.steps import BEGUN, KILLED, Passed, Plan, Step, lives, steps_of
@@ -251,19 +252,23 @@ class Ring:
             file.seek(offset)
             return [Passed.read(line) for line in file.read().splitlines(keepends=True) if line.endswith("\n")]
 
-    def _held(self) -> Held:
+    def _held(self, order: OrderView | None = None) -> Held:
+        """What the exchange has of an order, or all it has; read where it is kept, without asking over HTTP for all of
+        it again and again, which would keep the machine busy."""
+        wanted = None if order is None else {leg.wire_id for leg in order.legs}
         held: dict[str, list[dict[str, Any]]] = {}
-        for order in self._exchange.control.truth()["orders"]:
-            held.setdefault(order["client_order_id"], []).append(order)
+        for each in list(self._exchange.exchange.engine.all_orders()):
+            if each.client_order_id and (wanted is None or each.client_order_id in wanted):
+                held.setdefault(each.client_order_id, []).append(order_truth(each))
         return held
 
     def _differs(self, order_id: str) -> str:
-        return difference(self._journal.order(order_id), self._held())
+        order = self._journal.order(order_id)
+        return "" if order is None else difference(order, self._held(order))
 
     def _there(self, order_id: str) -> dict[str, Any] | None:
         order = self._journal.order(order_id)
-        held = self._held()
-        found = [each for leg in (order.legs if order is not None else ()) for each in held.get(leg.wire_id, ())]
+        found = [] if order is None else [each for there in self._held(order).values() for each in there]
         return dict(found[-1]) if found else None
 
     def verdict(self) -> list[str]:
