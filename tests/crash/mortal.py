@@ -111,9 +111,10 @@ class Mortal:
         return True
 
     def die(self) -> None:
-        """As by kill -9."""
+        """As by kill -9; or stands still, as by SIGSTOP."""
         self._write(KILLED)
-        os.kill(os.getpid(), signal.SIGKILL)
+        stops = self._plan is not None and self._plan.stops
+        os.kill(os.getpid(), signal.SIGSTOP if stops else signal.SIGKILL)
 
     def _write(self, name: str) -> None:
         os.write(self._record, Passed(pid=os.getpid(), at_s=time.monotonic(), name=name).line().encode())

@@ -22,7 +22,7 @@ MOST_ALIKE = 2
 BEGUN = "begun"
 """Is written into the record where a connector hears of the order a plan is about."""
 KILLED = "killed"
-"""The same where one kills itself, after the step."""
+"""The same where one kills itself, or stops, after the step."""
 
 
 @frozen(order=True)
@@ -50,14 +50,17 @@ class Plan:
     Attributes:
         about: Names of the order: the caller's id, the router's.
         ends: One for each life that is to end; the first is taken out before its connector dies.
+        stops: It does not die there, but stops, until somebody lets it go on.
     """
 
     about: tuple[str, ...]
     ends: tuple[Step, ...]
+    stops: bool = False
 
     def written(self, path: Path) -> None:
         """Replaces the plan at `path`, at once and whole."""
-        text = json.dumps({"about": self.about, "ends": [[step.name, step.nth] for step in self.ends]})
+        ends = [[step.name, step.nth] for step in self.ends]
+        text = json.dumps({"about": self.about, "ends": ends, "stops": self.stops})
         beside = path.with_suffix(f".{os.getpid()}")
         beside.write_text(text)
         beside.replace(path)
@@ -66,7 +69,8 @@ class Plan:
     def read(cls, path: Path) -> Plan:
         """What is planned at `path`. Raises FileNotFoundError where nothing is."""
         found = json.loads(path.read_text())
-        return cls(about=tuple(found["about"]), ends=tuple(Step(name, nth) for name, nth in found["ends"]))
+        ends = tuple(Step(name, nth) for name, nth in found["ends"])
+        return cls(about=tuple(found["about"]), ends=ends, stops=found["stops"])
 
 
 @frozen(kw_only=True)
