@@ -19,11 +19,12 @@ from actors.connector_reads import Asked, call_for
 from actors.connector_replies import Replies
 from actors.environment import PortRunner, ResultsWait
 from actors.order_path import OrderPath
-from actors.order_writes import OrderWrites, leading, request_facts
+from actors.order_writes import News, OrderWrites, leading, request_facts
 from app.domain import calls as c
 from app.domain import effects as e
 from app.domain.connector import Connector
 from app.domain.effects import Effect
+from app.domain.fill_watch import MAX_FOLLOWED
 from app.domain.ids import order_id
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
@@ -39,7 +40,6 @@ from messages.orders import (
     GetOpenOrders,
     GetOrder,
     LivesElsewhere,
-    OrderChanged,
     PlaceOrder,
 )
 from messages.positions import GetPositions
@@ -69,7 +69,7 @@ class ConnectorActor(Shell):
     def on_start(self, start: Start, now_s: float) -> None:
         """Opens journal and exchange, and takes up what an earlier life left in doubt."""
         self._reopen_s: float | None = now_s + REOPEN_S
-        self._changes: list[OrderChanged] = []
+        self._changes: list[News] = []
         self._evidence: list[Evidence] = []
         self._evidence_due_s = now_s
         # Until then markets that are not loaded speak of our start, not of the exchange: a probe is asked all the same.
@@ -95,6 +95,7 @@ class ConnectorActor(Shell):
         port.live_in({order.spec.symbol for order in (*orders, *(parent for parent, _ in linked))})
         self.runner.start()
         self.watch(self.runner.fileno())
+        self.machine.fills.recover(self.journal.unlisted(self.name, MAX_FOLLOWED), now_s)
         self._perform(self.machine.recover(orders, now_s, linked), now_s)
 
     def on_directory(self, directory: Directory, now_s: float) -> None:
@@ -260,6 +261,10 @@ class ConnectorActor(Shell):
                     queue.extendleft(reversed(list(self._turn_away(effect, now_s))))
                 case e.Record():
                     queue.extend(self._writes.record(leading(queue, effect), now_s, self._changes))
+                case e.RecordFills():
+                    queue.extend(self._writes.record_fills(leading(queue, effect), now_s, self._changes))
+                case e.NotListed():
+                    self._writes.not_listed(effect)
                 case e.Mark():
                     queue.extendleft(reversed(self._writes.mark(effect, now_s)))
                 case e.Answer(asker=e.Inside.EXITS):

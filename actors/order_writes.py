@@ -26,6 +26,7 @@ from app.domain.exits import wants_exits
 from app.domain.leg_life import LegEvent
 from app.journal.store import Committed, Journal, JournalError, Recorded
 from app.process.logs import state
+from messages.executions import OrderFilled
 from messages.orders import Linked, OrderChanged, OrderView, PlaceOrder
 
 log = structlog.get_logger()
@@ -34,6 +35,8 @@ E = TypeVar("E", bound=Effect)
 
 MAX_AT_ONCE = 64
 """In one transaction."""
+
+News = OrderChanged | OrderFilled
 
 
 def leading(queue: deque[Effect], first: E) -> list[E]:
@@ -106,7 +109,7 @@ class OrderWrites:
             out += self._machine.committed(effect.asker, effect.request, known, now_s)
         return out
 
-    def record(self, effects: list[e.Record], now_s: float, changes: list[OrderChanged]) -> list[Effect]:
+    def record(self, effects: list[e.Record], now_s: float, changes: list[News]) -> list[Effect]:
         """Records; returns what the machine makes of it, and adds what sessions are to be told to `changes`."""
         out: list[Effect] = []
         try:
@@ -127,6 +130,38 @@ class OrderWrites:
                 changes.append(recorded.as_news())
             out += self._machine.recorded(recorded.order, now_s)
         return out
+
+    def record_fills(self, effects: list[e.RecordFills], now_s: float, changes: list[News]) -> list[Effect]:
+        """Keeps executions; returns what the machine makes of it, and adds what is to be told to `changes`."""
+        out: list[Effect] = []
+        try:
+            with self._transaction_for(effects):
+                results = [
+                    self._journal.record_fills(effect.order_id, effect.number, effect.fills, now_s=now_s)
+                    for effect in effects
+                ]
+        except JournalError as error:  # they are asked for again, since the journal lacks them
+            for effect in effects:
+                facts = {"exchange": self._exchange, "order_id": effect.order_id, "leg": effect.number}
+                log.error("journal.unavailable", words=str(error), learned="fills", **facts)
+            return out
+        for effect, recorded in zip(effects, results, strict=True):
+            ahead = recorded.ahead
+            if ahead is not None:
+                if ahead.contradiction:
+                    log.error("order.contradiction", learned="fills", **order_facts(ahead.order))
+                state(__name__, "order.changed", **order_facts(ahead.order))
+                changes.append(ahead.as_news())
+            changes += [fill.as_news() for fill in recorded.fresh]
+            self._machine.fills.recorded(effect, recorded.order, now_s)
+            if recorded.fresh:
+                out += self._machine.recorded(recorded.order, now_s)
+        return out
+
+    def not_listed(self, effect: e.NotListed) -> None:
+        """Says that an exchange does not list all that filled."""
+        facts = order_facts(effect.order)
+        log.warning("order.fills_not_listed", missing=format(effect.missing, "f"), **facts | {"leg": effect.number})
 
     def mark(self, effect: e.Mark, now_s: float) -> list[Effect]:
         """Keeps something of a leg for the sake of its exits; returns what the machine makes of it."""

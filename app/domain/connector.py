@@ -31,6 +31,7 @@ from app.domain.errands import Errand, Flight, ForLeg, Place, Read
 from app.domain.evidence import evidence_of
 from app.domain.exit_watch import ExitWatch
 from app.domain.exits import parent_of
+from app.domain.fill_watch import FillWatch
 from app.domain.leg_life import LegEvent
 from app.domain.leg_task import LegTask
 from app.domain.leg_watch import LegWatch
@@ -82,9 +83,11 @@ class Connector:
     ready: Callable[[], bool] = field(default=lambda: True)
     exits: ExitWatch = field(init=False)
     _amending: Amending = field(init=False)
+    fills: FillWatch = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.exits = ExitWatch(self.exchange, self.settings.request_timeout_s, self.admits, self.ready)
+        self.fills = FillWatch(self.exchange, self.rates, self.settings.request_timeout_s)
         self._rate_gate = RateGate(self.rates)
         self._watch = LegWatch(self.exchange, self.proof, self.rates.per_s(c.LookUpCall))
         self._placing = Placing(self.exchange, self.settings, self._watch, self._rate_gate)
@@ -282,6 +285,7 @@ class Connector:
 
     def recorded(self, order: OrderView, now_s: float) -> list[Effect]:
         """The journal took over what was learned: tell whoever waited for it."""
+        self.fills.changed(order, now_s)
         followed = self._for_exits(self.exits.changed(order, now_s), now_s)
         task = self.tasks.get(order.order_id)
         return followed if task is None else [*self._told(task, order, now_s), *followed]
@@ -347,6 +351,8 @@ class Connector:
         return []
 
     def _read_back(self, item: Read, result: c.Result, now_s: float, asked_s: float = 0.0) -> list[Effect]:
+        if item.asker is Inside.FILLS:
+            return list(self.fills.returned(result, self.tasks, now_s))
         out = self._placing.ticker_read(item, result, asked_s, now_s)
         if isinstance(item.call, c.TickerCall):
             out += self._amending.priced(item.call.symbol, now_s)
@@ -381,6 +387,8 @@ class Connector:
             self._pursue(task, now_s)
             changes += self._amending.pursue(task, now_s)
         exits = self._for_exits(self.exits.tick(now_s), now_s)
+        if (fills := self.fills.call(now_s)) is not None:
+            changes += self.read(Inside.FILLS, None, fills, now_s)
         if self._watch.live:
             if self._poll_at_s is None:
                 self._poll_at_s = now_s + self._poll_s
@@ -475,6 +483,7 @@ class Connector:
             held_s,
             self.exits.next_s(),
             self._amending.next_s(),
+            self.fills.next_s(),
         )
         return min((at_s for at_s in due if at_s is not None), default=None)
 

@@ -8,20 +8,21 @@ from typing import Any
 
 from attrs import frozen
 
-from app.domain.calls import Call, Result
+from app.domain.calls import Call, FillReport, Result
 from app.domain.leg_life import SAME, LegEvent, Terms
 from messages.base import Request
 from messages.health import Evidence
-from messages.orders import Linked, PlaceOrder
+from messages.orders import Linked, OrderView, PlaceOrder
 
 Asker = Any
 """Who asked, as the shell knows them; the machine only keeps it and gives it back."""
 
 
 class Inside(Enum):
-    """Who asks from inside the machine. An `Answer` to one is given back to it, `Connector.exits_answered`."""
+    """Who asks from inside the machine. An `Answer` to EXITS is given back to it, `Connector.exits_answered`."""
 
     EXITS = "exits"
+    FILLS = "fills"
 
 
 @frozen(kw_only=True)
@@ -96,6 +97,28 @@ class Mark:
 
 
 @frozen(kw_only=True)
+class RecordFills:
+    """Keep executions of a leg in the journal; answer with `Connector.recorded`, and `FillWatch.recorded` before."""
+
+    order_id: str
+    number: int
+    fills: tuple[FillReport, ...]
+
+
+@frozen(kw_only=True)
+class NotListed:
+    """Say that the exchange does not list all executions of a leg.
+
+    Attributes:
+        missing: Base coin that filled, and of which no execution is listed.
+    """
+
+    order: OrderView
+    number: int
+    missing: Decimal
+
+
+@frozen(kw_only=True)
 class Send:
     """Perform a call on the exchange; answer with `Connector.returned`."""
 
@@ -127,4 +150,4 @@ class Observe:
     evidence: Evidence
 
 
-Effect = Commit | TurnAway | Record | Mark | Intend | Send | Answer | Deliver | Observe
+Effect = Commit | TurnAway | Record | RecordFills | NotListed | Mark | Intend | Send | Answer | Deliver | Observe

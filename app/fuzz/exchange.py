@@ -15,6 +15,7 @@ from random import Random
 from attrs import define, field, frozen
 
 from app.domain import calls as c
+from app.domain.fill_sums import FillSum
 from app.domain.limiter import RateLimit
 from messages.market import Balance, Symbol, Ticker
 from messages.orders import LegState, OrderType, Side, TimeInForce
@@ -50,6 +51,21 @@ class Traits:
     final_cancels: bool
 
 
+@frozen(kw_only=True)
+class SimTrade:
+    """One execution.
+
+    Attributes:
+        listed_s: From when on it is listed: later than the order shows it, now and then.
+    """
+
+    trade_id: str
+    at_s: float
+    listed_s: float
+    quantity: Decimal
+    price: Decimal
+
+
 @define(kw_only=True)
 class SimOrder:
     """One order on the exchange.
@@ -59,6 +75,7 @@ class SimOrder:
         accepted_s: When the engine took it.
         ended_s: When it could no longer fill; None while it can.
         history: (when, state, filled), oldest first.
+        trades: What filled, the oldest first.
     """
 
     exchange: str
@@ -72,6 +89,7 @@ class SimOrder:
     expiry_s: float
     ended_s: float | None = None
     history: list[tuple[float, LegState, Decimal]] = field(factory=list)
+    trades: list[SimTrade] = field(factory=list)
 
     @property
     def state(self) -> LegState:
@@ -113,6 +131,7 @@ class SimExchange:
         later: Calls a function after some seconds.
         now: The host's clock.
         refusals: Share of placements refused by a code.
+        omits: Share of executions that a list leaves out, and of those it has twice.
         dawdles: Share of placements that wait as long as they may between gateway and engine.
     """
 
@@ -123,8 +142,10 @@ class SimExchange:
     note: Callable[[str, str], None]
     refusals: float = 0.0
     dawdles: float = 0.08
+    omits: float = 0.1
     orders: list[SimOrder] = field(init=False, factory=list)
     _by_wire: dict[str, list[SimOrder]] = field(init=False, factory=dict)
+    _trades: int = field(init=False, default=0)
 
     # ------------------------------------------------------------------------------------------------ placing
 
@@ -172,6 +193,7 @@ class SimExchange:
         draw = self.rng.random()
         if ends_at_once:
             part = order.quantity if draw < 0.8 else self._part(order.quantity)
+            self._trade(order, part)
             order.change(now_s, LegState.FILLED if part == order.quantity else LegState.EXPIRED, part)
         elif draw < 0.15:
             self.fill(order, order.quantity)
@@ -212,8 +234,26 @@ class SimExchange:
         if order.ended_s is None:
             filled = min(order.quantity, order.filled + quantity)
             state = LegState.FILLED if filled == order.quantity else LegState.PARTIALLY_FILLED
+            self._trade(order, filled - order.filled)
             order.change(self.now(), state, filled)
             self.note(self.traits.name, f"order {order.serial} filled {filled} of {order.quantity}")
+
+    def _trade(self, order: SimOrder, quantity: Decimal) -> None:
+        """In one trade or two, at any prices; either may be listed some seconds late."""
+        parts = [self._part(quantity), Decimal(0)] if self.rng.random() < 0.4 else [quantity, Decimal(0)]
+        parts[1] = quantity - parts[0]
+        for part in filter(None, parts):
+            self._trades += 1
+            late_s = 5.0 * self.rng.random() if self.rng.random() < 0.2 else 0.0
+            order.trades.append(
+                SimTrade(
+                    trade_id=f"t{self._trades}",
+                    at_s=self.now(),
+                    listed_s=self.now() + late_s,
+                    quantity=part,
+                    price=Decimal(self.rng.randint(240_000, 260_000)) / 10,
+                )
+            )
 
     def price_moves(self) -> None:
         """Some of what rests fills, wholly or in part."""
@@ -259,6 +299,8 @@ class SimExchange:
                 reports = [self._seen(order, as_of_s) for order in self.orders]
                 live = tuple(report for report in reports if report is not None and report.state in LIVE)
                 return c.OpenOrders(reports=live, asked_s=asked_s)
+            case c.FillsCall():
+                return c.Fills(fills=tuple(self._listed(call, as_of_s)))
             case c.PositionsCall():
                 return c.PositionsResult(positions=self._positions(as_of_s))
             case c.BalancesCall():
@@ -286,6 +328,31 @@ class SimExchange:
         moment = next((entry for entry in reversed(order.history) if entry[0] <= as_of_s), None)
         return None if moment is None else self._report(order, moment)
 
+    def _listed(self, call: c.FillsCall, as_of_s: float) -> list[c.FillReport]:
+        """Executions since a time, in any order: some missing, some twice."""
+        found = []
+        for order in self.orders if call.wire_id is None else self._by_wire.get(call.wire_id, ()):
+            for trade in order.trades:
+                if not call.since_s <= trade.at_s or trade.listed_s > as_of_s or self.rng.random() < self.omits:
+                    continue
+                report = c.FillReport(
+                    trade_id=trade.trade_id,
+                    exchange_order_id=order.exchange_order_id,
+                    # As on real ones: some tell the id an order was sent with, some only their own.
+                    wire_id=None if self.traits.final_cancels else order.wire_id,
+                    symbol=order.symbol,
+                    side=order.side,
+                    quantity=trade.quantity,
+                    price=trade.price,
+                    fee=trade.quantity * trade.price / 2000,
+                    fee_coin="USDT",
+                    maker=None,
+                    at_s=trade.at_s,
+                )
+                found += [report] * (2 if self.rng.random() < self.omits else 1)
+        self.rng.shuffle(found)
+        return found
+
     def _positions(self, as_of_s: float) -> tuple[Position, ...]:
         held: dict[Symbol, Decimal] = {}
         for order in self.orders:
@@ -307,13 +374,14 @@ class SimExchange:
         )
 
     def _report(self, order: SimOrder, moment: tuple[float, LegState, Decimal]) -> c.OrderReport:
+        done = FillSum.of((trade.quantity, trade.price) for trade in order.trades if trade.at_s <= moment[0])
         return c.OrderReport(
             exchange_order_id=order.exchange_order_id,
             wire_id=order.wire_id,
             symbol=order.symbol,
             state=moment[1],
             filled=moment[2],
-            average_price=Decimal(25_000) if moment[2] > 0 else None,
+            average_price=done.average_price.quantize(Decimal("0.1")) if moment[2] > 0 else None,
         )
 
     def _report_as(self, call: c.PlaceCall, exchange_order_id: str, state: LegState) -> c.OrderReport:

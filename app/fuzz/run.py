@@ -10,6 +10,7 @@ from random import Random
 from attrs import frozen
 
 from app.fuzz.checker import Seen, Violation, check
+from app.fuzz.fill_check import fills_kept
 from app.fuzz.leaks import leaks
 from app.fuzz.plan import PROFILES, draw_plan
 from app.fuzz.story import tell
@@ -66,7 +67,7 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
             broken.append(Violation("the run itself", world.scheduler.now_s, 0, str(error)))
         orders = tuple(order for exchange in world.exchanges.values() for order in exchange.orders)
         seen = Seen(world.plan, tuple(world.record.facts), orders, START_S, world.calm_s, world.scheduler.now_s)
-        violations = (*broken, *check(seen), *(() if broken else leaks(world)))
+        violations = (*broken, *check(seen), *(() if broken else (*leaks(world), *fills_kept(world))))
     finally:
         world.close()
     serials = frozenset(v.serial for v in violations if v.serial) if not story else frozenset()

@@ -33,6 +33,7 @@ from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
 from app.fuzz.strategy import StrategyPlan
 from app.journal.store import Committed, Journal, JournalError
+from app.journal.written import FillsRecorded
 from messages.base import Failed, Reply, Together
 from messages.failover import ManualFailover, Route
 from messages.supervision import GetTree, Role, StartTree, TreeState
@@ -96,6 +97,15 @@ class WatchedJournal(Journal):
         if self._locked():
             raise JournalError("The journal cannot be used now: database is locked.")
         result = super().record(*positional, **arguments)
+        self._touch("after recording")
+        return result
+
+    def record_fills(self, *positional: Any, **arguments: Any) -> FillsRecorded:
+        """As the journal does."""
+        self._touch("before recording")
+        if self._locked():
+            raise JournalError("The journal cannot be used now: database is locked.")
+        result = super().record_fills(*positional, **arguments)
         self._touch("after recording")
         return result
 
@@ -331,7 +341,7 @@ class World:
     def _calm(self) -> None:
         self._note("world", "is calm from here on")
         for exchange in self.exchanges.values():
-            exchange.refusals = exchange.dawdles = 0.0
+            exchange.refusals = exchange.dawdles = exchange.omits = 0.0
 
     # ------------------------------------------------------------------------------------------------ pieces
 

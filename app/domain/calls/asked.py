@@ -114,11 +114,20 @@ class ClosedOrdersCall:
 
 @frozen(kw_only=True)
 class FillsCall:
-    """The account's fills of a symbol since a time, with their fees."""
+    """The account's fills of a symbol since a time, with their fees; or those of one order, where one is named.
+
+    Attributes:
+        wire_id: Of the order; None for all of the account.
+        exchange_order_id: Of the same order, where it is known.
+        conditional: That order was placed with a trigger.
+    """
 
     symbol: Symbol
     since_s: float
     deadline_s: float
+    wire_id: str | None = None
+    exchange_order_id: str | None = None
+    conditional: bool = False
 
 
 @frozen(kw_only=True)
