@@ -257,7 +257,9 @@ class FillWatch:
             if order.spec.symbol == asked.call.symbol:
                 owner = (order.order_id, leg.number), order.spec.side
                 owners[leg.wire_id] = owner
-                if leg.exchange_order_id:
+                if (
+                    leg.exchange_order_id and order.spec.trigger is None
+                ):  # one that waits may have a number of another's
                     owners[leg.exchange_order_id] = owner
         return owners
 

@@ -45,7 +45,13 @@ async def read(
             return calls.ClosedOrders(reports=tuple(reports.order(row, market, call.symbol) for row in rows))
         case calls.FillsCall():
             market = table.known(call.symbol)
-            executed = await profile.fills(client, market, int(call.since_s * 1000))
+            since_ms = int(call.since_s * 1000)
+            if call.wire_id is None:
+                executed = await profile.fills(client, market, since_ms)
+            else:
+                executed = await profile.fills_of(
+                    client, market, call.wire_id, call.exchange_order_id, since_ms, conditional=call.conditional
+                )
             return calls.Fills(fills=reports.fills(executed, market, call.symbol))
         case calls.TickerCall():
             ticker = await profile.ticker(client, table.known(call.symbol))
@@ -58,9 +64,9 @@ async def read(
             )
         case calls.KlinesCall():
             market = table.known(call.symbol)
-            since_ms = None if call.since_s is None else int(call.since_s * 1000)
-            bars = await profile.klines(client, market, call.interval.value, since_ms, call.limit)
-            return calls.KlinesResult(klines=reports.klines(bars, market, since_ms=since_ms, limit=call.limit))
+            begin_ms = None if call.since_s is None else int(call.since_s * 1000)
+            bars = await profile.klines(client, market, call.interval.value, begin_ms, call.limit)
+            return calls.KlinesResult(klines=reports.klines(bars, market, since_ms=begin_ms, limit=call.limit))
         case calls.StatusCall():
             return calls.StatusResult(status=reports.status(await profile.status(client), name, clock()))
         case calls.BalancesCall():

@@ -59,8 +59,8 @@ def listed(row: OrderRow, table: MarketTable) -> OrderReport:
 
 
 def fills(rows: Iterable[FillRow], market: Market, symbol: Symbol) -> tuple[FillReport, ...]:
-    """Executions of a market, each once, the oldest first."""
-    once = {row.trade_id: row for row in rows if row.native_id == market.native_id}
+    """Executions of a market, each once, the oldest first. A trade of the account with itself is two."""
+    once = {(row.trade_id, row.side): row for row in rows if row.native_id == market.native_id}
     return tuple(
         FillReport(
             trade_id=row.trade_id,

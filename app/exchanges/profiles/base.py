@@ -13,7 +13,7 @@ from attrs import frozen
 from app.domain.calls import Proof
 from app.exchanges.client import TRACE, Pin, Trace, type_client
 from app.exchanges.outcomes import Meaning, Row
-from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow
+from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, of_order
 from app.exchanges.rules.base import LOOK_BACK_S
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, MarketType, PositionMode
@@ -262,6 +262,26 @@ class Profile(ABC):
     async def fills(self, client: type_client, market: Market, since_ms: int) -> list[FillRow]:
         """Executions in a market since a time, with their fees, in any order."""
         raise Unsupported(f"{self.name} lists no fills here.")
+
+    async def fills_of(
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
+    ) -> list[FillRow]:
+        """Executions of one order, with their fees; of one that a trigger set off, those of the order it became.
+
+        By its id where the exchange lists them so; else out of those of its market.
+
+        Args:
+            order_id: The exchange's, where it is known.
+            since_ms: When the order was committed, or a little before.
+        """
+        return of_order(await self.fills(client, market, since_ms), wire_id, order_id)
 
     @abstractmethod
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:

@@ -29,6 +29,7 @@ from app.exchanges.profiles.binance_shapes import (
     DAY_MS,
     FORGOTTEN_MS,
     LIVE,
+    PAGE,
     bars,
     check_above,
     executed,
@@ -50,6 +51,7 @@ from app.exchanges.profiles.rows import (
     from_fills,
     listed,
     number,
+    of_order,
     price,
     word,
 )
@@ -286,6 +288,29 @@ class Binance(Profile):
         """By windows of a week."""
         rows = await since(client, client.fapiPrivateGetUserTrades, market, "id", since_ms, _WEEK_MS)
         return [fill_row(row) for row in rows]
+
+    async def fills_of(
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
+    ) -> list[FillRow]:
+        """By the exchange's id, another once a trigger was set off; beyond a page, out of those of the market."""
+        if conditional:
+            row = await algo.ask(client, wire_id, self.unless_unknown)
+            order_id = order_id if row is None else algo.became(row)
+        if order_id is None:
+            return []
+        asked = {"symbol": market.native_id, "orderId": order_id, "limit": PAGE}
+        rows = listed(await client.fapiPrivateGetUserTrades(asked))
+        old = client.milliseconds() - since_ms > _WEEK_MS  # of no time, it lists the last seven days
+        if len(rows) >= PAGE or (old and not rows):
+            return of_order(await self.fills(client, market, since_ms), None, order_id)
+        return of_order(map(fill_row, rows), None, order_id)
 
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """Asked for directly: ccxt's own call loads leverage brackets first."""

@@ -30,6 +30,7 @@ from app.exchanges.profiles.base import Profile, ServerStatus, Unsupported, Wire
 from app.exchanges.profiles.binance_shapes import (
     DAY_MS,
     LIVE,
+    PAGE,
     bars,
     check_above,
     executed,
@@ -39,7 +40,7 @@ from app.exchanges.profiles.binance_shapes import (
     order_row,
     since,
 )
-from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, combined, from_fills, listed, word
+from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, combined, from_fills, listed, of_order, word
 from app.exchanges.rules import binance as rules
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarketType
@@ -190,6 +191,25 @@ class BinanceSpot(Profile):
     async def fills(self, client: type_client, market: Market, since_ms: int) -> list[FillRow]:
         """By windows of a day."""
         return [fill_row(row) for row in await since(client, client.privateGetMyTrades, market, "id", since_ms, DAY_MS)]
+
+    async def fills_of(
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
+    ) -> list[FillRow]:
+        """By the exchange's id; beyond a page, out of those of the market."""
+        if order_id is None:
+            return []
+        asked = {"symbol": market.native_id, "orderId": order_id, "limit": PAGE}
+        rows = listed(await client.privateGetMyTrades(asked))
+        if len(rows) >= PAGE:
+            return of_order(await self.fills(client, market, since_ms), None, order_id)
+        return of_order(map(fill_row, rows), None, order_id)
 
     async def positions(self, client: type_client, table: MarketTable) -> list[PositionRow]:
         """None: what is held are balances."""

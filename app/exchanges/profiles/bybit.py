@@ -44,6 +44,7 @@ from app.exchanges.profiles.rows import (
     from_fills,
     listed,
     number,
+    of_order,
     word,
 )
 from app.exchanges.rules import bybit as rules
@@ -244,6 +245,23 @@ class BybitV5(Profile):
         for window in windows(since_ms, client.milliseconds()):
             rows += await paged(client.privateGetV5ExecutionList, {**asked, **window}, FILLS_A_PAGE)
         return fill_rows(rows, market.symbol.settle)
+
+    async def fills_of(
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
+    ) -> list[FillRow]:
+        """By our id, which an order keeps when it is set off."""
+        rows: list[Any] = []
+        for window in windows(since_ms, client.milliseconds()):
+            asked = {**self._asked(market, wire_id), **window}
+            rows += await paged(client.privateGetV5ExecutionList, asked, FILLS_A_PAGE)
+        return of_order(fill_rows(rows, market.symbol.settle), wire_id, order_id)
 
     def scopes(self, table: MarketTable, market: Market | None) -> list[dict[str, Any]]:
         """What to ask for, to have every order or position, or those of one market."""

@@ -31,13 +31,25 @@ from app.exchanges.profiles.kraken_spot_shapes import (
     short_names,
     system_status,
 )
-from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, PositionRow, accepted, combined, number, word
+from app.exchanges.profiles.rows import (
+    MAX_PAGES,
+    FillRow,
+    OrderRow,
+    PositionRow,
+    accepted,
+    combined,
+    number,
+    of_order,
+    word,
+)
 from app.exchanges.rules import kraken as rules
 from app.exchanges.symbols import Market, MarketTable
 from messages.orders import OrderSpec, OrderType, TimeInForce, TriggerBy, TriggerKind
 
 _TRIGGER_TYPES = MappingProxyType({TriggerKind.STOP: "stop-loss", TriggerKind.TAKE_PROFIT: "take-profit"})
 _PAGE = 50
+_TRADES_AT_ONCE = 20
+"""Of QueryTrades: https://docs.kraken.com/api/docs/rest-api/get-trades-info."""
 _SLACK_S = 60
 _BARS = 720
 """https://docs.kraken.com/api/docs/rest-api/get-ohlc-data: "older data cannot be retrieved"."""
@@ -230,6 +242,31 @@ class KrakenSpot(Profile):
                 owners = await self._owners(client, sorted({row.order_id for row in rows_of_it}))
                 return [evolve(row, wire_id=owners.get(row.order_id)) for row in reversed(rows_of_it)]
         raise Unreadable(f"the list of fills has more than {MAX_PAGES} pages")
+
+    async def fills_of(
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
+    ) -> list[FillRow]:
+        """By the ids that the order tells of its trades."""
+        if order_id is None:
+            return await super().fills_of(client, market, wire_id, order_id, since_ms, conditional=conditional)
+        asked = {"txid": order_id, "trades": "true", "consolidate_taker": "false"}
+        answer = await self.unless_unknown(client.privatePostQueryOrders(asked))
+        body = None if answer is None else result(answer).get(order_id)
+        named = body.get("trades") if isinstance(body, dict) else None
+        trade_ids = [str(each) for each in named] if isinstance(named, list) else []
+        found: list[FillRow] = []
+        for begin in range(0, len(trade_ids), _TRADES_AT_ONCE):
+            some = ",".join(trade_ids[begin : begin + _TRADES_AT_ONCE])
+            told = result(await client.privatePostQueryTrades({"txid": some}))
+            found += [fill(trade_id, each, market) for trade_id, each in told.items() if isinstance(each, dict)]
+        return of_order(found, None, order_id)
 
     async def _owners(self, client: type_client, order_ids: Sequence[str]) -> dict[str, str | None]:
         """Client order ids, by the exchange's."""

@@ -32,6 +32,7 @@ from app.exchanges.profiles.rows import (
     from_fills,
     listed,
     number,
+    of_order,
     word,
 )
 from app.exchanges.rules import okx as rules
@@ -270,6 +271,30 @@ class Okx(Profile):
         ask = client.privateGetTradeFills if recent else client.privateGetTradeFillsHistory
         scope = self._scope(market) | {"begin": str(since_ms)}
         return [shapes.fill(row) for row in await shapes.paged(ask, scope, "billId")]
+
+    async def fills_of(
+        self,
+        client: type_client,
+        market: Market,
+        wire_id: str,
+        order_id: str | None,
+        since_ms: int,
+        *,
+        conditional: bool,
+    ) -> list[FillRow]:
+        """By the exchange's id, which is another once a trigger was set off."""
+        ids: list[str | None] = [order_id]
+        if conditional:
+            ids = [*await triggers.became(self, client, wire_id)] or ids
+        if not any(ids):
+            return await super().fills_of(client, market, wire_id, order_id, since_ms, conditional=conditional)
+        recent = self._recent(client, since_ms, rules.RECENT_FILLS_S, "fills")
+        ask = client.privateGetTradeFills if recent else client.privateGetTradeFillsHistory
+        rows: list[FillRow] = []
+        for each in filter(None, ids):
+            found = await shapes.paged(ask, self._scope(market) | {"ordId": each}, "billId")
+            rows += of_order(map(shapes.fill, found), None, each)
+        return rows
 
     @staticmethod
     def _recent(client: type_client, since_ms: int, within_s: float, what: str) -> bool:

@@ -192,6 +192,12 @@ async def _algo(profile: Profile, client: type_client, wire_id: str) -> Any | No
     return None if answer is None else _named(listed(answer, "data"), wire_id)
 
 
+async def became(profile: Profile, client: type_client, wire_id: str) -> list[str]:
+    """The exchange's ids of what an algo order became; none while it waits, or where it is not known any more."""
+    algo = await _algo(profile, client, wire_id)
+    return [] if algo is None else _order_ids(algo)
+
+
 def _named(rows: list[Any], wire_id: str) -> Any | None:
     return next((row for row in rows if word(row, "algoClOrdId") == wire_id), None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -58,6 +58,15 @@ class FillRow:
     fee_coin: str | None
     maker: bool | None
     at_s: float
+
+
+def of_order(rows: Iterable[FillRow], wire_id: str | None, order_id: str | None) -> list[FillRow]:
+    """Those of one order, by either of its ids."""
+    return [
+        row
+        for row in rows
+        if (wire_id is not None and row.wire_id == wire_id) or (order_id is not None and row.order_id == order_id)
+    ]
 
 
 @frozen(kw_only=True)

@@ -72,7 +72,7 @@ SWAP = Rates(
             source=f"{_CCXT}: openOrders and openAlgoOrders 1, or 40 without a symbol",
         ),
         c.ClosedOrdersCall: Price(cost=_weight(10), source=f"{_CCXT}: allOrders 5, allAlgoOrders 5, a week"),
-        c.FillsCall: Price(cost=_weight(5), source=_CCXT),
+        c.FillsCall: Price(cost=_weight(5), triggered=_weight(6), source=f"{_CCXT}: userTrades 5, algoOrder 1"),
         c.TickerCall: Price(cost=_weight(4), source=f"{_CCXT}: 24hr 1, bookTicker 2, premiumIndex 1"),
         c.OrderBookCall: Price(
             cost=_weight(20),

@@ -77,7 +77,7 @@ _TABLE = Rates(
             cost=cost(pending=1), triggered=cost(pending=1, algo_pending=1), source=f"{_CCXT}: 60 and 20 in 2 s"
         ),
         c.ClosedOrdersCall: Price(cost=cost(history=1, algo_history=2), source=f"{_CCXT}: 40 and 20 in 2 s"),
-        c.FillsCall: Price(cost=cost(fills=1), source=f"{_CCXT}: 10 in 2 s"),
+        c.FillsCall: Price(cost=cost(fills=1), triggered=cost(algo_order=1, fills=1), source=f"{_CCXT}: 10, 20 in 2 s"),
         c.TickerCall: Price(cost=cost(ticker=1), source=f"{_CCXT}: 20 in 2 s"),
         c.OrderBookCall: Price(cost=cost(books=1), source=f"{_CCXT}: 40 in 2 s"),
         c.KlinesCall: Price(cost=cost(candles=1), source=f"{_CCXT}: 40 in 2 s"),
