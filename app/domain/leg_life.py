@@ -193,7 +193,19 @@ def advance(
     if leg.listed == grown > 0 and leg.average_price is not None:
         price = leg.average_price  # of all its executions: no report knows better
     most = None if state in TERMINAL else leg.most
-    return evolve(leg, state=state, filled=grown, average_price=price, contradiction=contradiction, most=most)
+    # Spelled out, since `evolve` costs as much as a tenth of recording it.
+    return Leg(
+        state=state,
+        quantity=leg.quantity,
+        filled=grown,
+        average_price=price,
+        contradiction=contradiction,
+        price=leg.price,
+        trigger_price=leg.trigger_price,
+        most=most,
+        listed=leg.listed,
+        cancel_asked_s=leg.cancel_asked_s,
+    )
 
 
 def _with_fills(before: LegState, state: LegState, contradiction: bool) -> tuple[LegState, bool]:

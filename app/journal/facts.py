@@ -11,7 +11,9 @@ so that a bit which fell over on the disk would otherwise be read as it is.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
+from json import encoder
 from typing import Any
 from zlib import crc32
 
@@ -25,7 +27,19 @@ def as_told(facts: dict[str, Any]) -> str:
     return _ENCODE(facts) if facts else "{}"
 
 
-_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
+def _encoder() -> Callable[[dict[str, Any]], str]:
+    """As `_JSON.encode`, which makes its encoder anew for each call: 3 µs of an order's transaction, twice."""
+    compiled: Any = getattr(encoder, "c_make_encoder", None)  # CPython's
+    if compiled is None:
+        return _JSON.encode
+    make = compiled(None, _JSON.default, encoder.encode_basestring, None, ":", ",", False, False, True)
+    return lambda facts: "".join(make(facts, 0))
+
+
+_ENCODE = _encoder()
 
 
 def checksum(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import Executable, func, select, union
+from sqlalchemy import ColumnElement, Executable, func, select, union, union_all
 
-from app.journal.schema import MAY_FILL_LEG, UNLISTED_LEG, events, legs, orders
+from app.journal.schema import ASIDE_LEG, LIVE_LEG, UNLISTED_LEG, events, legs, orders
 from messages.orders import LegState
 
 
@@ -41,24 +42,21 @@ def owners_there(exchange: str, order_ids: Collection[str]) -> Executable:
     return union(
         *(
             select(legs.c.exchange_order_id, orders).join(legs).where(*there, which)
-            for which in (MAY_FILL_LEG, UNLISTED_LEG)
+            for which in (LIVE_LEG, ASIDE_LEG, UNLISTED_LEG)
         )
     )
 
 
 def exposed() -> Executable:
     """Every leg that may still fill, with its order."""
-    return (
-        select(
-            orders,
-            legs.c.exchange,
-            legs.c.state,
-            legs.c.filled,
-            func.coalesce(legs.c.most, legs.c.quantity).label("leg_quantity"),
-        )
-        .join(legs)
-        .where(MAY_FILL_LEG)
-    )
+    most = func.coalesce(legs.c.most, legs.c.quantity).label("leg_quantity")
+    leg = select(orders, legs.c.exchange, legs.c.state, legs.c.filled, most).join(legs)
+    return union_all(*(leg.where(which) for which in (LIVE_LEG, ASIDE_LEG)))
+
+
+def may_fill(*what: ColumnElement[Any]) -> Executable:
+    """Columns of every leg that may still fill."""
+    return union_all(*(select(*what).where(which) for which in (LIVE_LEG, ASIDE_LEG)))
 
 
 def changed(after: int, strategy: str, limit: int) -> Executable:

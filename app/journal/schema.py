@@ -7,6 +7,10 @@ counts once however often it is listed, and by its side, since a trade of the ac
 orders is numbered without a gap, `events.number`; `heard` says up to where the hooks of a strategy that runs in the
 daemon have heard it.
 
+What an order writes is a dozen pages, and each index is one of them. So there is none where another serves: that an
+order's key is known once follows from its id, which is a function of it; and legs that may still fill are so few that
+one index of them, by order, serves whoever wants those of an exchange.
+
 `traded` and `ended` are sums over all legs, written in the transaction of the leg they change, so that nobody has to
 add up years of them: `app.journal.totals`.
 """
@@ -28,7 +32,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    UniqueConstraint,
     and_,
     insert,
     inspect,
@@ -76,7 +79,6 @@ orders = Table(
     Column("trigger_price", Text),
     Column("trigger_by", String),
     Column("created_s", Float, nullable=False),
-    UniqueConstraint("strategy", "client_order_id", name="uq_order_key"),
 )
 Index("ix_orders_by_market", *orders.c["strategy", "base", "quote", "settle", "created_s"])
 
@@ -113,8 +115,8 @@ legs = Table(
 # Values as literals, also in the questions: only so does SQLite see that a partial index holds all that is asked for.
 LIVE_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in sorted(LIVE_OR_UNPROVEN)])
 Index("ix_one_live_leg", legs.c.order_id, unique=True, sqlite_where=LIVE_LEG, postgresql_where=LIVE_LEG)
-MAY_FILL_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in sorted(MAY_FILL)])
-Index("ix_may_fill_by_exchange", legs.c.exchange, sqlite_where=MAY_FILL_LEG, postgresql_where=MAY_FILL_LEG)
+ASIDE_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in sorted(MAY_FILL - LIVE_OR_UNPROVEN)])
+Index("ix_aside", legs.c.order_id, sqlite_where=ASIDE_LEG, postgresql_where=ASIDE_LEG)
 LINKED_LEG = legs.c.linked.in_(
     [literal_column(f"'{each.value}'") for each in sorted([Linked.OPEN, Linked.UNPROTECTED])]
 )
@@ -232,7 +234,7 @@ def make_schema(core: Connection) -> dict[str, str]:
 
 INDEXED = {
     2: ("ix_linked_by_exchange",),
-    3: ("ix_unlisted_by_exchange", "ix_told", "ix_orders_by_market", "ix_may_fill_by_exchange", "ix_unfinished"),
+    3: ("ix_unlisted_by_exchange", "ix_told", "ix_orders_by_market", "ix_aside", "ix_unfinished"),
 }
 """Indexes by the version that brought them."""
 

@@ -16,7 +16,6 @@ from sqlalchemy.sql import ClauseElement
 from app.journal.schema import (
     LINKED_LEG,
     LIVE_LEG,
-    MAY_FILL_LEG,
     UNLISTED_LEG,
     ended,
     events,
@@ -63,7 +62,7 @@ READ_META = Hot(select(meta.c.name, meta.c.value))
 OPEN_ON = Hot(
     select(orders.c.order_id)
     .join(legs)
-    .where(legs.c.exchange == bindparam("exchange"), MAY_FILL_LEG, LIVE_LEG)
+    .where(legs.c.exchange == bindparam("exchange"), LIVE_LEG)
     .group_by(orders.c.order_id)
     .order_by(orders.c.created_s, orders.c.order_id)
 )

@@ -8,11 +8,12 @@ that may still fill are few, and a partial index has them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.domain.book import Exposure
 from app.domain.leg_life import MAY_FILL, UNPROVEN
@@ -21,7 +22,7 @@ from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
 from app.journal.rows import exposure_of, symbol_of
-from app.journal.schema import MAY_FILL_LEG, ended, legs, traded
+from app.journal.schema import ended, legs, traded
 from app.journal.sums import TRADED_AGAIN_S, differences, sum_text
 from messages.market import Symbol
 from messages.orders import LegView, OrderSpec, Side
@@ -77,15 +78,14 @@ class Totals(Reads):
 
     def counts(self) -> dict[str, int]:
         """Legs by state."""
-        live = select(legs.c.state, func.count().label("legs")).where(MAY_FILL_LEG).group_by(legs.c.state)
         with self._one_moment():
-            return {row.state: row.legs for query in (select(ended), live) for row in self._all(query) if row.legs}
+            over = {row.state: row.legs for row in self._all(select(ended)) if row.legs}
+            return over | Counter(row.state for row in self._all(queries.may_fill(legs.c.state)))
 
     def oldest_unproven_s(self) -> float | None:
         """When the oldest leg whose outcome nobody knows was committed; None when there is none."""
-        unproven = (MAY_FILL_LEG, legs.c.state.in_(sorted(UNPROVEN)))
-        query = select(func.min(legs.c.committed_s).label("oldest")).where(*unproven)
-        return next((row.oldest for row in self._all(query)), None)
+        rows = self._all(queries.may_fill(legs.c.state, legs.c.committed_s))
+        return min((row.committed_s for row in rows if row.state in UNPROVEN), default=None)
 
     def exposures(self) -> tuple[Exposure, ...]:
         """Every leg that may still fill."""

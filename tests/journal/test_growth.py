@@ -29,7 +29,7 @@ NOW_S = 1_700_000_000.0
 GROWS = ("orders", "legs", "events", "fills")
 BOUNDED = (
     "ix_one_live_leg",
-    "ix_may_fill_by_exchange",
+    "ix_aside",
     "ix_linked_by_exchange",
     "ix_unlisted_by_exchange",
     "ix_unfinished",
