@@ -32,18 +32,18 @@ def compare(before: Path, after: Path, exchange: str = "bybit") -> dict[str, dic
             folder = Path(name) / str(number)
             folder.mkdir()
             stack.enter_context(exchanges([exchange], folder))
-            trees.append(stack.enter_context(_client(tree, exchange, folder)))
-        for client in trees:
-            assert client.stdout is not None
-            if client.stdout.readline().strip() != "ready":
+            trees.append(stack.enter_context(client(tree, exchange, folder)))
+        for each in trees:
+            assert each.stdout is not None
+            if each.stdout.readline().strip() != "ready":
                 raise RuntimeError("The router of one tree did not start.")
             for kind, _ in ORDERS:
-                _turn(client, kind, 30)
+                turn(each, kind, 30)
         found: dict[str, list[tuple[float, float]]] = {}
         for number in range(ROUNDS):
             for kind, orders in ORDERS:
                 turns = [0, 1] if number % 2 == 0 else [1, 0]
-                figures = {which: _turn(trees[which], kind, orders) for which in turns}
+                figures = {which: turn(trees[which], kind, orders) for which in turns}
                 for key in figures[0]:
                     if (key == "throughput") == (kind == FLOOD) or key == "cpu_per_order":
                         found.setdefault(f"{key}, {kind}", []).append((figures[0][key], figures[1][key]))
@@ -57,7 +57,8 @@ def compare(before: Path, after: Path, exchange: str = "bybit") -> dict[str, dic
     }
 
 
-def _client(tree: Path, exchange: str, folder: Path) -> subprocess.Popen[str]:
+def client(tree: Path, exchange: str, folder: Path) -> subprocess.Popen[str]:
+    """The router of a tree on the exchange of a folder, which says "ready" and then takes turns."""
     return subprocess.Popen(
         [
             *(sys.executable, "-P", "-m", "benchmarks.turns"),
@@ -71,7 +72,8 @@ def _client(tree: Path, exchange: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def _turn(tree: subprocess.Popen[str], kind: str, orders: int) -> dict[str, float]:
+def turn(tree: subprocess.Popen[str], kind: str, orders: int) -> dict[str, float]:
+    """One turn's figures, in seconds."""
     assert tree.stdin is not None
     assert tree.stdout is not None
     tree.stdin.write(f"{kind} {orders}\n")

@@ -23,16 +23,16 @@ from messages.base import Together
 VARIABLE = "BENCHMARK_MARKS"
 """Environment variable that tells the traced daemon the folder for its marks."""
 
-_files: dict[int, int] = {}
+_files: dict[tuple[int, Path], int] = {}
 
 
 def mark(folder: Path, name: str, word: str = "", of: str = "") -> None:
     """Writes a mark to this process's file."""
     at_s = time.monotonic()
     pid = os.getpid()
-    fd = _files.get(pid)
+    fd = _files.get((pid, folder))
     if fd is None:
-        fd = _files[pid] = os.open(folder / f"{pid}.marks", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        fd = _files[pid, folder] = os.open(folder / f"{pid}.marks", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     os.write(fd, Mark(at_s, name, word, of).line().encode())
 
 

@@ -66,6 +66,8 @@ WITHIN: tuple[tuple[str, str, str], ...] = (
     ("outcome record: the journal's transaction", RECORD, RECORDED),
 )
 """Parts of the above."""
+JOURNAL = (WITHIN[0][0], WITHIN[2][0])
+"""What of an order's time is the journal's."""
 
 
 @frozen(kw_only=True)

@@ -41,7 +41,14 @@ def traced(exchange: str, facts: Mapping[str, str], folder: Path, orders: int) -
         daemon.close()
     shown = stages.read_stages(read_marks(marks))
     whole = [sum(times) for times in zip(*shown.stages.values(), strict=True)]
-    return {"orders": orders, "order_p50_with_marks_ms": round(1000 * percentile(whole, 50), 4), **shown.told()}
+    within = shown.within
+    journal = [sum(times) for times in zip(*(within[name] for name in stages.JOURNAL), strict=True)]
+    return {
+        "orders": orders,
+        "order_p50_with_marks_ms": round(1000 * percentile(whole, 50), 4),
+        "journal": {f"p{n}_ms": round(1000 * percentile(journal, n), 4) for n in (50, 99)},
+        **shown.told(),
+    }
 
 
 async def _place(router: OrderRouter, state_dir: Path, marks: Path, orders: int) -> None:
