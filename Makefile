@@ -53,6 +53,9 @@ bench-memory: $(STAMP) ## what each further exchange costs in memory
 bench-journal: $(STAMP) ## what the journal costs, also with a million orders in it
 	@timeout --kill-after=10 1800 "$(BIN)/python" -m benchmarks.journal $(ARGS)
 
+peers: $(STAMP) ## the same broken requests, met by other ways of placing; writes docs/COMPARISON.md
+	@timeout --kill-after=10 900 "$(BIN)/python" -m benchmarks.peers $(ARGS)
+
 soak: $(STAMP) ## twenty minutes of messages between processes that die (ARGS="--minutes 2")
 	@timeout --kill-after=10 7200 "$(BIN)/python" -m benchmarks.soak $(ARGS)
 
@@ -84,4 +87,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal soak thespian-suite fuzz chaos lint types layers clean
+.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal peers soak thespian-suite fuzz chaos lint types layers clean
