@@ -29,7 +29,7 @@ from app.domain.ids import order_id
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
 from messages.base import Failed
-from messages.executions import CatchUp, Heard
+from messages.executions import CatchUp, GetOrderFills, Heard
 from messages.failover import SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceSeen, Probe
 from messages.market import MarketType
@@ -185,6 +185,8 @@ class ConnectorActor(Shell):
                 self._perform(machine.settle(sender, message, now_s), now_s)
             case GetOpenOrders(fresh=False) | GetClosedOrders():
                 self.post(sender, self._replies.journalled(message))
+            case GetOrderFills():
+                self.post(sender, self._replies.fills_of(message))
             case GetPositions() if self.environment.market_type == MarketType.SPOT:
                 self.post(sender, self._replies.no_positions(message))
             case CheckOrderPath():

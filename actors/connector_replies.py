@@ -10,10 +10,11 @@ from actors.environment import PortRunner
 from actors.order_path import OrderPath
 from app.domain import calls as c
 from app.domain.ids import order_id
+from app.domain.misnamed import unknown_order
 from app.domain.no_room import NO_ROOM
 from app.journal.store import Journal
 from messages.base import Failed, Request
-from messages.executions import Execution, ExecutionsReply, GetExecutions
+from messages.executions import Execution, ExecutionsReply, GetExecutions, GetOrderFills
 from messages.failover import PreflightReply, PreflightRequest
 from messages.health import Evidence, EvidenceKind, Probe, ProbeKind, ProbeReply
 from messages.market import (
@@ -67,13 +68,13 @@ class Replies:
         """The same question by our order id, where it is asked by the caller's."""
         return evolve(request, order_id=self._named(request))
 
-    def _named(self, request: GetOrder | CancelOrder) -> str | None:
+    def _named(self, request: GetOrder | CancelOrder | GetOrderFills) -> str | None:
         if request.order_id is not None or request.client_order_id is None:
             return request.order_id
         key = OrderKey(strategy=request.strategy, client_order_id=request.client_order_id)
         return order_id(self._journal.journal_id, key)
 
-    def order(self, request: GetOrder | CancelOrder) -> OrderView | None:
+    def order(self, request: GetOrder | CancelOrder | GetOrderFills) -> OrderView | None:
         """What the journal knows of the order that is named by either of its ids."""
         named = self._named(request)
         return None if named is None else self._journal.order(named)
@@ -86,6 +87,14 @@ class Replies:
             found = self._journal.open_orders(strategy=request.strategy)
             orders = tuple(order for order in found if request.symbol in (None, order.spec.symbol))
         return OrdersReply(correlation_id=request.correlation_id, orders=orders)
+
+    def fills_of(self, request: GetOrderFills) -> ExecutionsReply | Failed:
+        """What the journal has of an order's executions."""
+        order = self.order(request)
+        if order is None or order.key.strategy != request.strategy:
+            return unknown_order(request)
+        fills = self._journal.fills_of(order.order_id)
+        return ExecutionsReply(correlation_id=request.correlation_id, executions=fills)
 
     def no_positions(self, request: GetPositions) -> PositionsReply:
         """Spot has balances, not positions."""

@@ -48,8 +48,21 @@ class GetExecutions(Request):
 
 
 @frozen(kw_only=True)
+class GetOrderFills(Request):
+    """Asks any connector, which reads the journal, for the executions known of an order, on whichever exchanges.
+
+    Attributes:
+        order_id: The router's; None where the order is named by its client order id.
+    """
+
+    strategy: str
+    order_id: str | None
+    client_order_id: str | None = None
+
+
+@frozen(kw_only=True)
 class ExecutionsReply(Reply):
-    """Answers `GetExecutions`, the oldest first."""
+    """Answers `GetExecutions` and `GetOrderFills`, the oldest first."""
 
     executions: tuple[Execution, ...]
 

@@ -121,10 +121,20 @@ class AsyncCalls:
         return await self._wait(self._router._requests.positions(timeout_s=timeout_s))
 
     async def get_fills(
-        self, symbol: str, since: parse.Moment | None = None, *, timeout_s: float | None = None
+        self,
+        symbol: str | None = None,
+        since: parse.Moment | None = None,
+        *,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> list[shapes.Fill]:
         """See `OrderRouter.get_fills`."""
-        return await self._wait(self._router._requests.fills(symbol, since, timeout_s=timeout_s))
+        return await self._wait(
+            self._router._requests.fills(
+                symbol, since, order_id=order_id, client_order_id=client_order_id, timeout_s=timeout_s
+            )
+        )
 
     async def get_order_book(self, symbol: str, depth: int = 25, *, timeout_s: float | None = None) -> shapes.OrderBook:
         """See `OrderRouter.get_order_book`."""

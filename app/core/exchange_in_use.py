@@ -28,16 +28,27 @@ class ExchangeInUse(Waits):
         return self._wait(self._requests.positions(timeout_s=timeout_s))
 
     def get_fills(
-        self, symbol: str, since: parse.Moment | None = None, *, timeout_s: float | None = None
+        self,
+        symbol: str | None = None,
+        since: parse.Moment | None = None,
+        *,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> list[shapes.Fill]:
-        """The account's trades of a symbol on the exchange in use, with their fees, the oldest first.
+        """The account's trades of a symbol on the exchange in use, with their fees, or those of one order.
 
-        All of the account: the router's own are those with an `orderId`, where the exchange tells the id it was sent.
+        Of a symbol, all of the account's: the router's own are those with an `orderId`, where the exchange tells the id
+        it was sent. Of an order those that the router has kept, on whichever exchanges it traded: each once, a moment
+        after it filled, and still there when its exchange has forgotten it. The oldest first.
 
         Args:
+            order_id: The router's; or `client_order_id`, yours. Then neither `symbol` nor `since`.
             since: Milliseconds since 1970 or a datetime with a timezone; the last 24 hours by default.
         """
-        return self._wait(self._requests.fills(symbol, since, timeout_s=timeout_s))
+        return self._wait(
+            self._requests.fills(symbol, since, order_id=order_id, client_order_id=client_order_id, timeout_s=timeout_s)
+        )
 
     # ------------------------------------------------------------------------------------------------ the market
 

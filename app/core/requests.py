@@ -16,7 +16,7 @@ from app.core.errors import InvalidRequest
 from app.core.settings import Settings
 from app.domain.names import UnknownExchange
 from app.exchanges.known import known_name
-from messages.executions import CatchUp, GetExecutions
+from messages.executions import CatchUp, GetExecutions, GetOrderFills
 from messages.failover import GetHistory, GetStatus, ManualFailover
 from messages.market import (
     GetBalances,
@@ -186,9 +186,23 @@ class Requests:
         return Call(request, self._reading().orders)
 
     def fills(
-        self, symbol: str, since: parse.Moment | None = None, *, timeout_s: float | None = None
+        self,
+        symbol: str | None = None,
+        since: parse.Moment | None = None,
+        *,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> Call[list[shapes.Fill]]:
         """Of `OrderRouter.get_fills`."""
+        if order_id is not None or client_order_id is not None:
+            if symbol is not None or since is not None:
+                raise InvalidRequest("An order is named: its fills are all told, so leave out symbol and since.")
+            named, own = parse.either_id(order_id, client_order_id)
+            asked = GetOrderFills(strategy=self.strategy, order_id=named, client_order_id=own, **self._frame(timeout_s))
+            return Call(asked, self._reading().fills)
+        if symbol is None:
+            raise InvalidRequest("get_fills() needs a symbol, or an order by its order_id or client_order_id.")
         frame = self._frame(timeout_s)
         since_s = self._client().clock() - FILLS_S if since is None else parse.moment_s(since)
         return Call(GetExecutions(symbol=self._symbol(symbol), since_s=since_s, **frame), self._reading().fills)

@@ -9,11 +9,13 @@ from messages.health import Evidence, EvidenceKind
 def evidence_of(exchange: str, call: c.Call, result: c.Result, sent_s: float, now_s: float) -> Evidence | None:
     """Evidence from one call; None for a probe, whose asker makes its own, and for what never reaches the exchange.
 
+    None for a list of executions either: history that is not told is no reason to trade elsewhere.
+
     A refusal by a code is an answer, so it speaks for the exchange. What was never sent says nothing: it is evidence
     only where it was sent in vain (`ill`).
     """
     match call:
-        case c.ProbeCall() | c.DryCall():
+        case c.ProbeCall() | c.DryCall() | c.FillsCall():
             return None
         case c.PlaceCall():
             kind = EvidenceKind.PLACE

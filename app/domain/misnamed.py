@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from messages.base import Failed
+from messages.executions import GetOrderFills
 from messages.orders import AmendOrder, CancelOrder, GetOrder, OrderView
 
 
-def unknown_order(request: CancelOrder | AmendOrder | GetOrder) -> Failed:
+def unknown_order(request: CancelOrder | AmendOrder | GetOrder | GetOrderFills) -> Failed:
     """There is no such order."""
     name = request.order_id or getattr(request, "client_order_id", None)
     words = f"No order {name!r} of strategy {request.strategy!r} is known: nothing was ever sent under this id."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.session_pending import Pending
 from messages.base import Request
-from messages.executions import CatchUp
+from messages.executions import CatchUp, GetOrderFills
 from messages.failover import GetHistory, GetStatus, ManualFailover, Route
 from messages.health import GetHealth
 from messages.orders import AmendOrder, CancelOrder, GetClosedOrders, GetOpenOrders, GetOrder
@@ -33,7 +33,7 @@ def target_of(pending: Pending, directory: Directory | None, route: Route | None
     if pending.elsewhere is not None:
         return directory.find(Role.CONNECTOR, pending.elsewhere)
     exchange = route.exchange if route is not None else None
-    if isinstance(request, CatchUp):
+    if isinstance(request, CatchUp | GetOrderFills):
         return _next_connector(directory, exchange, pending.sends)
     named = GetOrder | CancelOrder | AmendOrder | GetClosedOrders
     anybody = pending.sends == 0 or isinstance(request, named)

@@ -285,6 +285,17 @@ def test_an_order_waits_for_its_trigger_and_its_fill_is_told_with_its_fee(shared
     assert {(fill["orderLinkId"], fill["strategy"], fill["side"]) for fill in fills} == {
         ("breakout 2", "default", "Buy")
     }
+    kept = until(lambda: router.get_fills(order_id=again["orderId"]))
+    facts = ("execId", "side", "execQty", "execPrice", "execFee", "feeCurrency", "isMaker", "execTime", "orderLinkId")
+    assert [[fill[fact] for fact in facts] for fill in kept] == [[fill[fact] for fact in facts] for fill in fills]
+    assert asyncio.run(router.aio.get_fills(client_order_id="breakout 2")) == kept
+    done = router.get_order(again["orderId"])
+    worth = sum((Decimal(fill["execQty"]) * Decimal(fill["execPrice"]) for fill in kept), Decimal(0))
+    assert (Decimal(done["avgPrice"]), done["leavesQty"]) == (worth / Decimal("0.002"), "0")
+    assert router.get_fills(order_id=other["orderId"]) == []
+    for wrong in ({}, {"symbol": "BTCUSDT", "order_id": done["orderId"]}, {"order_id": "a" * 32}):
+        with pytest.raises(InvalidRequest):
+            router.get_fills(**wrong)
     later = int(fills[-1]["execTime"]) + 60_000
     assert router.get_fills("BTCUSDT", later) == []
     assert asyncio.run(router.aio.get_fills("BTCUSDT", later)) == []
