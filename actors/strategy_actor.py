@@ -210,15 +210,13 @@ class StrategyActor(Shell):
                     self.send(self.supervisor if to is None else to, message)
                 case s.RouteTold(route=route, state=state):
                     self.strategy.route = route
-                    if not self._begun and route.exchange is not None:
-                        self._begun = True
-                        self.strategy.on_start()
-                        self.session.news.listen(self.now_s())
+                    self._begin()
                     self.strategy.on_route(route, state)
                 case s.OrderTold():
                     self._tell_news(effect)
                 case s.NewsBegin(number=number, missed=missed):
                     self._heard = self._heard_told = number
+                    self._begin()
                     if missed:
                         log.error("strategy.news_missed", strategy=self.name, missed=missed)
                         self.strategy.on_gap(missed)
@@ -237,6 +235,15 @@ class StrategyActor(Shell):
                         self._cancel_each(outcome.orders, asked.deadline_s)
                     elif asked is not None:
                         self._tell_outcome(asked, outcome)
+
+    def _begin(self) -> None:
+        """Once it is known where orders go, and what the strategy's earlier lives have heard."""
+        route = self.session.route
+        if self._begun or route is None or route.exchange is None or self.session.news.heard is None:
+            return
+        self._begun = True
+        self.strategy.on_start()
+        self._perform([*self.session.news.listen(self.now_s())])
 
     def _cancel_each(self, orders: tuple[OrderView, ...], deadline_s: float) -> None:
         left_s = max(0.001, deadline_s - self.now_s())

@@ -78,14 +78,18 @@ class News:
 
     def __attrs_post_init__(self) -> None:
         self._open = not self.resumes
+        self._ask_s = 0.0 if self.resumes else None
 
     # ------------------------------------------------------------------------------------------------ in
 
-    def listen(self, now_s: float) -> None:
-        """The owner can be told from now on; a session that does not resume anything can be from the start."""
+    def listen(self, now_s: float) -> list[NewsEffect]:
+        """An owner who resumes can be told from now on; anybody else could from the start.
+
+        To be called once `heard` is known: what is told meanwhile waits, and a new strategy that had placed something
+        before it was known where to begin could not tell its own news from older ones.
+        """
         self._open = True
-        if self.heard is None and self.resumes:
-            self._ask_s = now_s
+        return self._flushed(now_s)
 
     def told(self, news: Told, now_s: float) -> list[NewsEffect]:
         """A connector says so."""
@@ -103,7 +107,7 @@ class News:
             # Of those who are asked at the beginning one may answer late, and tell what came between in between.
             self.heard = min([latest, *(number - 1 for number in self._ahead)])
             out.append(NewsBegin(number=self.heard))
-        elif self.heard is None and self._open and not self._asked and self._ask_s is None:
+        elif self.heard is None and not self._asked and self._ask_s is None:
             self._ask_s = now_s  # where to begin could not be read before
         return out + self._flushed(now_s)
 
@@ -124,9 +128,7 @@ class News:
 
     def due(self, now_s: float) -> CatchUp | None:
         """The question it is time for."""
-        if not self._open or self._asked or self._ask_s is None or now_s < self._ask_s:
-            return None
-        if self.heard is None and not self.resumes:
+        if now_s < self.next_s():
             return None
         self._questions += 1
         self._ask_s = None
@@ -146,7 +148,8 @@ class News:
 
     def next_s(self) -> float:
         """When a question is due next."""
-        return float("inf") if self._asked or not self._open or self._ask_s is None else self._ask_s
+        beginning = self.resumes and self.heard is None
+        return float("inf") if self._asked or self._ask_s is None or not (self._open or beginning) else self._ask_s
 
     def answered(self, outcome: Any, now_s: float) -> list[NewsEffect]:
         """What came of it; anything but a `CaughtUp` is none, and it is asked again."""
@@ -166,6 +169,8 @@ class News:
         if missed > 0:
             self.heard += missed
             out.append(NewsBegin(number=self.heard, missed=missed))
+        if not self._open:
+            return out
         out += self._flushed(now_s)
         if self._latest > self.heard:
             if self.heard == before:

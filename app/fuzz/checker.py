@@ -9,6 +9,8 @@ left behind. Orders are told apart by their serial, which exchanges keep for us,
                         mean that nothing executed, nor ever will; "unknown" is resolved, and the truth is told
     I3 fenced           nothing is sent but to the exchange that holds the route; nothing executes after its expiry and
                         the lateness the exchange admits
+    news                what a strategy is told is numbered without a gap over all its lives, and it hears every number
+                        in order; what filled by those numbers is what filled (`app.fuzz.checker_news`)
     liveness            after the faults an order is accepted, and nothing is left over
 """
 
@@ -21,6 +23,7 @@ from itertools import pairwise
 from attrs import frozen
 
 from app.fuzz import record as r
+from app.fuzz.checker_news import Violation, news_violations
 from app.fuzz.exchange import SimOrder
 from app.fuzz.plan import FINAL_GET_S, FINAL_ORDERS_S, Plan
 from messages.orders import LegState, Told
@@ -36,18 +39,12 @@ PROVEN = frozenset(LegState) - {LegState.INTENT, LegState.UNKNOWN}
 
 
 @frozen
-class Violation:
-    """A rule that did not hold; `serial` of the order, 0 where it is about none."""
-
-    rule: str
-    at_s: float
-    serial: int
-    words: str
-
-
-@frozen
 class Seen:
-    """What the checker goes by: the facts, the truth, and when the world began and became calm."""
+    """What the checker goes by: the facts, the truth, and when the world began and became calm.
+
+    Attributes:
+        given: By strategy, the numbers that the journal gave to what it is told.
+    """
 
     plan: Plan
     facts: tuple[r.Fact, ...]
@@ -55,6 +52,7 @@ class Seen:
     start_s: float
     calm_s: float
     end_s: float
+    given: dict[str, tuple[int, ...]]
 
     def truth(self, serial: int) -> list[SimOrder]:
         """Every leg of an order on any exchange that its engine took, by time."""
@@ -84,6 +82,7 @@ def check(seen: Seen) -> list[Violation]:
         *_resolved(seen),
         *_truth_at_the_end(seen),
         *_fills_told(seen),
+        *news_violations(seen),
         *_fenced(seen),
         *_live(seen),
     ]

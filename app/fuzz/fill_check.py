@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.fill_sums import FillSum
-from app.fuzz.checker import Violation
+from app.fuzz.checker_news import Violation
 from app.fuzz.exchange import SimOrder
 from app.fuzz.world import World
 

@@ -13,7 +13,7 @@ from actors.health_monitor import HealthMonitorActor
 from actors.position_synchronizer import PositionSynchronizerActor
 from actors.strategy_actor import StrategyActor
 from app.domain.failover import Step
-from app.fuzz.checker import Violation
+from app.fuzz.checker_news import Violation
 from app.fuzz.record import Died
 from app.fuzz.world import World
 from messages.base import Failed

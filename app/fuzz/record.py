@@ -29,6 +29,7 @@ class Heard:
     Attributes:
         request: What this answers; None for news.
         state: Of the newest leg, as the journal's view said; None where there was none, likewise `filled`.
+        number: Of what the strategy is told; 0 for an answer.
     """
 
     at_s: float
@@ -41,16 +42,18 @@ class Heard:
     state: LegState | None
     filled: Decimal | None
     words: str
+    number: int = 0
 
 
 @frozen
 class FillHeard:
-    """A strategy was told of a fill; `total` of the order so far."""
+    """A strategy was told of a fill; `total` of the order so far, `number` of what the strategy is told."""
 
     at_s: float
     serial: int
     quantity: Decimal
     total: Decimal
+    number: int
 
 
 @frozen

@@ -9,7 +9,8 @@ from random import Random
 
 from attrs import frozen
 
-from app.fuzz.checker import Seen, Violation, check
+from app.fuzz.checker import Seen, check
+from app.fuzz.checker_news import Violation
 from app.fuzz.fill_check import fills_kept
 from app.fuzz.leaks import leaks
 from app.fuzz.plan import PROFILES, draw_plan
@@ -66,7 +67,8 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         except RuntimeError as error:
             broken.append(Violation("the run itself", world.scheduler.now_s, 0, str(error)))
         orders = tuple(order for exchange in world.exchanges.values() for order in exchange.orders)
-        seen = Seen(world.plan, tuple(world.record.facts), orders, START_S, world.calm_s, world.scheduler.now_s)
+        facts, now_s = tuple(world.record.facts), world.scheduler.now_s
+        seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, world.given())
         violations = (*broken, *check(seen), *(() if broken else (*leaks(world), *fills_kept(world))))
     finally:
         world.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from app.fuzz import record as r
-from app.fuzz.checker import Seen, Violation
+from app.fuzz.checker import Seen
+from app.fuzz.checker_news import Violation
 
 _QUIET = ("child.started", "failover.step")
 

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from attrs import define
 
 from actors.strategy import Strategy
-from app.fuzz.record import Asked, FillHeard, Heard, Record
+from app.fuzz.record import Asked, FillHeard, Heard, Record, Trouble
 from messages.failover import Route, RouterState
 from messages.orders import Fill, LegState, OrderUpdate, Told
 
@@ -149,9 +149,8 @@ class FuzzStrategy(Strategy):
         state = leg.state if leg is not None else None
         filled = update.order.filled if update.order is not None else None
         life = self._plan.lives
-        self._record.add(
-            Heard(self.now_s(), self.name, life, request, kind, update.told, order.serial, state, filled, update.words)
-        )
+        said = update.told, order.serial, state, filled, update.words, update.number
+        self._record.add(Heard(self.now_s(), self.name, life, request, kind, *said))
         order.order_id = update.order_id or order.order_id
         if kind != "cancel":
             self._react(order, kind, update.told, state)
@@ -178,7 +177,11 @@ class FuzzStrategy(Strategy):
     def on_fill(self, fill: Fill) -> None:
         """Writes it down."""
         serial = int(fill.order.key.client_order_id[1:])
-        self._record.add(FillHeard(self.now_s(), serial, fill.quantity, fill.total))
+        self._record.add(FillHeard(self.now_s(), serial, fill.quantity, fill.total, fill.number))
+
+    def on_gap(self, missed: int) -> None:
+        """No run is so long."""
+        self._record.add(Trouble(self.now_s(), "news given up", f"{self.name} is not told {missed} news"))
 
     def on_route(self, route: Route, state: RouterState) -> None:
         """Nothing to do: the session sends again what must be."""

@@ -189,6 +189,13 @@ class World:
         self.journal.end()
         self.scheduler.close()
 
+    def given(self) -> dict[str, tuple[int, ...]]:
+        """The numbers that the journal gave, by strategy."""
+        return {
+            plan.name: tuple(news.number for news in self.journal.told_after(plan.name, 0, 1_000_000).news)
+            for plan in self.plan.strategies
+        }
+
     def actor(self, name: str) -> Any:
         """A living actor's object by its child's name; None while it is dead."""
         address = self._address(name)

@@ -180,7 +180,9 @@ def test_what_waits_behind_a_hole_is_bounded_and_nothing_of_it_lost() -> None:
 def test_who_is_too_far_behind_is_told_the_newest_and_how_much_he_is_not() -> None:
     desk = Desk(resumes=True, heard=3)
     desk.record(n.MAX_BEHIND + 13)
-    desk.news.listen(0.0)
+    desk.passes(0.0)
+    assert desk.told == []
+    desk.perform(desk.news.listen(0.0))
     desk.passes(60.0)
     assert desk.begins == [NewsBegin(number=3), NewsBegin(number=13, missed=10)]
     assert desk.numbers == list(range(14, n.MAX_BEHIND + 14))
@@ -192,13 +194,13 @@ def test_a_strategy_goes_on_behind_what_it_has_heard() -> None:
     desk.up_to()
     desk.hears(4)
     desk.passes(5.0)
-    assert (desk.numbers, desk.questions) == ([], []), "not before it can be told"
-    desk.news.listen(desk.now_s)
-    question = desk.asks()
-    assert question is not None
-    assert question.after is None
-    desk.answer(question)
-    assert (desk.numbers, desk.begins) == ([3, 4], [NewsBegin(number=2)])
+    assert [question.after for question in desk.questions] == [None]
+    assert (desk.numbers, desk.begins) == ([], [NewsBegin(number=2)]), "not before it can be told"
+    desk.record(1)
+    desk.perform(desk.news.listen(desk.now_s))
+    assert desk.numbers == [3, 4]
+    desk.hears(5)
+    assert desk.numbers == [3, 4, 5]
 
 
 def test_numbers_of_another_journal_begin_anew() -> None:
@@ -306,7 +308,8 @@ def test_whatever_comes_in_whatever_order_everything_is_told_once(
 ) -> None:
     desk = Desk(resumes=resumes)
     desk.up_to(0)
-    desk.news.listen(0.0)
+    desk.passes(0.0)
+    desk.perform(desk.news.listen(0.0))
     for what, value in steps:
         match what:
             case "record":
