@@ -18,6 +18,7 @@ from typing import Any
 from thespian.actors import ChildActorExited
 
 from actors.connector import ConnectorActor
+from actors.connector_news import Listeners
 from app.cli.main import main
 from app.domain import calls
 from app.exchanges.adapter import CcxtPort
@@ -48,6 +49,8 @@ SLOW = "slow"
 SLOW_S = 0.01
 DEAF = "deaf"
 """Once: the supervisor does not hear that a child has ended."""
+DIE_UNTOLD = "die untold"
+"""Once: a connector kills itself when something is in the journal, and before anybody is told or answered."""
 NEVER_READY = "never ready"
 """While it lies there: no connector starts to serve."""
 
@@ -110,6 +113,15 @@ def hook() -> None:
             threading.Event().wait(0.02)
         real_start(self, start, now_s)
 
+    real_tell = Listeners.tell
+
+    @wraps(real_tell)
+    def tell(self: Listeners, news: Any, now_s: float) -> None:
+        if take(DIE_UNTOLD):
+            os.kill(os.getpid(), signal.SIGKILL)
+        real_tell(self, news, now_s)
+
+    Listeners.tell = tell  # type: ignore[method-assign]
     real_dispatch = RootSupervisor._dispatch
 
     @wraps(real_dispatch)
