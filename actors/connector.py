@@ -271,6 +271,8 @@ class ConnectorActor(Shell):
                     queue.extendleft(reversed(self._writes.mark(effect, now_s)))
                 case e.Answer(asker=e.Inside.EXITS):
                     queue.extend(self.machine.exits_answered(effect.message, now_s))
+                case e.Renew():
+                    queue.extendleft(reversed(self._writes.renew(effect, now_s, self._changes)))
                 case e.Intend():
                     queue.extendleft(reversed(self._writes.intend(effect, now_s)))
                 case e.Send(call=c.DryCall()) if (failed := self._path.committed()) is not None:

@@ -211,14 +211,49 @@ class OrderWrites:
             settles=effect.settles,
         )
 
+    def renew(self, effect: e.Renew, now_s: float, changes: list[OrderChanged | OrderFilled]) -> list[Effect]:
+        """Records the end of a leg and commits what takes its place; returns what the machine makes of it."""
+        ended, port = effect.ended, self._runner.port
+        try:
+            recorded = self._journal.renew(
+                ended.order_id,
+                ended.number,
+                ended.event,
+                exchange=self._exchange,
+                expiry_s=effect.expiry_s,
+                now_s=now_s,
+                check=lambda spec: port.check(spec) if port.ready else f"{self._exchange} has not answered yet.",
+                protects=effect.protects,
+                why=effect.why,
+                filled=ended.filled,
+                average_price=ended.average_price,
+                exchange_order_id=ended.exchange_order_id,
+                code=ended.code,
+                words=ended.words,
+                native_code=ended.native_code,
+            )
+        except JournalError as error:
+            self._path.not_recorded()
+            facts = {"exchange": self._exchange, "order_id": ended.order_id, "leg": ended.number}
+            log.error("journal.unavailable", words=str(error), learned=ended.event.value, **facts)
+            return self._machine.not_recorded(ended.order_id, now_s)
+        if recorded.changed:
+            state(__name__, "order.changed", **order_facts(recorded.order))
+            changes.append(recorded.as_news())
+        return self._machine.renewed(recorded.order, now_s)
+
     def intend(self, effect: e.Intend, now_s: float) -> list[Effect]:
         """Keeps what a leg is about to be asked to become; returns what the machine makes of it."""
+        event = LegEvent.AMEND_SENT if effect.until_s is None else LegEvent.REPLACE_ASKED
         try:
+            if effect.until_s is not None and not effect.protects and self._journal.route().exchange != self._exchange:
+                words = f"{self._exchange} is not traded on now, so nothing could take its place: it was not touched."
+                return self._machine.not_intended(effect.order_id, words, now_s, "not_routed")
             recorded = self._journal.record(
-                effect.order_id, effect.number, LegEvent.AMEND_SENT, now_s=now_s, terms=effect.terms
+                effect.order_id, effect.number, event, now_s=now_s, terms=effect.terms, until_s=effect.until_s
             )
         except JournalError as error:
             facts = {"exchange": self._exchange, "order_id": effect.order_id, "leg": effect.number}
-            log.error("journal.unavailable", words=str(error), learned=LegEvent.AMEND_SENT.value, **facts)
+            log.error("journal.unavailable", words=str(error), learned=event.value, **facts)
             return self._machine.not_intended(effect.order_id, str(error), now_s)
         return self._machine.intended(recorded.order, now_s)

@@ -61,6 +61,7 @@ class Runner(Protocol):
         quantity: Decimal | None,
         price: Decimal | None,
         trigger_price: Decimal | None,
+        replace: bool,
         timeout_s: float | None,
     ) -> None: ...
 
@@ -186,14 +187,19 @@ class Strategy:
         quantity: str | Decimal | None = None,
         price: str | Decimal | None = None,
         trigger_price: str | Decimal | None = None,
+        replace: bool = True,
         timeout_s: float | None = None,
     ) -> None:
-        """Changes an open order in place, wherever it lives now; `on_order` tells `AMENDED` or `AMEND_FAILED`.
+        """Changes an open order, wherever it lives now; `on_order` tells `AMENDED` or `AMEND_FAILED`.
+
+        In place where the exchange can; where it cannot, by a cancel and a placement as the same order, which never
+        rests twice, and never fills beyond the larger of old and new. `AMEND_FAILED` says where it is over by that.
 
         `UNKNOWN` where nobody can know yet, and `CHANGED` when it is known. Asking for the same again is harmless.
 
         Args:
             quantity: Of the whole order in base coin, what has filled of it included.
+            replace: False for in place or not at all.
 
         Raises:
             ValueError: One sentence saying which argument is wrong, or that nothing is to be changed.
@@ -205,6 +211,7 @@ class Strategy:
             None if quantity is None else _number(quantity, "quantity"),
             None if price is None else _number(price, "price"),
             None if trigger_price is None else _number(trigger_price, "trigger_price"),
+            replace,
             _timeout(timeout_s),
         )
 

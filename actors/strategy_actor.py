@@ -159,6 +159,7 @@ class StrategyActor(Shell):
         quantity: Decimal | None,
         price: Decimal | None,
         trigger_price: Decimal | None,
+        replace: bool,
         timeout_s: float | None,
     ) -> None:
         """On behalf of `Strategy.amend`."""
@@ -171,6 +172,7 @@ class StrategyActor(Shell):
             quantity=quantity,
             price=price,
             trigger_price=trigger_price,
+            replace=replace,
         )
         self._perform(self.session.ask(request, self.now_s()))
 

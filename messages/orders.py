@@ -162,6 +162,32 @@ class Linked(StrEnum):
 
 
 @frozen(kw_only=True)
+class Wanted:
+    """What the owner of a leg asked it to become, while nobody knows whether it has; what is None stays as it is.
+
+    Attributes:
+        quantity: Base coin, of the leg, what has filled of it included.
+        until_s: It is cancelled, and what was asked for is placed in its stead, begun no later than this; None where
+            the exchange was asked to change it in place.
+    """
+
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    until_s: float | None = None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether another leg is to take its place."""
+        return self.until_s is not None
+
+    @property
+    def until_s_or_never(self) -> float:
+        """Until when that may begin."""
+        return float("-inf") if self.until_s is None else self.until_s
+
+
+@frozen(kw_only=True)
 class LegView:
     """One leg as the journal knows it.
 
@@ -183,6 +209,7 @@ class LegView:
         most: Base coin it may be for at most, where a change whose outcome nobody knows asked for more than `quantity`.
         listed: Base coin of `filled` that the exchange's executions listed so far add up to.
         cancel_asked_s: When its owner asked for it to be cancelled; None where nobody did. It is not taken back.
+        wanted: What it was asked to become, while nobody knows whether it has; None where nothing was.
     """
 
     number: int
@@ -209,6 +236,7 @@ class LegView:
     most: Decimal | None = None
     listed: Decimal = Decimal(0)
     cancel_asked_s: float | None = None
+    wanted: Wanted | None = None
 
     @property
     def remaining(self) -> Decimal:
@@ -291,7 +319,7 @@ class CancelOrder(Request):
 
 @frozen(kw_only=True)
 class AmendOrder(Request):
-    """Asks for a resting order to be changed in place, wherever it lives now; the same again changes nothing.
+    """Asks for a resting order to be changed, wherever it lives now; the same again changes nothing.
 
     What is None stays as it is.
 
@@ -301,6 +329,8 @@ class AmendOrder(Request):
         quantity: Of the whole order, what has filled of it included, in base coin.
         price: In quote coin.
         trigger_price: Of an order that waits for its trigger.
+        replace: Where the exchange cannot change it in place, it is cancelled and placed anew, as the same order;
+            otherwise that is refused.
     """
 
     strategy: str
@@ -309,6 +339,7 @@ class AmendOrder(Request):
     quantity: Decimal | None = None
     price: Decimal | None = None
     trigger_price: Decimal | None = None
+    replace: bool = True
 
 
 @frozen(kw_only=True)
@@ -351,7 +382,8 @@ class OrderAccepted(Reply):
 
 @frozen(kw_only=True)
 class OrderRefused(Reply):
-    """The order was refused for good; nothing executed. Of a change: it was not made, and the order rests as it was.
+    """The order was refused for good; nothing executed. Of a change: it was not made, and the order rests as it was,
+    or, where it was cancelled to be replaced and could not be, is over, as the words say.
 
     Attributes:
         code: Stable identifier.

@@ -72,12 +72,19 @@ class AsyncCalls:
         qty: parse.Number | None = None,
         price: parse.Number | None = None,
         trigger_price: parse.Number | None = None,
+        replace: bool = True,
         timeout_s: float | None = None,
     ) -> shapes.Order:
         """See `OrderRouter.amend_order`."""
         return await self._wait(
             self._router._requests.amend(
-                symbol, order_id, qty=qty, price=price, trigger_price=trigger_price, timeout_s=timeout_s
+                symbol,
+                order_id,
+                qty=qty,
+                price=price,
+                trigger_price=trigger_price,
+                replace=replace,
+                timeout_s=timeout_s,
             )
         )
 

@@ -275,3 +275,10 @@ def position_mode(value: object) -> PositionMode:
             " side of two."
         )
     return mode
+
+
+def flag(value: object, what: str) -> bool:
+    """A yes or no; `what` names the argument. Raises InvalidRequest for anything else."""
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{what} is {value!r:.60}, and must be True or False.")
+    return value

@@ -132,6 +132,7 @@ class Requests:
         qty: parse.Number | None = None,
         price: parse.Number | None = None,
         trigger_price: parse.Number | None = None,
+        replace: bool = True,
         timeout_s: float | None = None,
     ) -> Call[shapes.Order]:
         """Of `OrderRouter.amend_order`."""
@@ -144,6 +145,7 @@ class Requests:
             quantity=None if qty is None else parse.number(qty, "qty"),
             price=None if price is None else parse.number(price, "price"),
             trigger_price=None if trigger_price is None else parse.number(trigger_price, "trigger_price"),
+            replace=parse.flag(replace, "replace"),
             **self._frame(timeout_s),
         )
         return Call(request, self._reading().amended)

@@ -98,29 +98,41 @@ class Trading(Waits):
         qty: parse.Number | None = None,
         price: parse.Number | None = None,
         trigger_price: parse.Number | None = None,
+        replace: bool = True,
         timeout_s: float | None = None,
     ) -> shapes.Order:
-        """Changes an open order in place, wherever it lives; what is not named stays. Returns it as it is then.
+        """Changes an open order, wherever it lives; what is not named stays. Returns it as it is then.
 
-        By the exchange's own change of orders only: it is never cancelled and placed anew behind your back. Asking for
-        the same change again is harmless.
+        In place, by the exchange's own change of orders, where that can. Where it cannot (Binance's triggers, and on
+        its spot markets all but making an order smaller), the order is cancelled and, once that is proven with all
+        that had filled, placed anew for what is left, as the same order under the same ids: it never rests twice, and
+        never fills beyond the larger of old and new. Its place in the queue is a new one.
+        Asking for the same change again is harmless.
 
         Args:
             qty: Of the whole order in base coin, what has filled of it included.
             trigger_price: Of an order that waits for its trigger.
+            replace: False for in place or not at all.
             timeout_s: Answered by then, at the latest with `OrderOutcomeUnknown`; `order_timeout_s` by default.
 
         Raises:
             InvalidRequest: Nothing is to be changed, or to what cannot be; there is no such order, or it is no longer
                 open, and the sentence says what it is.
             OrderRefused: The exchange said no, one of `[orders] limits` did, or it was not sent: the order rests as it
-                was. Code `unsupported` where the exchange cannot change such an order: cancel it, place another.
+                was. Code `unsupported` where the exchange cannot change such an order in place, and `replace` is
+                False. Where it was cancelled to be replaced and could not be, it is over, and the sentence says so.
             OrderOutcomeUnknown: Nobody can know yet whether it was changed; `get_order` tells what it is, and an event
                 what came of it.
         """
         return self._wait(
             self._requests.amend(
-                symbol, order_id, qty=qty, price=price, trigger_price=trigger_price, timeout_s=timeout_s
+                symbol,
+                order_id,
+                qty=qty,
+                price=price,
+                trigger_price=trigger_price,
+                replace=replace,
+                timeout_s=timeout_s,
             )
         )
 

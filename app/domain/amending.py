@@ -9,6 +9,7 @@ deadline is not sent, and said so. Whoever waits for one in doubt is told by the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from attrs import define, evolve, field
@@ -17,7 +18,7 @@ from app.domain import calls as c
 from app.domain.changes import Change, NotMade, Stage, Waiting
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Effect, Intend
-from app.domain.errands import ForLeg, Read
+from app.domain.errands import Flight, ForLeg, Read
 from app.domain.leg_life import LegEvent, Terms
 from app.domain.leg_task import LegTask
 from app.domain.leg_watch import LegWatch
@@ -27,9 +28,10 @@ from app.domain.placing import LEAST_TO_GO_S
 from app.domain.pretrade import LimitRefused, PriceNeeded
 from app.domain.pretrade_gate import PretradeGate
 from app.domain.rate_gate import RateGate
+from app.domain.replacing import Replacing
 from messages.base import Failed
 from messages.market import Symbol
-from messages.orders import AmendOrder, LivesElsewhere, OrderRefused, OrderReply, OrderSpec, OrderView
+from messages.orders import AmendOrder, LegState, LivesElsewhere, OrderRefused, OrderReply, OrderSpec, OrderView
 
 
 @define
@@ -41,13 +43,23 @@ class Amending:
     watch: LegWatch
     rate_gate: RateGate
     gate: PretradeGate | None
+    admits: Callable[[OrderSpec], str]
+    ready: Callable[[], bool]
+    _replacing: Replacing = field(init=False)
     _open: dict[str, LegTask] = field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._replacing = Replacing(self.exchange, self.settings, self.watch, self.rate_gate, self.admits, self.ready)
 
     # ------------------------------------------------------------------------------------------------ in
 
     def take_up(self, task: LegTask, now_s: float) -> None:
         """A leg of an earlier life: a change that one sent may still be made until what it sent has expired."""
-        if task.leg.most is not None:
+        change = self._replacing.take_up(task)
+        if change is not None:
+            task.held.change = change
+            self._open[task.order.order_id] = task
+        elif task.leg.most is not None or task.leg.wanted is not None:
             proof = self.watch.proof
             task.held.doubt_s = now_s + proof.validity_s + proof.margin_of(conditional=task.conditional)
 
@@ -64,19 +76,21 @@ class Amending:
         if leg.exchange != self.exchange:
             elsewhere = LivesElsewhere(correlation_id=request.correlation_id, exchange=leg.exchange)
             return [Answer(asker=asker, message=elsewhere)]
-        if task.unproven:
+        replacement = task.held.change is not None and task.held.change.stage is Stage.REPLACED
+        if task.unproven and not replacement:
             words = f"Nobody can know yet whether {self.exchange} has order {order.order_id}: it was not changed."
             return [_failed(asker, request, "order_unproven", words, retryable=True)]
         quantity = None if request.quantity is None else request.quantity - (order.filled - leg.filled)
         terms = Terms(quantity=quantity, price=request.price, trigger_price=request.trigger_price)
-        return self._wanted(Waiting.of(asker, request), task, terms, now_s)
+        return self._wanted(Waiting.of(asker, request), task, terms, now_s, replace=request.replace)
 
-    def _wanted(self, waiting: Waiting, task: LegTask, terms: Terms, now_s: float) -> list[Effect]:
+    def _wanted(self, waiting: Waiting, task: LegTask, terms: Terms, now_s: float, *, replace: bool) -> list[Effect]:
         order, leg, change = task.order, task.leg, task.held.change
-        if change is not None and change.terms == terms:
+        same = change is not None and (change.stage is Stage.REPLACED and not _other(task, terms))
+        if change is not None and (same or change.terms == terms):
             change.waiting = [w for w in change.waiting if w.correlation_id != waiting.correlation_id] + [waiting]
             return []
-        if task.cancel_wanted or task.cancellers:
+        if task.unwanted or (change is None and task.cancel_wanted):
             return [_refusal(waiting, order, _cancelled(order))]
         if change is not None:
             words = f"Another change of order {order.order_id} is under way: ask again when its outcome is known."
@@ -87,10 +101,12 @@ class Amending:
                 " has to be above it: cancel it instead."
             )
             return [_refusal(waiting, order, NotMade(code="invalid_order", words=words))]
-        if leg.most is None and not _other(task, terms):
+        if leg.most is None and leg.wanted is None and not _other(task, terms):
             return [_reply(waiting, order)]
         latest_s = waiting.deadline_s - min(LEAST_TO_GO_S, (waiting.deadline_s - now_s) / 4)
-        change = Change(terms=terms, waiting=[waiting], latest_s=latest_s, deadline_s=waiting.deadline_s)
+        change = Change(
+            terms=terms, waiting=[waiting], latest_s=latest_s, deadline_s=waiting.deadline_s, replace=replace
+        )
         errand = ForLeg(order.order_id, "amend")
         if not self.rate_gate.about_leg(errand, task, Priority.PLACE, latest_s, now_s):
             words = f"The rate limit of {self.exchange} leaves no room before the deadline: it was not changed."
@@ -102,18 +118,22 @@ class Amending:
 
     # ------------------------------------------------------------------------------------------------ on its way
 
-    def granted(self, order_id: str, now_s: float) -> list[Effect]:
+    def granted(self, item: ForLeg, now_s: float) -> list[Effect]:
         """The rate limiter lets it go."""
-        task = self._open.get(order_id)
+        task = self._open.get(item.order_id)
+        if task is not None and item.kind == "replace":
+            return self._replacing.granted(task, now_s)
         change = None if task is None else task.held.change
         if task is None or change is None or change.stage is not Stage.WAITING:
             return []
         change.stage = Stage.READY
         return self.pursue(task, now_s)
 
-    def late(self, order_id: str) -> list[Effect]:
+    def late(self, item: ForLeg, now_s: float) -> list[Effect]:
         """The rate limiter did not let it go in time."""
-        task = self._open.get(order_id)
+        task = self._open.get(item.order_id)
+        if task is not None and item.kind == "replace":
+            return self._replacing.late(task, now_s)
         change = None if task is None else task.held.change
         if task is None or change is None or change.stage is not Stage.WAITING:
             return []
@@ -174,7 +194,11 @@ class Amending:
         """The intent is in the journal: the call that is to be sent now."""
         task = self._open.get(order.order_id)
         change = None if task is None else task.held.change
-        if task is None or change is None or change.stage is not Stage.INTENDED:
+        if task is None or change is None or change.stage not in (Stage.INTENDED, Stage.WISHED):
+            return None
+        task.in_flight = None
+        if change.stage is Stage.WISHED:
+            self._replacing.wished(task, change, order, now_s)
             return None
         task.order = order
         change.stage, change.sent_s = Stage.SENT, now_s
@@ -189,14 +213,15 @@ class Amending:
             deadline_s=min(change.deadline_s, now_s + self.settings.request_timeout_s),
         )
 
-    def not_intended(self, order_id: str, words: str) -> list[Effect]:
-        """The journal could not take the intent, so nothing is sent."""
+    def not_intended(self, order_id: str, words: str, code: str) -> list[Effect]:
+        """The journal did not take the intent, so nothing is sent."""
         task = self._open.get(order_id)
         change = None if task is None else task.held.change
         if task is None or change is None:
             return []
         task.in_flight = None
-        return self._give_up(task, change, NotMade(code="journal_unavailable", words=words))
+        why = NotMade(code=code, words=words)
+        return self._not_made(task, change, why) if change.stage is Stage.WISHED else self._give_up(task, change, why)
 
     # ------------------------------------------------------------------------------------------------ back
 
@@ -214,6 +239,12 @@ class Amending:
                 if not change.decided:
                     self.watch.look_at(task, now_s)
                 return out
+            case c.AmendRefused(unsupported=True) as refused if change.replace:
+                begun = self._replacing.begin(task, change, refused, now_s)
+                if isinstance(begun, NotMade):
+                    return self._not_made(task, change, begun)
+                task.in_flight = "replace"
+                return [begun]
             case c.AmendRefused(code=code, words=words, native_code=native_code):
                 return self._not_made(task, change, NotMade(code=code, words=words, native_code=native_code))
             case c.CallFailed(not_made=True, code=code, words=words, native_code=native_code):
@@ -246,6 +277,8 @@ class Amending:
         if change is None:
             return []
         ended = not task.live and not task.unproven
+        if change.stage is Stage.REPLACED or (change.stage is Stage.REPLACING and ended):
+            return self._replaced(task, change, now_s)
         if not change.decided and not ended:
             return []
         order = task.order
@@ -256,6 +289,34 @@ class Amending:
             return [_ended(waiting, order) for waiting in change.waiting]
         assert change.not_made is not None
         return [_refusal(waiting, order, change.not_made) for waiting in change.waiting]
+
+    def _replaced(self, task: LegTask, change: Change, now_s: float) -> list[Effect]:
+        """What replaces the leg is proven to rest, or to have done; or the order is over."""
+        if task.unproven:
+            return []
+        order, leg = task.order, task.leg
+        self._end(task, change, now_s)
+        rested = leg.state is not LegState.REFUSED and leg.exchange_order_id is not None
+        if change.stage is Stage.REPLACED and rested:
+            return [_reply(waiting, order) for waiting in change.waiting]
+        if leg.reason_code is None or leg.state is LegState.FILLED:
+            return [_ended(waiting, order) for waiting in change.waiting]
+        words = leg.reason_words or ""
+        if change.stage is Stage.REPLACED and not words.startswith("The order was"):
+            words = f"The order was cancelled to be replaced, and what was to replace it was refused: {words}"
+        why = NotMade(code=leg.reason_code, words=words, native_code=leg.native_code)
+        return [_refusal(waiting, order, why) for waiting in change.waiting]
+
+    def divert(self, task: LegTask, effects: list[Effect], flight: Flight, now_s: float) -> list[Effect]:
+        """What was learned of a leg, but for an end that another leg follows."""
+        return self._replacing.divert(task, effects, flight, now_s)
+
+    def renewed(self, task: LegTask, order: OrderView) -> LegTask | None:
+        """The journal took the end of a leg: the task of what takes its place, which is sent now; None for nothing."""
+        after = self._replacing.renewed(task, order)
+        if after is not None:
+            self._open[order.order_id] = after
+        return after
 
     def _give_up(self, task: LegTask, change: Change, why: NotMade) -> list[Effect]:
         """Nothing was sent."""
@@ -280,12 +341,15 @@ class Amending:
             change = task.held.change
             if change is not None and change.unsent and now_s >= change.latest_s:
                 out += self.pursue(task, now_s)
+            out += self._replacing.tick(task, now_s)
         return out
 
     def next_s(self) -> float | None:
         """When `tick` has something to do; None for never."""
         changes = (task.held.change for task in self._open.values())
-        return min((each.latest_s for each in changes if each is not None and each.unsent), default=None)
+        found = [each for each in changes if each is not None]
+        due = [each.latest_s for each in found if each.unsent] + [each.again_s for each in found if each.again_s]
+        return min(due, default=None)
 
 
 def _changed(task: LegTask, terms: Terms) -> OrderSpec:

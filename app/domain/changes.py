@@ -46,6 +46,9 @@ class Stage(StrEnum):
         INTENDED: Its intent is being written into the journal.
         SENT: The exchange has not answered yet.
         DOUBT: It has, or did not, and nothing has shown what the order is now.
+        WISHED: It cannot be made in place: that another leg is to take its place is being written into the journal.
+        REPLACING: The leg is being cancelled for that.
+        REPLACED: The other leg is in the journal, and nobody knows yet what the exchange made of it.
     """
 
     WAITING = "waiting"
@@ -54,6 +57,9 @@ class Stage(StrEnum):
     INTENDED = "intended"
     SENT = "sent"
     DOUBT = "doubt"
+    WISHED = "wished"
+    REPLACING = "replacing"
+    REPLACED = "replaced"
 
 
 @frozen(kw_only=True)
@@ -80,6 +86,9 @@ class Change:
         contradicted: The last report showed something else.
         made: Proven.
         not_made: Proven.
+        replace: Where it cannot be made in place, another leg may take the leg's place.
+        gone_s: When a look-up first showed the leg cancelled, to be replaced.
+        again_s: When what replaces it is sent again.
     """
 
     terms: Terms
@@ -94,6 +103,9 @@ class Change:
     contradicted: bool = False
     made: bool = False
     not_made: NotMade | None = None
+    replace: bool = True
+    gone_s: float | None = None
+    again_s: float | None = None
 
     @property
     def unsent(self) -> bool:

@@ -27,7 +27,7 @@ from app.domain.changes import Waiting
 from app.domain.commit import Decision, Judge, already
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Deliver, Effect, Inside, Mark, Observe, Send, TurnAway
-from app.domain.errands import Errand, Flight, ForLeg, Place, Read
+from app.domain.errands import BY_CHANGES, Errand, Flight, ForLeg, Place, Read, Timed
 from app.domain.evidence import evidence_of
 from app.domain.exit_watch import ExitWatch
 from app.domain.exits import parent_of
@@ -95,7 +95,8 @@ class Connector:
         poll = c.OpenOrdersCall(symbol=None, deadline_s=0.0, conditional=True)
         slowest_s = 1.0 / (POLL_SHARE * self.rates.times_per_s(self.rates.cost_of(poll)))
         self._poll_s = max(self.settings.poll_s, slowest_s)
-        self._amending = Amending(self.exchange, self.settings, self._watch, self._rate_gate, self._placing.gate)
+        gate, watch = self._placing.gate, self._watch
+        self._amending = Amending(self.exchange, self.settings, watch, self._rate_gate, gate, self.admits, self.ready)
 
     @property
     def tasks(self) -> dict[str, LegTask]:
@@ -197,9 +198,8 @@ class Connector:
         if parent_of(order.key):  # first, so that it is not placed again
             mark = Mark(order_id=order.order_id, number=leg.number, linked=Linked.GIVEN_UP)
             return [mark, *self._step(task, now_s)]
-        if leg.cancel_asked_s is None:  # kept first, so that it outlives whoever asked, and this process
-            return [task.record(LegEvent.CANCEL_ASKED)]
-        return self._step(task, now_s)
+        # Kept first, so that it outlives whoever asked, and this process.
+        return [task.record(LegEvent.CANCEL_ASKED)] if leg.cancel_asked_s is None else self._step(task, now_s)
 
     def amend(self, asker: Asker, request: AmendOrder, order: OrderView | None, now_s: float) -> list[Effect]:
         """Somebody wants a resting order changed; `order` is what the journal knows under the id."""
@@ -208,11 +208,23 @@ class Connector:
     def intended(self, order: OrderView, now_s: float) -> list[Effect]:
         """The intent of a change is in the journal: it is sent now."""
         call = self._amending.intended(order, now_s)
-        return [] if call is None else [self._send(ForLeg(order.order_id, "amend"), call, now_s)]
+        return self.tick(now_s) if call is None else [self._send(ForLeg(order.order_id, "amend"), call, now_s)]
 
-    def not_intended(self, order_id: str, words: str, now_s: float) -> list[Effect]:
-        """The journal could not take it, so nothing is sent."""
-        return self._amending.not_intended(order_id, words) + self.tick(now_s)
+    def not_intended(self, order_id: str, words: str, now_s: float, code: str = "journal_unavailable") -> list[Effect]:
+        """The journal did not take it, so nothing is sent."""
+        return self._amending.not_intended(order_id, words, code) + self.tick(now_s)
+
+    def renewed(self, order: OrderView, now_s: float) -> list[Effect]:
+        """The journal took the end of a leg, and what takes its place, if anything does: that is sent now."""
+        task = self.tasks.get(order.order_id)
+        if task is None or (after := self._amending.renewed(task, order)) is None:
+            return self.recorded(order, now_s)
+        self._watch.take_up(after)
+        self.fills.changed(order, now_s)
+        self._placing.under_way += 1
+        call = after.place_call(now_s + self.settings.request_timeout_s)
+        sent = self._send(ForLeg(order.order_id, "place"), call, now_s)
+        return [sent, *self._for_exits(self.exits.changed(order, now_s), now_s)]
 
     def get(self, asker: Asker, request: GetOrder, order: OrderView | None, now_s: float) -> list[Effect]:
         """Somebody wants to know of an order: what the exchange says, where it is ours to ask and answers in time."""
@@ -273,7 +285,7 @@ class Connector:
             if task is not None:
                 task.in_flight, task.last = None, item.kind
                 learn = self._amending.returned if item.kind == "amend" else self._watch.learn
-                out += learn(task, result, now_s)
+                out += self._amending.divert(task, learn(task, result, now_s), flight, now_s)
                 if self._amending.untold(task, result):
                     self._poll_at_s = now_s  # some tell in the list of open orders what no look-up does
                 return out + self._step(task, now_s)
@@ -293,7 +305,8 @@ class Connector:
     def _told(self, task: LegTask, order: OrderView, now_s: float) -> list[Effect]:
         task.order = order
         if task.leg.exchange != self.exchange and (task.live or task.unproven):
-            return self._hand_over(task)
+            self._watch.let_go(task)  # placed there while it was withdrawn here: who waits is to ask that connector
+            return list(task.handed_over())
         self._watch.learned(task)
         freed = self._placing.known(task, now_s)
         changed = self._amending.recorded(task, now_s)
@@ -305,11 +318,6 @@ class Connector:
             self._watch.let_go(task)
             self._settlings.ended(task)
         return out + freed + changed + self._step(task, now_s)
-
-    def _hand_over(self, task: LegTask) -> list[Effect]:
-        """While its absent leg was being withdrawn here, another connector placed it: who waits is to ask that one."""
-        self._watch.let_go(task)
-        return list(task.handed_over())
 
     # ------------------------------------------------------------------------------------------------ exits
 
@@ -345,6 +353,7 @@ class Connector:
         """The journal could not take it: learn it again from the exchange, a little later."""
         task = self.tasks.get(order_id)
         if task is not None and (task.live or task.unproven):
+            task.in_flight = None if task.in_flight == "replace" else task.in_flight
             self._watch.look_again(task, now_s)
         elif task is not None:
             self._watch.let_go(task)  # a withdrawal, which no exchange knows of: whoever wants it asks again
@@ -362,7 +371,8 @@ class Connector:
             task = self._watch.by_wire_id(item.call.wire_id)
             if task is not None and isinstance(result, c.Found) and item.request is not None:
                 task.readers.append(Waiting.of(item.asker, item.request))
-                return [task.report(result.report, asked_s)]
+                flight = Flight(item, item.call, asked_s)
+                return self._amending.divert(task, [task.report(result.report, asked_s)], flight, now_s)
         if item.request is not None:
             out.append(Deliver(asker=item.asker, request=item.request, result=result))
         return out
@@ -434,8 +444,8 @@ class Connector:
         for item in late:
             if isinstance(item, Place):
                 out.append(self._placing.late(item))
-            elif isinstance(item, ForLeg) and item.kind == "amend":
-                out += self._amending.late(item.order_id)
+            elif isinstance(item, ForLeg) and item.kind in BY_CHANGES:
+                out += self._amending.late(item, now_s)
             elif isinstance(item, ForLeg):
                 task = self.tasks.get(item.order_id)
                 if task is not None:
@@ -446,8 +456,8 @@ class Connector:
         for item in go:
             if isinstance(item, Place):
                 out.append(self._placing.commit(item, now_s))
-            elif isinstance(item, ForLeg) and item.kind == "amend":
-                out += self._amending.granted(item.order_id, now_s)
+            elif isinstance(item, ForLeg) and item.kind in BY_CHANGES:
+                out += self._amending.granted(item, now_s)
             elif isinstance(item, ForLeg):
                 out += self._send_for_leg(item, now_s)
             else:
@@ -474,17 +484,9 @@ class Connector:
 
     def next_s(self, now_s: float) -> float | None:
         """When `tick` has something to do next; None when nothing is due."""
-        held_s = self._placing.next_s()
-        due = (
-            self._watch.next_s(),
-            self._settlings.next_s(),
-            self._poll_at_s,
-            self._rate_gate.limiter.next_s(now_s),
-            held_s,
-            self.exits.next_s(),
-            self._amending.next_s(),
-            self.fills.next_s(),
-        )
+        rooms: tuple[Timed, ...]
+        rooms = self._watch, self._settlings, self._placing, self.exits, self._amending, self.fills
+        due = [room.next_s() for room in rooms] + [self._poll_at_s, self._rate_gate.limiter.next_s(now_s)]
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ pieces

@@ -135,5 +135,5 @@ def _known(about: About, order: OrderView) -> bool:
     """Whether what was in doubt is known by what the order is."""
     if about is About.CANCEL:
         return state_of(order) not in OPEN | PLACEABLE
-    changing = about is About.CHANGE and order.leg is not None and order.leg.most is not None
+    changing = about is About.CHANGE and order.leg is not None and order.leg.wanted is not None
     return not unproven(order) and not changing

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from app.domain.calls import Call, FillReport, Result
 from app.domain.leg_life import SAME, LegEvent, Terms
+from app.domain.renewal import Over
 from messages.base import Request
 from messages.health import Evidence
 from messages.orders import Linked, OrderView, PlaceOrder
@@ -75,11 +76,34 @@ class Record:
 
 @frozen(kw_only=True)
 class Intend:
-    """Record in the journal what a leg is about to be asked to become; answer with `Connector.intended`."""
+    """Record in the journal what a leg is about to be asked to become; answer with `Connector.intended`.
+
+    Attributes:
+        until_s: Another leg is to take its place, until then; None where the exchange is asked to change it.
+        protects: The order is an exit, which goes to its exchange whatever the route is.
+    """
 
     order_id: str
     number: int
     terms: Terms
+    until_s: float | None = None
+    protects: bool = False
+
+
+@frozen(kw_only=True)
+class Renew:
+    """Record the end of a leg and commit what takes its place, in one transaction; answer with `Connector.renewed`.
+
+    Attributes:
+        ended: What was learned of the leg.
+        protects: The order is an exit, which goes to its exchange whatever the route is.
+        why: Nothing is to follow, and why.
+    """
+
+    ended: Record
+    expiry_s: float
+    protects: bool
+    why: Over | None
 
 
 @frozen(kw_only=True)
@@ -150,4 +174,6 @@ class Observe:
     evidence: Evidence
 
 
-Effect = Commit | TurnAway | Record | RecordFills | NotListed | Mark | Intend | Send | Answer | Deliver | Observe
+Effect = (
+    Commit | TurnAway | Record | RecordFills | NotListed | Mark | Intend | Renew | Send | Answer | Deliver | Observe
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from attrs import frozen
 
 from app.domain.calls import Call
@@ -41,6 +43,9 @@ class Read:
     call: Call
 
 
+BY_CHANGES = frozenset({"amend", "replace"})
+"""Kinds of errands that `app.domain.amending` goes on with."""
+
 Errand = Place | ForLeg | Read
 
 
@@ -51,3 +56,10 @@ class Flight:
     errand: Errand
     call: Call
     sent_s: float
+
+
+class Timed(Protocol):
+    """A part of the connector's machine with moments of its own."""
+
+    def next_s(self) -> float | None:
+        """When it has something to do next; None for never."""

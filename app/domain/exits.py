@@ -35,6 +35,7 @@ from itertools import takewhile
 from attrs import field, frozen
 
 from app.domain.leg_life import LIVE, UNPROVEN
+from app.domain.renewal import as_one
 from messages.orders import (
     LegState,
     LegView,
@@ -260,10 +261,15 @@ class Known:
     asked: Mapping[Exit, Decimal] = field(factory=dict)
     admits: Callable[[OrderSpec], str]
 
+    @property
+    def leg(self) -> LegView | None:
+        """The parent's newest leg, with those it stands in for."""
+        return as_one(self.parent)
+
 
 def plan(known: Known, now_s: float) -> Plan:
     """What is missing, and what is too much."""
-    leg = known.parent.leg
+    leg = known.leg
     assert leg is not None, "only what was committed has exits"
     spec = known.parent.spec
     wanted = ((ExitKind.STOP_LOSS, spec.stop_loss), (ExitKind.TAKE_PROFIT, spec.take_profit))
@@ -288,9 +294,9 @@ def plan(known: Known, now_s: float) -> Plan:
 def _kind(known: Known, leg: int, kind: ExitKind) -> _Kind:
     def legs(of: ExitKind) -> dict[int, LegView]:
         return {
-            exit_.number: order.leg
+            exit_.number: one
             for exit_, order in known.exits.items()
-            if exit_.leg == leg and exit_.kind is of and order.leg is not None
+            if exit_.leg == leg and exit_.kind is of and (one := as_one(order)) is not None
         }
 
     def asked(of: ExitKind) -> dict[int, Decimal]:
@@ -385,9 +391,9 @@ def _missing(known: Known, leg: LegView, kind: _Kind, quantity: Decimal, now_s: 
 
 def _moved(known: Known, kind: _Kind) -> Decimal | None:
     """Where the newest of a kind has its trigger: what its owner has moved is not moved back by a further fill."""
-    if not kind.placed or known.parent.leg is None:
+    if not kind.placed or known.leg is None:
         return None
-    newest = known.exits[Exit(known.parent.order_id, known.parent.leg.number, kind.kind, max(kind.placed))]
+    newest = known.exits[Exit(known.parent.order_id, known.leg.number, kind.kind, max(kind.placed))]
     return newest.now.trigger.price if newest.now.trigger is not None else None
 
 
@@ -405,13 +411,13 @@ def _now(known: Known, kind: _Kind, failed: LegView, quantity: Decimal, now_s: f
     if now_s < again_s:
         return Plan(again_s=again_s, words=words)
     quantity = min(quantity, failed.quantity)
-    parent, leg = known.parent, known.parent.leg
+    parent, leg = known.parent, known.leg
     assert leg is not None
     exit_ = Exit(parent.order_id, leg.number, NOW[kind.kind], number)
     return Plan(place=((exit_, spec_of(parent.spec, exit_.kind, quantity)),), words=words)
 
 
 def _order_id(known: Known, kind: _Kind, number: int) -> str:
-    leg = known.parent.leg
+    leg = known.leg
     assert leg is not None
     return known.exits[Exit(known.parent.order_id, leg.number, kind.kind, number)].order_id

@@ -59,7 +59,7 @@ from app.domain.leg_table import (
     answer,
     event_of_report,
 )
-from messages.orders import LegState
+from messages.orders import LegState, Wanted
 
 __all__ = [
     "ASIDE",
@@ -114,6 +114,7 @@ class Leg:
         price: Where it was changed from what was asked at first; else None.
         most: Base coin it may be for, where a change in doubt asked for more than `quantity`.
         cancel_asked_s: When its owner asked for it to be cancelled: proof of its absence is then its end.
+        wanted: What it was asked to become, while nobody knows whether it has.
     """
 
     state: LegState
@@ -126,6 +127,7 @@ class Leg:
     most: Decimal | None = None
     listed: Decimal = Decimal(0)
     cancel_asked_s: float | None = None
+    wanted: Wanted | None = None
 
 
 def resolved(before: LegState, after: LegState) -> bool:
@@ -143,6 +145,7 @@ def advance(
     settles: bool = False,
     behind: bool = False,
     at_s: float = 0.0,
+    until_s: float | None = None,
 ) -> Leg:
     """The leg after an event; the same object when the event teaches nothing.
 
@@ -153,6 +156,7 @@ def advance(
         settles: No change of it is in doubt any more.
         behind: Its order has a newer leg: where it shows itself resting it is HELD.
         at_s: When it happened.
+        until_s: Of REPLACE_ASKED, until when another leg may take its place.
 
     Raises:
         IllegalEvent: The table forbids it.
@@ -160,10 +164,13 @@ def advance(
     if event is E.CANCEL_ASKED:
         over = leg.state in TERMINAL or leg.cancel_asked_s is not None
         return leg if over else evolve(leg, cancel_asked_s=at_s)
-    if event is E.AMEND_SENT:
+    if event in (E.AMEND_SENT, E.REPLACE_ASKED):
+        if leg.state in TERMINAL:
+            return leg
         before = leg.quantity if leg.most is None else leg.most
-        grows = terms.quantity is not None and terms.quantity > before and leg.state not in TERMINAL
-        return evolve(leg, most=terms.quantity) if grows else leg
+        grows = terms.quantity is not None and terms.quantity > before
+        asked = Wanted(quantity=terms.quantity, price=terms.price, trigger_price=terms.trigger_price, until_s=until_s)
+        return evolve(leg, most=terms.quantity if grows else leg.most, wanted=asked)
     if terms is not SAME or settles or leg.most is not None:
         leg = _under(leg, event, filled, terms, settles=settles)
     grown = leg.filled if filled is None else max(leg.filled, filled)
@@ -192,7 +199,7 @@ def advance(
     price = average_price if average_price is not None and grown > 0 else leg.average_price
     if leg.listed == grown > 0 and leg.average_price is not None:
         price = leg.average_price  # of all its executions: no report knows better
-    most = None if state in TERMINAL else leg.most
+    most, wanted = (None, None) if state in TERMINAL else (leg.most, leg.wanted)
     # Spelled out, since `evolve` costs as much as a tenth of recording it.
     return Leg(
         state=state,
@@ -205,6 +212,7 @@ def advance(
         most=most,
         listed=leg.listed,
         cancel_asked_s=leg.cancel_asked_s,
+        wanted=wanted,
     )
 
 
@@ -233,6 +241,13 @@ def _under(leg: Leg, event: LegEvent, filled: Decimal | None, terms: Terms, *, s
         most = None
     price = leg.price if terms.price is None else terms.price
     trigger_price = leg.trigger_price if terms.trigger_price is None else terms.trigger_price
-    if (quantity, price, trigger_price, most) == (leg.quantity, leg.price, leg.trigger_price, leg.most):
+    wanted = None if settles else leg.wanted
+    if (quantity, price, trigger_price, most, wanted) == (
+        leg.quantity,
+        leg.price,
+        leg.trigger_price,
+        leg.most,
+        leg.wanted,
+    ):
         return leg
-    return evolve(leg, quantity=quantity, price=price, trigger_price=trigger_price, most=most)
+    return evolve(leg, quantity=quantity, price=price, trigger_price=trigger_price, most=most, wanted=wanted)

@@ -34,6 +34,7 @@ class LegEvent(StrEnum):
         SET_ASIDE: The journal commits a newer leg of the order although nobody knows of this one.
         CANCEL_ASKED: Its owner wants it cancelled, and does not take that back.
         AMEND_SENT: A change of it is about to be sent.
+        REPLACE_ASKED: It is about to be cancelled, so that another leg takes its place.
         AMEND_SETTLED: A change is known not to have been made, nor ever to be.
     """
 
@@ -51,6 +52,7 @@ class LegEvent(StrEnum):
     CANCEL_ASKED = "cancel_asked"
     AMEND_SENT = "amend_sent"
     AMEND_SETTLED = "amend_settled"
+    REPLACE_ASKED = "replace_asked"
 
 
 @frozen
@@ -107,10 +109,10 @@ TERMINAL = frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REFUSED})
 """States an order does not leave; ABSENT is not one of them, since its order may still be placed again."""
 
 EXECUTED_NOTHING = frozenset({S.REFUSED, S.ABSENT})
-CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED, E.CANCEL_ASKED})
+CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED, E.REPLACE_ASKED, E.CANCEL_ASKED})
 """Events of what its owner asks for, not of the leg's own state."""
 
-ASKED = frozenset({E.AMEND_SENT, E.CANCEL_ASKED})
+ASKED = frozenset({E.AMEND_SENT, E.REPLACE_ASKED, E.CANCEL_ASKED})
 """Those of them that only say that something is about to be asked for: nobody is told of these."""
 
 OURS = frozenset({E.RECOMMITTED, E.SET_ASIDE})

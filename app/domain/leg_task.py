@@ -32,7 +32,7 @@ LOOK_UP_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
 CANCEL_AGAIN_AFTER = 3
 """Look-ups that still show an order open after an acknowledged cancel, before the cancel is sent again."""
 
-InFlight = Literal["place", "cancel", "look_up", "amend"]
+InFlight = Literal["place", "cancel", "look_up", "amend", "replace"]
 
 
 @define(kw_only=True)
@@ -86,10 +86,16 @@ class LegTask:
         return self.leg.state in LIVE
 
     @property
-    def owner_cancels(self) -> bool:
-        """It is to be cancelled whoever still waits for that: its owner's wish outlives the wait for it."""
+    def unwanted(self) -> bool:
+        """It is to be cancelled for good, whoever still waits for that: the wish outlives the wait."""
         asked = bool(self.cancellers) or self.leg.cancel_asked_s is not None
         return asked or self.leg.linked in (Linked.RESIZED, Linked.GIVEN_UP)
+
+    @property
+    def owner_cancels(self) -> bool:
+        """It is to be cancelled, for good or to be replaced."""
+        wanted = self.leg.wanted
+        return self.unwanted or (wanted is not None and wanted.replaces)
 
     @property
     def conditional(self) -> bool:

@@ -24,6 +24,7 @@ KINDS: dict[str, type[c.Call]] = {
     "place": c.PlaceCall,
     "cancel": c.CancelCall,
     "amend": c.AmendCall,
+    "replace": c.PlaceCall,
     "look_up": c.LookUpCall,
 }
 """Calls about a leg, by what the connector calls them."""

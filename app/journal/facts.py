@@ -92,6 +92,7 @@ def of_report(
     native_code: str | None,
     terms: Terms,
     settles: bool,
+    until_s: float | None = None,
 ) -> dict[str, Any]:
     """What is kept of something learned: all that was reported, and what the leg is by it."""
     seen: dict[str, Any] = {}
@@ -117,6 +118,8 @@ def of_report(
             )
             if value is not None
         }
+    if until_s is not None:
+        seen["until_s"] = until_s
     if settles:
         seen["settles"] = True
     return {"state": leg.state.value, "filled": text(leg.filled), "seen": seen}

@@ -267,7 +267,8 @@ class Replay:
             whole=_decimal(facts.get("whole")),
         )
         if life.order is not None and number not in life.dim and not life.dim:
-            whole = life.legs[-1].whole if life.legs else None
+            before = life.legs[-1].whole if life.legs else None
+            whole = before if new.whole is None else new.whole  # one that replaces another may be for more, or less
             due = (Decimal(life.order["quantity"]) if whole is None else whole) - life.filled
             if quantity != due:
                 self.tell(
@@ -318,6 +319,7 @@ class Replay:
             settles="settles" in seen,
             behind=old.number < len(life.legs),
             at_s=event.at_s,
+            until_s=seen.get("until_s"),
         )
         if new.state is not state or new.filled != filled:
             raise _Wrong(

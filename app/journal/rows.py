@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -29,6 +30,7 @@ from messages.orders import (
     Trigger,
     TriggerBy,
     TriggerKind,
+    Wanted,
 )
 
 Row = Mapping[str, Any] | sqlite3.Row
@@ -41,6 +43,26 @@ def _decimal(text: str | None) -> Decimal | None:
 def text(value: Decimal | None) -> str | None:
     """A Decimal as the journal stores it: plain, never in exponent form."""
     return None if value is None else format(value, "f")
+
+
+def as_wanted(wanted: Wanted | None) -> str | None:
+    """What a leg was asked to become, as the journal stores it."""
+    if wanted is None:
+        return None
+    named = (("quantity", wanted.quantity), ("price", wanted.price), ("trigger_price", wanted.trigger_price))
+    facts: dict[str, str | float | None] = {name: text(value) for name, value in named if value is not None}
+    if wanted.until_s is not None:
+        facts["until_s"] = wanted.until_s
+    return json.dumps(facts)
+
+
+def wanted_of(stored: str | None) -> Wanted | None:
+    """The same, read again."""
+    if stored is None:
+        return None
+    facts = json.loads(stored)
+    until_s = facts.pop("until_s", None)
+    return Wanted(until_s=until_s, **{name: Decimal(value) for name, value in facts.items()})
 
 
 def symbol_of(row: Row) -> Symbol:
@@ -100,6 +122,7 @@ def leg_of(row: Row) -> LegView:
         most=_decimal(row["most"]),
         listed=_decimal(row["listed"]) or Decimal(0),
         cancel_asked_s=row["cancel_asked_s"],
+        wanted=wanted_of(row["wanted"]),
     )
 
 
@@ -214,6 +237,7 @@ def life_of(leg: LegView) -> Leg:
         most=leg.most,
         listed=leg.listed,
         cancel_asked_s=leg.cancel_asked_s,
+        wanted=leg.wanted,
     )
 
 
@@ -257,6 +281,7 @@ def learned_leg(
         most=new.most,
         listed=new.listed,
         cancel_asked_s=new.cancel_asked_s,
+        wanted=new.wanted,
     )
 
 
@@ -288,6 +313,7 @@ def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
         "most": text(leg.most),
         "listed": text(leg.listed),
         "cancel_asked_s": leg.cancel_asked_s,
+        "wanted": as_wanted(leg.wanted),
     }
 
 
@@ -316,6 +342,7 @@ def row_of_terms(leg: LegView, before: LegView) -> dict[str, str | None]:
         and leg.price is before.price
         and leg.trigger_price is before.trigger_price
         and leg.most is before.most
+        and leg.wanted is before.wanted
     ):
         return {}
     return {
@@ -324,6 +351,7 @@ def row_of_terms(leg: LegView, before: LegView) -> dict[str, str | None]:
         "trigger_price": text(leg.trigger_price),
         "whole": text(leg.whole),
         "most": text(leg.most),
+        "wanted": as_wanted(leg.wanted),
     }
 
 

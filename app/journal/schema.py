@@ -110,6 +110,7 @@ legs = Table(
     Column("most", Text),
     Column("listed", Text),
     Column("cancel_asked_s", Float),
+    Column("wanted", Text),
 )
 
 # Values as literals, also in the questions: only so does SQLite see that a partial index holds all that is asked for.
@@ -252,7 +253,7 @@ ADDED = {
         legs.c.whole,
         legs.c.most,
     ),
-    3: (legs.c.listed, legs.c.cancel_asked_s, events.c.strategy, events.c.number, events.c.checksum),
+    3: (legs.c.listed, legs.c.cancel_asked_s, legs.c.wanted, events.c.strategy, events.c.number, events.c.checksum),
 }
 """Columns by the version that brought them, each empty in what was written before."""
 

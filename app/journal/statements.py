@@ -135,6 +135,7 @@ CHANGE_TERMS = Hot(
         trigger_price=bindparam("trigger_price"),
         whole=bindparam("whole"),
         most=bindparam("most"),
+        wanted=bindparam("wanted"),
     )
 )
 # That the number is above something implies the partial index of what was told.

@@ -29,6 +29,7 @@ from app.journal.fills import Fills
 from app.journal.memory import Memory
 from app.journal.news import of_news
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
+from app.journal.renewals import Renewals
 from app.journal.routes import Routes
 from app.journal.rows import (
     learned_leg,
@@ -42,7 +43,6 @@ from app.journal.rows import (
     with_leg,
 )
 from app.journal.schema import SCHEMA_VERSION, make_schema, meta
-from app.journal.totals import Totals
 from app.journal.written import Committed, Recorded
 from messages.orders import LegView, Linked, OrderKey, OrderSpec, OrderView
 
@@ -51,7 +51,7 @@ __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnu
 ZERO = Decimal(0)
 
 
-class Journal(Fills, Routes, Totals):
+class Journal(Fills, Routes, Renewals):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(self, path: Path | None, *, power_safe: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -272,12 +272,14 @@ class Journal(Fills, Routes, Totals):
         native_code: str | None = None,
         terms: Terms = SAME,
         settles: bool = False,
+        until_s: float | None = None,
     ) -> Recorded:
         """Records what was learned of a leg.
 
         Args:
             terms: What it is shown to be for; of AMEND_SENT what is asked for.
             settles: No change of it is in doubt any more.
+            until_s: Of REPLACE_ASKED, until when another leg may take its place.
 
         Raises:
             JournalError: Nothing was written.
@@ -299,6 +301,7 @@ class Journal(Fills, Routes, Totals):
                 settles=settles,
                 behind=behind,
                 at_s=now_s,
+                until_s=until_s,
             )
             told = settles or event is LegEvent.AMEND_SETTLED or (new is not leg and event not in ASKED)
             if new is leg and not told and (exchange_order_id is None or old.exchange_order_id is not None):
@@ -338,6 +341,7 @@ class Journal(Fills, Routes, Totals):
                 native_code=native_code,
                 terms=terms,
                 settles=settles,
+                until_s=until_s,
             )
             grew = ZERO if learned.filled == old.filled else learned.filled - old.filled
             known = resolved(old.state, learned.state)

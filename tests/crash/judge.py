@@ -33,16 +33,19 @@ def difference(order: OrderView | None, held: Held) -> str:
     """
     if order is None:
         return ""
-    executed = 0
+    alive = 0
     for leg in order.legs:
         there = held.get(leg.wire_id, ())
-        executed += sum(each["status"] != "rejected" for each in there)
+        alive += sum(each["status"] in ("open", "partially_filled") for each in there)
         if len(there) > 1:
             return f"it is {len(there)} times on the exchange under one wire id"
         found = _leg_differs(order, leg, there[0] if there else None)
         if found:
             return found
-    return f"{executed} of its legs are on the exchange" if executed > 1 else ""
+    filled = sum((Decimal(each["filled"]) for leg in order.legs for each in held.get(leg.wire_id, ())), Decimal(0))
+    if filled > order.quantity:
+        return f"{filled} of it have filled, and it is for {order.quantity}"
+    return f"{alive} of its legs can fill on the exchange" if alive > 1 else ""
 
 
 def _leg_differs(order: OrderView, leg: LegView, there: Mapping[str, Any] | None) -> str:

@@ -48,11 +48,13 @@ class Verb:
     Attributes:
         call: "place", "cancel" or "amend".
         fills: Of a placement: at once.
+        larger: Of a change: always to more, which spot orders on Binance are replaced for.
     """
 
     title: str
     call: str
     fills: bool = False
+    larger: bool = False
 
 
 PLACE, PLACE_RESTING = (
@@ -60,6 +62,8 @@ PLACE, PLACE_RESTING = (
     Verb(title="place to rest", call="place"),
 )
 CANCEL, AMEND = Verb(title="cancel", call="cancel"), Verb(title="amend", call="amend")
+REPLACE = Verb(title="replace", call="amend", larger=True)
+"""A change that the exchange makes in place where it can."""
 VERBS = (PLACE, PLACE_RESTING, CANCEL, AMEND)
 
 
@@ -149,7 +153,8 @@ class Ring:
         met, killed_s, certain_s = self._settled(order_id, offset, len(ends), asked)
         told, error, answered_s = asked.result()
         took_s = answered_s - began_s
-        wrong = self._differs(order_id) or lie(verb.call, told, error, self._there(order_id), self._changed)
+        changed = LARGER if verb.larger else self._changed
+        wrong = self._differs(order_id) or lie(verb.call, told, error, self._there(order_id), changed)
         if took_s > self._order_timeout_s + slack_s(ANSWER_SLACK_S):
             wrong = wrong or f"answered after {took_s:.1f} s, and the deadline was {self._order_timeout_s:g} s"
         found = lives(self._passed(offset))
@@ -181,7 +186,7 @@ class Ring:
         if verb.call == "cancel":
             return router.cancel_order(SYMBOL, order_id)
         if verb.call == "amend":
-            return router.amend_order(SYMBOL, order_id, qty=self._changed)
+            return router.amend_order(SYMBOL, order_id, qty=LARGER if verb.larger else self._changed)
         if verb.fills:
             side = "Buy" if len(self._names) % 2 else "Sell"
             return router.place_order(SYMBOL, side, "Market", AT_ONCE, client_order_id=name)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from messages.market import MarketType
-from tests.crash.ring import AMEND, CANCEL, PLACE, ring
+from tests.crash.ring import AMEND, CANCEL, PLACE, REPLACE, ring
 from tests.crash.run import EQUAL, EXECUTED, Scene, played
 from tests.crash.steps import Step
 
@@ -31,8 +31,9 @@ ONE_IN = 8
                 Scene(title="cancel", verb=CANCEL),
             ),
         ),
+        ("binance", MarketType.SPOT, (Scene(title="replace", verb=REPLACE),)),
     ],
-    ids=["place", "amend and cancel"],
+    ids=["place", "amend and cancel", "replace"],
 )
 def test_a_connector_killed_at_any_step_leaves_what_the_exchange_has(
     tmp_path: Path, exchange: str, market_type: MarketType, scenes: tuple[Scene, ...]

@@ -24,7 +24,7 @@ from app.domain.connector_settings import ConnectorSettings
 from app.domain.leg_life import LIVE, TERMINAL, LegEvent
 from app.domain.limiter import RateLimit
 from app.journal.store import Committed, Journal
-from messages.orders import CancelOrder, LegState, OrderReply, OrderView, PlaceOrder
+from messages.orders import AmendOrder, CancelOrder, LegState, OrderReply, OrderSpec, OrderView, PlaceOrder
 from tests.domain.orders import BTC, key, spec
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
@@ -95,7 +95,12 @@ class Truth:
     def born(self) -> Connector:
         """A machine of this life."""
         self.life += 1
-        return Connector("bybit", PROOF, self.settings, ROOM)
+        return Connector("bybit", PROOF, self.settings, ROOM, admits=self.check)
+
+    def check(self, spec: OrderSpec) -> str:
+        """The exchange's rules: whole coins."""
+        whole = spec.quantity > 0 and spec.quantity == int(spec.quantity)
+        return "" if whole else f"{spec.quantity} is off the step of 1."
 
     def crash(self) -> None:
         """Its mailbox and what is on its way are lost; the next one finds the journal."""
@@ -138,7 +143,7 @@ class Truth:
                 case e.Answer(asker=asker, message=message):
                     self.answers.setdefault(asker, []).append(message)
                     self.heard(asker, message)
-                case e.Observe() | e.Deliver():
+                case e.Observe() | e.Deliver() | e.NotListed():
                     pass
                 case _:
                     queue.extend(self.written(effect))
@@ -158,6 +163,29 @@ class Truth:
                 )
                 known = made.order if isinstance(made, Committed) else made
                 return self.machine.committed(effect.asker, request, known, self.now_s)
+            case e.Renew() if self.locked:
+                return self.machine.not_recorded(effect.ended.order_id, self.now_s)
+            case e.Renew(ended=ended):
+                renewed = self.journal.renew(
+                    ended.order_id,
+                    ended.number,
+                    ended.event,
+                    exchange="bybit",
+                    expiry_s=effect.expiry_s,
+                    now_s=self.now_s,
+                    check=self.check,
+                    protects=effect.protects,
+                    why=effect.why,
+                    filled=ended.filled,
+                    exchange_order_id=ended.exchange_order_id,
+                    code=ended.code,
+                    words=ended.words,
+                )
+                assert not renewed.contradiction
+                self.told.append(renewed.order)
+                return self.machine.renewed(renewed.order, self.now_s)
+            case e.Intend() if self.locked:
+                return self.machine.not_intended(effect.order_id, "Locked.", self.now_s)
             case e.Record() if self.locked:
                 return self.machine.not_recorded(effect.order_id, self.now_s)
             case e.Record():
@@ -170,6 +198,7 @@ class Truth:
                     exchange_order_id=effect.exchange_order_id,
                     code=effect.code,
                     words=effect.words,
+                    native_code=effect.native_code,
                     terms=effect.terms,
                     settles=effect.settles,
                 )
@@ -179,15 +208,21 @@ class Truth:
                 return self.machine.recorded(recorded.order, self.now_s)
             case e.Intend():
                 kept = self.journal.record(
-                    effect.order_id, effect.number, LegEvent.AMEND_SENT, now_s=self.now_s, terms=effect.terms
+                    effect.order_id,
+                    effect.number,
+                    LegEvent.AMEND_SENT if effect.until_s is None else LegEvent.REPLACE_ASKED,
+                    now_s=self.now_s,
+                    terms=effect.terms,
+                    until_s=effect.until_s,
                 )
                 return self.machine.intended(kept.order, self.now_s)
         raise AssertionError(effect)
 
     def sent(self, call_id: int, call: c.Call) -> None:
         """A call leaves: about a leg one at a time."""
-        if not isinstance(call, c.OpenOrdersCall):
-            others = [f for f in self.flights.values() if not isinstance(f.call, c.OpenOrdersCall)]
+        lists = c.OpenOrdersCall | c.FillsCall
+        if not isinstance(call, lists):
+            others = [f for f in self.flights.values() if not isinstance(f.call, lists)]
             assert not others, f"{call} while {others} is in flight"
         self.flights[call_id] = Flight(call, self.now_s)
 
@@ -199,6 +234,9 @@ class Truth:
             assert message.order.leg.state in TERMINAL
             assert not self.open, "told cancelled, and it can fill"
             assert message.order.filled == self.filled, "told cancelled, and not what had filled"
+        if isinstance(request, AmendOrder) and isinstance(message, OrderReply):
+            for asked, known in ((request.quantity, message.order.quantity), (request.price, message.order.now.price)):
+                assert asked in (None, known)
 
     def holds(self) -> None:
         """At every moment."""
@@ -254,6 +292,25 @@ class Truth:
         )
         self.asked[name] = request, 0 if self.locked else self.life  # a session asks again
         self.perform(self.machine.cancel(name, request, self.journal.order(self.order_id), self.now_s))
+        return name
+
+    def amends(
+        self, quantity: Decimal | None, price: Decimal | None, within_s: float = 20.0, *, replace: bool = True
+    ) -> str:
+        """Somebody wants it changed, which the exchange cannot do in place."""
+        name = f"amend-{len(self.asked)}"
+        request = AmendOrder(
+            correlation_id=name,
+            deadline_s=self.now_s + within_s,
+            strategy="maker",
+            order_id=self.order_id,
+            quantity=quantity,
+            price=price,
+            replace=replace,
+        )
+        self.asked[name] = request, 0 if self.locked else self.life
+        self.most = max(self.most, quantity or self.most)
+        self.perform(self.machine.amend(name, request, self.journal.order(self.order_id), self.now_s))
         return name
 
     def fills(self, quantity: Decimal) -> None:
