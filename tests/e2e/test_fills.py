@@ -56,11 +56,7 @@ def test_each_execution_is_kept_once_whoever_dies(world: Build) -> None:
         wire = of_order(here.books(), here.presence().journal_id, "default", "rests")[0][1]["client_order_id"]
         for part in range(DEATHS):
             control.fill(client_order_id=wire, qty="0.01")
-            filled = Decimal("0.01") * (part + 1)
-            until(
-                lambda of=filled: Decimal(router.get_order(rests["orderId"])["cumExecQty"]) == of,
-                means="what filled being known without its executions",
-            )
+            _has_filled(router, rests["orderId"], Decimal("0.01") * (part + 1))
             killed(router)
         assert kept(router, names) == {name: [] for name in names}, "the exchange told none yet"
         events = router.events(after=0)
@@ -79,6 +75,13 @@ def test_each_execution_is_kept_once_whoever_dies(world: Build) -> None:
         assert len(told) == len(set(told)), "each told once"
         proven = verify(here.state_dir / JOURNAL_NAME)
         assert proven.consistent, proven.findings
+
+
+def _has_filled(router: OrderRouter, order_id: str, quantity: Decimal) -> None:
+    def known() -> bool:
+        return Decimal(router.get_order(order_id)["cumExecQty"]) == quantity
+
+    until(known, means="what filled being known without its executions")
 
 
 def _told(events: Any, most: int) -> list[str]:
