@@ -12,11 +12,14 @@ trades now and then would pay 2.5 ms for it. So the thread waits until enough ha
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
 
 import structlog
+
+from app.journal.warmth import PART, free_bytes, warm
 
 log = structlog.get_logger()
 
@@ -55,15 +58,19 @@ class Checkpointer:
         self._copied = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpointer", daemon=True)
+        # Beside it, since the log must be copied meanwhile.
+        self._warming = threading.Thread(target=self._warm, name="read-ahead", daemon=True)
 
     def start(self) -> None:
         """Begins; ends with the process, or by `close`."""
         self._thread.start()
+        self._warming.start()
 
     def close(self) -> None:
         """Ends, after the checkpoint under way."""
         self._ended.set()
         self._thread.join()
+        self._warming.join()
 
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -82,6 +89,13 @@ class Checkpointer:
         finally:
             if connection is not None:
                 connection.close()
+
+    def _warm(self) -> None:
+        try:
+            self._handle = os.open(self._path, os.O_RDONLY)  # never closed: with it this process's locks would go
+            warm(self._handle, free_bytes() // PART, self._ended)
+        except OSError as error:  # it is not there yet, or cannot be read ahead: orders do without
+            log.info("journal.not_read_ahead", words=str(error))
 
     def _look(self, connection: sqlite3.Connection) -> None:
         newest = connection.execute("SELECT max(sequence) FROM events").fetchone()[0] or 0

@@ -133,6 +133,19 @@ def life(journal: Journal) -> None:
     journal.record(order_id, 1, LegEvent.SEEN_FILLED, now_s=NOW_S, filled=Decimal(1), average_price=Decimal(100))
 
 
+def renewed(journal: Journal) -> None:
+    """One that was absent stands again."""
+    journal.renew(
+        place(journal, f"again-{next(names)}"),
+        1,
+        LegEvent.PROVEN_ABSENT,
+        exchange=EXCHANGES[0],
+        expiry_s=NOW_S + 5,
+        now_s=NOW_S,
+        check=lambda _: "",
+    )
+
+
 def some(journal: Journal, column: str) -> list[str]:
     """Values that ended legs have."""
     rows = sqlite3.Connection.execute(
@@ -189,6 +202,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "record_fills": lambda journal: journal.record_fills(
         some(journal, "order_id")[0], 1, [execution("1")], now_s=NOW_S
     ),
+    "renew": renewed,
     "route": Journal.route,
     "save_switch": lambda journal: journal.save_switch(switch(7)),
     "switches": lambda journal: (journal.switches(limit=20), journal.switches(unfinished=True)),
