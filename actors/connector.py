@@ -26,6 +26,7 @@ from app.domain.connector import Connector
 from app.domain.effects import Effect
 from app.domain.fill_watch import MAX_FOLLOWED
 from app.domain.ids import order_id
+from app.domain.kept_limits import KeepsLimits
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
 from messages.base import Failed
@@ -65,6 +66,7 @@ class ConnectorActor(Shell):
     runner: PortRunner
     journal: Journal
     machine: Connector
+    _limits: KeepsLimits | None = None
 
     def on_start(self, start: Start, now_s: float) -> None:
         """Opens journal and exchange, and takes up what an earlier life left in doubt."""
@@ -86,6 +88,9 @@ class ConnectorActor(Shell):
             admits=port.check,
             ready=lambda: port.ready,
         )
+        self._limits = port.limits
+        if self._limits is not None:
+            self.machine.limits.take_over(self._limits.take_over(), now_s)
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
         self._replies = Replies(self.name, self.journal, self.runner, self._path)
         self._listeners = Listeners(self.name, self.journal, self.post)
@@ -110,6 +115,12 @@ class ConnectorActor(Shell):
             self.runner.close()
         if hasattr(self, "journal"):
             self.journal.close()
+        if self._limits is not None:
+            self._limits.close()
+
+    def _keep_limits(self) -> None:
+        if self._limits is not None:
+            self.machine.limits.keep(self._limits)
 
     def on_ready(self, now_s: float) -> None:
         """The exchange's client has something to do, or results came back."""
@@ -124,7 +135,8 @@ class ConnectorActor(Shell):
             self._perform(self.machine.returned(call_id, result, now_s), now_s)
         self._perform(placed, now_s)
         if usage := self.runner.port.usage():
-            self.machine.observe(usage, now_s)
+            self.machine.limits.observe(usage, now_s)
+        self._keep_limits()
         self.watch(self.runner.fileno())
 
     def ill(self, now_s: float) -> str:
@@ -278,6 +290,7 @@ class ConnectorActor(Shell):
                 case e.Send(call=c.DryCall()) if (failed := self._path.committed()) is not None:
                     queue.extend(self.machine.returned(effect.call_id, failed, now_s))
                 case e.Send():
+                    self._keep_limits()
                     self.runner.submit(effect.call_id, effect.call)
                 case e.Answer(asker=asker, message=LivesElsewhere() as elsewhere):
                     self.post(asker, self._within_reach(elsewhere))

@@ -16,7 +16,7 @@ dead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import define, field
@@ -41,7 +41,7 @@ from app.domain.no_room import left_no_room, no_room
 from app.domain.placing import Placing
 from app.domain.pretrade import PriceNeeded
 from app.domain.rate_gate import RateGate
-from app.domain.rates import Rates, Usage, rates_of
+from app.domain.rates import Rates, rates_of
 from app.domain.settling import Settlings
 from messages.base import Reply, Request
 from messages.failover import SettleRequest
@@ -102,6 +102,11 @@ class Connector:
     def tasks(self) -> dict[str, LegTask]:
         """The legs it follows, by the order's id."""
         return self._watch.tasks
+
+    @property
+    def limits(self) -> RateGate:
+        """What is used of the exchange's limits: taken over before anything is asked, kept before a call is sent."""
+        return self._rate_gate
 
     # ------------------------------------------------------------------------------------------------ in
 
@@ -290,10 +295,6 @@ class Connector:
                     self._poll_at_s = now_s  # some tell in the list of open orders what no look-up does
                 return out + self._step(task, now_s)
         return out + self._grant(now_s)
-
-    def observe(self, usages: Collection[Usage], now_s: float) -> None:
-        """The exchange told what it has counted of its limits."""
-        self._rate_gate.observe(usages, now_s)
 
     def recorded(self, order: OrderView, now_s: float) -> list[Effect]:
         """The journal took over what was learned: tell whoever waited for it."""

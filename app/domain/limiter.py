@@ -17,14 +17,16 @@ change: a few microseconds for each that waits.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from enum import IntEnum
 from math import inf
 from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
+from app.domain.kept_limits import KeptLimits, MeterName, Unusable, Values
 from app.domain.meters import Meter, Plan, meter_of
-from app.domain.rates import SPREAD_S, Budget, Cost, RateLimit, Rates, Usage, rates_of
+from app.domain.rates import LONGEST_BAN_S, SPREAD_S, Budget, Cost, RateLimit, Rates, Usage, rates_of
 from messages.market import Symbol
 
 T = TypeVar("T")
@@ -93,6 +95,9 @@ class Limiter(Generic[T]):
     _due_s: float = field(init=False, default=inf)
     _planned: tuple[Priority, dict[Meter, Plan]] | None = field(init=False, default=None)
     """The plan for all who wait, down to a priority, while nothing has changed."""
+    _changed: set[Meter] = field(init=False, factory=set)
+    _kept: dict[MeterName, Values] = field(init=False, factory=dict)
+    _restored_s: float = field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
         self._by_symbol = any(budget.per_symbol for budget in self.limit.budgets)
@@ -192,6 +197,10 @@ class Limiter(Generic[T]):
         meter = self._meters.get(key)
         if meter is None:
             meter = self._meters[key] = meter_of(budget)
+            name_of_it = name, str(key[1] or "")
+            if name_of_it in self._kept:
+                self._restore(meter, self._kept.pop(name_of_it))
+            meter.name = name_of_it
         return meter
 
     def _forget_idle(self, now_s: float) -> None:
@@ -273,6 +282,7 @@ class Limiter(Generic[T]):
         """The exchange gives nothing until then of the budgets a cost takes from."""
         for meter, _ in self._purse(cost, symbol, now_s).units:
             meter.closed_until_s = max(meter.closed_until_s, at_s)
+            self._changed.add(meter)
         self._planned = None
 
     def observe(self, usage: Usage, now_s: float) -> None:
@@ -283,6 +293,7 @@ class Limiter(Generic[T]):
         before = meter.most
         if meter.observe(usage.used, usage.most, usage.reset_s, now_s):
             self._planned = None
+            self._changed.add(meter)
             if meter.most != before:
                 for purse in self._purses.values():
                     purse.recount()
@@ -293,6 +304,7 @@ class Limiter(Generic[T]):
         """A call that took so much just now is on its way, or held back for a while: until `answered` or `unsent`."""
         for meter, units in self._purse(cost, symbol, now_s).units:
             meter.sent(units, now_s)
+            self._changed.add(meter)
 
     def answered(self, cost: Cost, symbol: Symbol | None, sent_s: float, now_s: float) -> float:
         """It came back: what it took was counted by the exchange some time since it was sent, or never will be.
@@ -319,6 +331,30 @@ class Limiter(Generic[T]):
             meter.give_back(units, taken_s, now_s)
         self._planned = None
         self._due_s = min(self._due_s, now_s)
+
+    # ---- kept --------------------------------------------------------------------------------------------------------
+
+    def restore(self, kept: KeptLimits, now_s: float) -> None:
+        """Goes on, while new, from what an earlier life has left; each meter when it is first needed."""
+        self._kept, self._restored_s = dict(kept.meters), now_s
+        self.close_until(min(kept.closed_until_s, now_s + LONGEST_BAN_S))
+
+    def _restore(self, meter: Meter, values: Values) -> None:
+        with suppress(Unusable):  # of nobody: it counts for nothing
+            meter.restore(values, self._restored_s)
+
+    @property
+    def closed_until_s(self) -> float:
+        """Until when the exchange asked for silence."""
+        return self._closed_until_s
+
+    def changed(self) -> dict[MeterName, Values]:
+        """What is to be kept of it now, since the last time."""
+        if not self._changed:
+            return {}
+        changed = {meter.name: meter.kept() for meter in self._changed}
+        self._changed.clear()
+        return changed
 
 
 __all__ = ["Limiter", "Priority", "RateLimit"]

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from math import floor, inf
+from math import floor, inf, isfinite
 
 from attrs import define, field
 
-from app.domain.rates import SPREAD_S, Budget
+from app.domain.kept_limits import COUNTER, HEAD, LINGERS_S, WINDOW, MeterName, Unusable, Values
+from app.domain.rates import LONGEST_BAN_S, SPREAD_S, Budget
 
 SLOTS = 32
 """Of a window; what is taken within one slot comes back together, when the last of it may."""
+MOST_MARKS = 96
+"""That are kept of a window; of very short ones the oldest are kept as one, which comes back with the last of them."""
 GRAIN = 1e-9
 """Less than this is a rounding error."""
 
@@ -32,9 +35,11 @@ class Meter:
         most: As told by the exchange, where it told less than the table.
         closed_until_s: The exchange gives nothing until then.
         pending: Taken for calls on their way: the exchange may not have counted them yet.
+        name: Under which it is kept.
     """
 
     budget: Budget
+    name: MeterName = field(init=False, default=("", ""))
     most: float = field(init=False)
     closed_until_s: float = field(init=False, default=0.0)
     pending: float = field(init=False, default=0.0)
@@ -84,6 +89,21 @@ class Meter:
     def plan(self, now_s: float) -> Plan:
         """To be planned on from now."""
         raise NotImplementedError
+
+    def kept(self) -> Values:
+        """All there is to it, for `restore`."""
+        raise NotImplementedError
+
+    def restore(self, values: Values, now_s: float) -> None:
+        """Goes on, while new, from what an earlier life has kept. Never more is free than would be by then.
+
+        Raises:
+            Unusable: They are no such values; the meter is as it was, or as if more had been used.
+        """
+        if len(values) < HEAD or not all(map(isfinite, values)):
+            raise Unusable("they are too few, or not all numbers")
+        self.most = min(self.most, max(1.0, values[1]))
+        self.closed_until_s = min(values[2], now_s + LONGEST_BAN_S)
 
 
 class Plan:
@@ -195,6 +215,47 @@ class WindowMeter(Meter):
         if at_s > sent_s:
             self._take(units, at_s)
 
+    def kept(self) -> Values:
+        """What is used, and what of that is on its way."""
+        marks = list(self._marks)
+        while len(marks) > MOST_MARKS:
+            (_, oldest), (back_s, units), *marks = marks
+            marks.insert(0, (back_s, oldest + units))
+        flat = [value for mark in marks for value in mark]
+        flying = [value for mark in self._flying.items() for value in mark]
+        return (
+            WINDOW,
+            self.most,
+            self.closed_until_s,
+            self._foreign_until_s,
+            self._foreign,
+            float(len(marks)),
+            *flat,
+            *flying,
+        )
+
+    def restore(self, values: Values, now_s: float) -> None:
+        """What was on its way counts from now on; no mark comes back later than what is taken now."""
+        Meter.restore(self, values, now_s)
+        pairs = list(zip(values[HEAD::2], values[HEAD + 1 :: 2], strict=False))
+        count = int(values[5])
+        if values[0] != WINDOW or len(values) % 2 or not 0 <= count <= len(pairs) or any(u < 0 for _, u in pairs):
+            raise Unusable("they are not those of a window")
+        latest_s = self.returns_s(now_s)
+        back: dict[float, float] = {}
+        flying = dict(pairs[count:])
+        for at_s, units in pairs[:count]:
+            if at_s > now_s:
+                when_s = min(at_s, latest_s)
+                back[when_s] = back.get(when_s, 0.0) + max(0.0, units - flying.get(at_s, 0.0))
+        away = sum(units for at_s, units in flying.items() if at_s > now_s - LINGERS_S)
+        if away:
+            back[latest_s] = back.get(latest_s, 0.0) + away
+        self._marks.extend(sorted(back.items()))
+        self._used = sum(back.values())
+        self._foreign = max(0.0, values[4])
+        self._foreign_until_s = min(values[3], now_s + self.budget.window_s + SPREAD_S)
+
     def when(self, needed: float, now_s: float) -> float:
         """By what comes back."""
         return self.plan(now_s).when(needed, now_s)
@@ -292,6 +353,19 @@ class CounterMeter(Meter):
         """It has been missing since it was sent, and fills up from when it was counted."""
         self.free(now_s)
         self.pending = max(0.0, self.pending - units)
+
+    def kept(self) -> Values:
+        """What is left, and what is on its way."""
+        return COUNTER, self.most, self.closed_until_s, self._at_s, self._left, self.pending
+
+    def restore(self, values: Values, now_s: float) -> None:
+        """What was on its way counts from now on, and fills up again from now on."""
+        Meter.restore(self, values, now_s)
+        if values[0] != COUNTER or len(values) != HEAD or values[5] < 0:
+            raise Unusable("they are not those of a counter")
+        _, _, _, at_s, left, pending = values
+        self._left = min(self.most - pending, left + max(0.0, now_s - at_s) * self.budget.per_s)
+        self._at_s = now_s
 
     def when(self, needed: float, now_s: float) -> float:
         """By the rate."""

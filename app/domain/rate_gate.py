@@ -9,6 +9,7 @@ from attrs import define, field
 from app.domain import calls as c
 from app.domain.effects import Inside
 from app.domain.errands import Errand, ForLeg, Place, Read
+from app.domain.kept_limits import KeepsLimits, KeptLimits
 from app.domain.leg_task import LegTask
 from app.domain.limiter import Limiter, Priority
 from app.domain.rates import Cost, Rates, Usage, symbol_of
@@ -41,6 +42,7 @@ class RateGate:
     rates: Rates
     limiter: Limiter[Errand] = field(init=False)
     banned_until_s: float = field(init=False, default=0.0)
+    _kept_s: float = field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
         self.limiter = Limiter(self.rates)
@@ -111,6 +113,19 @@ class RateGate:
                 self.banned_until_s = max(self.banned_until_s, now_s + wait_s)
         else:
             self.limiter.close_budgets(own, symbol, now_s + wait_s, now_s)
+
+    def take_over(self, kept: KeptLimits, now_s: float) -> None:
+        """Goes on from what an earlier life has left."""
+        self.limiter.restore(kept, now_s)
+        self.banned_until_s = min(kept.banned_until_s, self.limiter.closed_until_s)
+        self._kept_s = self.limiter.closed_until_s
+
+    def keep(self, where: KeepsLimits) -> None:
+        """Keeps what has changed."""
+        changed, closed_s = self.limiter.changed(), self.limiter.closed_until_s
+        if changed or closed_s != self._kept_s:
+            self._kept_s = closed_s
+            where.keep(changed, closed_s, self.banned_until_s)
 
     def observe(self, usages: Collection[Usage], now_s: float) -> None:
         """The exchange told what it has counted, by the headers of its answers."""

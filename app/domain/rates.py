@@ -20,6 +20,11 @@ SPREAD_S = 0.25
 """Added to every window: a request may be counted so much later than it was sent, and the next one at once. What is
 answered later than that is counted as of its answer. Declared by us."""
 
+LONGEST_BAN_S = 3 * 86_400.0
+"""No exchange is left alone for longer, whatever it says. The longest bans that are documented are Binance's of an
+address, "from 2 minutes to 3 days":
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info#ip-limits."""
+
 
 @frozen(kw_only=True)
 class RateLimit:

@@ -30,6 +30,7 @@ from app.exchanges.exchange_time import ExchangeTime
 from app.exchanges.failures import Failures, RefusedQuietly
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
+from app.exchanges.limits_file import LimitsFile
 from app.exchanges.markets_file import Markets, Packed
 from app.exchanges.profiles.base import Profile, WireChange, WireOrder
 from app.exchanges.profiles.rows import OrderRow
@@ -100,6 +101,11 @@ class CcxtPort:
     def rates(self) -> Rates:
         """What the exchange lets this account ask: what it gives every account, unless configured."""
         return rates.of(self._profile, self._settings.rate_limit_per_s)
+
+    @property
+    def limits(self) -> LimitsFile | None:
+        """A file in the state directory."""
+        return LimitsFile.of(self._settings, self._profile.name, self._account, self.rates, self._clock)
 
     def usage(self) -> Collection[Usage]:
         """See the port."""

@@ -14,6 +14,7 @@ from attrs import evolve
 from app.domain import calls
 from app.domain.calls import Call, Result
 from app.domain.rate_gate import RATE_LIMITED
+from app.domain.rates import LONGEST_BAN_S
 from app.exchanges import outcomes
 from app.exchanges.client import Trace, Unreadable, type_client
 from app.exchanges.outcomes import Failure, Row
@@ -23,13 +24,9 @@ from app.exchanges.symbols import NotTradable
 
 _LOG = structlog.stdlib.get_logger(__name__)
 
-BAN_MAX_S = 3 * 86_400.0
-"""A longer wait, asked for by who turns us away for our rate, is cut to this. Binance's bans of an address, the longest
-that are documented, last "from 2 minutes to 3 days":
-https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info#ip-limits."""
 WAIT_MAX_S = 300.0
-"""A longer wait asked for with any other answer is cut to this: a maintenance may end before the time it named, which
-one request then finds out, and nobody is banned for that. Declared by us."""
+"""A longer wait, asked for by whoever does not turn us away for our rate, is cut to this: a maintenance may end before
+the time it named, which one request then finds out, and nobody is banned for that. Declared by us."""
 
 
 class ClockUnknown(Exception):
@@ -127,7 +124,7 @@ class Failures:
             return None
         headers = {name.lower(): value for name, value in trace.headers.items()}
         wait_s = self._profile.wait_s(headers, self._server_now_s())
-        most_s = BAN_MAX_S if row.code == RATE_LIMITED else WAIT_MAX_S
+        most_s = LONGEST_BAN_S if row.code == RATE_LIMITED else WAIT_MAX_S
         return None if wait_s is None else min(max(wait_s, 0.0), most_s)
 
     def out_of_sight(self) -> calls.CallFailed:

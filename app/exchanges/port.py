@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from app.domain.calls import Call, Proof, Result
+from app.domain.kept_limits import KeepsLimits
 from app.domain.rates import Rates, Usage
 from messages.market import Symbol
 from messages.orders import OrderSpec
@@ -31,6 +32,11 @@ class ExchangePort(Protocol):
     @property
     def rates(self) -> Rates:
         """What the exchange lets one account ask, and what each call takes of that."""
+        ...
+
+    @property
+    def limits(self) -> KeepsLimits | None:
+        """Where what is used of them is kept for the next life; None for nowhere."""
         ...
 
     def usage(self) -> Collection[Usage]:

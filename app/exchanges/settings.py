@@ -25,7 +25,8 @@ class ExchangeSettings:
         allow_settlement_change: Whether ``BTC/USDT:USDT`` may be traded as ``BTC/USD:USD`` where there is no other.
         rate_limit_per_s: Requests a second, and at once, instead of the profile's: for an account that has another
             limit than the usual one, and for simulators, which have none.
-        handover_dir: Where markets and clock offset are left for the next life; None for nowhere.
+        handover_dir: Where markets and clock offset are left for the next life, and beside it what is used of limits;
+            None for nowhere.
         markets_max_age_s: Markets left longer ago are not taken over; 0 for never.
         markets_refresh_s: Between two loadings of the markets.
     """

@@ -7,7 +7,7 @@ was, for `visibility_s`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from random import Random
@@ -16,10 +16,32 @@ from attrs import define, field, frozen
 
 from app.domain import calls as c
 from app.domain.fill_sums import FillSum
+from app.domain.kept_limits import KeptLimits, MeterName, Values
 from app.domain.limiter import RateLimit
 from messages.market import Balance, Symbol, Ticker
 from messages.orders import LegState, OrderType, Side, TimeInForce
 from messages.positions import Position
+
+
+class Memory:
+    """What a connector has used of the exchange's limits: it outlives it, as the file does."""
+
+    def __init__(self) -> None:
+        self._kept = KeptLimits()
+
+    def take_over(self) -> KeptLimits:
+        """As it was left."""
+        return self._kept
+
+    def keep(self, meters: Mapping[MeterName, Values], closed_until_s: float, banned_until_s: float) -> None:
+        """See `KeepsLimits`."""
+        self._kept = KeptLimits(
+            meters={**self._kept.meters, **meters}, closed_until_s=closed_until_s, banned_until_s=banned_until_s
+        )
+
+    def close(self) -> None:
+        """It stays."""
+
 
 LIVE = (LegState.OPEN, LegState.PARTIALLY_FILLED)
 
@@ -133,6 +155,8 @@ class SimExchange:
         refusals: Share of placements refused by a code.
         omits: Share of executions that a list leaves out, and of those it has twice.
         dawdles: Share of placements that wait as long as they may between gateway and engine.
+        limits: What its connectors leave each other of their use of its limit.
+        counted: Calls that count against it now; `over_s`, when they were first too many, or 0.
     """
 
     traits: Traits
@@ -144,8 +168,22 @@ class SimExchange:
     dawdles: float = 0.08
     omits: float = 0.1
     orders: list[SimOrder] = field(init=False, factory=list)
+    limits: Memory = field(init=False, factory=Memory)
+    counted: float = field(init=False, default=0.0)
+    _counted_s: float = field(init=False, default=0.0)
+    over_s: float = field(init=False, default=0.0)
     _by_wire: dict[str, list[SimOrder]] = field(init=False, factory=dict)
     _trades: int = field(init=False, default=0)
+
+    # ------------------------------------------------------------------------------------------------ limits
+
+    def asked(self) -> None:
+        """One more call is on its way, of whichever life of a connector: counted as the exchange's limit says."""
+        now_s, limit = self.now(), self.traits.rate_limit
+        self.counted = max(0.0, self.counted - limit.per_s * (now_s - self._counted_s)) + 1.0
+        self._counted_s = now_s
+        if self.counted > limit.burst + 1e-6 and not self.over_s:
+            self.over_s = now_s
 
     # ------------------------------------------------------------------------------------------------ placing
 

@@ -95,6 +95,9 @@ def leaks(world: World) -> Iterator[Violation]:
         if n > MAX_WAKE_UPS:
             yield left(f"the actor at {address} has {n} wake-ups waiting")
     yield from _switches(world)
+    for each in world.exchanges.values():
+        if each.over_s:
+            yield Violation("I6 more than the exchange gives", each.over_s, 0, each.traits.name)
     for plan in world.plan.strategies:
         strategy = world.actor(plan.name)
         if not isinstance(strategy, StrategyActor):

@@ -11,6 +11,7 @@ from random import Random
 
 from actors.environment import ResultsWait
 from app.domain import calls as c
+from app.domain.kept_limits import KeepsLimits
 from app.domain.rates import Rates, Usage, rates_of
 from app.fuzz.exchange import SimExchange, serial_of
 from app.fuzz.faults import Fault, Weather
@@ -40,6 +41,11 @@ class SimPort:
     def rates(self) -> Rates:
         """Requests the account may make."""
         return rates_of(self._exchange.traits.rate_limit)
+
+    @property
+    def limits(self) -> KeepsLimits:
+        """What outlives a connector, as its file does."""
+        return self._exchange.limits
 
     def usage(self) -> Collection[Usage]:
         """It tells nothing of its limits."""
@@ -138,6 +144,7 @@ class SimRunner:
     def submit(self, call_id: int, call: c.Call) -> None:
         """Sends a call on its way."""
         now_s = self._now()
+        self._exchange.asked()
         if isinstance(call, c.PlaceCall):
             self._record.add(
                 Sent(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.domain.calls import Ambiguous, CallFailed, NotExecuted
-from app.exchanges.failures import BAN_MAX_S, WAIT_MAX_S
+from app.domain.rates import LONGEST_BAN_S
+from app.exchanges.failures import WAIT_MAX_S
 from messages.health import ProbeKind
 from tests.exchanges.desk import Desk, spec, wire_id
 
@@ -17,8 +18,8 @@ HOUR_S = 3600
     [
         ("http_429", 7, 7.0),
         ("http_418", 2 * HOUR_S, 2.0 * HOUR_S),
-        ("http_418", 72 * HOUR_S, BAN_MAX_S),
-        ("http_418", 10**9, BAN_MAX_S),
+        ("http_418", 72 * HOUR_S, LONGEST_BAN_S),
+        ("http_418", 10**9, LONGEST_BAN_S),
     ],
 )
 def test_a_ban_holds_as_long_as_it_was_said_to(desk: Desk, kind: str, said_s: int, held_s: float) -> None:

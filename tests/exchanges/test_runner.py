@@ -164,6 +164,7 @@ class BuggyPort:
     exchange = "buggy"
     proof = Proof(enforcement=ExpiryEnforcement.NONE, validity_s=1, lateness_s=1, visibility_s=1)
     rates = rates_of(RateLimit(per_s=1, burst=1))
+    limits = None
     ready = True
 
     def usage(self) -> Collection[Usage]:

@@ -21,6 +21,7 @@ from app.domain.leg_task import LegTask
 from app.domain.leg_watch import LegWatch
 from app.domain.session import Session
 from app.domain.session_pending import Pending
+from app.fuzz.exchange import Memory
 from app.fuzz.world import WatchedJournal
 from app.journal import store
 from messages.failover import Route
@@ -203,6 +204,13 @@ def deadline_not_kept() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def limits_forgotten_at_a_restart() -> Iterator[None]:
+    """Each life of a connector believes that nothing of the exchange's limit is used."""
+    with swapped(Memory, "keep", lambda self, meters, closed_until_s, banned_until_s: None):
+        yield
+
+
 @frozen
 class Bug:
     """One to be found.
@@ -235,6 +243,9 @@ PLANTED: Mapping[str, Bug] = MappingProxyType(
         ),
         "doubt taken for not executed": Bug(doubt_taken_for_not_executed, "storm", ("I2 guessed",)),
         "sent again without proof": Bug(sent_again_without_proof, "storm", DOUBLED),
+        "limits forgotten at a restart": Bug(
+            limits_forgotten_at_a_restart, "crashes", ("I6 more than the exchange gives",)
+        ),
         "deadline not kept": Bug(deadline_not_kept, "storm", ("I2 not answered in time",)),
     }
 )
