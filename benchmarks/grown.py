@@ -16,6 +16,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from app.domain import ids
 from app.domain.calls import FillReport
 from app.domain.leg_life import LegEvent
 from app.journal.facts import as_told, checksum
-from app.journal.schema import events, fills, legs, metadata, orders, sum_up
+from app.journal.schema import events, fills, legs, orders, sum_up
 from app.journal.store import Committed, Journal
 from messages.market import MarketType, Symbol
 from messages.orders import OrderKey, OrderSpec, OrderType, OrderView, Side
@@ -56,6 +57,7 @@ class Life:
         rows: By table, what the journal wrote of it.
     """
 
+    exchange: str
     order_id: str
     wire_ids: tuple[str, ...]
     share: int
@@ -110,12 +112,14 @@ def lives() -> list[Life]:
 def _lived(exchange: str, side: Side, share: int, happens: tuple[Live, ...]) -> Life:
     journal = Journal(None)
     try:
-        journal.fence(NOW_S)
-        journal.commit_route(1, exchange, NOW_S)
+        epoch = 1 + EXCHANGES.index(exchange)
+        for _ in range(epoch):
+            journal.fence(NOW_S)
+        journal.commit_route(epoch, exchange, NOW_S)
         symbol = Symbol(base=COINS[0], quote="USDT", settle="USDT", market_type=MarketType.SWAP)
         made = journal.commit_intent(
             exchange=exchange,
-            epoch=1,
+            epoch=epoch,
             key=OrderKey(strategy=STRATEGIES[0], client_order_id=_OWN),
             spec=OrderSpec(
                 symbol=symbol,
@@ -135,7 +139,7 @@ def _lived(exchange: str, side: Side, share: int, happens: tuple[Live, ...]) -> 
         _list(journal, made.order.order_id)
         ended = journal.order(made.order.order_id)
         assert ended is not None
-        return _read(journal, ended, share)
+        return _read(journal, ended, share, exchange)
     finally:
         journal.close()
 
@@ -162,7 +166,7 @@ def _list(journal: Journal, order_id: str) -> None:
             journal.record_fills(order_id, leg.number, [report], now_s=NOW_S + 2.0)
 
 
-def _read(journal: Journal, order: OrderView, share: int) -> Life:
+def _read(journal: Journal, order: OrderView, share: int, exchange: str) -> Life:
     db = journal._db
     rows = {
         table.name: [
@@ -173,6 +177,7 @@ def _read(journal: Journal, order: OrderView, share: int) -> Life:
     for event in rows[events.name]:
         event["detail"] = json.loads(event["detail"])
     return Life(
+        exchange=exchange,
         order_id=order.order_id,
         wire_ids=tuple(leg.wire_id for leg in order.legs),
         share=share,
@@ -183,12 +188,12 @@ def _read(journal: Journal, order: OrderView, share: int) -> Life:
 class _Copier:
     """Copies lives under ids of their own; yields rows in batches."""
 
-    def __init__(self, journal_id: str, newest_s: float, random_: random.Random) -> None:
+    def __init__(self, journal_id: str, orders_: int, newest_s: float, random_: random.Random) -> None:
         self._journal_id = journal_id
+        self._orders = orders_
         self._newest_s = newest_s
         self._random = random_
         self._lives = lives()
-        self._sequence = itertools.count(10)
         self._numbers = {name: itertools.count(1) for name in STRATEGIES}
         self.columns = {table.name: tuple(column.name for column in table.columns) for table in _TABLES}
         self._times = {
@@ -196,17 +201,27 @@ class _Copier:
             for table in _TABLES
         }
 
-    def batches(self, orders_: int) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
-        """Rows by table, `BATCH` orders at a time."""
-        shares = [life.share for life in self._lives]
-        for begin in range(0, orders_, BATCH):
-            out: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in _TABLES}
-            many = min(BATCH, orders_ - begin)
-            for place, life in enumerate(self._random.choices(self._lives, shares, k=many), begin):
-                self._copy(life, place, self._newest_s - AGE_S * (orders_ - place) / orders_, out)
+    def at_s(self, place: int) -> float:
+        """When an order was placed; of the first, when there was the journal."""
+        return self._newest_s - AGE_S * (self._orders - place) / self._orders
+
+    def batches(self, exchange: str, first: int, last: int, sequence: int) -> Iterator[dict[str, list[Any]]]:
+        """Rows by table of an exchange's orders, `BATCH` orders at a time.
+
+        Args:
+            sequence: Of the first event.
+        """
+        self._sequence = itertools.count(sequence)
+        lives_ = [life for life in self._lives if life.exchange == exchange]
+        shares = [life.share for life in lives_]
+        for begin in range(first, last, BATCH):
+            out: dict[str, list[Any]] = {table.name: [] for table in _TABLES}
+            many = min(BATCH, last - begin)
+            for place, life in enumerate(self._random.choices(lives_, shares, k=many), begin):
+                self._copy(life, place, self.at_s(place), out)
             yield out
 
-    def _copy(self, life: Life, place: int, at_s: float, out: dict[str, list[tuple[Any, ...]]]) -> None:
+    def _copy(self, life: Life, place: int, at_s: float, out: dict[str, list[Any]]) -> None:
         strategy = STRATEGIES[place % len(STRATEGIES)]
         coin = COINS[(place * 7 + place // 11) % len(COINS)]
         key = OrderKey(strategy=strategy, client_order_id=f"{strategy}-{place}")
@@ -261,36 +276,50 @@ def build(path: Path, orders_: int, newest_s: float) -> None:
     Args:
         newest_s: When the newest was placed, Unix seconds.
     """
-    Journal(path).close()
-    db = sqlite3.connect(path, isolation_level=None)
-    # All that makes it durable is off while it is made: it is thrown away where that is cut short.
-    for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1500000", "locking_mode=EXCLUSIVE"):
-        db.execute(f"PRAGMA {pragma}")
-    (journal_id,) = db.execute("SELECT value FROM meta WHERE name = 'journal_id'").fetchone()
-    copier = _Copier(journal_id, newest_s, random.Random(orders_))
-    index_sql = [
-        row[0]
-        for row in db.execute("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
-    ]
-    names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")]
-    for name in names:
-        db.execute(f"DROP INDEX {name}")
-    for batch in copier.batches(orders_):
-        db.execute("BEGIN")
-        for table in metadata.sorted_tables:
-            rows = batch.get(table.name)
-            if rows:
-                marks = ",".join("?" * len(rows[0]))
-                db.executemany(
-                    f"INSERT INTO {table.name} ({','.join(copier.columns[table.name])}) VALUES ({marks})", rows
-                )
-        db.execute("COMMIT")
-    for sql in index_sql:
-        db.execute(sql)
-    db.close()
+    with closing(Journal(path)) as journal:
+        copier = _Copier(journal.journal_id, orders_, newest_s, random.Random(orders_))
+    indexes: list[str] = []
+    for number, exchange in enumerate(EXCHANGES):
+        first, last = (orders_ * each // len(EXCHANGES) for each in (number, number + 1))
+        with closing(Journal(path)) as journal:
+            at_s = copier.at_s(first) - 1.0
+            journal.commit_route(journal.fence(at_s).epoch, exchange, at_s)
+            sequence = journal.last_sequence() + 1
+        with closing(_hasty(path)) as db:
+            indexes = indexes or _without_indexes(db)
+            for batch in copier.batches(exchange, first, last, sequence):
+                _insert(db, batch)
+    with closing(_hasty(path)) as db:
+        for sql in indexes:
+            db.execute(sql)
     _sum_up(path)
     with path.open("rb") as made:
         os.fsync(made.fileno())
+
+
+def _hasty(path: Path) -> sqlite3.Connection:
+    """All that makes it durable is off while it is made: it is thrown away where that is cut short."""
+    db = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1500000", "locking_mode=EXCLUSIVE"):
+        db.execute(f"PRAGMA {pragma}")
+    return db
+
+
+def _without_indexes(db: sqlite3.Connection) -> list[str]:
+    """Drops the indexes that can be; returns what makes them again."""
+    found = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+    for name, _ in found:
+        db.execute(f"DROP INDEX {name}")
+    return [sql for _, sql in found]
+
+
+def _insert(db: sqlite3.Connection, batch: Mapping[str, list[Any]]) -> None:
+    db.execute("BEGIN")
+    for table in _TABLES:
+        names = [column.name for column in table.columns]
+        marks = ",".join("?" * len(names))
+        db.executemany(f"INSERT INTO {table.name} ({','.join(names)}) VALUES ({marks})", batch[table.name])
+    db.execute("COMMIT")
 
 
 def _sum_up(path: Path) -> None:

@@ -149,6 +149,7 @@ def _bare(old: Path, folder: Path, *, power_safe: bool, rounds: int) -> dict[str
                 medians[which] = median(map(sum, zip(intents, outcomes, strict=True)))
             if number >= 2:
                 ratios.append(medians[OLD] / medians[EMPTY])
+        log_mb = {which: round((folder / f"{which}.db-wal").stat().st_size / 1e6, 1) for which in journals}
     return {
         **{
             which: {
@@ -156,6 +157,7 @@ def _bare(old: Path, folder: Path, *, power_safe: bool, rounds: int) -> dict[str
                 for what, found in times[which].items()
                 for name, percent in (("p50", 50), ("p99", 99))
             }
+            | {"log_mb": log_mb[which]}
             for which in times
         },
         "ratio": round(median(ratios), 3),
