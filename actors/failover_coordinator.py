@@ -13,7 +13,9 @@ from app.domain import failover as f
 from app.domain.effects import Answer
 from app.domain.failover import CoordinatorEffect
 from app.domain.health import own_network
-from app.journal.store import Journal, StaleEpoch
+from app.domain.unwritten import Unwritten
+from app.journal.store import Journal, JournalError, StaleEpoch
+from messages.base import Failed, Request
 from messages.failover import (
     ActorInfo,
     GetHistory,
@@ -23,6 +25,7 @@ from messages.failover import (
     PreflightReply,
     PreflightRequest,
     RouteChanged,
+    RouterState,
     SettleReply,
     SettleRequest,
     StatusReply,
@@ -57,9 +60,12 @@ class FailoverCoordinatorActor(Shell):
         self._serial = 0
         self._incarnation = start.incarnation
 
+        self._unwritten = Unwritten()
+
         def own(views: tuple[HealthView, ...], at_s: float) -> bool:
             return own_network(views, at_s, self.environment.health)
 
+        self._own_network = own
         self.machine = f.Coordinator(self.environment.failover, own)
         unfinished = self.journal.switches(unfinished=True)
         self._perform(self.machine.recover(self.journal.route(), unfinished, now_s), now_s)
@@ -70,17 +76,37 @@ class FailoverCoordinatorActor(Shell):
             self.journal.close()
 
     def on_tick(self, now_s: float) -> None:
-        """A step may have gone unanswered."""
-        self._perform(self.machine.tick(now_s), now_s)
+        """A step may have gone unanswered, or is to be tried again."""
+        if self._unwritten.due(now_s):
+            self._anew(now_s)
+        if not self._unwritten.waits:
+            self._perform(self.machine.tick(now_s), now_s)
 
     def next_s(self, now_s: float) -> float | None:
-        """The machine's next moment."""
-        return self.machine.next_s()
+        """The machine's next moment, or when the journal is tried again."""
+        return self._unwritten.again_s if self._unwritten.waits else self.machine.next_s()
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
         """Health, answers to what a switch asked, verbs, questions."""
+        try:
+            self._on_message(message, sender, now_s)
+        except StaleEpoch:
+            raise
+        except JournalError as error:  # a question that the journal cannot answer now
+            log.error("journal.unavailable", words=str(error), message_type=type(message).__name__)
+            if isinstance(message, Request):
+                failed = Failed(correlation_id=message.correlation_id, code="journal_unavailable", words=str(error))
+                self.send(sender, failed)
+
+    def _on_message(self, message: Any, sender: Any, now_s: float) -> None:
         machine = self.machine
         match message:
+            case HealthChanged() if self._unwritten.waits:
+                machine.health[message.view.exchange] = message.view
+            case SettleReply() | PreflightReply() if self._unwritten.waits:
+                pass  # of a step that was given up
+            case ManualFailover() if self._unwritten.waits:
+                self.send(sender, self._refused(message.correlation_id))
             case HealthChanged():
                 self._perform(machine.health_told(message.view, now_s), now_s)
             case SettleReply():
@@ -89,7 +115,7 @@ class FailoverCoordinatorActor(Shell):
                 self._perform(machine.preflight_done(message, now_s), now_s)
             case BookReply():
                 self._book = message
-                if message.correlation_id.startswith("switch-"):
+                if message.correlation_id.startswith("switch-") and not self._unwritten.waits:
                     self._perform(machine.book_told(message, now_s), now_s)
             case ManualFailover():
                 self._perform(machine.manual(sender, message, now_s), now_s)
@@ -117,10 +143,12 @@ class FailoverCoordinatorActor(Shell):
         entries = self.directory.entries if self.directory is not None else ()
         oldest_s = self.journal.oldest_unproven_s()
         exchanges = self.environment.failover.exchanges
+        trouble = self._unwritten.words or self.journal.trouble()
+        ready = self.machine.state is RouterState.READY
         return StatusReply(
             correlation_id=request.correlation_id,
-            state=self.machine.state,
-            words=self.machine.words,
+            state=RouterState.ERROR if trouble and ready else self.machine.state,
+            words=trouble or self.machine.words,
             route=self.machine.route,
             primary_exchange=exchanges[0],
             failover_exchanges=exchanges[1:],
@@ -140,6 +168,32 @@ class FailoverCoordinatorActor(Shell):
     # ------------------------------------------------------------------------------------------------ effects
 
     def _perform(self, effects: Iterable[CoordinatorEffect], now_s: float) -> None:
+        try:
+            self._performed(effects, now_s)
+        except StaleEpoch:
+            raise
+        except JournalError as error:
+            if self._unwritten.failed(str(error), now_s):
+                log.error("journal.unavailable", words=str(error), again_s=self._unwritten.again_s)
+            if self.machine.asker is not None:
+                (asker, correlation_id), self.machine.asker = self.machine.asker, None
+                self.send(asker, self._refused(correlation_id))
+
+    def _anew(self, now_s: float) -> None:
+        """Takes the journal's word, as after a start: what could not be written is tried again by it."""
+        health = self.machine.health
+        self.machine = f.Coordinator(self.environment.failover, self._own_network)
+        self.machine.health |= health
+        unfinished = self.journal.switches(unfinished=True)
+        self._perform(self.machine.recover(self.journal.route(), unfinished, now_s), now_s)
+        if not self._unwritten.waits:
+            self._unwritten.written()
+
+    def _refused(self, correlation_id: str) -> Failed:
+        words = self._unwritten.words
+        return Failed(correlation_id=correlation_id, code="journal_unavailable", words=words, retryable=True)
+
+    def _performed(self, effects: Iterable[CoordinatorEffect], now_s: float) -> None:
         queue = deque(effects)
         while queue:
             effect = queue.popleft()

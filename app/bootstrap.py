@@ -59,6 +59,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
             config.router.state_dir / JOURNAL_NAME,
             power_safe=config.journal.durability == "power",
             busy_timeout_s=busy_timeout_s(config.supervision.heartbeat_timeout_s),
+            make=False,  # the launcher has: one that was taken away since must not be taken for a new one
         )
 
     def copy_log() -> None:

@@ -160,7 +160,7 @@ class Coordinator:
     _started_s: float = field(init=False, default=0.0)
     _candidates: list[str] = field(init=False, factory=list)
     _chosen: str = field(init=False, default="")
-    _asker: tuple[Asker, str] | None = field(init=False, default=None)
+    asker: tuple[Asker, str] | None = field(init=False, default=None)
     _due_s: float | None = field(init=False, default=None)
     _hold_until_s: float = field(init=False, default=0.0)
     _failed: int = field(init=False, default=0)
@@ -209,7 +209,7 @@ class Coordinator:
             if switch.result is SwitchResult.FAILED:
                 return self._finish(now_s)  # nothing was left, so nothing there is to be settled, or cancelled
             return self._leave(now_s)
-        self._asker = None  # whoever asked asks again; the answer to another switch is none of theirs
+        self.asker = None  # whoever asked asks again; the answer to another switch is none of theirs
         if route.exchange in self.settings.exchanges:
             return [self._announced()]
         # A new journal, or one whose exchange is no longer configured: begin with the primary.
@@ -261,7 +261,7 @@ class Coordinator:
         """A person, or a program, wants trading moved to an exchange."""
         if self._runs_as_asked(request.exchange):
             # Sent again, since the answer takes a while or a coordinator died: it is the switch that is running.
-            self._asker = (asker, request.correlation_id)
+            self.asker = (asker, request.correlation_id)
             committed = self._switch is not None and self._switch.result is SwitchResult.COMPLETED
             return self._answer() if committed else []
         refusal = ""
@@ -275,7 +275,7 @@ class Coordinator:
         if refusal:
             failed = Failed(correlation_id=request.correlation_id, code="failover_refused", words=refusal)
             return [Answer(asker=asker, message=failed)]
-        self._asker = (asker, request.correlation_id)
+        self.asker = (asker, request.correlation_id)
         return self._begin([request.exchange], MANUAL, now_s)
 
     def _runs_as_asked(self, exchange: str) -> bool:
@@ -414,9 +414,9 @@ class Coordinator:
         return out + (self._positions(now_s) if self._settled_before else self._leave(now_s))
 
     def _answer(self) -> list[CoordinatorEffect]:
-        if self._asker is None or self._switch is None:
+        if self.asker is None or self._switch is None:
             return []
-        (asker, correlation_id), self._asker = self._asker, None
+        (asker, correlation_id), self.asker = self.asker, None
         if self._switch.result is SwitchResult.COMPLETED:
             return [Answer(asker=asker, message=SwitchReply(correlation_id=correlation_id, switch=self._switch))]
         why = " ".join(words for _, words in self._switch.candidates_rejected)

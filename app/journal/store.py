@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from app.journal.fills import Fills
 from app.journal.memory import Memory
 from app.journal.news import of_news
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
+from app.journal.place import Place
 from app.journal.renewals import Renewals
 from app.journal.routes import Routes
 from app.journal.rows import (
@@ -54,13 +56,21 @@ ZERO = Decimal(0)
 class Journal(Fills, Routes, Renewals):
     """An open journal. Not thread-safe: one thread of one process."""
 
-    def __init__(self, path: Path | None, *, power_safe: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        power_safe: bool = False,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        make: bool = True,
+    ) -> None:
         """Opens the journal, creating it with mode 0600 if it is not there.
 
         Args:
             path: The database file; None keeps it in memory.
             power_safe: Whether acknowledged orders survive a power cut, not only the death of processes.
             busy_timeout_s: How long a writer waits for another; see `app.journal.patience.busy_timeout_s`.
+            make: Whether one that is not there is made; else that is an error.
 
         Raises:
             JournalUnusable: It is not a journal, damaged, or of another schema.
@@ -69,6 +79,8 @@ class Journal(Fills, Routes, Renewals):
         self._where = str(path) if path else ":memory:"
         self._power_safe = power_safe
         with translated(self._where):
+            if path is not None and not make and not path.exists():
+                raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
             if path is not None and not path.is_file():
                 # Not where it is there: closing any descriptor of it drops the locks this process holds on it.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -84,12 +96,17 @@ class Journal(Fills, Routes, Renewals):
             self._db.execute("PRAGMA foreign_keys=ON")
             self._synchronous(power_safe)
             self._cold = Cold(self._db)
+            self._place = None if path is None else Place(path)
             self.journal_id = self._open_schema()
 
     def close(self) -> None:
         """Closes the connection; the journal stays."""
         self._cold.close()
         self._db.close()
+
+    def trouble(self) -> str:
+        """Why the journal takes no new order, in one sentence; empty where nothing speaks against it."""
+        return "" if self._place is None else self._place.trouble()
 
     def _open_schema(self) -> str:
         # Read first: an actor must be able to start while another, which may hang, is in the middle of a write. And by
@@ -220,6 +237,8 @@ class Journal(Fills, Routes, Renewals):
             )
             if protects:
                 epoch = self._memory.route.epoch
+            elif self._place is not None and isinstance(decision, CommitNew | CommitAgain):
+                self._place.check()
             new = None
             if isinstance(decision, CommitNew):
                 if known is None:

@@ -31,7 +31,8 @@ from app.config.accounts import AccountLocks
 from app.config.handover import take_over
 from app.domain.restart import GiveUp, Restarts, on_exit
 from app.exchanges.preload import preload
-from app.journal.store import Journal, JournalError
+from app.journal.place import ID_NAME, not_lost, remember
+from app.journal.store import Journal, JournalError, JournalUnusable
 from app.launcher.presence import PRESENCE_NAME, Presence, remove_presence, write_presence
 from app.launcher.reach import out_of_reach, sentence
 from app.launcher.tree import (
@@ -63,7 +64,12 @@ log = structlog.get_logger()
 EX_OK = 0
 EX_TEMPFAIL = 75
 """sysexits: try again; what systemd's `Restart=on-failure` acts on."""
-PRIVATE_FILES = (LOCK_NAME, PRESENCE_NAME, *(f"{JOURNAL_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")))
+PRIVATE_FILES = (
+    LOCK_NAME,
+    PRESENCE_NAME,
+    ID_NAME,
+    *(f"{JOURNAL_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")),
+)
 """Of the state directory, those that decide or tell something; SQLite keeps the newest of a journal beside it."""
 
 
@@ -149,7 +155,9 @@ class Daemon:
         ):
             for companion in PRIVATE_FILES:
                 private_file(lock.state_dir / companion)
+            not_lost(lock.state_dir, JOURNAL_NAME)
             with contextlib.closing(Journal(lock.state_dir / JOURNAL_NAME)) as journal:  # what is wrong is said here
+                known(lock.state_dir, journal)
                 self._stranded = out_of_reach(journal, self._config.routed)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda got, _frame: self.stop(signal.Signals(got).name))
@@ -304,7 +312,7 @@ class Daemon:
             require_credentials(config)
             if config.router.state_dir != self._config.router.state_dir:
                 raise ConfigError("router.state_dir cannot be changed while the daemon runs: restart it.")
-            with contextlib.closing(Journal(config.router.state_dir / JOURNAL_NAME)) as journal:
+            with contextlib.closing(Journal(config.router.state_dir / JOURNAL_NAME, make=False)) as journal:
                 stranded = sentence(out_of_reach(journal, config.routed))
             if stranded:
                 raise ConfigError(stranded)
@@ -353,3 +361,17 @@ def announce(fd: int, line: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # the starter is gone, which its other pipe tells as well
         os.write(fd, line.encode() + b"\n")
     os.close(fd)
+
+
+def known(folder: Path, journal: Journal) -> None:
+    """Keeps which journal is used here; where there is no room for that, the daemon starts all the same.
+
+    Raises:
+        app.journal.store.JournalUnusable: This state directory had another one.
+    """
+    try:
+        remember(folder, journal.journal_id)
+    except JournalUnusable:
+        raise
+    except JournalError as error:
+        log.warning("journal.not_remembered", words=str(error))

@@ -50,6 +50,7 @@ def test_whoever_waits_for_the_lock_is_not_taken_to_have_hung(
     """As each actor opens it: a wait is over before its sign of life is overdue."""
     supervision = {"heartbeat_s": 0.1, "heartbeat_timeout_s": heartbeat_timeout_s}
     config = from_mapping({"router": {"state_dir": str(tmp_path)}, "supervision": supervision}, "router.toml")
+    Journal(tmp_path / JOURNAL_NAME).close()
     journal = build_environment(config, time.time).open_journal()
     assert journal._db.execute("PRAGMA busy_timeout").fetchone()[0] == int(1000 * wait_s)
     journal.fence(1.0)
