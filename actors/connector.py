@@ -29,7 +29,7 @@ from app.domain.ids import order_id
 from app.domain.kept_limits import KeepsLimits
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
-from messages.base import Failed
+from messages.base import Failed, Request
 from messages.executions import CatchUp, GetOrderFills, Heard
 from messages.failover import SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceSeen, Probe
@@ -182,6 +182,16 @@ class ConnectorActor(Shell):
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
         """One request, or one subscription."""
+        try:
+            self._on_message(message, sender, now_s)
+        except JournalError as error:  # a question that the journal cannot answer now: dying of it would not help
+            log.error("journal.unavailable", words=str(error), exchange=self.name, message_type=type(message).__name__)
+            if isinstance(message, Request):
+                words = str(error)
+                failed = Failed(correlation_id=message.correlation_id, code="journal_unavailable", words=words)
+                self.post(sender, failed)
+
+    def _on_message(self, message: Any, sender: Any, now_s: float) -> None:
         machine = self.machine
         match message:
             case PlaceOrder():

@@ -143,7 +143,7 @@ class FailoverCoordinatorActor(Shell):
         entries = self.directory.entries if self.directory is not None else ()
         oldest_s = self.journal.oldest_unproven_s()
         exchanges = self.environment.failover.exchanges
-        trouble = self._unwritten.words or self.journal.trouble()
+        trouble = self._unwritten.words or self.journal.trouble() or self._unwritable()
         ready = self.machine.state is RouterState.READY
         return StatusReply(
             correlation_id=request.correlation_id,
@@ -188,6 +188,13 @@ class FailoverCoordinatorActor(Shell):
         self._perform(self.machine.recover(self.journal.route(), unfinished, now_s), now_s)
         if not self._unwritten.waits:
             self._unwritten.written()
+
+    def _unwritable(self) -> str:
+        try:
+            self.journal.dry_commit()
+        except JournalError as error:
+            return str(error)
+        return ""
 
     def _refused(self, correlation_id: str) -> Failed:
         words = self._unwritten.words

@@ -8,14 +8,19 @@ was in use: what is written to it then is lost with the last process that has it
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from app.journal.errors import JournalError, JournalUnusable
+from app.journal.errors import JournalError, JournalUnusable, translated
 from app.process.private_file import Untrusted, read_private, write_private
 
 LEAST_BYTES: Final = 16 * 1024 * 1024
 """Free on the disk for a new order to be begun: some eight hundred orders' worth of log."""
+LOOK_S: Final = 1.0
+"""For looking through a journal at the start: enough for a hundred thousand orders."""
 ID_NAME: Final = "journal.id"
 """In the state directory: which journal was used there, so that a lost one is not taken for the first start."""
 
@@ -75,6 +80,29 @@ def not_lost(folder: Path, journal: str) -> None:
         " it, orders that are live would be nobody's; to begin anew all the same, cancel what is live on the exchanges,"
         f" and remove {mark}."
     )
+
+
+def sound(path: Path, within_s: float = LOOK_S) -> None:
+    """Looks through the whole file before it is used, as far as that goes in the time there is.
+
+    Raises:
+        JournalUnusable: It is damaged.
+        JournalError: It cannot be read now.
+    """
+    until_s = time.monotonic() + within_s
+    with translated(str(path)), closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.set_progress_handler(lambda: time.monotonic() > until_s, 10_000)
+        try:
+            (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_INTERRUPT:
+                return
+            raise
+    if said != "ok":
+        raise JournalUnusable(
+            f"The journal at {path} is damaged ({' '.join(said.split())}): put its newest good copy there;"
+            " order-router verify-journal says more."
+        )
 
 
 def remember(folder: Path, journal_id: str) -> None:

@@ -31,7 +31,7 @@ from app.config.accounts import AccountLocks
 from app.config.handover import take_over
 from app.domain.restart import GiveUp, Restarts, on_exit
 from app.exchanges.preload import preload
-from app.journal.place import ID_NAME, not_lost, remember
+from app.journal.place import ID_NAME, not_lost, remember, sound
 from app.journal.store import Journal, JournalError, JournalUnusable
 from app.launcher.presence import PRESENCE_NAME, Presence, remove_presence, write_presence
 from app.launcher.reach import out_of_reach, sentence
@@ -157,6 +157,7 @@ class Daemon:
                 private_file(lock.state_dir / companion)
             not_lost(lock.state_dir, JOURNAL_NAME)
             with contextlib.closing(Journal(lock.state_dir / JOURNAL_NAME)) as journal:  # what is wrong is said here
+                sound(lock.state_dir / JOURNAL_NAME)
                 known(lock.state_dir, journal)
                 self._stranded = out_of_reach(journal, self._config.routed)
             for number in (signal.SIGTERM, signal.SIGINT):
