@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 SUBSCRIPTION_S = 35.0
 MAX_SUBSCRIBERS = 1000
+PATIENCE_S = 0.3
+"""Before its deadline, whoever asked for a switch that cannot be written is told so."""
 TRADED_S = 7 * 86_400.0
 """A symbol traded within this time is one that a candidate must have."""
 
@@ -61,6 +63,8 @@ class FailoverCoordinatorActor(Shell):
         self._incarnation = start.incarnation
 
         self._unwritten = Unwritten()
+        self._manual: tuple[Address, ManualFailover] | None = None
+        self._asked: tuple[Address, ManualFailover] | None = None
 
         def own(views: tuple[HealthView, ...], at_s: float) -> bool:
             return own_network(views, at_s, self.environment.health)
@@ -79,12 +83,22 @@ class FailoverCoordinatorActor(Shell):
         """A step may have gone unanswered, or is to be tried again."""
         if self._unwritten.due(now_s):
             self._anew(now_s)
+        if self._asked is not None and now_s >= self._asked[1].deadline_s - PATIENCE_S:
+            (asker, asked), self._asked = self._asked, None
+            words = self._unwritten.words
+            failed = Failed(
+                correlation_id=asked.correlation_id, code="journal_unavailable", words=words, retryable=True
+            )
+            self.send(asker, failed)
         if not self._unwritten.waits:
             self._perform(self.machine.tick(now_s), now_s)
 
     def next_s(self, now_s: float) -> float | None:
         """The machine's next moment, or when the journal is tried again."""
-        return self._unwritten.again_s if self._unwritten.waits else self.machine.next_s()
+        if not self._unwritten.waits:
+            return self.machine.next_s()
+        asked_s = None if self._asked is None else self._asked[1].deadline_s - PATIENCE_S
+        return min((at_s for at_s in (self._unwritten.again_s, asked_s) if at_s is not None), default=None)
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
         """Health, answers to what a switch asked, verbs, questions."""
@@ -106,7 +120,7 @@ class FailoverCoordinatorActor(Shell):
             case SettleReply() | PreflightReply() if self._unwritten.waits:
                 pass  # of a step that was given up
             case ManualFailover() if self._unwritten.waits:
-                self.send(sender, self._refused(message.correlation_id))
+                self._asked = sender, message
             case HealthChanged():
                 self._perform(machine.health_told(message.view, now_s), now_s)
             case SettleReply():
@@ -118,6 +132,7 @@ class FailoverCoordinatorActor(Shell):
                 if message.correlation_id.startswith("switch-") and not self._unwritten.waits:
                     self._perform(machine.book_told(message, now_s), now_s)
             case ManualFailover():
+                self._manual = sender, message
                 self._perform(machine.manual(sender, message, now_s), now_s)
             case GetStatus():
                 self.send(sender, self._status(message, now_s))
@@ -175,9 +190,8 @@ class FailoverCoordinatorActor(Shell):
         except JournalError as error:
             if self._unwritten.failed(str(error), now_s):
                 log.error("journal.unavailable", words=str(error), again_s=self._unwritten.again_s)
-            if self.machine.asker is not None:
-                (asker, correlation_id), self.machine.asker = self.machine.asker, None
-                self.send(asker, self._refused(correlation_id))
+            if self.machine.asker is not None:  # who asked for a switch waits with it
+                self.machine.asker, self._asked = None, self._manual
 
     def _anew(self, now_s: float) -> None:
         """Takes the journal's word, as after a start: what could not be written is tried again by it."""
@@ -186,6 +200,10 @@ class FailoverCoordinatorActor(Shell):
         self.machine.health |= health
         unfinished = self.journal.switches(unfinished=True)
         self._perform(self.machine.recover(self.journal.route(), unfinished, now_s), now_s)
+        if self._asked is not None and not self._unwritten.waits:
+            (asker, asked), self._asked = self._asked, None
+            self._manual = asker, asked
+            self._perform(self.machine.manual(asker, asked, now_s), now_s)
         if not self._unwritten.waits:
             self._unwritten.written()
 
@@ -195,10 +213,6 @@ class FailoverCoordinatorActor(Shell):
         except JournalError as error:
             return str(error)
         return ""
-
-    def _refused(self, correlation_id: str) -> Failed:
-        words = self._unwritten.words
-        return Failed(correlation_id=correlation_id, code="journal_unavailable", words=words, retryable=True)
 
     def _performed(self, effects: Iterable[CoordinatorEffect], now_s: float) -> None:
         queue = deque(effects)

@@ -313,7 +313,8 @@ class Daemon:
             require_credentials(config)
             if config.router.state_dir != self._config.router.state_dir:
                 raise ConfigError("router.state_dir cannot be changed while the daemon runs: restart it.")
-            with contextlib.closing(Journal(config.router.state_dir / JOURNAL_NAME, make=False)) as journal:
+            not_lost(config.router.state_dir, JOURNAL_NAME)
+            with contextlib.closing(Journal(config.router.state_dir / JOURNAL_NAME)) as journal:
                 stranded = sentence(out_of_reach(journal, config.routed))
             if stranded:
                 raise ConfigError(stranded)
