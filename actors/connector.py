@@ -94,7 +94,7 @@ class ConnectorActor(Shell):
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
         self._replies = Replies(self.name, self.journal, self.runner, self._path)
         self._listeners = Listeners(self.name, self.journal, self.post)
-        self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path)
+        self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path, self.now_s)
         orders = self.journal.open_orders(exchange=self.name)
         linked = self.journal.linked(self.name)
         port.live_in({order.spec.symbol for order in (*orders, *(parent for parent, _ in linked))})

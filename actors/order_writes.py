@@ -10,7 +10,7 @@ journal does not take it, none of it is written, and all of them are told so: wh
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ import structlog
 from actors.environment import PortRunner
 from actors.order_path import OrderPath
 from app.domain import effects as e
-from app.domain.commit import Decision
+from app.domain.commit import Decision, TooLate
 from app.domain.connector import Connector
 from app.domain.effects import Effect
 from app.domain.exits import wants_exits
@@ -86,18 +86,28 @@ def request_facts(request: PlaceOrder, exchange: str) -> dict[str, str | int | N
 class OrderWrites:
     """Of one connector."""
 
-    def __init__(self, journal: Journal, machine: Connector, runner: PortRunner, path: OrderPath) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        machine: Connector,
+        runner: PortRunner,
+        path: OrderPath,
+        clock: Callable[[], float],
+    ) -> None:
         self._journal = journal
         self._machine = machine
         self._runner = runner
         self._path = path
+        self._clock = clock
         self._exchange = machine.exchange
 
     def commit(self, effects: list[e.Commit], now_s: float) -> list[Effect]:
         """Fences, finds duplicates, commits; returns what the machine makes of it."""
         out: list[Effect] = []
         try:
-            with self._transaction_for(effects):
+            # Begun apart from what is in it also where that is one: the write lock may have been waited for longer than
+            # an order has time, and what has not begun by its deadline is not begun.
+            with self._journal.together():
                 results = [self._committed(effect, now_s) for effect in effects]
         except JournalError as error:
             for effect in effects:
@@ -180,6 +190,8 @@ class OrderWrites:
 
     def _committed(self, effect: e.Commit, now_s: float) -> Committed | Decision:
         request = effect.request
+        if self._clock() >= request.deadline_s:
+            return TooLate()
         port = self._runner.port
         protects = effect.asker is e.Inside.EXITS
         return self._journal.commit_intent(

@@ -75,7 +75,14 @@ class Inadmissible:
     words: str
 
 
-Decision = CommitNew | CommitAgain | AlreadyKnown | BodyDiffers | Fenced | Inadmissible | LimitRefused | PriceNeeded
+@frozen(kw_only=True)
+class TooLate:
+    """The deadline came while the journal was waited for: nothing was begun."""
+
+
+Decision = (
+    CommitNew | CommitAgain | AlreadyKnown | BodyDiffers | Fenced | Inadmissible | LimitRefused | PriceNeeded | TooLate
+)
 
 Judge = Callable[[OrderView | None, Decimal, Callable[[], int]], LimitRefused | PriceNeeded | None]
 """What the limits say of an order that would be committed: as known before, the leg's quantity, and how to count orders

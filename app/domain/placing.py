@@ -13,7 +13,7 @@ from attrs import define, field
 
 from app.domain import calls as c
 from app.domain.changes import Waiting
-from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, Judge
+from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, Judge, TooLate
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Commit, Effect, Inside, TurnAway
 from app.domain.errands import Place, Read
@@ -63,8 +63,8 @@ class Placing:
             return TurnAway(asker=asker, request=request, code=refused.code, words=refused.words, by_limit=True)
         unresolved = len(self.watch.unknown)
         if now_s >= request.deadline_s:
-            code, words = "deadline_passed", "The order's deadline had passed before it could be sent."
-        elif not exit_ and self.under_way >= self.settings.max_in_flight:
+            return _too_late(asker, request)
+        if not exit_ and self.under_way >= self.settings.max_in_flight:
             code = "busy"
             words = f"{self.under_way} orders are on their way to {self.exchange} already, the limit."
         elif not exit_ and unresolved >= self.settings.max_unresolved:
@@ -120,6 +120,8 @@ class Placing:
                 return [_refused(asker, request, "client_order_id_reused", words)]
             case Inadmissible(words=words):
                 return [_refused(asker, request, "invalid_order", words)]
+            case TooLate():
+                return [_too_late(asker, request)]
             case LimitRefused(code=code, words=words):
                 return [_refused(asker, request, code, words)]
             case AlreadyKnown(order=order):
@@ -185,9 +187,13 @@ class Placing:
             return []
         released = self.gate.read(item.call, result, asked_s, now_s, ours=item.request is None)
         if isinstance(result, c.TickerResult):
+            # Woken late, one may find the price and the end of its time at once.
+            late = [place for place in released if now_s >= place.request.deadline_s]
+            released = [place for place in released if now_s < place.request.deadline_s]
             for place in released:
                 self.rate_gate.resumed(place, now_s)
-            return [self.commit(place, now_s) for place in released]
+            in_vain = [self._no_price(place, "it has not come in time", now_s) for place in late]
+            return [*in_vain, *(self.commit(place, now_s) for place in released)]
         words = self.gate.why_not(item.call.symbol, now_s) or ""
         return [self._no_price(place, words, now_s) for place in released]
 
@@ -215,6 +221,11 @@ class Placing:
 def _latest_s(request: PlaceOrder, now_s: float) -> float:
     """Until when a placement may wait for its turn: not to its deadline, so that who waits is told and not left."""
     return request.deadline_s - min(LEAST_TO_GO_S, (request.deadline_s - now_s) / 4)
+
+
+def _too_late(asker: Asker, request: PlaceOrder) -> TurnAway:
+    words = "The order's deadline had passed before it could be sent."
+    return TurnAway(asker=asker, request=request, code="deadline_passed", words=words)
 
 
 def _refused(asker: Asker, request: PlaceOrder, code: str, words: str) -> Answer:
