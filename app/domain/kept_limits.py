@@ -31,6 +31,8 @@ HEAD = 6
 LINGERS_S = 30.0
 """A request of a process that died may reach the exchange so much later: the kernel goes on sending what it was given.
 Declared by us."""
+COUNTER_S = 86_400.0
+"""A counter is full again after so long: none in the tables takes more than an hour."""
 
 
 class Unusable(ValueError):
@@ -62,8 +64,8 @@ def moved(values: Values, shift_s: float) -> Values:
 
 def counts_still(values: Values, now_s: float) -> bool:
     """Whether anything of it may matter by now."""
-    if values[:1] != (WINDOW,):
-        return True
+    if values[:1] == (COUNTER,):
+        return max(values[2:4], default=0.0) > now_s - COUNTER_S
     return any(at_s > now_s - LINGERS_S for at_s in (*values[2:4], *values[HEAD::2]))
 
 

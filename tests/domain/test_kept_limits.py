@@ -171,6 +171,8 @@ def test_what_is_older_than_its_window_counts_for_nothing() -> None:
     assert limiter._meter("each", BTC).free(1002.0) == 3.0
     assert counts_still(kept["window", ""], 1002.0)
     assert not counts_still(kept["window", ""], 1040.0)
+    assert counts_still(kept["counter", ""], 1040.0)
+    assert not counts_still(kept["counter", ""], 1000.0 + 2 * 86_400.0)
 
 
 def test_silence_and_what_others_use_outlive_a_restart_and_no_ban_is_longer_than_the_longest() -> None:
