@@ -65,6 +65,8 @@ class Kind(StrEnum):
     SLOW = "slow"
     """Executed on arrival, answered after `delay_s`; with `distribution` uniform (0 to twice it), exponential or
     lognormal it is the mean, and `seed` decides every draw. Never more than `most_s`."""
+    ACKNOWLEDGED = "acknowledged"
+    """Answered as if it had been done, and not executed: the engine that decides later did not do it."""
     DOUBLE = "double"
     """A placement is executed twice under one client order id: what a checker must catch."""
     NOT_VISIBLE = "not_visible"

@@ -89,6 +89,8 @@ class Performer:
                 return answer
             case Kind.SUSPENDED:
                 return self._suspended(arrival, plan)
+            case Kind.ACKNOWLEDGED:
+                return self._acknowledged(arrival, rule)
             case _:
                 return await self._spoilt(arrival, plan, rule)
 
@@ -120,6 +122,20 @@ class Performer:
         status = STATUSES.get(rule.kind, answer.status)
         headers = {"Retry-After": str(wait_s)} if rule.kind in STATUSES else {}
         return evolve(answer, status=status, headers={**answer.headers, **headers})
+
+    def _acknowledged(self, arrival: Arrival, rule: Rule) -> Answer:
+        """What the exchange would have answered, had it been done: it is done to a copy of the books."""
+        self._exchange.advance()
+        now_ms = self._exchange.clock()
+        refused, headers = self._admit(arrival, now_ms)
+        if refused is not None:
+            return refused
+        copy = self._exchange.freeze(rule.id).dialects.get(arrival.dialect.credentials.api_key)
+        matched = copy.match(arrival.request) if copy is not None else None
+        if copy is None or matched is None:
+            return arrival.dialect.unknown_path(arrival.request)
+        answer = copy.execute(arrival.request, matched, now_ms)
+        return evolve(answer, headers={**answer.headers, **headers})
 
     def _suspended(self, arrival: Arrival, plan: Plan) -> Answer:
         venue = self._exchange.venue

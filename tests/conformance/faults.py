@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from app.domain import calls
 from app.simulator.fault_rules import PORT, Kind
 from messages.health import ProbeKind
+from messages.orders import LegState
 from tests.conformance.cells import NOTHING, Seen, Verdict
 from tests.conformance.judge import Truth, is_unsupported, judged
 from tests.conformance.stand import Declined, Stand, Weaker, Wrong
@@ -20,6 +21,8 @@ CALLS = ("place", "cancel", "amend", "look-up")
 LOOKED_AT = ("place", "look-up")
 LATE_S = 0.45
 """After the hasty desk has given up."""
+VALIDITY_S, PAST_S = 0.7, 1.6
+"""Of an order that is executed after its expiry, by more than a clock can be wrong that is told in whole seconds."""
 UNREACHABLE = "exchange_unreachable"
 
 
@@ -88,6 +91,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(title="market suspended", kind=Kind.SUSPENDED, executed=None, only=("cancel", "amend", "look-up")),
     Fault(title="slow, in time", kind=Kind.SLOW, executed=True, params={"delay_s": 0.05}),
     Fault(title="slow, too slow", kind=Kind.SLOW, executed=True, params={"delay_s": 2.0}, hasty=True),
+    Fault(title="late, past its expiry", kind=Kind.LATE, executed=None, params={"delay_s": PAST_S}, hasty=True,
+          only=("place",)),
+    Fault(title="acknowledged", kind=Kind.ACKNOWLEDGED, executed=False, only=("cancel", "amend")),
     Fault(title="executed twice", kind=Kind.DOUBLE, executed=True, only=("place",)),
     Fault(title="not visible yet", kind=Kind.NOT_VISIBLE, executed=True, params={"delay_s": 0.8}, only=LOOKED_AT),
     Fault(title="stale books", kind=Kind.STALE, executed=True, only=("look-up",)),
@@ -133,6 +139,8 @@ class Ring:
 
 
 def _place(ring: Ring, fault: Fault) -> Seen:
+    if fault.kind is Kind.LATE and fault.executed is None:
+        return _place_past_expiry(ring, fault)
     desk, wire = ring.desk(fault), wire_id()
     ring.broken(fault, "place")
     answer = desk.place(desk.spec(), wire)
@@ -141,12 +149,37 @@ def _place(ring: Ring, fault: Fault) -> Seen:
     return judged("place", answer, Truth(executed=executed, expected=fault.executed, proven=fault.proven))
 
 
+def _place_past_expiry(ring: Ring, fault: Fault) -> Seen:
+    """Admitted in time; whether the engine looks at the expiry is the exchange's own affair, and the cell tells."""
+    desk, wire, marker = ring.desk(fault), wire_id(), wire_id()
+    ring.broken(fault, "place")
+    answer = desk.place(desk.spec(), wire, validity_s=VALIDITY_S)
+    desk.place(desk.spec(), marker)
+    ring.mend()
+    until(lambda: bool(desk.truth(marker)), means="one that is valid being executed as late")
+    executed = bool(desk.truth(wire))
+    seen = judged("place", answer, Truth(executed=executed, expected=None))
+    return evolve(seen, text=f"{seen.text}, {'executed' if executed else 'never executed'}")
+
+
+def _acknowledged(ring: Ring, fault: Fault, wire: str, call: str, answer: object) -> Seen:
+    """It said that it would be done, or that it was: then a look-up has to say that it was not."""
+    if is_unsupported(answer):
+        return judged(call, answer, Truth(executed=False, expected=False))
+    ring.patient.got(answer, calls.CancelConfirmed if call == "cancel" else calls.Amended)
+    shown = getattr(answer, "final", None) or getattr(answer, "report", None)
+    ring.patient.expect(ring.patient.found(wire).state, LegState.OPEN, "The state told")
+    return Seen(verdict=Verdict.GOOD, text="taken at its word" if shown is not None else "to be looked up")
+
+
 def _cancel(ring: Ring, fault: Fault) -> Seen:
     desk = ring.desk(fault)
     wire, report = ring.patient.place(desk.spec())
     ring.broken(fault, "cancel")
     answer = desk.cancel(wire, order_id=report.exchange_order_id)
     ring.mend()
+    if fault.kind is Kind.ACKNOWLEDGED:
+        return _acknowledged(ring, fault, wire, "cancel", answer)
     executed = ring.settled(fault, lambda: desk.truth(wire)[0]["status"] == "cancelled")
     return judged("cancel", answer, Truth(executed=executed, expected=fault.executed, proven=fault.proven))
 
@@ -159,6 +192,8 @@ def _amend(ring: Ring, fault: Fault) -> Seen:
     ring.broken(fault, "amend")
     answer = desk.amend(wire, spec, quantity="0.02", order_id=report.exchange_order_id)
     ring.mend()
+    if fault.kind is Kind.ACKNOWLEDGED:
+        return _acknowledged(ring, fault, wire, "amend", answer)
     if is_unsupported(answer):
         executed = Decimal(desk.truth(wire)[0]["qty"]) != Decimal("0.03")
     else:

@@ -51,6 +51,7 @@ request before, or while, its answer was lost; the port cannot see that, the boo
 | `failed` | of anything else: nobody knows, or the exchange turned the request away; ask again |
 | `too late` | the exchange has no such live order |
 | `not found yet` | absent from a list that the port knows may lag: no proof before the lag is over |
+| `to be looked up`, `taken at its word` | acknowledged, and not done: the answer shows no order, or shows it changed |
 | `unsupported` | the exchange, or the adapter, has no such call, and says so in words |
 | ° | ambiguous, though the exchange had told: safe, and less than could be known |
 

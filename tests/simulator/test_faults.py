@@ -158,6 +158,18 @@ def test_slow_answers_late_but_executes_at_once(sim: Simulated) -> None:
     trade(sim, act)
 
 
+def test_acknowledged_answers_as_if_it_were_done(sim: Simulated) -> None:
+    """An order's own id in the answer, and the order nowhere in the books; what follows is done."""
+    sim.control.fault("acknowledged", call="place", count=1)
+    assert place(sim)["id"]
+    assert orders_of(sim, client_id()) == []
+    assert place(sim, 2)["id"] == orders_of(sim, client_id(2))[0]["order_id"]
+    bad_key = sim.control.fault("auth", call="place", count=1)
+    sim.control.fault("acknowledged", call="place", count=1)
+    assert isinstance(place(sim, 3), ccxt.AuthenticationError)
+    sim.control.clear_fault(bad_key)
+
+
 def test_double_executes_twice_under_one_client_id(sim: Simulated) -> None:
     """What a checker of exactly-once must catch."""
     sim.control.fault("double", count=1)
