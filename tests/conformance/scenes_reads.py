@@ -71,6 +71,20 @@ def fills(at: Stand) -> None:
         _same_fill(at, fill, truth[fill.trade_id])
 
 
+@scenario(LISTS, "fills of one order")
+def fills_of_order(at: Stand) -> None:
+    """All of them, and of no other order beside it."""
+    mine, report = at.place(at.desk.spec("0.03"))
+    other, _ = at.place(at.desk.spec("0.03"))
+    for wire, qty in ((mine, "0.01"), (other, "0.01"), (mine, "0.005")):
+        at.desk.truthful.fill(client_order_id=wire, qty=qty)
+    listed = at.got(at.desk.fills_of(mine, report.exchange_order_id), calls.Fills)
+    truth = {f["trade_id"]: f for f in at.desk.truthful.truth()["fills"] if f["client_order_id"] == mine}
+    at.expect(sorted(fill.trade_id for fill in listed.fills), sorted(truth), "The fills told")
+    for fill in listed.fills:
+        _same_fill(at, fill, truth[fill.trade_id])
+
+
 def _same_fill(at: Stand, told: calls.FillReport, truth: dict[str, Any]) -> None:
     at.expect((told.quantity, told.price), (Decimal(truth["qty"]), Decimal(truth["price"])), "Quantity and price told")
     at.expect(told.side, Side(truth["side"]), "The side told")

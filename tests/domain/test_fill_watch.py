@@ -132,6 +132,7 @@ def trade(order: OrderView, trade_id: str, quantity: str = "0.5", *, echoes: boo
 def test_legs_of_a_symbol_are_asked_for_together_and_no_longer_once_they_are_there() -> None:
     desk = Desk()
     one, two, rests = (desk.placed(name) for name in ("one", "two", "rests"))
+    desk.begins()
     desk.learns(one, LegEvent.SEEN_FILLED, "1")
     desk.learns(two, LegEvent.SEEN_PARTIAL, "0.5")
     call = desk.asked(1.0)
@@ -145,6 +146,18 @@ def test_legs_of_a_symbol_are_asked_for_together_and_no_longer_once_they_are_the
     assert desk.told == ["t1", "t2"]
     assert desk.asked() is None
     assert len(desk.machine.fills) == 0
+
+
+def test_one_is_on_its_way_at_a_time() -> None:
+    desk = Desk()
+    desk.learns(desk.placed("one"), LegEvent.SEEN_FILLED, "1")
+    assert desk.asked(1.0)
+    desk.learns(desk.placed("two"), LegEvent.SEEN_FILLED, "1")
+    for _ in range(20):
+        desk.now_s += 0.1
+        desk.perform(desk.machine.tick(desk.now_s))  # the desk counts them
+    desk.back(c.Fills(fills=()))
+    assert desk.asked(1.0)
 
 
 def test_what_is_listed_before_it_is_reported_has_filled() -> None:

@@ -275,6 +275,19 @@ class Desk:
         """Executions, of the last minute unless said otherwise."""
         return self.do(FillsCall(symbol=of or self.btc, since_s=self._minute_ago(since_s), deadline_s=self.soon()))
 
+    def fills_of(self, wire_id: str, order_id: str | None, *, conditional: bool = False) -> Result:
+        """Executions of one order of the last minute."""
+        return self.do(
+            FillsCall(
+                symbol=self.btc,
+                since_s=self.clock() - 60,
+                deadline_s=self.soon(),
+                wire_id=wire_id,
+                exchange_order_id=order_id,
+                conditional=conditional,
+            )
+        )
+
     def order_book(self, of: Symbol | None = None, *, depth: int = 5) -> Result:
         """The best prices."""
         return self.do(OrderBookCall(symbol=of or self.btc, depth=depth, deadline_s=self.soon()))

@@ -6,22 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.calls import Fills, FillsCall, Found, Placed
+from app.domain.calls import Fills, Found, Placed
 from tests.exchanges.desk import Desk, spec, stop, wire_id
 
 
 def executions(desk: Desk, wire: str, order_id: str | None, *, conditional: bool = False) -> Fills:
     """What is asked for one order."""
-    answer = desk.do(
-        FillsCall(
-            symbol=desk.btc,
-            since_s=desk.clock() - 60,
-            deadline_s=desk.soon(),
-            wire_id=wire,
-            exchange_order_id=order_id,
-            conditional=conditional,
-        )
-    )
+    answer = desk.fills_of(wire, order_id, conditional=conditional)
     assert isinstance(answer, Fills), answer
     return answer
 
@@ -96,3 +87,13 @@ def test_more_than_a_page(desk: Desk, times: int) -> None:
     told = executions(desk, wire, placed.report.exchange_order_id)
     agree(desk, wire, told)
     assert len(told.fills) == times
+
+
+def test_more_than_are_told_at_once_on_spot(spot_desk: Desk) -> None:
+    """Kraken tells twenty trades by their ids at once."""
+    wire = wire_id()
+    placed = spot_desk.place(spec("0.45", of=spot_desk.btc), wire)
+    assert isinstance(placed, Placed)
+    for _ in range(45):
+        spot_desk.truthful.fill(client_order_id=wire, qty="0.01")
+    agree(spot_desk, wire, executions(spot_desk, wire, placed.report.exchange_order_id))

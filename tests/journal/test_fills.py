@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from app.domain.calls import FillReport
 from app.domain.fill_sums import FillSum
 from app.domain.leg_life import LegEvent
-from app.journal.store import Committed, Journal
+from app.journal.store import Committed, Journal, JournalError
 from messages.orders import LegState, LegView, OrderView, Side
 from tests.domain.orders import BTC, key, spec
 
@@ -199,6 +199,24 @@ def test_an_execution_of_a_leg_proven_absent_is_told_as_a_contradiction(journal:
     assert told.ahead is not None
     assert told.ahead.contradiction
     assert leg_of(journal, order).state is LegState.PARTIALLY_FILLED
+
+
+def test_what_cannot_be_written_whole_is_not_written_at_all(journal: Journal) -> None:
+    """The second event fails, after the first execution, its event and what filled are written."""
+    order = placed(journal)
+    before = journal.order(order.order_id), journal.last_sequence(), journal.last_told("maker")
+    journal._db.execute(
+        "CREATE TEMP TRIGGER full BEFORE INSERT ON events WHEN NEW.detail LIKE '%t2%' "
+        "BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    )
+    shown = [fill("t1"), fill("t2")]
+    with pytest.raises(JournalError):
+        journal.record_fills(order.order_id, 1, shown, now_s=3.0)
+    assert (journal.order(order.order_id), journal.last_sequence(), journal.last_told("maker")) == before
+    assert journal.fills_of(order.order_id) == ()
+    journal._db.execute("DROP TRIGGER full")
+    told = journal.record_fills(order.order_id, 1, shown, now_s=4.0)
+    assert ([each.number for each in told.fresh], told.order.filled) == ([3, 4], Decimal("0.2"))
 
 
 def test_no_leg_no_fills(journal: Journal) -> None:

@@ -27,7 +27,7 @@ from app.exchanges.profiles import generic_reading as reading
 from app.exchanges.profiles import generic_trial
 from app.exchanges.profiles.base import NoLiveOrder, Profile, Unsupported, WireOrder, class_names
 from app.exchanges.profiles.generic_trial import Abilities
-from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, combined, from_fills, of_order
+from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, combined, from_fills
 from app.exchanges.rules.base import VALIDITY_S
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarketType
@@ -310,22 +310,6 @@ class Generic(Profile):
         if not whole:
             raise Unreadable("the list of fills may have been cut, and ccxt does not say how to go on")
         return [reading.fill(trade, market.native_id) for trade in trades]
-
-    async def fills_of(
-        self,
-        client: type_client,
-        market: Market,
-        wire_id: str,
-        order_id: str | None,
-        since_ms: int,
-        *,
-        conditional: bool,
-    ) -> list[FillRow]:
-        """By the order, where ccxt can; else out of those of its market."""
-        if order_id is None or client.has.get("fetchOrderTrades") is not True:
-            return await super().fills_of(client, market, wire_id, order_id, since_ms, conditional=conditional)
-        trades = await client.fetch_order_trades(order_id, market.unified)
-        return of_order((reading.fill(trade, market.native_id) for trade in trades), None, order_id)
 
     async def _trades(self, client: type_client, market: Market, since_ms: int) -> tuple[list[Any], bool]:
         page = reading.page(client, self.market_type, "fetchMyTrades")
