@@ -177,6 +177,8 @@ class FailoverCoordinatorActor(Shell):
             book=self._book.lines if self._book is not None else (),
             limits=self.environment.connectors[exchanges[0]].limits.shown(),
             unprotected=self.journal.unprotected(),
+            excess=self.journal.exceeded(),
+            held_notional=self.journal.held_notional(),
             at_s=now_s,
         )
 

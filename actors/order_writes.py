@@ -135,6 +135,8 @@ class OrderWrites:
         for effect, recorded in zip(effects, results, strict=True):
             if recorded.contradiction:
                 log.error("order.contradiction", learned=effect.event.value, **order_facts(recorded.order))
+            if recorded.excess:
+                log.error("order.excess", excess=format(recorded.excess, "f"), **order_facts(recorded.order))
             if recorded.changed:
                 state(__name__, "order.changed", **order_facts(recorded.order))
                 changes.append(recorded.as_news())
@@ -205,6 +207,8 @@ class OrderWrites:
             judge=None if protects else self._machine.judge(request, now_s),
             linked=wants_exits(request.spec) and not port.attaches(request.spec),
             protects=protects,
+            max_unresolved=self._machine.settings.max_unresolved_total,
+            elsewhere=None if protects else self._machine.elsewhere(request, now_s),
         )
 
     def _recorded(self, effect: e.Record, now_s: float) -> Recorded:

@@ -88,6 +88,8 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         request_timeout_s=router.request_timeout_s,
         max_in_flight=router.max_in_flight,
         max_unresolved=router.max_unresolved,
+        max_unresolved_total=router.max_unresolved_total,
+        unknown_max_notional=config.failover.placed_elsewhere,
         limits=config.orders.pretrade,
     )
     return Environment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 
 from attrs import field, frozen
@@ -211,6 +212,8 @@ class StatusReply(Reply):
         unknown_oldest_s: Age of the oldest order nobody can know yet; None when there is none.
         limits: What an order is held against before it is sent, by name; empty where no limit is set.
         unprotected: Orders of which not all that filled has its take profit and stop loss: one could not be placed.
+        excess: Orders of which more filled than was asked for, ever.
+        held_notional: What legs that are set aside may be worth together, in quote coin.
     """
 
     state: RouterState
@@ -226,6 +229,8 @@ class StatusReply(Reply):
     book: tuple[BookLine, ...] = ()
     limits: dict[str, str] = field(factory=dict)
     unprotected: int = field(default=0)
+    excess: int = 0
+    held_notional: Decimal = Decimal(0)
     at_s: float = field(default=0.0)
 
 

@@ -37,6 +37,7 @@ markets_max_age_s = 7200
 markets_refresh_s = 600
 max_in_flight = 10
 max_unresolved = 3
+max_unresolved_total = 5
 [health]
 health_check_interval = 10
 max_retry_attempts = 1
@@ -46,6 +47,8 @@ probe_timeout_s = 2
 [failover]
 settle_timeout_s = 1
 preflight_timeout_s = 2.5
+unknown_policy = "place_elsewhere"
+unknown_max_notional = 1000
 failback = "manual"
 [orders]
 on_shutdown = "cancel"

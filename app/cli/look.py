@@ -199,6 +199,10 @@ def status_view(found: Status) -> RenderableType:
         parts.append(Text(f"unresolved: the oldest for {oldest_s:.1f} s", style="yellow"))
     if found["unprotected"]:
         parts.append(Text(f"without take profit or stop loss that was asked for: {found['unprotected']}", style="red"))
+    if found["excess"]:
+        parts.append(Text(f"filled beyond what was asked for: {found['excess']}", style="red"))
+    if found["held_notional"] != "0":
+        parts.append(Text(f"may execute twice, by unknown_policy: {found['held_notional']}", style="yellow"))
     if found["limits"]:
         limits = ", ".join(f"{name} {value}" for name, value in found["limits"].items())
         parts.append(Text(f"limits before sending: {limits}"))

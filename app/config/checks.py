@@ -61,6 +61,11 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"health.probe_timeout_s is {health.probe_timeout_s:g}, and must be at most health.health_check_interval,"
             f" which is {health.health_check_interval:g}: a probe ends before the next one"
         )
+    if config.failover.unknown_policy == "place_elsewhere" and config.failover.unknown_max_notional is None:
+        yield (
+            'failover.unknown_policy is "place_elsewhere", and failover.unknown_max_notional must say what the orders'
+            " that may so execute twice may be worth together, in quote coin"
+        )
     for name in config.routed:
         try:
             profile_of(name, config.market_type)

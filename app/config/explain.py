@@ -86,5 +86,5 @@ def _derived(config: Config, limits: Mapping[str, str]) -> Iterator[tuple[str, s
         yield (
             f"{role} {name}: {place}",
             f"at most {config.router.max_in_flight} orders at the same time and {config.router.max_unresolved}"
-            f" unresolved{own}",
+            f" unresolved, {config.router.max_unresolved_total} with those of the others{own}",
         )

@@ -112,7 +112,14 @@ class Router:
         256, "orders a connector handles at the same time; more are refused", count(1, 100_000)
     )
     max_unresolved: int = setting(
-        64, "orders of unknown outcome at which new ones are refused until some are resolved", count(1, 100_000)
+        64,
+        "orders of unknown outcome on one exchange at which new ones are refused there until some are resolved",
+        count(1, 100_000),
+    )
+    max_unresolved_total: int = setting(
+        128,
+        "the same over all exchanges together; cancels, and take profits and stop losses of the router's, still pass",
+        count(1, 1_000_000),
     )
 
 
@@ -145,11 +152,27 @@ class Failover:
     preflight_timeout_s: float = setting(
         5.0, "seconds given to a candidate to show that it is ready to trade", seconds(above=0)
     )
+    unknown_policy: str = setting(
+        "hold",
+        "what becomes of an order of which nobody knows on an exchange that was left: it waits there until it is known,"
+        ' or is placed where trading is when it is asked for again ("place_elsewhere"), though it may execute twice',
+        one_of("hold", "place_elsewhere"),
+    )
+    unknown_max_notional: Decimal | None = setting(
+        None,
+        "what such orders may be worth together, in quote coin: the most that place_elsewhere may execute twice",
+        optional(amount(Decimal(10) ** 15)),
+    )
     failback: str = setting(
         "manual",
         "how trading returns to the primary exchange",
         one_of("manual", why={"auto": "returning by itself is not supported yet"}),
     )
+
+    @property
+    def placed_elsewhere(self) -> Decimal | None:
+        """What orders of which nobody knows may be worth that are placed elsewhere; None where they are held."""
+        return self.unknown_max_notional if self.unknown_policy == "place_elsewhere" else None
 
 
 @frozen(kw_only=True)

@@ -427,4 +427,6 @@ class OrderRouter(Trading, ExchangeInUse):
             book=[],
             limits=self._settings.config.orders.pretrade.shown(),
             unprotected=0,
+            excess=0,
+            held_notional="0",
         )

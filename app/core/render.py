@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from app.core import shapes
 from app.domain.exits import parent_of
+from app.domain.leg_life import ASIDE
 from app.domain.order_life import OrderState, state_of
 from messages.executions import Execution
 from messages.failover import StatusReply, Switch
@@ -39,6 +40,7 @@ STATUS_WORDS = {
     OrderState.EXPIRED: "Expired",
     OrderState.REFUSED: "Rejected",
     OrderState.ABSENT: "NotExecuted",
+    OrderState.UNFINISHED: "Cancelled",
     OrderState.HELD: "Unknown",
 }
 
@@ -90,6 +92,8 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
         orderStatus=STATUS_WORDS[state],
         cumExecQty=number(filled),
         leavesQty=number(leg.remaining) if leg and leg.state in LIVE_OR_UNPROVEN else "0",
+        heldQty=number(sum((each.remaining for each in view.legs if each.state in ASIDE), Decimal(0))),
+        excessQty=number(max(Decimal(0), filled - spec.quantity)),
         avgPrice=number(_average(value, filled, view)),
         rejectReason=(leg.reason_words or "") if leg else "",
         createdTime=milliseconds(view.created_s),
@@ -270,6 +274,8 @@ def status(reply: StatusReply, spell: Spell) -> shapes.Status:
         book=[_book(line, spell) for line in reply.book],
         limits=dict(reply.limits),
         unprotected=reply.unprotected,
+        excess=reply.excess,
+        held_notional=number(reply.held_notional),
     )
 
 

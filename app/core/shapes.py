@@ -15,7 +15,8 @@ class Order(TypedDict):
     `orderId` is the router's, valid for life; `orderLinkId` the caller's `client_order_id`, unique within `strategy`;
     `exchangeOrderId` the exchange's own, empty until known. `orderStatus` is one of New, PartiallyFilled, Filled,
     Cancelled, Rejected, Expired, Created (on its way), Unknown (nobody can know yet) and NotExecuted (proven never to
-    have executed).
+    have executed). `heldQty` is what may still fill on an exchange that was left, where the order was placed elsewhere
+    although nobody knew (`unknown_policy`), and `excessQty` what filled beyond `qty` since it executed there as well.
 
     `stopOrderType` is Stop or TakeProfit for an order placed with a trigger, and otherwise empty; `triggerPrice` and
     `triggerBy` (LastPrice or MarkPrice) then say what sets it off. Such an order is New before that and after. A take
@@ -42,6 +43,8 @@ class Order(TypedDict):
     orderStatus: str
     cumExecQty: str
     leavesQty: str
+    heldQty: str
+    excessQty: str
     avgPrice: str
     rejectReason: str
     createdTime: str
@@ -237,7 +240,9 @@ class Status(TypedDict):
     """The state of the router. `orders` counts legs by state; `unknown_oldest_s` is None when nothing is unknown.
 
     `limits` are those of `[orders] limits` that are set, by name. `unprotected` counts orders of which not all that
-    filled has its take profit and stop loss, since one could not be placed: it is tried again.
+    filled has its take profit and stop loss, since one could not be placed: it is tried again. `held_notional` is what
+    may execute twice of orders placed elsewhere although nobody knew of them, in quote coin, and `excess` counts those
+    of which more filled than was asked for.
     """
 
     status: str
@@ -254,6 +259,8 @@ class Status(TypedDict):
     book: list[BookEntry]
     limits: dict[str, str]
     unprotected: int
+    excess: int
+    held_notional: str
 
 
 class OrderLeft(TypedDict):

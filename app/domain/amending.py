@@ -107,7 +107,7 @@ class Amending:
         change = Change(
             terms=terms, waiting=[waiting], latest_s=latest_s, deadline_s=waiting.deadline_s, replace=replace
         )
-        errand = ForLeg(order.order_id, "amend")
+        errand = ForLeg(order.order_id, leg.number, "amend")
         if not self.rate_gate.about_leg(errand, task, Priority.PLACE, latest_s, now_s):
             words = f"The rate limit of {self.exchange} leaves no room before the deadline: it was not changed."
             return [_refusal(waiting, order, NotMade(code="rate_limited", words=words))]

@@ -10,9 +10,11 @@ from decimal import Decimal
 
 from attrs import fields, frozen
 
+from app.domain.elsewhere import Elsewhere, SetAside, may_follow
+from app.domain.order_life import OrderState, state_of
 from app.domain.pretrade import LimitRefused, PriceNeeded
 from messages.failover import Route
-from messages.orders import LegState, OrderSpec, OrderView
+from messages.orders import OrderSpec, OrderView
 
 
 @frozen(kw_only=True)
@@ -25,6 +27,7 @@ class CommitNew:
         price: Where it was changed from what was asked at first; else None.
         trigger_price: Likewise.
         whole: Likewise, of the whole order.
+        aside: The leg before it is set aside, in the same transaction; None where it is proven absent.
     """
 
     number: int
@@ -32,6 +35,7 @@ class CommitNew:
     price: Decimal | None = None
     trigger_price: Decimal | None = None
     whole: Decimal | None = None
+    aside: SetAside | None = None
 
 
 @frozen(kw_only=True)
@@ -80,8 +84,24 @@ class TooLate:
     """The deadline came while the journal was waited for: nothing was begun."""
 
 
+@frozen(kw_only=True)
+class TooManyUnresolved:
+    """So many legs are in doubt, over all exchanges, that nothing new is placed; `words` says so."""
+
+    words: str
+
+
 Decision = (
-    CommitNew | CommitAgain | AlreadyKnown | BodyDiffers | Fenced | Inadmissible | LimitRefused | PriceNeeded | TooLate
+    CommitNew
+    | CommitAgain
+    | AlreadyKnown
+    | BodyDiffers
+    | Fenced
+    | Inadmissible
+    | LimitRefused
+    | PriceNeeded
+    | TooManyUnresolved
+    | TooLate
 )
 
 Judge = Callable[[OrderView | None, Decimal, Callable[[], int]], LimitRefused | PriceNeeded | None]
@@ -104,7 +124,7 @@ def already(known: OrderView | None, spec: OrderSpec) -> AlreadyKnown | BodyDiff
     differs = _difference(known.spec, spec)
     if differs is not None:
         return differs
-    if known.leg is not None and known.leg.state is not LegState.ABSENT:
+    if known.leg is not None and state_of(known) not in (OrderState.ABSENT, OrderState.UNFINISHED):
         return AlreadyKnown(order=known)
     return None
 
@@ -120,6 +140,10 @@ def decide(
     judge: Judge | None = None,
     protects: bool = False,
     open_orders: Callable[[], int] = lambda: 0,
+    unresolved: Callable[[], int] = lambda: 0,
+    max_unresolved: int | None = None,
+    elsewhere: Elsewhere | None = None,
+    held: Callable[[], Decimal] = lambda: Decimal(0),
 ) -> Decision:
     """What to do with a request to place.
 
@@ -136,14 +160,26 @@ def decide(
         protects: It is an exit of a leg on that exchange, and goes there wherever trading is by now: by its name it can
             be placed nowhere else, and it can only reduce what stands there.
         open_orders: How many orders are live or unproven.
+        unresolved: How many legs are in doubt, over all exchanges.
+        max_unresolved: At so many nothing is placed, but for exits; None for no limit.
+        elsewhere: The owner's leave to place what nobody knows of elsewhere; None where it is held.
+        held: What all legs set aside so far may be worth together, in quote coin.
     """
     answer = already(known, spec)
+    here = route.exchange == exchange and route.epoch == epoch
+    if isinstance(answer, AlreadyKnown) and elsewhere is not None and here and not protects:
+        room = may_follow(answer.order, elsewhere, exchange, epoch, held)
+        if room and not problem and (max_unresolved is None or unresolved() < max_unresolved):
+            return _following(answer, exchange, room, judge, open_orders)
     if answer is not None:
         return answer
-    if not protects and (route.exchange != exchange or route.epoch != epoch):
+    if not protects and not here:
         return Fenced(route=route)
     if problem:
         return Inadmissible(words=problem)
+    if max_unresolved is not None and not protects and (number := unresolved()) >= max_unresolved:
+        words = f"{number} orders on all exchanges together have an unknown outcome, the limit: no more are placed."
+        return TooManyUnresolved(words=words)
     decision: CommitNew | CommitAgain
     quantity = spec.quantity
     if known is None or known.leg is None:
@@ -151,12 +187,41 @@ def decide(
     elif known.leg.exchange == exchange:
         decision, quantity = CommitAgain(number=known.leg.number), known.leg.quantity
     else:
-        quantity = known.quantity - known.filled
-        decision = CommitNew(
-            number=known.leg.number + 1,
-            quantity=quantity,
-            price=known.leg.price,
-            trigger_price=known.leg.trigger_price,
-            whole=known.leg.whole,
-        )
+        decision = _next(known)
+        quantity = decision.quantity
     return decision if judge is None else judge(known, quantity, open_orders) or decision
+
+
+def _next(known: OrderView, aside: SetAside | None = None) -> CommitNew:
+    """One more leg, for what is left of an order."""
+    leg = known.leg
+    assert leg is not None
+    return CommitNew(
+        number=leg.number + 1,
+        quantity=known.quantity - known.filled,
+        price=leg.price,
+        trigger_price=leg.trigger_price,
+        whole=leg.whole,
+        aside=aside,
+    )
+
+
+def _following(
+    answer: AlreadyKnown,
+    exchange: str,
+    room: SetAside | PriceNeeded | bool,
+    judge: Judge | None,
+    open_: Callable[[], int],
+) -> Decision:
+    """Another leg of an order of which nobody knows; where a limit refuses it, it is only told what is known."""
+    if isinstance(room, PriceNeeded):
+        return room
+    known, aside = answer.order, room if isinstance(room, SetAside) else None
+    decision: CommitNew | CommitAgain = _next(known, aside)
+    quantity, leg = known.quantity - known.filled, known.leg
+    if aside is None and leg is not None and leg.exchange == exchange:
+        decision = CommitAgain(number=leg.number)
+    judged = None if judge is None else judge(known, quantity, open_)
+    if isinstance(judged, LimitRefused):
+        return answer
+    return judged or decision

@@ -27,6 +27,7 @@ from app.domain.changes import Waiting
 from app.domain.commit import Decision, Judge, already
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Deliver, Effect, Inside, Mark, Observe, Send, TurnAway
+from app.domain.elsewhere import Elsewhere
 from app.domain.errands import BY_CHANGES, Errand, Flight, ForLeg, Place, Read, Timed
 from app.domain.evidence import evidence_of
 from app.domain.exit_watch import ExitWatch
@@ -125,14 +126,12 @@ class Connector:
         """
         out: list[Effect] = []
         self.exits.recover(linked)
-        for order in orders:
-            task = self._watch.take_up(LegTask(order=order))
+        for task in self._watch.recover(orders, now_s):
             if task.unproven:
                 self._placing.waits.doubted(task)
             if task.leg.state is LegState.INTENT:
                 out.append(task.record(LegEvent.SENT_AMBIGUOUS))
             self._amending.take_up(task, now_s)
-            self._watch.look_at(task, now_s)
         return out + self.tick(now_s)
 
     def place(self, asker: Asker, request: PlaceOrder, now_s: float) -> list[Effect]:
@@ -144,6 +143,10 @@ class Connector:
         """For the transaction that would commit it; None where no limit is set."""
         return self._placing.judge(request, now_s)
 
+    def elsewhere(self, request: PlaceOrder, now_s: float) -> Elsewhere | None:
+        """Likewise, the leave to place elsewhere what nobody knows of; None where there is none."""
+        return self._placing.elsewhere(request, now_s)
+
     def committed(self, asker: Asker, request: PlaceOrder, known: OrderView | Decision, now_s: float) -> list[Effect]:
         """The journal's word on a placement: an `OrderView` is a fresh intent, to be sent now."""
         if isinstance(known, PriceNeeded):
@@ -151,11 +154,11 @@ class Connector:
             return [held] if held is not None else self._grant(now_s)
         if isinstance(known, OrderView):
             task = LegTask(order=known, placers=[Waiting.of(asker, request)])
-            earlier = self.tasks.get(known.order_id)
-            if earlier is not None:
+            if (earlier := self.tasks.get(known.order_id)) is not None:
                 task.placers += earlier.placers
+                earlier.placers = []
             self._watch.take_up(task)
-            sent = self._send(ForLeg(known.order_id, "place"), task.place_call(request.deadline_s), now_s)
+            sent = self._send(ForLeg(known.order_id, task.number, "place"), task.place_call(request.deadline_s), now_s)
             return [sent, *self._for_exits(self.exits.changed(known, now_s), now_s)]
         self._placing.not_sent(asker, request, now_s)
         return self._not_committed(asker, request, known, now_s)
@@ -184,13 +187,11 @@ class Connector:
             return [Answer(asker=asker, message=unknown_order(request))]
         if request.symbol not in (None, order.spec.symbol):
             return [Answer(asker=asker, message=other_symbol(request, order, "cancelled"))]
-        leg = order.leg
-        waiting = Waiting.of(asker, request)
+        task, waiting = self._watch.concerned(order), Waiting.of(asker, request)
+        leg = order.legs[task.number - 1]
         if leg.state is LegState.ABSENT:
-            absent = self.tasks.get(order.order_id) or self._watch.take_up(LegTask(order=order))
-            absent.cancellers.append(waiting)
-            return [absent.record(LegEvent.WITHDRAWN)]
-        task = self.tasks.get(order.order_id) or LegTask(order=order)
+            self._watch.take_up(task).cancellers.append(waiting)
+            return [task.record(LegEvent.WITHDRAWN)]
         if not task.live and not task.unproven:
             task.cancellers.append(waiting)
             return list(task.answers())
@@ -213,7 +214,9 @@ class Connector:
     def intended(self, order: OrderView, now_s: float) -> list[Effect]:
         """The intent of a change is in the journal: it is sent now."""
         call = self._amending.intended(order, now_s)
-        return self.tick(now_s) if call is None else [self._send(ForLeg(order.order_id, "amend"), call, now_s)]
+        if call is None:
+            return self.tick(now_s)
+        return [self._send(ForLeg(order.order_id, len(order.legs), "amend"), call, now_s)]
 
     def not_intended(self, order_id: str, words: str, now_s: float, code: str = "journal_unavailable") -> list[Effect]:
         """The journal did not take it, so nothing is sent."""
@@ -228,7 +231,7 @@ class Connector:
         self.fills.changed(order, now_s)
         self._placing.under_way += 1
         call = after.place_call(now_s + self.settings.request_timeout_s)
-        sent = self._send(ForLeg(order.order_id, "place"), call, now_s)
+        sent = self._send(ForLeg(order.order_id, after.number, "place"), call, now_s)
         return [sent, *self._for_exits(self.exits.changed(order, now_s), now_s)]
 
     def get(self, asker: Asker, request: GetOrder, order: OrderView | None, now_s: float) -> list[Effect]:
@@ -248,10 +251,10 @@ class Connector:
 
         Exits stay: they protect a position that stays too.
         """
-        staying = {order_id for order_id, task in self.tasks.items() if parent_of(task.order.key)}
+        staying = {name for name, task in self.tasks.items() if parent_of(task.order.key)}
         self._settlings.add(asker, request, self.tasks, staying)
-        for order_id, task in self.tasks.items():
-            if order_id in staying:
+        for name, task in self.tasks.items():
+            if name in staying:
                 continue
             if request.cancel:
                 self._want_cancel(task, now_s)
@@ -284,7 +287,7 @@ class Connector:
         if isinstance(item, Read):
             out += self._read_back(item, result, now_s, flight.sent_s)
         elif isinstance(item, ForLeg):
-            task = self.tasks.get(item.order_id)
+            task = self._watch.of(item.order_id, item.number)
             if item.kind == "place":
                 self._placing.under_way -= 1
             if task is not None:
@@ -300,18 +303,16 @@ class Connector:
         """The journal took over what was learned: tell whoever waited for it."""
         self.fills.changed(order, now_s)
         followed = self._for_exits(self.exits.changed(order, now_s), now_s)
-        task = self.tasks.get(order.order_id)
-        return followed if task is None else [*self._told(task, order, now_s), *followed]
+        told = [effect for task in self._watch.all_of(order) for effect in self._told(task, order, now_s)]
+        return [*told, *followed]
 
     def _told(self, task: LegTask, order: OrderView, now_s: float) -> list[Effect]:
-        task.order = order
-        if task.leg.exchange != self.exchange and (task.live or task.unproven):
-            self._watch.let_go(task)  # placed there while it was withdrawn here: who waits is to ask that connector
-            return list(task.handed_over())
+        self._watch.now(task, order)
         self._watch.learned(task)
         freed = self._placing.known(task, now_s)
         changed = self._amending.recorded(task, now_s)
-        withdrawn = task.leg.state is LegState.ABSENT and bool(task.cancellers)
+        # Where another connector has placed it meanwhile, there is nothing to withdraw: who waits is to ask that one.
+        withdrawn = task.leg.state is LegState.ABSENT and not task.behind and bool(task.cancellers)
         out: list[Effect] = [] if withdrawn else list(task.answers())
         if withdrawn:
             out.append(task.record(LegEvent.WITHDRAWN))
@@ -328,7 +329,7 @@ class Connector:
         task = self.tasks.get(order.order_id)
         if task is None:
             return out
-        task.order = order
+        self._watch.now(task, order)
         if task.leg.linked is Linked.RESIZED:
             self._want_cancel(task, now_s)
         return out + self._step(task, now_s)
@@ -348,16 +349,14 @@ class Connector:
             out += [each] if isinstance(each, Mark) else self.place(Inside.EXITS, each, now_s)
         return out
 
-    # ------------------------------------------------------------------------------------------------ more that is back
-
     def not_recorded(self, order_id: str, now_s: float) -> list[Effect]:
         """The journal could not take it: learn it again from the exchange, a little later."""
-        task = self.tasks.get(order_id)
-        if task is not None and (task.live or task.unproven):
-            task.in_flight = None if task.in_flight == "replace" else task.in_flight
-            self._watch.look_again(task, now_s)
-        elif task is not None:
-            self._watch.let_go(task)  # a withdrawal, which no exchange knows of: whoever wants it asks again
+        for task in [task for task in self.tasks.values() if task.order.order_id == order_id]:
+            if task.live or task.unproven:
+                task.in_flight = None if task.in_flight == "replace" else task.in_flight
+                self._watch.look_again(task, now_s)
+            else:
+                self._watch.let_go(task)  # a withdrawal, which no exchange knows of: whoever wants it asks again
         return []
 
     def _read_back(self, item: Read, result: c.Result, now_s: float, asked_s: float = 0.0) -> list[Effect]:
@@ -415,7 +414,7 @@ class Connector:
 
     def _step(self, task: LegTask, now_s: float) -> list[Effect]:
         changes: list[Effect] = []
-        if task.order.order_id in self.tasks:
+        if task.name in self.tasks:
             self._pursue(task, now_s)
             changes = self._amending.pursue(task, now_s)
         if self._watch.live and self._poll_at_s is None:
@@ -426,14 +425,14 @@ class Connector:
         task.forget_late(now_s)
         if task.in_flight is not None or task.queued:
             return
-        task.cancel_wanted = task.owner_cancels or self._settlings.wants_cancelled(task.order.order_id)
+        task.cancel_wanted = task.owner_cancels or self._settlings.wants_cancelled(task)
         kind = task.wanted(now_s)
         if kind is None:
             return
         waits = bool(task.cancellers) or task.cancels == 0  # one that is tried in vain goes behind those that are not
         priority = Priority.CANCEL if kind == "cancel" and waits else Priority.LOOK_UP
         deadline_s = now_s + self.settings.request_timeout_s
-        errand = ForLeg(task.order.order_id, kind)
+        errand = ForLeg(task.order.order_id, task.number, kind)
         if self._rate_gate.about_leg(errand, task, priority, deadline_s, now_s):
             task.queued = True
         else:
@@ -448,7 +447,7 @@ class Connector:
             elif isinstance(item, ForLeg) and item.kind in BY_CHANGES:
                 out += self._amending.late(item, now_s)
             elif isinstance(item, ForLeg):
-                task = self.tasks.get(item.order_id)
+                task = self._watch.of(item.order_id, item.number)
                 if task is not None:
                     task.queued = False
                     self._watch.look_at(task, now_s + 0.5, anew=False)
@@ -466,7 +465,7 @@ class Connector:
         return out
 
     def _send_for_leg(self, item: ForLeg, now_s: float) -> list[Effect]:
-        task = self.tasks.get(item.order_id)
+        task = self._watch.of(item.order_id, item.number)
         if task is None:
             return []
         task.queued, task.next_s = False, None
@@ -479,7 +478,8 @@ class Connector:
         self._flights[self._last_call] = Flight(item, call, now_s)
         self._rate_gate.sent(call, now_s)
         if isinstance(item, ForLeg):
-            task = self.tasks[item.order_id]
+            task = self._watch.of(item.order_id, item.number)
+            assert task is not None, "what is sent about a leg is followed"
             task.in_flight, task.sent_s = item.kind, now_s
         return Send(call_id=self._last_call, call=call)
 

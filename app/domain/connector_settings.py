@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from attrs import field, frozen
 
 from app.domain.pretrade import PretradeLimits
@@ -14,7 +16,10 @@ class ConnectorSettings:
     Attributes:
         request_timeout_s: How long one call to the exchange may take.
         max_in_flight: Placements waiting or in flight; beyond it new ones are turned away.
-        max_unresolved: Legs whose outcome nobody knows; beyond it placing stops.
+        max_unresolved: Legs of this exchange whose outcome nobody knows; beyond it placing stops.
+        max_unresolved_total: The same over all exchanges; None for no limit.
+        unknown_max_notional: What legs that are set aside may be worth together, in quote coin
+            (`app.domain.elsewhere`); None where an order of which nobody knows is held.
         poll_s: Between polls of open orders while any rests.
         limits: What an order is held against before it is committed.
     """
@@ -22,5 +27,7 @@ class ConnectorSettings:
     request_timeout_s: float = 10.0
     max_in_flight: int = 256
     max_unresolved: int = 64
+    max_unresolved_total: int | None = None
+    unknown_max_notional: Decimal | None = None
     poll_s: float = 2.0
     limits: PretradeLimits = field(factory=PretradeLimits)

@@ -28,9 +28,10 @@ class Place:
 
 @frozen
 class ForLeg:
-    """Something about a committed leg."""
+    """Something about a committed leg: `number` of an order."""
 
     order_id: str
+    number: int
     kind: InFlight
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import define, field
+from attrs import Factory, define, evolve, field
 
 from app.domain.calls import CancelCall, LookUpCall, OrderReport, PlaceCall, Proof
 from app.domain.changes import Held, Waiting
 from app.domain.effects import Answer, Record
-from app.domain.leg_life import LIVE, SAME, UNPROVEN, LegEvent, event_of_report
+from app.domain.leg_life import ASIDE, LIVE, SAME, UNPROVEN, LegEvent, event_of_report
 from app.domain.order_life import NOTHING_EXECUTED, OrderState, state_of
 from app.domain.order_life import UNPROVEN as NOBODY_KNOWS
 from messages.base import Failed
@@ -37,10 +37,11 @@ InFlight = Literal["place", "cancel", "look_up", "amend", "replace"]
 
 @define(kw_only=True)
 class LegTask:
-    """The newest leg of an order, on this exchange, while it is live or unproven.
+    """A leg of an order, on this exchange, while it is live, unproven, or set aside for a newer one.
 
     Attributes:
         order: As the journal said last.
+        number: Of the leg; the newest when it was taken up.
         in_flight: The call about it that has not come back; one at a time.
         last: The call about it that came back last.
         queued: A call about it waits in the rate limiter.
@@ -54,6 +55,7 @@ class LegTask:
     """
 
     order: OrderView
+    number: int = field(default=Factory(lambda self: len(self.order.legs), takes_self=True))
     in_flight: InFlight | None = None
     last: InFlight | None = None
     queued: bool = False
@@ -71,14 +73,32 @@ class LegTask:
     @property
     def leg(self) -> LegView:
         """The leg."""
-        leg = self.order.leg
-        assert leg is not None, "a task exists only for a committed leg"
-        return leg
+        return self.order.legs[self.number - 1]
+
+    @property
+    def behind(self) -> bool:
+        """Its order has a newer leg."""
+        return self.number < len(self.order.legs)
+
+    @property
+    def name(self) -> str:
+        """What it is followed by: the order's id, unless its order has a newer leg, which may be here too."""
+        return f"{self.order.order_id}/{self.number}" if self.behind else self.order.order_id
 
     @property
     def unproven(self) -> bool:
-        """Nobody knows whether it executed."""
-        return self.leg.state in UNPROVEN
+        """Nobody knows whether it executed, or how much of it."""
+        return self.leg.state in UNPROVEN or self.leg.state in ASIDE
+
+    @property
+    def seen(self) -> bool:
+        """Its exchange has shown it: that it finds nothing later proves nothing."""
+        return self.leg.exchange_order_id is not None or self.leg.filled > 0
+
+    @property
+    def strays(self) -> bool:
+        """It is set aside, and rests all the same: it is cancelled, since a newer leg stands in its place."""
+        return self.leg.state in ASIDE and self.seen
 
     @property
     def live(self) -> bool:
@@ -89,7 +109,7 @@ class LegTask:
     def unwanted(self) -> bool:
         """It is to be cancelled for good, whoever still waits for that: the wish outlives the wait."""
         asked = bool(self.cancellers) or self.leg.cancel_asked_s is not None
-        return asked or self.leg.linked in (Linked.RESIZED, Linked.GIVEN_UP)
+        return asked or self.strays or self.leg.linked in (Linked.RESIZED, Linked.GIVEN_UP)
 
     @property
     def owner_cancels(self) -> bool:
@@ -167,7 +187,8 @@ class LegTask:
         """
         terms, settles = None, False
         if asked_s is not None:
-            terms, settles = self.held.shown(self.order, report, asked_s, rests=report.state in LIVE)
+            order = evolve(self.order, legs=self.order.legs[: self.number]) if self.behind else self.order
+            terms, settles = self.held.shown(order, report, asked_s, rests=report.state in LIVE)
         return Record(
             order_id=self.order.order_id,
             number=self.leg.number,
@@ -208,26 +229,27 @@ class LegTask:
     def answers(self) -> list[Answer]:
         """Answers to everyone whom the leg's state lets answer; they no longer wait."""
         out: list[Answer] = []
+        doubted = next((leg for leg in self.order.legs if leg.state in ASIDE), None)
         if not self.unproven:
             out += [Answer(asker=w.asker, message=place_reply(self.order, w.correlation_id)) for w in self.placers]
+            self.placers.clear()
+        if not self.unproven or self.strays:
             out += [
                 Answer(asker=w.asker, message=OrderReply(correlation_id=w.correlation_id, order=self.order))
                 for w in self.readers
             ]
-            self.placers.clear()
             self.readers.clear()
         if not self.unproven and not self.live:
-            out += [Answer(asker=w.asker, message=cancel_reply(self.order, w.correlation_id)) for w in self.cancellers]
+            newest = self.order.legs[-1]
+            lives = newest.exchange if newest.state in LIVE or newest.state in UNPROVEN else None
+            if lives is None and doubted is not None and state_of(self.order) in NOBODY_KNOWS:
+                lives = doubted.exchange
+            for w in self.cancellers:
+                elsewhere = LivesElsewhere(correlation_id=w.correlation_id, exchange=lives or "")
+                reply = cancel_reply(self.order, w.correlation_id) if lives is None else elsewhere
+                out.append(Answer(asker=w.asker, message=reply))
             self.cancellers.clear()
         return out
-
-    def handed_over(self) -> list[Answer]:
-        """Answers to those who wait for a leg that another connector has by now: they are to ask that one."""
-        changers = [] if self.held.change is None else self.held.change.waiting
-        return [
-            Answer(asker=w.asker, message=LivesElsewhere(correlation_id=w.correlation_id, exchange=self.leg.exchange))
-            for w in (*self.cancellers, *changers)
-        ]
 
     def forget_late(self, now_s: float) -> None:
         """Drops who no longer waits: their session has answered them by now."""

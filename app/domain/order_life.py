@@ -33,6 +33,7 @@ class OrderState(StrEnum):
         EXPIRED: The same, by its time in force.
         REFUSED: By a code; nothing of it executed on any exchange.
         ABSENT: Proven never to have executed on any exchange: it may be placed again.
+        UNFINISHED: Part of it filled in an older leg, and its newest is proven absent: the rest may be placed again.
         HELD: Its newest leg is over, and one that was set aside may have executed: nobody can know yet.
     """
 
@@ -46,6 +47,7 @@ class OrderState(StrEnum):
     EXPIRED = "expired"
     REFUSED = "refused"
     ABSENT = "absent"
+    UNFINISHED = "unfinished"
     HELD = "held"
 
 
@@ -81,7 +83,7 @@ def _whatever(state: OrderState) -> dict[Elders, OrderState | Impossible]:
 
 def _over(state: OrderState) -> dict[Elders, OrderState | Impossible]:
     """The newest leg is over: what the others did decides, and where nobody knows that, nobody knows of the order."""
-    part = O.CANCELLED if state in (O.REFUSED, O.ABSENT) else state
+    part = {O.REFUSED: O.CANCELLED, O.ABSENT: O.UNFINISHED}.get(state, state)
     return {N.NOTHING: state, N.SOME: part, N.ALL: O.FILLED, N.IN_DOUBT: O.HELD}
 
 
@@ -103,7 +105,7 @@ UNPROVEN = frozenset({O.SENT, O.UNKNOWN, O.HELD})
 """Nobody can know yet what became of it."""
 
 NOTHING_EXECUTED = frozenset({O.REFUSED, O.ABSENT})
-PLACEABLE = frozenset({O.ABSENT, O.HELD})
+PLACEABLE = frozenset({O.ABSENT, O.UNFINISHED, O.HELD})
 """A request to place it may commit a leg of it again: an ABSENT newest leg, of a HELD order under the owner's
 policy."""
 

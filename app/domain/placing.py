@@ -13,10 +13,21 @@ from attrs import define, field
 
 from app.domain import calls as c
 from app.domain.changes import Waiting
-from app.domain.commit import AlreadyKnown, BodyDiffers, Decision, Fenced, Inadmissible, Judge, TooLate
+from app.domain.commit import (
+    AlreadyKnown,
+    BodyDiffers,
+    Decision,
+    Fenced,
+    Inadmissible,
+    Judge,
+    TooLate,
+    TooManyUnresolved,
+)
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Commit, Effect, Inside, TurnAway
+from app.domain.elsewhere import Elsewhere
 from app.domain.errands import Place, Read
+from app.domain.leg_life import UNPROVEN
 from app.domain.leg_task import LegTask, place_reply
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
@@ -27,7 +38,7 @@ from app.domain.rate_gate import RateGate
 from app.domain.reduce_waits import ReduceWaits
 from messages.failover import NotRouted
 from messages.market import Symbol
-from messages.orders import OrderPending, OrderRefused, OrderView, PlaceOrder
+from messages.orders import OrderNotExecuted, OrderPending, OrderRefused, OrderView, PlaceOrder
 
 LEAST_TO_GO_S = 0.25
 """Left of a placement's time when it is sent; with less, nobody would hear what became of it."""
@@ -53,7 +64,7 @@ class Placing:
 
     def __attrs_post_init__(self) -> None:
         self.waits = ReduceWaits(self.exchange)
-        if self.settings.limits.any:
+        if self.settings.limits.any or self.settings.unknown_max_notional is not None:
             self.gate = PretradeGate(self.exchange, self.settings.limits)
 
     def ask(self, asker: Asker, request: PlaceOrder, now_s: float, *, new: bool = True) -> TurnAway | None:
@@ -124,6 +135,9 @@ class Placing:
                 return [_too_late(asker, request)]
             case LimitRefused(code=code, words=words):
                 return [_refused(asker, request, code, words)]
+            case TooManyUnresolved(words=words):
+                turned = OrderNotExecuted(correlation_id=correlation_id, code="too_many_unresolved", words=words)
+                return [Answer(asker=asker, message=turned)]
             case AlreadyKnown(order=order):
                 return self._known(asker, request, order, now_s)
             case _:
@@ -134,8 +148,8 @@ class Placing:
         assert leg is not None
         if not unproven(order):
             return [Answer(asker=asker, message=place_reply(order, request.correlation_id))]
-        task = self.watch.tasks.get(order.order_id)
-        if leg.exchange != self.exchange:
+        task = self.watch.of(order.order_id, leg.number)
+        if leg.exchange != self.exchange or leg.state not in UNPROVEN:
             return [Answer(asker=asker, message=OrderPending(correlation_id=request.correlation_id, order=order))]
         if task is None:
             task = self.watch.take_up(LegTask(order=order))
@@ -148,7 +162,16 @@ class Placing:
 
     def judge(self, request: PlaceOrder, now_s: float) -> Judge | None:
         """What a placement is held against in the transaction that would commit it; None where no limit is set."""
-        return None if self.gate is None else partial(self.gate.judge, request, now_s=now_s)
+        if self.gate is None or not self.settings.limits.any:
+            return None
+        return partial(self.gate.judge, request, now_s=now_s)
+
+    def elsewhere(self, request: PlaceOrder, now_s: float) -> Elsewhere | None:
+        """The owner's leave to place what nobody knows of elsewhere; None where it is held."""
+        most = self.settings.unknown_max_notional
+        if most is None or self.gate is None:
+            return None
+        return Elsewhere(max_notional=most, market=self.gate.market(request.spec, now_s))
 
     def over_limit(self, turned: TurnAway, known: OrderView | None, now_s: float) -> list[Effect]:
         """A limit refuses a new order before it waits for its turn; one known to be absent is judged when it is."""

@@ -169,21 +169,37 @@ def _too_many(limits: PretradeLimits, spec: OrderSpec, quantity: Decimal, seen: 
     return None
 
 
-def _worth(
-    most: Decimal, spec: OrderSpec, quantity: Decimal, market: Decimal | None
-) -> LimitRefused | PriceNeeded | None:
+def worth(spec: OrderSpec, quantity: Decimal, market: Decimal | None) -> Decimal | PriceNeeded:
+    """What `quantity` of an order is worth, in quote coin, rounded up; not finite where that is beyond all bounds.
+
+    Args:
+        market: What it meets, where that is known.
+    """
+    price = _price(spec, market)
+    return price if isinstance(price, PriceNeeded) else _UP.multiply(quantity, price)
+
+
+def _price(spec: OrderSpec, market: Decimal | None) -> Decimal | PriceNeeded:
     price = spec.price
     rests = spec.time_in_force is TimeInForce.POST_ONLY
     if price is None or (spec.side is Side.SELL and not rests):
         if market is None:
             return PriceNeeded()
         price = market if price is None else max(price, market)
-    worth = _UP.multiply(quantity, price)
-    if worth.is_finite() and worth <= most:
+    return price
+
+
+def _worth(
+    most: Decimal, spec: OrderSpec, quantity: Decimal, market: Decimal | None
+) -> LimitRefused | PriceNeeded | None:
+    price, amount = _price(spec, market), worth(spec, quantity, market)
+    if isinstance(price, PriceNeeded) or isinstance(amount, PriceNeeded):
+        return PriceNeeded()
+    if amount.is_finite() and amount <= most:
         return None
     words = (
         f"The limit max_notional is {_text(most)} {spec.symbol.quote}, and {_named(spec, quantity)} is worth"
-        f" {_text(worth)}{'' if price == spec.price else f' at {_text(price)}'}: it was not sent."
+        f" {_text(amount)}{'' if price == spec.price else f' at {_text(price)}'}: it was not sent."
     )
     return LimitRefused(code="limit_max_notional", words=words)
 

@@ -122,6 +122,13 @@ class PretradeGate:
 
     # ------------------------------------------------------------------------------------------------ prices
 
+    def market(self, spec: OrderSpec, now_s: float) -> Decimal | None:
+        """What an order would trade at now; None where no price is young enough."""
+        reference = self._prices.get(spec.symbol)
+        if reference is None or now_s - reference.asked_s > self.limits.reference_max_age_s:
+            return None
+        return reference.price(spec.side)
+
     def hold(self, place: Place, until_s: float) -> bool:
         """Holds an order until a price is there; whether that is still to be asked for."""
         symbol = place.request.spec.symbol

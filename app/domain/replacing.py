@@ -148,7 +148,7 @@ class Replacing:
 
     def _ask(self, task: LegTask, now_s: float) -> list[Effect]:
         """Asks the rate limiter for the turn of a placement, which protects as a cancel does: the order is gone."""
-        errand = ForLeg(task.order.order_id, "replace")
+        errand = ForLeg(task.order.order_id, task.number, "replace")
         wanted = task.leg.wanted
         until_s = now_s + GRACE_S if wanted is None or wanted.until_s is None else max(now_s + 1.0, wanted.until_s)
         if self.rate_gate.about_leg(errand, task, Priority.CANCEL, until_s, now_s):

@@ -38,15 +38,15 @@ class Settlings:
         """Somebody waits for everything there is now, but for what stays, of which he is told."""
         self._open.append(_Settling(asker, request, set(tasks).difference(staying), staying))
 
-    def wants_cancelled(self, order_id: str) -> bool:
+    def wants_cancelled(self, task: LegTask) -> bool:
         """Whether somebody waits for an order to be cancelled."""
-        return any(each.request.cancel and order_id in each.waiting for each in self._open)
+        return any(each.request.cancel and task.name in each.waiting for each in self._open)
 
     def ended(self, task: LegTask) -> None:
         """A leg can no longer fill."""
         if task.leg.state in (LegState.CANCELLED, LegState.EXPIRED):
             for each in self._open:
-                if task.order.order_id in each.waiting:
+                if task.name in each.waiting:
                     each.cancelled.append(task.order.order_id)
 
     def answers(self, tasks: Mapping[str, LegTask], now_s: float) -> list[Answer]:

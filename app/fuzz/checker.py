@@ -4,7 +4,8 @@ Nothing here asks the router's own machines or its journal what happened, except
 left behind. Orders are told apart by their serial, which exchanges keep for us, not by the router's ids.
 
     I1 exactly once     fills of one order, over all exchanges, do not exceed what was asked; its legs never live at the
-                        same time; what was answered "accepted" is on some exchange
+                        same time; what was answered "accepted" is on some exchange. Where the owner has declared that
+                        what nobody knows of is placed elsewhere, all that exceeds is worth no more than he declared
     I2 honest           every request of a living strategy is answered by its deadline; "not executed" and "refused"
                         mean that nothing executed, nor ever will; "unknown" is resolved, and the truth is told
     I3 fenced           nothing is sent but to the exchange that holds the route; nothing executes after its expiry and
@@ -24,7 +25,7 @@ from attrs import frozen
 
 from app.fuzz import record as r
 from app.fuzz.checker_news import Violation, news_violations
-from app.fuzz.exchange import SimOrder
+from app.fuzz.exchange import MARKET, SimOrder
 from app.fuzz.plan import FINAL_GET_S, FINAL_ORDERS_S, Plan
 from messages.orders import LegState, Told
 
@@ -53,6 +54,7 @@ class Seen:
     calm_s: float
     end_s: float
     given: dict[str, tuple[int, ...]]
+    unknown_max_notional: Decimal | None = None
 
     def truth(self, serial: int) -> list[SimOrder]:
         """Every leg of an order on any exchange that its engine took, by time."""
@@ -100,6 +102,12 @@ def _exactly_once(seen: Seen) -> Iterator[Violation]:
         for serial, plan in strategy.orders.items():
             legs = seen.truth(serial)
             filled = sum((leg.filled for leg in legs), Decimal(0))
+            if seen.unknown_max_notional is not None:
+                worth = (filled - plan.quantity) * (plan.price or MARKET)
+                if worth > seen.unknown_max_notional or (filled > plan.quantity and len(legs) < 2):
+                    words = f"{filled} filled of {plan.quantity} asked, worth {worth} more than that"
+                    yield Violation("I1 filled more than declared", legs[-1].accepted_s, serial, words)
+                continue
             if filled > plan.quantity:
                 words = f"{filled} filled of {plan.quantity} asked, on {', '.join(leg.exchange for leg in legs)}"
                 yield Violation("I1 filled more than asked", legs[-1].accepted_s, serial, words)

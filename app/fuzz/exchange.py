@@ -44,6 +44,8 @@ class Memory:
 
 
 LIVE = (LegState.OPEN, LegState.PARTIALLY_FILLED)
+MARKET = Decimal(25_000)
+"""Every market's price, always."""
 
 
 class Duplicates(StrEnum):
@@ -348,7 +350,7 @@ class SimExchange:
                 )
                 return c.BalancesResult(balances=(balance,))
             case c.TickerCall():
-                price = Decimal(25_000)
+                price = MARKET
                 ticker = Ticker(
                     exchange=self.traits.name,
                     symbol=call.symbol,

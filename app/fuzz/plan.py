@@ -65,6 +65,8 @@ class Profile:
         switches: Manual failovers.
         refusals: Share of placements refused by a code.
         journal_chance: Of a locked journal, for each commit and each record.
+        unknown_max_notional: What may be worth together what is placed elsewhere although nobody knows of it; None for
+            holding it.
     """
 
     outage_s: tuple[float, float] = (5.0, 30.0)
@@ -77,6 +79,7 @@ class Profile:
     switches: tuple[int, int] = (0, 1)
     refusals: float = 0.03
     journal_chance: float = 0.0
+    unknown_max_notional: Decimal | None = None
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
@@ -90,6 +93,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             kinds=("refused", "blackhole", "resets", "slow"),
             deaths=(0, 1),
             switches=(0, 2),
+        ),
+        "elsewhere": Profile(
+            outages=(2, 3),
+            outage_s=(15.0, 45.0),
+            kinds=("blackhole", "one-way", "heals late", "resets"),
+            chance=0.03,
+            deaths=(0, 2),
+            switches=(2, 5),
+            unknown_max_notional=Decimal(20_000),
         ),
     }
 )
@@ -142,6 +154,8 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
     names = EXCHANGES[: rng.choice((2, 3, 3))]
     switches = tuple((rng.uniform(5, CALM_S), rng.choice(names)) for _ in range(rng.randint(*profile.switches)))
     strategies = _strategies(rng, [at_s for at_s, _ in switches])
+    if profile.unknown_max_notional is not None:
+        _patient(strategies)
     actors = [*names, *names, *CONTROL, *(s.name for s in strategies)]  # connectors twice: they matter most
     return Plan(
         traits=tuple(_traits(name, rng) for name in names),
@@ -203,6 +217,14 @@ def _strategies(rng: Random, moments: list[float]) -> tuple[StrategyPlan, ...]:
         )
         plans.append(StrategyPlan(name=f"strategy{number + 1}", orders=orders, final_get_s=FINAL_GET_S))
     return tuple(plans)
+
+
+def _patient(strategies: tuple[StrategyPlan, ...]) -> None:
+    """Whoever has leave to place elsewhere what nobody knows of still wants it when trading has moved."""
+    for order in [order for strategy in strategies for order in strategy.orders.values()]:
+        if order.at_s < FINAL_ORDERS_S:
+            order.timeout_s = max(order.timeout_s, 20.0)
+            order.again_after_s = order.again_after_s or 15.0
 
 
 def _order(serial: int, at_s: float, rng: Random) -> OrderPlan:

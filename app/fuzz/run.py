@@ -68,7 +68,8 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
             broken.append(Violation("the run itself", world.scheduler.now_s, 0, str(error)))
         orders = tuple(order for exchange in world.exchanges.values() for order in exchange.orders)
         facts, now_s = tuple(world.record.facts), world.scheduler.now_s
-        seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, world.given())
+        declared = PROFILES[profile].unknown_max_notional
+        seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, world.given(), declared)
         violations = (*broken, *check(seen), *(() if broken else (*leaks(world), *fills_kept(world))))
     finally:
         world.close()

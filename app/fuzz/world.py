@@ -224,7 +224,9 @@ class World:
 
     def _environment(self) -> e.Environment:
         names = tuple(self.exchanges)
-        settings = ConnectorSettings(request_timeout_s=4.0, poll_s=2.0)
+        settings = ConnectorSettings(
+            request_timeout_s=4.0, poll_s=2.0, unknown_max_notional=self._profile.unknown_max_notional
+        )
         return e.Environment(
             clock=self._now,
             open_journal=lambda: self.journal,

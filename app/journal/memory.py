@@ -24,13 +24,15 @@ class Memory:
     Attributes:
         route: As committed; None where it is to be read.
         numbers: Given last to what each strategy is told; no entry where it is to be read.
+        in_doubt: How many legs nobody knows of; None where they are to be counted.
         traded_s: By exchange and symbol, a time that the journal has, or a later one: whoever else writes, too.
     """
 
-    __slots__ = ("_orders", "_version", "numbers", "route", "traded_s")
+    __slots__ = ("_orders", "_version", "in_doubt", "numbers", "route", "traded_s")
 
     def __init__(self) -> None:
         self.route: Route | None = None
+        self.in_doubt: int | None = None
         self.numbers: dict[str, int] = {}
         self.traded_s: dict[tuple[str, Symbol], float] = {}
         self._orders: dict[str, OrderView] = {}
@@ -45,7 +47,7 @@ class Memory:
 
     def forget(self) -> None:
         """Everything that others may write is to be read again: somebody did."""
-        self.route = None
+        self.route = self.in_doubt = None
         self.numbers.clear()
         self._orders.clear()
 

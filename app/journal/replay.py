@@ -24,6 +24,7 @@ from app.domain.exits import parent_of
 from app.domain.fill_sums import FillSum, with_fills
 from app.domain.leg_life import SAME, Terms, advance
 from app.domain.leg_table import CHANGES, LIVE, Contradicts, IllegalEvent, LegEvent, answer
+from app.journal.aside import EXCESS
 from app.journal.facts import checksum
 from app.journal.news import FILL
 from app.journal.rows import learned_leg, leg_again, life_of, new_leg, text
@@ -214,6 +215,10 @@ class Replay:
         old = life.legs[number - 1]
         if event.exchange != old.exchange:
             raise _Wrong(f"leg {number} of order {event.order_id} is on {old.exchange}, and not on {event.exchange}.")
+        if event.kind == EXCESS:
+            if Decimal(facts["excess"]) <= 0:
+                raise _Wrong("nothing more filled than was asked for.")
+            return life
         if event.kind == "exits":
             life.legs[number - 1] = evolve(old, linked=Linked(facts["linked"]))
             return life

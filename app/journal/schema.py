@@ -44,7 +44,7 @@ from sqlalchemy import (
 
 from app.domain.leg_life import MAY_FILL
 from app.journal.sums import add_up
-from messages.orders import LIVE_OR_UNPROVEN, Linked
+from messages.orders import LIVE_OR_UNPROVEN, LegState, Linked
 
 SCHEMA_VERSION = 3
 
@@ -118,6 +118,8 @@ LIVE_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in sor
 Index("ix_one_live_leg", legs.c.order_id, unique=True, sqlite_where=LIVE_LEG, postgresql_where=LIVE_LEG)
 ASIDE_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in sorted(MAY_FILL - LIVE_OR_UNPROVEN)])
 Index("ix_aside", legs.c.order_id, sqlite_where=ASIDE_LEG, postgresql_where=ASIDE_LEG)
+UNKNOWN_LEG = legs.c.state == literal_column(f"'{LegState.UNKNOWN.value}'")
+Index("ix_unknown", legs.c.order_id, sqlite_where=UNKNOWN_LEG, postgresql_where=UNKNOWN_LEG)
 LINKED_LEG = legs.c.linked.in_(
     [literal_column(f"'{each.value}'") for each in sorted([Linked.OPEN, Linked.UNPROTECTED])]
 )
@@ -210,6 +212,10 @@ heard = Table(
 )
 
 _told = events.c.number.is_not(None)
+SET_ASIDE = events.c.kind == literal_column("'set_aside'")
+Index("ix_set_aside", events.c.order_id, events.c.leg, sqlite_where=SET_ASIDE, postgresql_where=SET_ASIDE)
+EXCEEDED = events.c.kind == literal_column("'excess'")
+Index("ix_exceeded", events.c.order_id, sqlite_where=EXCEEDED, postgresql_where=EXCEEDED)
 Index("ix_told", events.c.strategy, events.c.number, unique=True, sqlite_where=_told, postgresql_where=_told)
 
 
@@ -235,7 +241,16 @@ def make_schema(core: Connection) -> dict[str, str]:
 
 INDEXED = {
     2: ("ix_linked_by_exchange",),
-    3: ("ix_unlisted_by_exchange", "ix_told", "ix_orders_by_market", "ix_aside", "ix_unfinished"),
+    3: (
+        "ix_unlisted_by_exchange",
+        "ix_told",
+        "ix_orders_by_market",
+        "ix_aside",
+        "ix_unknown",
+        "ix_unfinished",
+        "ix_set_aside",
+        "ix_exceeded",
+    ),
 }
 """Indexes by the version that brought them."""
 

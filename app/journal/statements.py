@@ -14,8 +14,12 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
 from app.journal.schema import (
+    ASIDE_LEG,
+    EXCEEDED,
     LINKED_LEG,
     LIVE_LEG,
+    SET_ASIDE,
+    UNKNOWN_LEG,
     UNLISTED_LEG,
     ended,
     events,
@@ -66,19 +70,37 @@ OPEN_ON = Hot(
     .group_by(orders.c.order_id)
     .order_by(orders.c.created_s, orders.c.order_id)
 )
+ASIDE_ON = Hot(
+    select(legs.c.order_id).where(legs.c.exchange == bindparam("exchange"), ASIDE_LEG).order_by(legs.c.order_id)
+)
 OPEN = Hot(select(orders.c.order_id).join(legs).where(LIVE_LEG).order_by(orders.c.created_s, orders.c.order_id))
 _live_leg = select(legs.c.order_id).where(legs.c.order_id == orders.c.order_id, LIVE_LEG)
+_aside_leg = select(legs.c.order_id).where(legs.c.order_id == orders.c.order_id, ASIDE_LEG)
 CLOSED = Hot(
     select(orders.c.order_id, orders.c.created_s)
     .where(
         *(orders.c[name] == bindparam(name) for name in ("strategy", "base", "quote")),
         orders.c.settle.is_not_distinct_from(bindparam("settle")),
         ~_live_leg.exists(),
+        ~_aside_leg.exists(),
     )
     .order_by(orders.c.created_s.desc(), orders.c.order_id)
 )
 MARKETS = Hot(select(traded.c.base, traded.c.quote, traded.c.settle).distinct())
 COUNT_OPEN = Hot(select(func.count()).select_from(legs).where(LIVE_LEG))
+ASIDE = Hot(select(legs.c.order_id, legs.c.number).where(ASIDE_LEG))
+COUNT_DOUBTED = Hot(
+    select(
+        select(func.count()).select_from(legs).where(UNKNOWN_LEG).scalar_subquery()
+        + select(func.count()).select_from(legs).where(ASIDE_LEG).scalar_subquery()
+    )
+)
+READ_SET_ASIDE = Hot(
+    select(events.c.detail).where(
+        events.c.order_id == bindparam("order_id"), events.c.leg == bindparam("leg"), SET_ASIDE
+    )
+)
+COUNT_EXCEEDED = Hot(select(func.count(events.c.order_id.distinct())).where(EXCEEDED))
 ADD_ORDER = Hot(insert(orders).values(_columns(orders)))
 ADD_LEG = Hot(insert(legs).values(_columns(legs)))
 ADD_EVENT = Hot(insert(events).values(_columns(events, "sequence")))

@@ -20,8 +20,10 @@ from typing import Any
 
 from app.domain import ids
 from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
-from app.domain.leg_life import ASKED, CHANGES, SAME, LegEvent, Terms, advance, resolved
+from app.domain.elsewhere import Elsewhere
+from app.domain.leg_life import ASKED, CHANGES, DOUBTED, SAME, LegEvent, Terms, advance, resolved
 from app.journal import statements as hot
+from app.journal.aside import Asides
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
 from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, translated
@@ -53,7 +55,7 @@ __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnu
 ZERO = Decimal(0)
 
 
-class Journal(Fills, Routes, Renewals):
+class Journal(Asides, Fills, Routes, Renewals):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(
@@ -200,6 +202,8 @@ class Journal(Fills, Routes, Renewals):
         judge: Judge | None = None,
         linked: bool = False,
         protects: bool = False,
+        max_unresolved: int | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> Committed | Decision:
         """Fence, duplicate check and intent in one transaction: the leg returned may be sent, once.
 
@@ -211,6 +215,8 @@ class Journal(Fills, Routes, Renewals):
             judge: Holds it against the limits; None where there are none.
             linked: Whether its take profit and stop loss are to be orders of their own, since it cannot carry them.
             protects: Whether it is such an order: then it goes to its exchange whatever the route is.
+            max_unresolved: At so many legs in doubt, over all exchanges, nothing else is placed; None for no limit.
+            elsewhere: The owner's leave to place what nobody knows of elsewhere; None where it is held.
 
         Returns:
             `Committed`, or why not: `AlreadyKnown`, `BodyDiffers`, `Fenced`, `Inadmissible`, or what `judge` said.
@@ -234,6 +240,10 @@ class Journal(Fills, Routes, Renewals):
                 judge=judge,
                 protects=protects,
                 open_orders=lambda: int(hot.COUNT_OPEN(self._db).fetchone()[0]),
+                unresolved=self._in_doubt,
+                max_unresolved=max_unresolved,
+                elsewhere=elsewhere,
+                held=self._held_notional,
             )
             if protects:
                 epoch = self._memory.route.epoch
@@ -241,6 +251,8 @@ class Journal(Fills, Routes, Renewals):
                 self._place.check()
             new = None
             if isinstance(decision, CommitNew):
+                if known is not None and decision.aside is not None:  # first: one leg at most may be live
+                    known = self._set_aside(known, decision.aside, exchange, now_s)
                 if known is None:
                     new = row_of_order(order_id, key, spec, now_s)
                     hot.ADD_ORDER(self._db, **new)
@@ -379,6 +391,9 @@ class Journal(Fills, Routes, Renewals):
                 **facts,
             )
             view = with_leg(order, learned)
+            excess = self._exceeded(view, learned, now_s) if grew and len(order.legs) > 1 else ZERO
+            if (old.state in DOUBTED) is not (learned.state in DOUBTED):
+                self._memory.in_doubt = None
         self._memory.wrote(view)
         return Recorded(
             order=view,
@@ -387,5 +402,6 @@ class Journal(Fills, Routes, Renewals):
             number=0 if to is None else to[1],
             resolved=known,
             grew=grew,
+            excess=excess,
             contradiction=new.contradiction,
         )

@@ -16,7 +16,7 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from app.domain.book import Exposure
-from app.domain.leg_life import MAY_FILL, UNPROVEN
+from app.domain.leg_life import ASIDE, MAY_FILL, UNPROVEN
 from app.journal import queries
 from app.journal import statements as hot
 from app.journal.errors import translated
@@ -85,7 +85,7 @@ class Totals(Reads):
     def oldest_unproven_s(self) -> float | None:
         """When the oldest leg whose outcome nobody knows was committed; None when there is none."""
         rows = self._all(queries.may_fill(legs.c.state, legs.c.committed_s))
-        return min((row.committed_s for row in rows if row.state in UNPROVEN), default=None)
+        return min((row.committed_s for row in rows if row.state in UNPROVEN | ASIDE), default=None)
 
     def exposures(self) -> tuple[Exposure, ...]:
         """Every leg that may still fill."""

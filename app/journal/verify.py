@@ -19,6 +19,7 @@ from attrs import define, evolve, field, frozen
 
 from app.domain import ids
 from app.domain.fill_sums import FillSum
+from app.domain.leg_life import MAY_FILL
 from app.journal.errors import NEVER_BETTER, JournalError, JournalUnusable, translated
 from app.journal.news import FILL
 from app.journal.replay import DIM, Event, Life, Replay
@@ -26,7 +27,7 @@ from app.journal.row_order import MAX_OPEN, Row, Rows
 from app.journal.rows import leg_of, row_of_leg, symbol_of
 from app.journal.schema import SCHEMA_VERSION, events, fills, legs, orders
 from app.journal.sums import differences
-from messages.orders import LIVE_OR_UNPROVEN, OrderKey
+from messages.orders import OrderKey
 
 MAX_FINDINGS = 100
 """Told in words; the rest is counted."""
@@ -266,7 +267,7 @@ class _Check:
             and next(_different(open_), None) is None
         ):
             del self._open[event.order_id]
-            self._live += any(each.state in LIVE_OR_UNPROVEN for each in life.legs)
+            self._live += any(each.state in MAY_FILL for each in life.legs)
 
     def _fill(self, event: Event, open_: _Open) -> None:
         """An execution, as its event says and as its row does."""
@@ -314,7 +315,7 @@ class _Check:
             (life.order_id, self._fills.last),
         ):
             life.sums.setdefault(number, FillSum()).add(Decimal(quantity), Decimal(price))
-        self._live -= any(leg.state in LIVE_OR_UNPROVEN for leg in lives)
+        self._live -= any(leg.state in MAY_FILL for leg in lives)
         return _Open(life, order, rows)
 
     def _differences(self, open_: _Open) -> None:

@@ -27,6 +27,7 @@ class Recorded:
         number: Of what its strategy is told by it; 0 where it is told nothing.
         resolved: Nobody knew whether the order executed, and now it is known.
         grew: Base coin that filled by this.
+        excess: Base coin that filled of the order beyond what was asked, where some of it did by this.
         contradiction: The evidence contradicts an earlier proof; the truth was taken over and must be told.
     """
 
@@ -36,6 +37,7 @@ class Recorded:
     number: int = 0
     resolved: bool = False
     grew: Decimal = Decimal(0)
+    excess: Decimal = Decimal(0)
     contradiction: bool = False
 
     def as_news(self) -> OrderChanged:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from app.domain.leg_life import LIVE, UNPROVEN
+from app.domain.leg_life import MAY_FILL
 from app.journal.store import Journal
 
-OPEN = LIVE | UNPROVEN
+OPEN = MAY_FILL
 
 
 def out_of_reach(journal: Journal, routed: Collection[str]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from messages.failover import Route
 from messages.orders import LegState
 from tests.domain.orders import leg, order, spec
 
-STATES = [None, *LegState]
+STATES = [None, *(state for state in LegState if state is not LegState.HELD)]
 ROUTES = [
     Route(epoch=1, exchange="bybit", since_s=0.0),
     Route(epoch=2, exchange="bybit", since_s=0.0),

@@ -70,13 +70,14 @@ class Desk:
             match effect:
                 case e.Commit(request=request):
                     made = self.journal.commit_intent(
-                        exchange="bybit",
+                        exchange=self.machine.exchange,
                         epoch=request.epoch,
                         key=request.key,
                         spec=request.spec,
                         expiry_s=effect.expiry_s,
                         now_s=self.now_s,
                         judge=self.machine.judge(request, self.now_s),
+                        elsewhere=self.machine.elsewhere(request, self.now_s),
                     )
                     known = made.order if isinstance(made, Committed) else made
                     queue.extendleft(reversed(self.machine.committed(effect.asker, request, known, self.now_s)))

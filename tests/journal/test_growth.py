@@ -33,8 +33,10 @@ BOUNDED = (
     "ix_linked_by_exchange",
     "ix_unlisted_by_exchange",
     "ix_unfinished",
+    "ix_exceeded",
+    "ix_unknown",
 )
-"""Indexes of what is not over, which does not become more with age."""
+"""Indexes of what is not over, which does not become more with age, and of alarms, which are few."""
 STRATEGY = STRATEGIES[0]
 
 
@@ -202,6 +204,8 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "record_fills": lambda journal: journal.record_fills(
         some(journal, "order_id")[0], 1, [execution("1")], now_s=NOW_S
     ),
+    "exceeded": Journal.exceeded,
+    "held_notional": Journal.held_notional,
     "renew": renewed,
     "route": Journal.route,
     "save_switch": lambda journal: journal.save_switch(switch(7)),

@@ -60,7 +60,7 @@ def place(journal: Journal, name: str, *, symbol: Symbol = BTC, side: Side = Sid
 steps = st.lists(
     st.tuples(
         st.integers(0, 4),
-        st.sampled_from([*LegEvent, "placed again", "moved"]),
+        st.sampled_from([*(each for each in LegEvent if each is not LegEvent.SET_ASIDE), "placed again", "moved"]),
         st.integers(0, 10).map(lambda tenths: Decimal(tenths) / 10),
     ),
     max_size=25,
