@@ -455,4 +455,6 @@ def test_every_setting_is_explained() -> None:
     assert "primary okx: at http://127.0.0.1:8080" in said
     assert "failover bybit: on the exchange's test network" in said
     assert "failover kraken: no table [exchanges.kraken] yet: it needs credentials" in said
-    assert dict(lines)["primary okx: at http://127.0.0.1:8080"].endswith("3 unresolved; 20 requests a second")
+    assert dict(lines)["primary okx: at http://127.0.0.1:8080"].endswith(
+        "3 unresolved, 5 with those of the others; 20 requests a second"
+    )
