@@ -22,7 +22,6 @@ from decimal import Decimal
 
 from attrs import evolve, frozen
 
-from app.domain.exits import parent_of
 from app.domain.order_life import OrderState, state_of
 from app.domain.pretrade import PriceNeeded, worth
 from messages.orders import LegState, LegView, OrderView
@@ -67,7 +66,7 @@ def may_follow(
     leg = order.leg
     if leg is None or order.quantity <= order.filled or leg.cancel_asked_s is not None:
         return False
-    if order.spec.reduce_only or parent_of(order.key) or any(each.linked is not None for each in order.legs):
+    if order.spec.reduce_only or any(each.linked is not None for each in order.legs):
         return False
     if leg.state is LegState.ABSENT and state_of(order) is OrderState.HELD:
         # A second leg on one exchange would be taken for a replacement of the first (`app.domain.renewal`).
