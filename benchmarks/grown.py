@@ -111,6 +111,7 @@ def lives() -> list[Life]:
 
 def _lived(exchange: str, side: Side, share: int, happens: tuple[Live, ...]) -> Life:
     journal = Journal(None)
+    journal.journal_id = "00000000"  # so that it is the same each time
     try:
         epoch = 1 + EXCHANGES.index(exchange)
         for _ in range(epoch):
@@ -333,13 +334,8 @@ def _sum_up(path: Path) -> None:
 
 
 def kept(folder: Path, orders_: int) -> Path:
-    """A journal of so many orders that is kept in a folder; made where it is not there, or was made by other code."""
-    source = Path(__file__).resolve().parents[1]
-    said = hashlib.blake2b(digest_size=6)
-    for part in ("schema", "store", "rows", "facts", "fills", "news", "sums", "totals"):
-        said.update((source / "app" / "journal" / f"{part}.py").read_bytes())
-    said.update(Path(__file__).read_bytes())
-    path = folder / f"journal-{orders_}-{said.hexdigest()}.db"
+    """A journal of so many orders that is kept in a folder; made where it is not there, or would be another today."""
+    path = folder / f"journal-{orders_}-{_fingerprint()}.db"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"journal-{orders_}-*"):
@@ -349,3 +345,15 @@ def kept(folder: Path, orders_: int) -> Path:
         build(unfinished, orders_, time.time() - 60.0)
         unfinished.rename(path)
     return path
+
+
+def _fingerprint() -> str:
+    """Of all that a journal made today would have in it: its tables, and what is written of each kind of life."""
+    said = hashlib.blake2b(digest_size=6)
+    with closing(Journal(None)) as journal:
+        for row in journal._db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"):
+            said.update(row["sql"].encode())
+    for life in lives():
+        said.update(repr(life).encode())
+    said.update(Path(__file__).read_bytes())
+    return said.hexdigest()
