@@ -3,7 +3,7 @@ life, is copied under other ids and times into all its tables.
 
 So it holds what years of trading would have left, in the words of the version that is measured, and a column that is
 added is filled as that version fills it. A million orders take a minute or two, so they are kept in a folder and used
-again, where the code that writes a journal is the same.
+again, where what would be written is the same.
 """
 
 from __future__ import annotations

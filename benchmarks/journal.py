@@ -134,7 +134,7 @@ def _bare(old: Path, folder: Path, *, power_safe: bool, rounds: int) -> dict[str
         for which in (EMPTY, OLD):
             path = folder / f"{which}.db"
             if which == OLD:
-                shutil.copy(old, path)
+                _copied(old, path)
             journals[which] = stack.enter_context(closing(Journal(path, power_safe=power_safe)))
             _routed(journals[which])
             checkpointer = Checkpointer(path)
@@ -162,6 +162,14 @@ def _bare(old: Path, folder: Path, *, power_safe: bool, rounds: int) -> dict[str
         },
         "ratio": round(median(ratios), 3),
     }
+
+
+def _copied(old: Path, path: Path) -> None:
+    """Down to the disk: what the kernel has still to write of it would be waited for by whoever is measured next."""
+    shutil.copy(old, path)
+    handle = os.open(path, os.O_RDWR)
+    os.fsync(handle)
+    os.close(handle)
 
 
 def _routed(journal: Journal) -> None:
@@ -199,7 +207,7 @@ def _life(journal: Journal, number: int, orders: int) -> tuple[list[float], list
 def _asked(old: Path, folder: Path) -> dict[str, dict[str, float]]:
     """What the actors ask when no order waits: the best of three, in milliseconds."""
     folder.mkdir()
-    shutil.copy(old, folder / f"{OLD}.db")
+    _copied(old, folder / f"{OLD}.db")
     symbol = Symbol(base=COINS[0], quote="USDT", settle="USDT", market_type=MarketType.SWAP)
     now_s = time.time()
     questions: dict[str, Callable[[Journal], Any]] = {
@@ -237,7 +245,7 @@ def _state_dir(folder: Path, old: Path | None) -> Path:
     """One with a journal in it, whose pages the kernel has read: a daemon that has run for a while."""
     folder.mkdir(mode=0o700, parents=True)
     if old is not None:
-        shutil.copy(old, folder / JOURNAL_NAME)
+        _copied(old, folder / JOURNAL_NAME)
         os.chmod(folder / JOURNAL_NAME, 0o600)
     return folder
 
