@@ -56,12 +56,14 @@ class Elders(StrEnum):
 
     Attributes:
         NOTHING: There are none, or nothing of them executed, nor ever will.
+        RESTED: The same, but an exchange had one: it was cancelled to be replaced, or found after it was set aside.
         SOME: Some of what was asked.
         ALL: With the newest leg's fills, all of it or more.
         IN_DOUBT: One is set aside, and may have executed.
     """
 
     NOTHING = "nothing"
+    RESTED = "rested"
     SOME = "some"
     ALL = "all"
     IN_DOUBT = "in_doubt"
@@ -84,13 +86,14 @@ def _whatever(state: OrderState) -> dict[Elders, OrderState | Impossible]:
 def _over(state: OrderState) -> dict[Elders, OrderState | Impossible]:
     """The newest leg is over: what the others did decides, and where nobody knows that, nobody knows of the order."""
     part = {O.REFUSED: O.CANCELLED, O.ABSENT: O.UNFINISHED}.get(state, state)
-    return {N.NOTHING: state, N.SOME: part, N.ALL: O.FILLED, N.IN_DOUBT: O.HELD}
+    rested = O.CANCELLED if state is O.REFUSED else state  # what an exchange had was not refused
+    return {N.NOTHING: state, N.RESTED: rested, N.SOME: part, N.ALL: O.FILLED, N.IN_DOUBT: O.HELD}
 
 
 TABLE: dict[LegState, dict[Elders, OrderState | Impossible]] = {
     L.INTENT: _whatever(O.SENT),
     L.UNKNOWN: _whatever(O.UNKNOWN),
-    L.OPEN: _whatever(O.PARTIALLY_FILLED) | {N.NOTHING: O.LIVE, N.IN_DOUBT: O.LIVE},
+    L.OPEN: _whatever(O.PARTIALLY_FILLED) | {N.NOTHING: O.LIVE, N.RESTED: O.LIVE, N.IN_DOUBT: O.LIVE},
     L.PARTIALLY_FILLED: _whatever(O.PARTIALLY_FILLED),
     L.FILLED: _whatever(O.FILLED),
     L.CANCELLED: _over(O.CANCELLED),
@@ -113,13 +116,17 @@ OPEN = frozenset({O.SENT, O.UNKNOWN, O.LIVE, O.PARTIALLY_FILLED, O.HELD})
 """Something of it may still fill, as far as its newest leg, or nobody, knows."""
 
 
+_HAD = frozenset({L.CANCELLED, L.EXPIRED})
+
+
 def elders_of(order: OrderView) -> Elders:
     """What its legs before the newest executed."""
     elders = order.legs[:-1]
     if any(leg.state in ASIDE for leg in elders):
         return N.IN_DOUBT
     if not any(leg.filled for leg in elders):
-        return N.NOTHING
+        had = any(leg.state in _HAD and leg.exchange_order_id is not None for leg in elders)
+        return N.RESTED if had else N.NOTHING
     return N.ALL if order.filled >= order.quantity else N.SOME
 
 

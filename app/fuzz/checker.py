@@ -108,8 +108,8 @@ def _exactly_once(seen: Seen) -> Iterator[Violation]:
                     words = f"{filled} filled of {plan.quantity} asked, worth {worth} more than that"
                     yield Violation("I1 filled more than declared", legs[-1].accepted_s, serial, words)
                 continue
-            if filled > plan.quantity:
-                words = f"{filled} filled of {plan.quantity} asked, on {', '.join(leg.exchange for leg in legs)}"
+            if filled > plan.most:
+                words = f"{filled} filled of {plan.most} asked, on {', '.join(leg.exchange for leg in legs)}"
                 yield Violation("I1 filled more than asked", legs[-1].accepted_s, serial, words)
             for earlier, later in pairwise(legs):
                 if earlier.ended_s is None or later.accepted_s < earlier.ended_s:

@@ -67,6 +67,8 @@ class Profile:
         journal_chance: Of a locked journal, for each commit and each record.
         unknown_max_notional: What may be worth together what is placed elsewhere although nobody knows of it; None for
             holding it.
+        changes: Share of orders that are changed, which no exchange can do in place.
+        points: Where a connector is killed within a handler.
     """
 
     outage_s: tuple[float, float] = (5.0, 30.0)
@@ -80,6 +82,8 @@ class Profile:
     refusals: float = 0.03
     journal_chance: float = 0.0
     unknown_max_notional: Decimal | None = None
+    changes: float = 0.0
+    points: tuple[str, ...] = CONNECTOR_POINTS
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
@@ -102,6 +106,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             deaths=(0, 2),
             switches=(2, 5),
             unknown_max_notional=Decimal(20_000),
+        ),
+        "replacing": Profile(
+            outages=(0, 1),
+            chance=0.02,
+            deaths=(1, 3),
+            stalls=(0, 1),
+            journal_chance=0.003,
+            changes=0.8,
+            points=(*CONNECTOR_POINTS, "before renewing", "after renewing", "after renewing"),
         ),
     }
 )
@@ -156,12 +169,14 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
     strategies = _strategies(rng, [at_s for at_s, _ in switches])
     if profile.unknown_max_notional is not None:
         _patient(strategies)
+    if profile.changes:
+        _change(strategies, profile.changes, rng)
     actors = [*names, *names, *CONTROL, *(s.name for s in strategies)]  # connectors twice: they matter most
     return Plan(
         traits=tuple(_traits(name, rng) for name in names),
         strategies=strategies,
         windows=_windows(profile, names, rng),
-        deaths=tuple(_death(names, actors, rng) for _ in range(rng.randint(*profile.deaths))),
+        deaths=tuple(_death(names, actors, profile.points, rng) for _ in range(rng.randint(*profile.deaths))),
         stalls=tuple(
             Stall(rng.uniform(3, CALM_S - 12), rng.choice(actors), rng.choice((0.3, 2.0, 8.0)) * rng.random())
             for _ in range(rng.randint(*profile.stalls))
@@ -245,6 +260,23 @@ def _order(serial: int, at_s: float, rng: Random) -> OrderPlan:
     )
 
 
+def _change(strategies: tuple[StrategyPlan, ...], share: float, rng: Random) -> None:
+    """Lets owners change some of the orders that rest, once or twice, in quantity or price."""
+    for strategy in strategies:
+        for order in strategy.orders.values():
+            if order.price is None or order.time_in_force != "GTC" or rng.random() >= share:
+                continue
+            quantities = (None, order.quantity * 2, (order.quantity / 2).quantize(Decimal("0.0001")))
+            order.changes = tuple(
+                (
+                    rng.choice((0.05, 2.0, 10.0)) * rng.random(),
+                    rng.choice(quantities),
+                    Decimal(rng.randint(20_000, 30_000)),
+                )
+                for _ in range(rng.choice((1, 1, 2)))
+            )
+
+
 def _windows(profile: Profile, names: tuple[str, ...], rng: Random) -> tuple[Window, ...]:
     windows = []
     for _ in range(rng.randint(*profile.outages)):
@@ -257,12 +289,12 @@ def _windows(profile: Profile, names: tuple[str, ...], rng: Random) -> tuple[Win
     return tuple(windows)
 
 
-def _death(names: tuple[str, ...], actors: list[str], rng: Random) -> Death:
+def _death(names: tuple[str, ...], actors: list[str], points: tuple[str, ...], rng: Random) -> Death:
     at_s, draw = rng.uniform(1, CALM_S - 2), rng.random()
     if draw < 0.1:
         return Death(at_s, "everything")
     if draw < 0.4:
         return Death(at_s, rng.choice(actors))
     if draw < 0.8:
-        return Death(at_s, rng.choice((names[0], *names)), rng.choice(CONNECTOR_POINTS))
+        return Death(at_s, rng.choice((names[0], *names)), rng.choice(points))
     return Death(at_s, "failover_coordinator", rng.choice(COORDINATOR_POINTS))

@@ -11,7 +11,7 @@ from messages.orders import LegState, Told
 
 @frozen
 class Asked:
-    """A strategy asked: `kind` is place, cancel or get; `life` counts the strategy's lives."""
+    """A strategy asked: `kind` is place, cancel, amend or get; `life` counts the strategy's lives."""
 
     at_s: float
     strategy: str

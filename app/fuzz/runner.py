@@ -166,6 +166,10 @@ class SimRunner:
                 self._results.append((call_id, result))
                 self._announce(ResultsWait())
 
+        if isinstance(call, c.AmendCall):  # known without asking
+            words = "Orders cannot be changed here."
+            answer(c.AmendRefused(code=c.UNSUPPORTED, words=words, native_code=None, unsupported=True))
+            return
         self._travel(call, answer)
         if isinstance(call, c.PlaceCall):
             self._touch("after sending a placement")

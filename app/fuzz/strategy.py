@@ -32,6 +32,7 @@ class OrderPlan:
         get_after_s: Asked after; None for never.
         asks: Whether its owner keeps asking after an unknown outcome, or only listens.
         retries: How often it is placed again after "not executed".
+        changes: What it is changed to, in turn: how long after the last one, or its acceptance, quantity, price.
         asked: Placed at least once.
         concluded: Its owner knows what it needs to know.
     """
@@ -48,9 +49,16 @@ class OrderPlan:
     get_after_s: float | None = None
     asks: bool = True
     retries: int = 0
+    changes: tuple[tuple[float, Decimal | None, Decimal | None], ...] = ()
+    changed: int = 0
     asked: bool = False
     concluded: bool = False
     order_id: str = ""
+
+    @property
+    def most(self) -> Decimal:
+        """The most it was ever asked to be for."""
+        return max([self.quantity, *(quantity for _, quantity, _ in self.changes if quantity is not None)])
 
     @property
     def client_order_id(self) -> str:
@@ -98,6 +106,8 @@ class FuzzStrategy(Strategy):
             elif kind == "get":
                 self.get(order.client_order_id, timeout_s=order.timeout_s)
                 self._asked(order, kind)
+            elif kind == "amend":
+                self._amend(order)
             elif order.order_id:
                 self.cancel(order.order_id, timeout_s=order.timeout_s)
                 self._asked(order, kind)
@@ -120,6 +130,16 @@ class FuzzStrategy(Strategy):
                 del self._waiting[request]
                 return f"{self._plan.lives}/{request}", kind, order
         return None
+
+    def _amend(self, order: OrderPlan) -> None:
+        if order.changed >= len(order.changes):
+            return  # accepted twice
+        _, quantity, price = order.changes[order.changed]
+        order.changed += 1
+        self.amend(order.order_id, quantity=quantity, price=price, timeout_s=order.timeout_s)
+        self._asked(order, "amend")
+        if order.changed < len(order.changes):
+            self._later(self.now_s() + order.changes[order.changed][0], order, "amend")
 
     def _place(self, order: OrderPlan) -> None:
         if not order.asked:
@@ -152,7 +172,7 @@ class FuzzStrategy(Strategy):
         said = update.told, order.serial, state, filled, update.words, update.number
         self._record.add(Heard(self.now_s(), self.name, life, request, kind, *said))
         order.order_id = update.order_id or order.order_id
-        if kind != "cancel":
+        if kind not in ("cancel", "amend"):
             self._react(order, kind, update.told, state)
 
     def _react(self, order: OrderPlan, kind: str | None, told: Told, state: LegState | None) -> None:
@@ -173,6 +193,8 @@ class FuzzStrategy(Strategy):
         if told in (Told.ACCEPTED, Told.UNKNOWN) and order.cancel_after_s is not None:
             self._later(now_s + order.cancel_after_s, order, "cancel")
             order.cancel_after_s = None
+        if told is Told.ACCEPTED and order.changes and order.changed == 0 and order.order_id:
+            self._later(now_s + order.changes[0][0], order, "amend")
 
     def on_fill(self, fill: Fill) -> None:
         """Writes it down."""

@@ -100,6 +100,13 @@ class WatchedJournal(Journal):
         self._touch("after recording")
         return result
 
+    def renew(self, *positional: Any, **arguments: Any) -> Any:
+        """As the journal does; what it records within is touched by itself, in the middle of the transaction."""
+        self._touch("before renewing")
+        result = super().renew(*positional, **arguments)
+        self._touch("after renewing")
+        return result
+
     def record_fills(self, *positional: Any, **arguments: Any) -> FillsRecorded:
         """As the journal does."""
         self._touch("before recording")

@@ -115,6 +115,7 @@ def _order() -> Iterator[str]:
     yield _ORDER
     heads = {
         Elders.NOTHING: "older legs executed nothing",
+        Elders.RESTED: "nothing, but rested",
         Elders.SOME: "some",
         Elders.ALL: "all there was to",
         Elders.IN_DOUBT: "one is held",
@@ -153,7 +154,7 @@ def moves() -> dict[tuple[OrderState, OrderState], dict[str, None]]:
                 again = event is LegEvent.RECOMMITTED and row[elders] not in orders.PLACEABLE  # by `commit.already`
                 if isinstance(answer, LegState) and answer is not LegState.HELD and not again:
                     add(row[elders], orders.TABLE[answer][elders], event.value)
-        for resolved in (Elders.NOTHING, Elders.SOME, Elders.ALL):
+        for resolved in (Elders.NOTHING, Elders.RESTED, Elders.SOME, Elders.ALL):
             add(row[Elders.IN_DOUBT], row[resolved], "the held leg is proven")
     for state in (LegState.ABSENT, LegState.UNKNOWN):
         add(orders.TABLE[state][Elders.NOTHING], OrderState.SENT, "another leg")

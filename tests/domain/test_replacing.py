@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain import calls as c
+from app.domain.order_life import OrderState, state_of
 from messages.base import Failed
-from messages.orders import LegState, OrderRefused, OrderReply
+from messages.orders import LegState, OrderAccepted, OrderRefused, OrderReply
 from tests.domain.test_cancels import flying, placed
 from tests.domain.truth import FAILED, PROOF, Truth
 
@@ -172,6 +173,15 @@ def test_a_refused_replacement_ends_the_order_in_words() -> None:
     assert isinstance(answer, OrderRefused)
     assert (answer.code, answer.native_code) == ("no_funds", "7")
     assert "cancelled to be replaced" in answer.words
+    truth = resting()
+    truth.amends(None, D(101))
+    refused_in_place(truth)
+    cancelled(truth)
+    truth.back(flying(truth, c.PlaceCall), c.Refused(code="no_funds", words="Not enough money.", native_code="7"))
+    assert state_of(truth.order) is OrderState.CANCELLED, "an exchange had it: that is no refusal of the order"
+    truth.places()
+    (placing,) = truth.answers["place-2"]
+    assert isinstance(placing, OrderAccepted)
 
 
 def test_a_replacement_that_did_not_execute_is_sent_again_under_its_wire_id() -> None:
