@@ -42,7 +42,11 @@ def page(sheet: Sheet, columns: Sequence[Column], stamp: str) -> str:
                 f'The connector dies at "{scene.first.row}"; the one that is started after it dies too, at each step '
                 "it passes, and a third one goes on.\n\n"
             )
-        shown = {column: list(sheet.get((column.name, scene.title), ())) for column in columns}
+        shown = {
+            column: list(sheet.get((column.name, scene.title), ()))
+            for column in columns
+            if scene.only in (None, column.name)
+        }
         parts.append(_table(shown) + "\n")
     return "".join(parts).rstrip() + "\n"
 
@@ -110,6 +114,8 @@ def bad(sheet: Sheet, columns: Iterable[Column]) -> list[str]:
     told = []
     for column in columns:
         for scene in SCENES:
+            if scene.only not in (None, column.name):
+                continue
             cells = sheet.get((column.name, scene.title), ())
             if not cells:
                 told.append(f"{column.name}, {scene.title}: not run.")

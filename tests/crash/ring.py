@@ -36,7 +36,7 @@ ANSWER_SLACK_S: Final = 3.0
 """Over its deadline, for the machine this runs on, where that is idle."""
 TAKEN_UP: Final = "the connector has taken up what was left"
 SYMBOL: Final = "BTCUSDT"
-RESTS_AT, RESTING, AT_ONCE = "20000", "0.03", "0.01"
+RESTS_AT, WAITS_FOR, RESTING, AT_ONCE = "20000", "60000", "0.03", "0.01"
 LARGER, SMALLER = "0.04", "0.02"
 """What a resting order is changed to; spot orders on Binance can only be made smaller."""
 
@@ -49,12 +49,14 @@ class Verb:
         call: "place", "cancel" or "amend".
         fills: Of a placement: at once.
         larger: Of a change: always to more, which spot orders on Binance are replaced for.
+        waits: Of what is changed: for a trigger, which swap orders on Binance are replaced for.
     """
 
     title: str
     call: str
     fills: bool = False
     larger: bool = False
+    waits: bool = False
 
 
 PLACE, PLACE_RESTING = (
@@ -63,7 +65,9 @@ PLACE, PLACE_RESTING = (
 )
 CANCEL, AMEND = Verb(title="cancel", call="cancel"), Verb(title="amend", call="amend")
 REPLACE = Verb(title="replace", call="amend", larger=True)
-"""A change that the exchange makes in place where it can."""
+REPLACE_WAITING = Verb(title="replace one that waits for a trigger", call="amend", larger=True, waits=True)
+"""Changes that the exchange makes in place where it can."""
+PLACE_WAITING = Verb(title="place to wait for a trigger", call="place", waits=True)
 VERBS = (PLACE, PLACE_RESTING, CANCEL, AMEND)
 
 
@@ -143,7 +147,7 @@ class Ring:
             self._journal.journal_id, OrderKey(strategy=self._router.strategy, client_order_id=name)
         )
         if verb.call != "place":
-            self._router.place_order(SYMBOL, "Buy", "Limit", RESTING, RESTS_AT, client_order_id=name)
+            self._call(PLACE_WAITING if verb.waits else PLACE_RESTING, name, order_id)
             until(lambda: not self._differs(order_id), patience_s=PATIENCE_S, means=f"{name} resting")
             self._quiet()
         offset = self._record.stat().st_size
@@ -190,6 +194,9 @@ class Ring:
         if verb.fills:
             side = "Buy" if len(self._names) % 2 else "Sell"
             return router.place_order(SYMBOL, side, "Market", AT_ONCE, client_order_id=name)
+        if verb.waits:
+            trigger: dict[str, Any] = {"trigger_price": WAITS_FOR, "trigger": "Stop"}
+            return router.place_order(SYMBOL, "Buy", "Market", RESTING, client_order_id=name, **trigger)
         return router.place_order(SYMBOL, "Buy", "Limit", RESTING, RESTS_AT, client_order_id=name)
 
     def _settled(self, order_id: str, offset: int, deaths: int, asked: Future[Any]) -> tuple[bool, float | None, float]:

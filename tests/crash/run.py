@@ -21,7 +21,7 @@ from attrs import asdict, frozen
 from app.exchanges.factory import PROFILES
 from messages.market import MarketType
 from tests.crash.mortal import RECORD
-from tests.crash.ring import AMEND, CANCEL, PLACE, VERBS, Ring, Verb, ring
+from tests.crash.ring import AMEND, CANCEL, PLACE, REPLACE, REPLACE_WAITING, VERBS, Ring, Verb, ring
 from tests.crash.steps import Step
 
 COLUMN_S = 3000.0
@@ -52,11 +52,16 @@ class Column:
 
 @frozen(kw_only=True)
 class Scene:
-    """One verb, and where in its first life the connector dies; None where that is what is tried."""
+    """One verb, and where in its first life the connector dies; None where that is what is tried.
+
+    Attributes:
+        only: Columns, by name, where it is what its title says; None for all.
+    """
 
     title: str
     verb: Verb
     first: Step | None = None
+    only: str | None = None
 
 
 @frozen(kw_only=True)
@@ -76,12 +81,24 @@ class Cell:
 
 
 EXECUTED, NOT_SENT = "first bytes of the answer", "before the request is written"
+REPLACED = ((REPLACE, "binance-spot"), (REPLACE_WAITING, "binance-swap"))
+"""What an exchange cannot change in place."""
 SCENES: tuple[Scene, ...] = (
     *(Scene(title=verb.title, verb=verb) for verb in VERBS),
     *(
         Scene(title=f"{verb.title}, recovered from a death {words}", verb=verb, first=Step(f"{verb.call}: {before}", 1))
         for verb in (PLACE, CANCEL, AMEND)
         for before, words in ((EXECUTED, "after it executed"), (NOT_SENT, "before it was sent"))
+    ),
+    *(Scene(title=verb.title, verb=verb, only=name) for verb, name in REPLACED),
+    *(
+        Scene(title=f"{verb.title}, recovered from a death {words}", verb=verb, first=Step(before, 1), only=name)
+        for verb, name in REPLACED
+        for before, words in (
+            (f"cancel: {EXECUTED}", "after the old one was cancelled"),
+            (f"place: {NOT_SENT}", "before the new one was sent"),
+            (f"place: {EXECUTED}", "after the new one was placed"),
+        )
     ),
 )
 EQUAL, NOT_MET = "equal", "not met"
@@ -129,7 +146,7 @@ def observe(column: Column, kept: Path | None) -> dict[str, list[Cell]]:
     done, and goes on from there."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # of a run that is cut short: nothing is left behind
     seen = _read(kept) if kept is not None else {}
-    left = [scene for scene in SCENES if scene.title not in seen]
+    left = [scene for scene in SCENES if scene.title not in seen and scene.only in (None, column.name)]
     if left:
         with (
             tempfile.TemporaryDirectory(prefix="crash-") as folder,
