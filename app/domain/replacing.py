@@ -54,6 +54,9 @@ class Replacing:
 
     def take_up(self, task: LegTask) -> Change | None:
         """A leg of an earlier life: the change under way of it, if it is being replaced or replaces another."""
+        newest = task.order.leg
+        if newest is None or newest.number != task.leg.number:
+            return None  # one that was set aside
         wanted = task.leg.wanted
         if wanted is not None and wanted.replaces:
             terms = Terms(quantity=wanted.quantity, price=wanted.price, trigger_price=wanted.trigger_price)

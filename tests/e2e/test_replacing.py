@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from app.core.order_router import OrderRefused, OrderRouter
+from app.core.shapes import Order
 from tests.e2e.world import Heard, World, until
 
 Shared = tuple[World, OrderRouter]
@@ -63,3 +64,38 @@ def test_events_tell_no_end_of_an_order_that_goes_on(shared: Shared) -> None:
     finally:
         heard.close()
     router.cancel_order("BTCUSDT", stop["orderId"])
+
+
+def test_take_profit_and_stop_loss_go_with_what_replaces_an_order_and_are_moved_themselves(shared: Shared) -> None:
+    world, router = shared
+    world["binance"].control.price("BTCUSDT", "25000")
+    entry = router.place_order(
+        "BTCUSDT",
+        "Buy",
+        "Market",
+        "0.01",
+        trigger_price="26000",
+        trigger="stop",
+        stop_loss="20000",
+        take_profit="40000",
+        client_order_id="entry",
+    )
+    moved = router.amend_order("BTCUSDT", entry["orderId"], trigger_price="25500", qty="0.02")
+    assert (moved["stopLoss"], moved["takeProfit"], moved["orderStatus"]) == ("20000", "40000", "New")
+    world["binance"].control.price("BTCUSDT", "25600")
+
+    def exits() -> dict[str, Order]:
+        rows = router.get_open_orders("BTCUSDT")
+        mine = [row for row in rows if row["parentOrderId"] == entry["orderId"] and row["orderStatus"] == "New"]
+        return {row["stopOrderType"]: row for row in mine if Decimal(row["qty"]) == Decimal("0.02")}
+
+    until(lambda: set(exits()) == {"Stop", "TakeProfit"}, means="both exits of all that filled")
+    stop = exits()["Stop"]
+    trailed = router.amend_order("BTCUSDT", stop["orderId"], trigger_price="24000")
+    assert (trailed["orderId"], trailed["triggerPrice"], trailed["orderStatus"]) == (stop["orderId"], "24000", "New")
+    until(lambda: set(exits()) == {"Stop", "TakeProfit"}, means="both exits still")
+    rows = [row for row in router.get_open_orders("BTCUSDT") if row["parentOrderId"] == entry["orderId"]]
+    assert len(rows) == 2, "one of each, and the stop where its owner moved it"
+    world["binance"].control.price("BTCUSDT", "23900")
+    until(lambda: not exits(), means="the stop fired and the take profit taken back")
+    until(lambda: not [each for each in router.get_positions() if Decimal(each["size"]) != 0], means="no position left")
