@@ -1,6 +1,6 @@
 """Executions at the end of a run: the journal has each that an exchange's engine made, once, and legs add up to them.
 
-Looks into the journal, and judges it by the exchanges' books.
+Looks into the journal, and judges it by the exchanges' books; and what strategies were told of executions by the same.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.fill_sums import FillSum
+from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
 from app.fuzz.exchange import SimOrder
+from app.fuzz.record import TradeHeard
 from app.fuzz.world import World
 
 RULE = "fills differ"
@@ -40,6 +42,22 @@ def fills_kept(world: World) -> Iterator[Violation]:
             yield Violation(RULE, world.scheduler.now_s, there[0].serial if there else 0, words)
     if kept:
         yield Violation(RULE, world.scheduler.now_s, 0, f"executions of no leg: {kept}")
+
+
+def fills_heard(seen: Seen) -> Iterator[Violation]:
+    """Every trade is told to its strategy: at least once, and again only to another life, as the same news."""
+    told: dict[tuple[int, str, str], list[TradeHeard]] = {}
+    for fact in seen.facts:
+        if isinstance(fact, TradeHeard):
+            told.setdefault((fact.serial, fact.exchange, fact.trade_id), []).append(fact)
+    true = {(o.serial, o.exchange, t.trade_id) for o in seen.orders for t in o.trades}
+    for serial, exchange, trade_id in sorted(true - set(told)):
+        yield Violation("trade not told", seen.end_s, serial, f"{trade_id} on {exchange}")
+    for (serial, exchange, trade_id), heard in told.items():
+        numbers, lives = {each.number for each in heard}, [each.life for each in heard]
+        if len(numbers) > 1 or len(set(lives)) < len(lives) or (serial, exchange, trade_id) not in true:
+            words = f"{trade_id} on {exchange}, as number {sorted(numbers)} in lives {lives}"
+            yield Violation("trade told twice", heard[-1].at_s, serial, words)
 
 
 def _difference(row: Any, known: list[tuple[str, Decimal, Decimal]], true: list[tuple[str, Decimal, Decimal]]) -> str:

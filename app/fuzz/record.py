@@ -57,6 +57,19 @@ class FillHeard:
 
 
 @frozen
+class TradeHeard:
+    """A strategy was told of an execution; `number` of what it is told."""
+
+    at_s: float
+    strategy: str
+    life: int
+    serial: int
+    exchange: str
+    trade_id: str
+    number: int
+
+
+@frozen
 class Sent:
     """A connector gave a placement to its port."""
 
@@ -105,7 +118,7 @@ class Trouble:
     words: str
 
 
-Fact = Asked | Heard | FillHeard | Sent | Routed | Died | Note | Trouble
+Fact = Asked | Heard | FillHeard | TradeHeard | Sent | Routed | Died | Note | Trouble
 
 
 @define

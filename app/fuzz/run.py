@@ -11,7 +11,7 @@ from attrs import frozen
 
 from app.fuzz.checker import Seen, check
 from app.fuzz.checker_news import Violation
-from app.fuzz.fill_check import fills_kept
+from app.fuzz.fill_check import fills_heard, fills_kept
 from app.fuzz.leaks import leaks
 from app.fuzz.plan import PROFILES, draw_plan
 from app.fuzz.story import tell
@@ -70,7 +70,8 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         facts, now_s = tuple(world.record.facts), world.scheduler.now_s
         declared = PROFILES[profile].unknown_max_notional
         seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, world.given(), declared)
-        violations = (*broken, *check(seen), *(() if broken else (*leaks(world), *fills_kept(world))))
+        ended = () if broken else (*leaks(world), *fills_kept(world), *fills_heard(seen))
+        violations = (*broken, *check(seen), *ended)
     finally:
         world.close()
     serials = frozenset(v.serial for v in violations if v.serial) if not story else frozenset()

@@ -59,6 +59,8 @@ def _words(fact: r.Fact) -> str:
             return f"{fact.strategy:14} hears: order {fact.serial} {fact.told.value}{state} ({of}) {fact.words}"
         case r.FillHeard():
             return f"{'':14} hears: order {fact.serial} fill {fact.quantity}, {fact.total} in all"
+        case r.TradeHeard():
+            return f"{fact.strategy:14} hears: order {fact.serial} trade {fact.trade_id} on {fact.exchange}"
         case r.Sent():
             valid_s = fact.expiry_s - fact.at_s
             what = f"order {fact.serial} {fact.quantity} (…{fact.wire_id[-6:]})"

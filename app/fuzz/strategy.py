@@ -12,7 +12,8 @@ from heapq import heappop, heappush
 from attrs import define
 
 from actors.strategy import Strategy
-from app.fuzz.record import Asked, FillHeard, Heard, Record, Trouble
+from app.fuzz.record import Asked, FillHeard, Heard, Record, TradeHeard, Trouble
+from messages.executions import Execution
 from messages.failover import Route, RouterState
 from messages.orders import Fill, LegState, OrderUpdate, Told
 
@@ -204,6 +205,13 @@ class FuzzStrategy(Strategy):
     def on_gap(self, missed: int) -> None:
         """No run is so long."""
         self._record.add(Trouble(self.now_s(), "news given up", f"{self.name} is not told {missed} news"))
+
+    def on_execution(self, execution: Execution, number: int) -> None:
+        """Writes it down."""
+        assert execution.key is not None, "of an order of ours"
+        serial, life = int(execution.key.client_order_id[1:]), self._plan.lives
+        there, trade_id = execution.exchange, execution.trade_id
+        self._record.add(TradeHeard(self.now_s(), self.name, life, serial, there, trade_id, number))
 
     def on_route(self, route: Route, state: RouterState) -> None:
         """Nothing to do: the session sends again what must be."""

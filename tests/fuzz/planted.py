@@ -16,6 +16,7 @@ from app.domain import calls as c
 from app.domain import session
 from app.domain.commit import CommitAgain, CommitNew, Decision, decide
 from app.domain.connector import Connector
+from app.domain.fill_watch import FillWatch
 from app.domain.leg_life import LIVE
 from app.domain.leg_task import LegTask
 from app.domain.leg_watch import LegWatch
@@ -23,9 +24,10 @@ from app.domain.session import Session
 from app.domain.session_pending import Pending
 from app.fuzz.exchange import Memory
 from app.fuzz.world import WatchedJournal
-from app.journal import store
+from app.journal import fills, store
+from app.journal.rows import row_of_fill
 from messages.failover import Route
-from messages.orders import LegState, OrderNotExecuted, PlaceOrder
+from messages.orders import LegState, OrderNotExecuted, OrderView, PlaceOrder
 
 Planted = Callable[[], AbstractContextManager[None]]
 
@@ -211,6 +213,26 @@ def limits_forgotten_at_a_restart() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def executions_counted_by_listing() -> Iterator[None]:
+    """An execution that is listed again counts again."""
+    count = iter(range(10**9))
+
+    def anew(order: OrderView, number: int, report: c.FillReport) -> dict[str, Any]:
+        row = row_of_fill(order, number, report)
+        return row | {"trade_id": f"{row['trade_id']} {next(count)}"}
+
+    with swapped(fills, "row_of_fill", anew):
+        yield
+
+
+@contextmanager
+def executions_forgotten_at_a_restart() -> Iterator[None]:
+    """A connector that is started anew asks for none that an earlier life lacked."""
+    with swapped(FillWatch, "recover", lambda self, orders, now_s: None):
+        yield
+
+
 @frozen
 class Bug:
     """One to be found.
@@ -247,5 +269,7 @@ PLANTED: Mapping[str, Bug] = MappingProxyType(
             limits_forgotten_at_a_restart, "crashes", ("I6 more than the exchange gives",)
         ),
         "deadline not kept": Bug(deadline_not_kept, "storm", ("I2 not answered in time",)),
+        "executions counted by listing": Bug(executions_counted_by_listing, "calm", ("fills differ",)),
+        "executions forgotten at a restart": Bug(executions_forgotten_at_a_restart, "crashes", ("fills differ",)),
     }
 )
