@@ -51,6 +51,7 @@ ORDERS, QUICK_ORDERS = 1_000_000, 50_000
 LIVE, UNKNOWN = 500, 50
 EXCHANGE = "bybit"
 EMPTY, OLD = "empty", "old"
+ADDS_TURNS = 3
 PATIENCE_S = 60.0
 BUSY = 0.5
 """Waiting or running processes a core, before the run, from which on the machine counts as busy with something else."""
@@ -284,16 +285,21 @@ def _placing(old: Path, folder: Path, *, rounds: int, orders: int) -> dict[str, 
 
 
 def _adds(old: Path, folder: Path, *, orders: int) -> dict[str, Any]:
-    """What of an order's time is the journal's two transactions, told by the marks of a traced daemon."""
-    found = {}
-    for which in (EMPTY, OLD):
-        own = folder / which
-        own.mkdir(parents=True)
-        _state_dir(own / "traced", old if which == OLD else None)
-        with exchanges([EXCHANGE], own) as facts:
-            shown = traced(EXCHANGE, facts[EXCHANGE], own, orders)
-        found[which] = {**shown["journal"], "order_p50_with_marks_ms": shown["order_p50_with_marks_ms"]}
-    return found
+    """What of an order's time is the journal's two transactions, told by the marks of a traced daemon.
+
+    In turns, and of each the quietest: another program that wants the processor only ever adds to it.
+    """
+    found: dict[str, list[dict[str, float]]] = {EMPTY: [], OLD: []}
+    for number in range(ADDS_TURNS):
+        for which in (EMPTY, OLD) if number % 2 == 0 else (OLD, EMPTY):
+            own = folder / f"{which}-{number}"
+            own.mkdir(parents=True)
+            _state_dir(own / "traced", old if which == OLD else None)
+            with exchanges([EXCHANGE], own) as facts:
+                shown = traced(EXCHANGE, facts[EXCHANGE], own, orders)
+            found[which].append({**shown["journal"], "order_p50_with_marks_ms": shown["order_p50_with_marks_ms"]})
+            shutil.rmtree(own / "traced")
+    return {which: min(turns, key=lambda turn: turn["p50_ms"]) for which, turns in found.items()}
 
 
 def _recovery(old: Path | None, folder: Path) -> dict[str, Any]:
