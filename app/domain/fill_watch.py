@@ -41,6 +41,9 @@ MAX_VAIN = len(AGAIN_S)
 ALONE_AFTER = 2
 """Vain answers for all of its symbol, after which a leg is asked for by itself."""
 
+TOO_LONG_AFTER = 4
+"""Failed calls, after which the same: a list may be longer than what is read of it."""
+
 YOUNG_S = 3600.0
 """Legs as young as this are asked for together."""
 
@@ -83,7 +86,8 @@ class _Followed:
 
     def alone(self, now_s: float) -> bool:
         """Whether it is asked for by itself."""
-        return self.conditional or self.vain >= ALONE_AFTER or now_s - self.leg.created_s > YOUNG_S
+        in_vain = self.vain >= ALONE_AFTER or self.failures >= TOO_LONG_AFTER
+        return self.conditional or in_vain or now_s - self.leg.created_s > YOUNG_S
 
 
 @frozen

@@ -15,7 +15,7 @@ from app.domain import effects as e
 from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.fill_sums import FillSum
-from app.domain.fill_watch import ALONE_AFTER, MAX_VAIN, SHARE, SLACK_S, YOUNG_S
+from app.domain.fill_watch import ALONE_AFTER, MAX_VAIN, SHARE, SLACK_S, TOO_LONG_AFTER, YOUNG_S
 from app.domain.leg_life import LegEvent
 from app.domain.limiter import RateLimit
 from app.domain.rates import rates_of
@@ -210,6 +210,22 @@ def test_calls_that_fail_are_no_answer() -> None:
         desk.back(LOST)
     assert not desk.not_listed
     assert desk.asked()
+    desk.back(c.Fills(fills=(trade(one, "t1", "1"),)))
+    assert desk.told == ["t1"]
+
+
+def test_a_list_that_is_too_long_to_be_read_is_read_order_by_order() -> None:
+    desk = Desk()
+    one = desk.placed("one")
+    desk.learns(one, LegEvent.SEEN_FILLED, "1")
+    for _ in range(TOO_LONG_AFTER):
+        call = desk.asked()
+        assert call is not None
+        assert call.wire_id is None
+        desk.back(c.CallFailed(code="unreadable", words="The list has more than 20 pages."))
+    call = desk.asked()
+    assert call is not None
+    assert call.wire_id == wire_id_of(one)
     desk.back(c.Fills(fills=(trade(one, "t1", "1"),)))
     assert desk.told == ["t1"]
 
