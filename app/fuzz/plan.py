@@ -105,7 +105,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             chance=0.03,
             deaths=(0, 2),
             switches=(2, 5),
-            unknown_max_notional=Decimal(20_000),
+            unknown_max_notional=Decimal(6_000),
         ),
         "replacing": Profile(
             outages=(0, 1),
