@@ -155,7 +155,7 @@ def acknowledged_cancel_taken_for_done() -> Iterator[None]:
                 wire_id=task.leg.wire_id,
                 symbol=None,
                 state=LegState.CANCELLED,
-                filled=None,
+                filled=task.leg.filled,
                 average_price=None,
             )
             result = c.CancelConfirmed(final=report)
