@@ -49,9 +49,13 @@ def leading(queue: deque[Effect], first: E) -> list[E]:
     return taken
 
 
-def order_facts(order: OrderView) -> dict[str, str | int | None]:
-    """What every line of the log about an order says, so that its life can be found by any of its names."""
-    leg, key = order.leg, order.key
+def order_facts(order: OrderView, number: int | None = None) -> dict[str, str | int | None]:
+    """What every line of the log about an order says, so that its life can be found by any of its names.
+
+    Args:
+        number: Of the leg it is about; None for the newest.
+    """
+    leg, key = order.leg if number is None else order.legs[number - 1], order.key
     facts: dict[str, str | int | None] = {
         "strategy": key.strategy,
         "client_order_id": key.client_order_id,
@@ -81,6 +85,17 @@ def request_facts(request: PlaceOrder, exchange: str) -> dict[str, str | int | N
         "exchange": exchange,
         "epoch": request.epoch,
     }
+
+
+def _tell(recorded: Recorded, number: int, learned: str, changes: list[News]) -> None:
+    """Says in the log what was recorded of a leg, and adds what sessions are to be told to `changes`."""
+    if recorded.contradiction:
+        log.error("order.contradiction", learned=learned, **order_facts(recorded.order, number))
+    if recorded.excess:
+        log.error("order.excess", excess=format(recorded.excess, "f"), **order_facts(recorded.order, number))
+    if recorded.changed:
+        state(__name__, "order.changed", **order_facts(recorded.order, number))
+        changes.append(recorded.as_news())
 
 
 class OrderWrites:
@@ -133,13 +148,7 @@ class OrderWrites:
                 out += self._machine.not_recorded(effect.order_id, now_s)
             return out
         for effect, recorded in zip(effects, results, strict=True):
-            if recorded.contradiction:
-                log.error("order.contradiction", learned=effect.event.value, **order_facts(recorded.order))
-            if recorded.excess:
-                log.error("order.excess", excess=format(recorded.excess, "f"), **order_facts(recorded.order))
-            if recorded.changed:
-                state(__name__, "order.changed", **order_facts(recorded.order))
-                changes.append(recorded.as_news())
+            _tell(recorded, effect.number, effect.event.value, changes)
             out += self._machine.recorded(recorded.order, now_s)
         return out
 
@@ -158,12 +167,8 @@ class OrderWrites:
                 log.error("journal.unavailable", words=str(error), learned="fills", **facts)
             return out
         for effect, recorded in zip(effects, results, strict=True):
-            ahead = recorded.ahead
-            if ahead is not None:
-                if ahead.contradiction:
-                    log.error("order.contradiction", learned="fills", **order_facts(ahead.order))
-                state(__name__, "order.changed", **order_facts(ahead.order))
-                changes.append(ahead.as_news())
+            if recorded.ahead is not None:
+                _tell(recorded.ahead, effect.number, "fills", changes)
             changes += [fill.as_news() for fill in recorded.fresh]
             self._machine.fills.recorded(effect, recorded.order, now_s)
             if recorded.fresh:
@@ -172,8 +177,8 @@ class OrderWrites:
 
     def not_listed(self, effect: e.NotListed) -> None:
         """Says that an exchange does not list all that filled."""
-        facts = order_facts(effect.order)
-        log.warning("order.fills_not_listed", missing=format(effect.missing, "f"), **facts | {"leg": effect.number})
+        facts = order_facts(effect.order, effect.number)
+        log.warning("order.fills_not_listed", missing=format(effect.missing, "f"), **facts)
 
     def mark(self, effect: e.Mark, now_s: float) -> list[Effect]:
         """Keeps something of a leg for the sake of its exits; returns what the machine makes of it."""
@@ -227,7 +232,7 @@ class OrderWrites:
             settles=effect.settles,
         )
 
-    def renew(self, effect: e.Renew, now_s: float, changes: list[OrderChanged | OrderFilled]) -> list[Effect]:
+    def renew(self, effect: e.Renew, now_s: float, changes: list[News]) -> list[Effect]:
         """Records the end of a leg and commits what takes its place; returns what the machine makes of it."""
         ended, port = effect.ended, self._runner.port
         try:
@@ -253,9 +258,7 @@ class OrderWrites:
             facts = {"exchange": self._exchange, "order_id": ended.order_id, "leg": ended.number}
             log.error("journal.unavailable", words=str(error), learned=ended.event.value, **facts)
             return self._machine.not_recorded(ended.order_id, now_s)
-        if recorded.changed:
-            state(__name__, "order.changed", **order_facts(recorded.order))
-            changes.append(recorded.as_news())
+        _tell(recorded, len(recorded.order.legs), ended.event.value, changes)
         return self._machine.renewed(recorded.order, now_s)
 
     def intend(self, effect: e.Intend, now_s: float) -> list[Effect]:

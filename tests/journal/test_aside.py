@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from actors.order_path import OrderPath
+from actors.order_writes import News, OrderWrites
+from app.domain import effects as e
 from app.domain.commit import AlreadyKnown, Decision, TooManyUnresolved
 from app.domain.elsewhere import Elsewhere
 from app.domain.leg_life import LegEvent
@@ -15,8 +21,12 @@ from app.domain.order_life import OrderState, state_of
 from app.journal import statements as hot
 from app.journal.store import Committed, Journal
 from app.journal.verify import verify
-from messages.orders import LegState, OrderView
+from messages.executions import OrderFilled
+from messages.orders import LegState, OrderChanged, OrderView
 from tests.domain.orders import key, spec
+from tests.domain.test_connector import Desk
+from tests.domain.test_deadlines import ready_runner
+from tests.journal.test_fills import fill
 
 MOST = Elsewhere(max_notional=Decimal(150))
 
@@ -163,3 +173,23 @@ def test_the_events_alone_give_the_same(journal: Journal, path: Path) -> None:
     assert verify(path).findings == ()
     journal._db.execute("UPDATE legs SET state = 'absent' WHERE number = 1 AND order_id = ?", (order.order_id,))
     assert verify(path).findings != ()
+
+
+def test_the_log_tells_of_the_leg_that_filled_beyond_what_was_asked(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where its executions say so before any report of the order does."""
+    order = held(journal)
+    journal.record(order.order_id, 2, LegEvent.SEEN_FILLED, now_s=3.0, filled=Decimal(1))
+    desk = Desk()
+    runner = ready_runner(desk)
+    writes = OrderWrites(journal, desk.machine, runner, OrderPath("bybit", journal, runner, 5.0), lambda: 4.0)
+    filled = e.RecordFills(order_id=order.order_id, number=1, fills=(fill("t1"),))
+    news: list[News] = []
+    with caplog.at_level(logging.INFO, logger="actors.order_writes"), capture_logs() as told:
+        writes.record_fills([filled], 4.0, news)
+    (excess,) = [line for line in told if line["event"] == "order.excess"]
+    assert (excess["excess"], excess["leg"], excess["exchange"]) == ("0.1", 1, "bybit")
+    (changed,) = [json.loads(line) for line in caplog.messages if "order.changed" in line]
+    assert (changed["leg"], changed["exchange"], changed["state"]) == (1, "bybit", "held")
+    assert [type(each) for each in news] == [OrderChanged, OrderFilled]
