@@ -28,7 +28,8 @@ _LEG = """## A leg
 
 "Told" edges are an exchange taking its own word back: what it says of execution is taken over, and the log has
 `order.contradiction`. Amounts add to the table: a leg of which all has filled is `filled`, one of which something has
-is not `open` but `partially_filled`, and one that has filled in part is never `refused` or `absent`, but `cancelled`.
+is not `open` but `partially_filled`, and one that has filled in part is never `refused`, but `cancelled`, nor
+`absent`, which is *told*. One whose owner has asked for its cancel is `cancelled` where it is proven absent.
 """
 
 _LEG_TABLE = """### Every event in every state
@@ -47,8 +48,8 @@ says as `orderStatus`.
 _ORDER_EDGES = """### How an order moves
 
 Drawn from both tables: what an event of its newest leg, or of one held behind it, makes of an order. "Another leg" is
-committed where a leg is proven absent, or set aside. Steps only the word of an exchange that is taken back would make
-are left out.
+committed where a leg is proven absent, or set aside; "replaced" is the end of a leg and the commit of the one that
+takes its place, in one step. Steps only the word of an exchange that is taken back would make are left out.
 """
 
 
@@ -156,8 +157,12 @@ def moves() -> dict[tuple[OrderState, OrderState], dict[str, None]]:
                     add(row[elders], orders.TABLE[answer][elders], event.value)
         for resolved in (Elders.NOTHING, Elders.RESTED, Elders.SOME, Elders.ALL):
             add(row[Elders.IN_DOUBT], row[resolved], "the held leg is proven")
-    for state in (LegState.ABSENT, LegState.UNKNOWN):
-        add(orders.TABLE[state][Elders.NOTHING], OrderState.SENT, "another leg")
+    for elders in Elders:
+        if (absent := orders.TABLE[LegState.ABSENT][elders]) in orders.PLACEABLE:
+            add(absent, OrderState.SENT, "another leg")
+        add(orders.TABLE[LegState.UNKNOWN][elders], OrderState.SENT, "another leg")
+        for state in legs.LIVE:
+            add(orders.TABLE[state][elders], OrderState.SENT, "replaced")
     return found
 
 
