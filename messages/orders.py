@@ -14,69 +14,16 @@ from attrs import evolve, frozen
 
 from messages.base import Message, Reply, Request
 from messages.market import Symbol
-
-
-class Side(StrEnum):
-    """Which way the order trades."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
-class OrderType(StrEnum):
-    """How the price is found."""
-
-    LIMIT = "limit"
-    MARKET = "market"
-
-
-class TimeInForce(StrEnum):
-    """How long an order may rest: until cancelled, not at all, all-or-nothing now, or only if it rests."""
-
-    GTC = "GTC"
-    IOC = "IOC"
-    FOK = "FOK"
-    POST_ONLY = "PostOnly"
-
-
-class TriggerKind(StrEnum):
-    """Which way the price has to move for a trigger order to be set off.
-
-    Attributes:
-        STOP: Against the order's side: a buy is set off by a price at or above the trigger, a sell by one at or below.
-        TAKE_PROFIT: With it: a buy is set off at or below, a sell at or above.
-    """
-
-    STOP = "stop"
-    TAKE_PROFIT = "take_profit"
-
-
-class TriggerBy(StrEnum):
-    """Which price sets a trigger order off: that of the last trade, or the mark price."""
-
-    LAST = "last"
-    MARK = "mark"
-
-
-@frozen(kw_only=True)
-class Trigger:
-    """What sets an order off that waits until then, invisible to the book.
-
-    Attributes:
-        price: In quote coin.
-    """
-
-    kind: TriggerKind
-    price: Decimal
-    by: TriggerBy = TriggerBy.LAST
-
-    def rises(self, side: Side) -> bool:
-        """Whether it is set off by a rising price, for an order of that side."""
-        return (side is Side.BUY) is (self.kind is TriggerKind.STOP)
+from messages.order_kinds import OrderType as OrderType
+from messages.order_kinds import Side as Side
+from messages.order_kinds import TimeInForce as TimeInForce
+from messages.order_kinds import Trigger as Trigger
+from messages.order_kinds import TriggerBy as TriggerBy
+from messages.order_kinds import TriggerKind as TriggerKind
 
 
 class LegState(StrEnum):
-    """What is known of one leg. The table of legal changes is `app.domain.leg_life`.
+    """What is known of one leg. What each event makes of each is in `app.domain.leg_table`.
 
     Attributes:
         INTENT: Committed in the journal; may have been sent.
@@ -462,7 +409,7 @@ class OrderChanged(Message):
 
 
 LIVE_OR_UNPROVEN = frozenset({LegState.INTENT, LegState.UNKNOWN, LegState.OPEN, LegState.PARTIALLY_FILLED})
-"""States in which a leg may still fill: an order has at most one such leg (invariant I1)."""
+"""An order has at most one such leg (invariant I1), beside those that were set aside for it (HELD)."""
 
 
 class Told(StrEnum):
