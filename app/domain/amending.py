@@ -10,7 +10,6 @@ deadline is not sent, and said so. Whoever waits for one in doubt is told by the
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from attrs import define, evolve, field
 
@@ -28,6 +27,7 @@ from app.domain.placing import LEAST_TO_GO_S
 from app.domain.pretrade import LimitRefused, PriceNeeded
 from app.domain.pretrade_gate import PretradeGate
 from app.domain.rate_gate import RateGate
+from app.domain.renewal import asked_of
 from app.domain.replacing import Replacing
 from messages.base import Failed
 from messages.market import Symbol
@@ -155,7 +155,7 @@ class Amending:
         return self._judged(task, change, now_s, again=False)
 
     def _judged(self, task: LegTask, change: Change, now_s: float, *, again: bool) -> list[Effect]:
-        spec = _changed(task, change.terms)
+        spec = asked_of(task.order, change.terms)
         judged = None if self.gate is None else self.gate.judge_change(spec, now_s)
         if isinstance(judged, LimitRefused):
             return self._give_up(task, change, NotMade(code=judged.code, words=judged.words))
@@ -350,16 +350,6 @@ class Amending:
         found = [each for each in changes if each is not None]
         due = [each.latest_s for each in found if each.unsent] + [each.again_s for each in found if each.again_s]
         return min(due, default=None)
-
-
-def _changed(task: LegTask, terms: Terms) -> OrderSpec:
-    """What the leg would be as an order."""
-    now = task.order.now
-    quantity: Decimal = task.leg.quantity if terms.quantity is None else terms.quantity
-    trigger = now.trigger
-    if trigger is not None and terms.trigger_price is not None:
-        trigger = evolve(trigger, price=terms.trigger_price)
-    return evolve(now, quantity=quantity, price=now.price if terms.price is None else terms.price, trigger=trigger)
 
 
 def _other(task: LegTask, terms: Terms) -> bool:

@@ -7,11 +7,12 @@ send. From the commit on the leg is a `LegTask` until it is proven dead or fille
 - an answer that proves nothing makes the leg UNKNOWN, and look-ups follow, at growing distances, until one finds the
   order or proves it absent: a look-up that finds nothing is proof only when it was asked after the expiry the exchange
   enforces plus `Proof.margin_s`, and a look-up that failed is no answer at all;
-- a leg that rests is watched by one poll of all open orders; one that vanished from it is looked up by its id.
+- a leg that rests is watched by one poll of all open orders; one that vanished from it is looked up by its id;
+- one that was set aside for a newer leg is followed beside it until its end is shown or its absence proven.
 
-A cancel's acknowledgement is not the end of an order (Bybit and OKX acknowledge the request): only a look-up that shows
-a final state is. Nothing here answers a waiter at its deadline: the session that asked does, since this process may be
-dead.
+A cancel's acknowledgement is not the end of an order (Bybit and OKX acknowledge the request): only a report that shows
+the end, and what had filled by then, is: the cancel's own answer or a look-up's. Nothing here answers a waiter at its
+deadline: the session that asked does, since this process may be dead.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from app.domain.leg_life import UNPROVEN
 from app.domain.leg_task import LegTask, place_reply
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
+from app.domain.no_room import NO_ROOM
 from app.domain.order_life import unproven
 from app.domain.pretrade import LimitRefused
 from app.domain.pretrade_gate import PretradeGate
@@ -198,8 +199,9 @@ class Placing:
             deadline_s = now_s + limit_s
             call = c.TickerCall(symbol=symbol, deadline_s=deadline_s)
             if not self.rate_gate.read(Read(None, None, call), Priority.PLACE, now_s):
-                no_room = c.CallFailed(code="no_room", words=f"the rate limit of {self.exchange} leaves no room")
-                (effect,) = self.ticker_read(Read(None, None, call), no_room, now_s, now_s)
+                words = f"the rate limit of {self.exchange} leaves no room"
+                failed = c.CallFailed(code=NO_ROOM, words=words)
+                (effect,) = self.ticker_read(Read(None, None, call), failed, now_s, now_s)
                 assert isinstance(effect, TurnAway)
                 return effect
         return None

@@ -26,6 +26,7 @@ from decimal import Decimal
 from attrs import evolve, frozen
 
 from app.domain.commit import CommitAgain, CommitNew
+from app.domain.leg_life import Terms
 from messages.failover import Route
 from messages.orders import LegState, LegView, Linked, OrderSpec, OrderView, Wanted
 
@@ -94,7 +95,7 @@ _CANCELLED = "The order was cancelled to be replaced,"
 _NOTHING = "Nothing was placed in its stead."
 
 
-def asked_of(order: OrderView, wanted: Wanted) -> OrderSpec:
+def asked_of(order: OrderView, wanted: Wanted | Terms) -> OrderSpec:
     """The order under what is wanted of it, for the quantity of the whole newest leg."""
     now, leg = order.now, order.leg
     assert leg is not None

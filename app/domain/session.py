@@ -3,9 +3,8 @@
 Theory (the end-to-end argument). A message to an actor can be lost, since an actor dies with its mailbox, and so can
 the answer. So the session keeps each request until it is answered, and sends it again *with the same ids*: when told of
 a new route or a restarted connector, when the answer says "not executed" (by the rules of `app.domain.retries`), and
-after `RESEND_S` of silence. Receivers
-are idempotent, so the worst a re-send costs is time. Every request ends by its deadline; what cannot be known then is
-said to be unknown, never guessed:
+after `RESEND_S` of silence. Receivers are idempotent, so the worst a re-send costs is time. Every request ends by its
+deadline; what cannot be known then is said to be unknown, never guessed:
 
     last word on an order at its deadline        told
     never handed to a connector                  not executed
