@@ -11,7 +11,8 @@ file with what still counts, and puts it in the old one's place at once.
 
 Times are by the router's clock, which counts from the boot. The head says how far it was from the time since boot:
 within the same boot that is what times are held against, whatever was done to the date. After another boot the date has
-to do, and one that went backwards gives no room: what is used then comes back a whole window from now.
+to do. Where it lies before the last write, it was ahead by then and was put right: no time counts as passed since, so
+that it gives no room, and closes an exchange for no longer than it had asked.
 
 A file that is damaged, of another version, exchange, account or table of limits, or that others could have written, is
 told of in one line and not used.
@@ -76,6 +77,9 @@ class _Region:
 class _Read:
     boot: bytes
     minus_boot_s: float
+    kept_s: float
+    closed_until_s: float
+    banned_until_s: float
     meters: dict[MeterName, Values]
 
 
@@ -120,7 +124,9 @@ class LimitsFile:
             content = read_private(self._path, MOST_BYTES)
             if content is not None:
                 read = self._read(content)
-                kept = _by_our_clock(read, minus_boot_s - read.minus_boot_s if read.boot == boot else 0.0, now_s)
+                same_boot = read.boot == boot
+                shift_s = minus_boot_s - read.minus_boot_s if same_boot else min(0.0, now_s - read.kept_s)
+                kept = _by_our_clock(read, shift_s, now_s)
         except (Untrusted, Unreadable) as problem:
             log.warning("limits.not_taken_over", exchange=self._exchange, words=str(problem))
         self._begin(boot, minus_boot_s, kept)
@@ -146,7 +152,8 @@ class LimitsFile:
                 meters[name] = values
             elif all(_begun(content, base, turn) for turn in (0, 1)):
                 raise Unreadable(f"{self._path} is damaged.")
-        return _Read(boot, minus_boot_s, meters)
+        closed_s, banned_s, kept_s, *_ = (*meters.pop(_WHOLE, ()), 0.0, 0.0, 0.0)
+        return _Read(boot, minus_boot_s, kept_s, closed_s, banned_s, meters)
 
     # ---- out ---------------------------------------------------------------------------------------------------------
 
@@ -163,7 +170,7 @@ class LimitsFile:
             checksum = _checksum(VERSION, head[16:])
             os.pwrite(self._fd, HEAD.pack(MAGIC, VERSION, checksum, boot, self._of_whom, minus_boot_s), 0)
             self._banned_until_s = kept.banned_until_s
-            self._put(_WHOLE, (kept.closed_until_s, kept.banned_until_s))
+            self._put(_WHOLE, (kept.closed_until_s, kept.banned_until_s, self._clock()))
             for name, values in kept.meters.items():
                 self._put(name, values)
             beside.rename(self._path)
@@ -181,7 +188,7 @@ class LimitsFile:
         try:
             for name, values in meters.items():
                 self._put(name, values)
-            self._put(_WHOLE, (closed_until_s, banned_until_s))
+            self._put(_WHOLE, (closed_until_s, banned_until_s, self._clock()))
             if banned_until_s > self._banned_until_s:
                 self._banned_until_s = banned_until_s
                 self._sync()
@@ -256,7 +263,7 @@ class LimitsFile:
 
 
 def _by_our_clock(read: _Read, shift_s: float, now_s: float) -> KeptLimits:
-    closed_s, banned_s, *_ = (*read.meters.pop(_WHOLE, ()), 0.0, 0.0)
+    closed_s, banned_s = read.closed_until_s, read.banned_until_s
     meters = {name: moved(values, shift_s) for name, values in read.meters.items()}
     return KeptLimits(
         meters={name: values for name, values in meters.items() if counts_still(values, now_s)},

@@ -225,6 +225,24 @@ def test_after_another_boot_the_date_has_to_do(tmp_path: Path, monkeypatch: pyte
     assert kept.meters[ORDERS][6] == pytest.approx(time.time() + 60.0, abs=1.0)
 
 
+@pytest.mark.parametrize("ahead_s", [6 * 3600.0, 400 * 86_400.0])
+def test_a_date_that_was_ahead_before_another_boot_closes_an_exchange_for_no_longer_than_it_asked(
+    ahead_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute of silence, kept under a date that was put right after the boot, would have been hours, or days."""
+    life = file_in(tmp_path, clock=lambda: time.time() + ahead_s)
+    life.take_over()
+    ahead = time.time() + ahead_s
+    life.keep({ORDERS: used(1.0, ahead)}, ahead + 60.0, ahead + 600.0)
+    monkeypatch.setattr(limits_file, "_boot", lambda: bytes(16))
+    monkeypatch.setattr(limits_file, "_boot_s", lambda: 1.0)
+    for _ in range(2):
+        kept = after(tmp_path)
+        assert kept.closed_until_s == pytest.approx(time.time() + 60.0, abs=20.0)
+        assert kept.banned_until_s == pytest.approx(time.time() + 600.0, abs=20.0)
+        assert kept.meters[ORDERS][6] == pytest.approx(time.time() + 60.0, abs=20.0)
+
+
 def test_a_disk_without_room_keeps_nothing_and_ends_nothing(
     tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
