@@ -185,11 +185,24 @@ class ConnectorActor(Shell):
         try:
             self._on_message(message, sender, now_s)
         except JournalError as error:  # a question that the journal cannot answer now: dying of it would not help
-            log.error("journal.unavailable", words=str(error), exchange=self.name, message_type=type(message).__name__)
-            if isinstance(message, Request):
-                words = str(error)
-                failed = Failed(correlation_id=message.correlation_id, code="journal_unavailable", words=words)
+            failed = self._unanswerable(message, error)
+            if failed is not None:
                 self.post(sender, failed)
+
+    def _unanswerable(self, message: Any, error: JournalError) -> Failed | None:
+        """What is answered where the journal cannot be read; None where nothing was asked."""
+        log.error("journal.unavailable", words=str(error), exchange=self.name, message_type=type(message).__name__)
+        if not isinstance(message, Request):
+            return None
+        return Failed(correlation_id=message.correlation_id, code="journal_unavailable", words=str(error))
+
+    def _deliver(self, effect: e.Deliver, now_s: float) -> None:
+        """Here, not where the message came in: the effects that follow, sending what was committed, are carried out."""
+        try:
+            reply = self._replies.reply(effect.request, effect.result, now_s)
+        except JournalError as error:
+            reply = self._unanswerable(effect.request, error)
+        self.post(effect.asker, reply)
 
     def _on_message(self, message: Any, sender: Any, now_s: float) -> None:
         machine = self.machine
@@ -307,7 +320,7 @@ class ConnectorActor(Shell):
                 case e.Answer():
                     self.post(effect.asker, effect.message)
                 case e.Deliver():
-                    self.post(effect.asker, self._replies.reply(effect.request, effect.result, now_s))
+                    self._deliver(effect, now_s)
                 case e.Observe():
                     observed.append(effect.evidence)
         # Whoever waits has been answered: only now those who listen are told.
