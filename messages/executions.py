@@ -94,7 +94,7 @@ class CatchUp(Request):
 
     strategy: str
     after: int | None
-    limit: int = 100
+    limit: int = 50
 
 
 @frozen(kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.core import parse, shapes
 from app.core.calls import Call
 from app.core.cancel_all import CancelAll
+from app.core.client import ANSWER_SLACK_S, no_answer
 from app.core.errors import NotRunning
 from app.core.events import EventStream
 from app.core.waiting import LoopWaiting
@@ -26,15 +27,16 @@ class AsyncCalls:
         self._router = router
 
     async def _wait(self, call: Call[T]) -> T:
-        router = self._router
+        client = self._router._connected()
         waiting = LoopWaiting()
-        router._connected().ask_for(waiting, call.request)
+        client.ask_for(waiting, call.request)
         try:
-            outcome = await waiting.future
+            async with asyncio.timeout(call.request.deadline_s - client.clock() + ANSWER_SLACK_S):
+                outcome = await waiting.future
+        except TimeoutError:
+            no_answer(call.request, client)
         except asyncio.CancelledError:
-            client = router._client
-            if client is not None:
-                client.forget(call.request.correlation_id)  # the wait ends, not the order
+            client.forget(call.request.correlation_id)  # the wait ends, not the order
             raise
         return call.read(outcome)
 

@@ -14,13 +14,15 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
-from app.core.errors import NotRunning
+from app.core.errors import NotRunning, OrderOutcomeUnknown
 from app.core.waiting import Waiting
 from app.domain import session as s
 from app.domain.gather import gathered
+from app.domain.session_endings import unknown
 from app.launcher.presence import Presence, presence_mark, read_presence
 from app.process.clock import AnchoredClock
 from app.transport.address import address_from_str
@@ -29,7 +31,7 @@ from app.transport.mailbox import Mailbox, MailboxFullError
 from messages.base import Reply, Request, Together
 from messages.executions import OrderFilled, ToldUpTo
 from messages.failover import RouteChanged
-from messages.orders import OrderChanged
+from messages.orders import AmendOrder, CancelOrder, OrderChanged, PlaceOrder
 from messages.supervision import Address, Directory
 
 log = structlog.get_logger()
@@ -43,6 +45,8 @@ NEW_TREE_LOOK_S = 0.05
 NEW_TREE_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 5.0
 FLUSH_S = 0.5
+ANSWER_SLACK_S = 2.0
+"""The session answers by the deadline; a wait that lasts longer means that its thread hangs."""
 
 
 class Client:
@@ -98,6 +102,11 @@ class Client:
     def ended(self) -> str:
         """Why nothing can be asked any more, in one sentence; empty while it can."""
         return self._ended
+
+    @property
+    def journal_id(self) -> str:
+        """Of the journal that the daemon writes."""
+        return self._presence.journal_id
 
     def ask(self, request: Request) -> Future[s.Outcome]:
         """Asks the router. The future ends at the request's deadline at the latest.
@@ -299,7 +308,7 @@ class Client:
         for correlation_id, future in self._futures.items():
             if future.done():
                 continue
-            unsure = self.session.in_doubt(correlation_id)
+            unsure = self.session.in_doubt(correlation_id, why)
             if unsure is not None:
                 future.set_result(unsure)
             else:
@@ -307,3 +316,12 @@ class Client:
         self._futures.clear()
         self.routed.set()
         self._on_end()
+
+
+def no_answer(request: Request, client: Client) -> NoReturn:
+    """Raises what is to be said where a client's own thread hangs, so that the session's word does not come either."""
+    ended = "The router's own thread does not answer."
+    if isinstance(request, PlaceOrder | CancelOrder | AmendOrder):
+        doubt = unknown(request, client.journal_id, ended)
+        raise OrderOutcomeUnknown(doubt.order_id, doubt.words) from None
+    raise NotRunning(ended) from None

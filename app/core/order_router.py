@@ -25,7 +25,7 @@ from typing import Any, Self, TypeVar
 from app.core import parse, shapes
 from app.core.aio import AsyncCalls
 from app.core.calls import Call
-from app.core.client import Client, News
+from app.core.client import ANSWER_SLACK_S, Client, News, no_answer
 from app.core.errors import (
     InvalidRequest,
     NoExchangeAvailable,
@@ -66,8 +66,6 @@ ATTACH_TIMEOUT_S = 30.0
 SPAWN_AGAIN_S = 2.0
 """Between attempts meanwhile to start one of our own: each costs a process."""
 DESCRIPTOR = re.compile(r"/proc/self/fd/\d+")
-ANSWER_SLACK_S = 2.0
-"""The session answers by the deadline; a wait that lasts longer means that its thread is gone."""
 
 
 class OrderRouter(Trading, ExchangeInUse):
@@ -397,7 +395,7 @@ class OrderRouter(Trading, ExchangeInUse):
             try:
                 outcome = future.result(wait_s)
             except TimeoutError:
-                raise NotRunning("The router's own thread does not answer.") from None
+                no_answer(call.request, client)
             return call.read(outcome)
 
         return finish

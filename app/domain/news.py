@@ -39,7 +39,7 @@ AGAIN_S = (0.5, 1.0, 2.0, 5.0, 5.0)
 ANSWER_S = 3.0
 """How long an answer may take."""
 
-PAGE = 100
+PAGE = 50
 """News in one answer: reading them holds up a connector for some milliseconds."""
 
 MAX_AHEAD = 1000

@@ -413,12 +413,10 @@ class Session:
         due = [min(p.request.deadline_s, p.next_s or p.request.deadline_s) for p in self._pending.values()]
         return min([self._renew_s, self._doubts.next_s(), self.news.next_s(), *due])
 
-    def in_doubt(self, correlation_id: str) -> OutcomeUnknown | None:
+    def in_doubt(self, correlation_id: str, ended: str) -> OutcomeUnknown | None:
         """What to tell whoever waits when the session ends early: unknown where it was sent and not answered."""
         pending = self._pending.get(correlation_id)
-        if pending is None:
-            return None
-        outcome = last_word(pending, self._journal_id)
+        outcome = last_word(pending, self._journal_id, ended) if pending is not None else None
         return outcome if isinstance(outcome, OutcomeUnknown) else None
 
     # ------------------------------------------------------------------------------------------------ pieces

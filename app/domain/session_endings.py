@@ -10,19 +10,17 @@ from messages.market import SetLeverage, SetMarginMode, SetPositionMode
 from messages.orders import AmendOrder, CancelOrder, OrderKey, OrderNotExecuted, PlaceOrder
 
 
-def last_word(pending: Pending, journal_id: str) -> Outcome:
+def last_word(pending: Pending, journal_id: str, ended: str = "") -> Outcome:
     """What is told at the deadline: by what was answered so far, and by what is still under way.
 
     Args:
         journal_id: As the directory told; empty before that, when nothing can have been sent.
+        ended: Why the session ends before the deadline, in one sentence; empty where it does not.
     """
     request = pending.request
     last = pending.last
     if isinstance(request, PlaceOrder | CancelOrder | AmendOrder) and pending.in_doubt:
-        order_id = _order_id(request, journal_id)
-        verb = {PlaceOrder: "placed", CancelOrder: "cancelled", AmendOrder: "changed"}[type(request)]
-        words = f"Nobody can know yet whether order {order_id} was {verb}; it is being resolved: ask for it by its id."
-        return OutcomeUnknown(order_id=order_id, words=words)
+        return unknown(request, journal_id, ended)
     if isinstance(last, OrderNotExecuted | Failed):
         return last
     if isinstance(request, PlaceOrder):
@@ -35,6 +33,25 @@ def last_word(pending: Pending, journal_id: str) -> Outcome:
     if isinstance(request, SetLeverage | SetMarginMode | SetPositionMode) and pending.in_doubt:
         words = f"{words} It may have been made: it can be asked for again without harm."
     return Unanswered(words=words)
+
+
+def unknown(request: PlaceOrder | CancelOrder | AmendOrder, journal_id: str, ended: str = "") -> OutcomeUnknown:
+    """Nobody can know what became of a request, and what its owner can do.
+
+    Args:
+        ended: Why nobody resolves it now, in one sentence; empty where somebody does.
+    """
+    order_id = _order_id(request, journal_id)
+    verb, again = {
+        PlaceOrder: ("placed", "place it again under the same client order id, which never places it twice"),
+        CancelOrder: ("cancelled", "cancel it again"),
+        AmendOrder: ("changed", "ask for the same change again, which is made once"),
+    }[type(request)]
+    words = f"Nobody can know yet whether order {order_id} was {verb}"
+    if ended:
+        then = "It is resolved when the router runs again on the same state directory: ask for it by its id then"
+        return OutcomeUnknown(order_id=order_id, words=f"{ended} {words}. {then}, or {again}.")
+    return OutcomeUnknown(order_id=order_id, words=f"{words}; it is being resolved: ask for it by its id, or {again}.")
 
 
 def _order_id(request: PlaceOrder | CancelOrder | AmendOrder, journal_id: str) -> str:

@@ -146,9 +146,9 @@ def test_a_copy_that_died_with_its_connector_is_in_doubt_until_one_sent_after_is
     (first,) = copies(made.ask(request(), 0.0))
     (second,) = copies(made.directory_told(directory(2, incarnation=2), 1.0))
     made.reply(turned_away(first), 1.1)  # sent before the death, come late
-    assert made.in_doubt("p") is not None
+    assert made.in_doubt("p", "It ended.") is not None
     made.reply(turned_away(second), 1.2)
-    assert made.in_doubt("p") is None
+    assert made.in_doubt("p", "It ended.") is None
 
 
 def test_a_request_whose_receivers_die_of_it_is_sent_ever_more_rarely() -> None:
