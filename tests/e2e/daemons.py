@@ -92,12 +92,13 @@ class Daemon:
         assert "ready on" in line, f"{line!r}; {(self.folder / 'stderr.log').read_text()}"
 
     @contextmanager
-    def router(self, **arguments: Any) -> Iterator[OrderRouter]:
-        """A router attached to it, with every exchange well."""
+    def router(self, *, well: bool = True, **arguments: Any) -> Iterator[OrderRouter]:
+        """A router attached to it, with every exchange well, unless that cannot be waited for."""
         with_config = self._world.router(config=str(self.config), **arguments)
         with_config.attach()
         try:
-            until(lambda: all_well(with_config, self._world.names), means="every exchange being well")
+            if well:
+                until(lambda: all_well(with_config, self._world.names), means="every exchange being well")
             yield with_config
         finally:
             with_config.close()

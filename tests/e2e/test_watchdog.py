@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from app.bootstrap import JOURNAL_NAME
+from app.core.order_router import OrderRouter
 from app.launcher.tree import starts_within_s
 from tests.e2e.daemons import Daemon
 from tests.e2e.hooked import BLOCK_DRY, DRY_RUNS, NEVER_READY
@@ -70,6 +71,11 @@ def recovered(daemon: Daemon) -> None:
     assert daemon.events("watchdog.fed_again")
 
 
+def actors(router: OrderRouter) -> dict[str, int | None]:
+    """Every actor's process."""
+    return {actor["name"]: actor["pid"] for actor in router.get_status()["actors"]}
+
+
 def requests(world: World) -> list[str]:
     """What arrived at the exchanges, but for probes and polls."""
     return [row["call"] for name in world.names for row in world[name].control.requests() if row["call"] == "place"]
@@ -106,17 +112,27 @@ def test_an_exchange_that_is_down_starves_nobody(daemon: tuple[World, Daemon], k
 
 
 def test_a_journal_that_somebody_else_holds_starves_it(daemon: tuple[World, Daemon]) -> None:
-    """The supervisor, and every actor, answers all the while."""
+    """The supervisor, and every actor, answers all the while, and the status says why no order is taken."""
     world, running = daemon
     fed_again(running)
+    with running.router() as router:
+        alive = actors(router)
     with closing(sqlite3.connect(world.state_dir / JOURNAL_NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         starved(running, "database is locked")
         lapsed(running)
-        with running.router() as router:
-            assert router.get_status()["status"] == "ready"
+        with running.router(well=False) as router:
+            # Not "ready": what cannot be written is not traded with. Of the exchanges that says nothing.
+            status = router.get_status()
+            assert status["status"] == "error"
+            assert "database is locked" in status["words"]
+            health = status["exchange_health"]
+            assert [name for name in world.names if health[name]["healthy"]] == world.names
+            assert actors(router) == alive, "nobody died of it"
         other.execute("ROLLBACK")
     recovered(running)
+    with running.router():
+        pass  # the status says that all is well again
 
 
 def test_an_event_loop_that_is_blocked_starves_it(daemon: tuple[World, Daemon]) -> None:
