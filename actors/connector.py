@@ -194,7 +194,10 @@ class ConnectorActor(Shell):
         log.error("journal.unavailable", words=str(error), exchange=self.name, message_type=type(message).__name__)
         if not isinstance(message, Request):
             return None
-        return Failed(correlation_id=message.correlation_id, code="journal_unavailable", words=str(error))
+        # An earlier copy of a cancel or a change may be kept, and carried out: this one must not say that it failed.
+        again = isinstance(message, CancelOrder | AmendOrder)
+        words = str(error)
+        return Failed(correlation_id=message.correlation_id, code="journal_unavailable", words=words, retryable=again)
 
     def _deliver(self, effect: e.Deliver, now_s: float) -> None:
         """Here, not where the message came in: the effects that follow, sending what was committed, are carried out."""

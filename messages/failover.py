@@ -213,7 +213,7 @@ class StatusReply(Reply):
         limits: What an order is held against before it is sent, by name; empty where no limit is set.
         unprotected: Orders of which not all that filled has its take profit and stop loss: one could not be placed.
         excess: Orders of which more filled than was asked for, ever.
-        held_notional: What legs that are set aside may be worth together, in quote coin.
+        held_notional: What may execute twice of all that was set aside, in quote coin.
     """
 
     state: RouterState

@@ -160,7 +160,7 @@ class Failover:
     )
     unknown_max_notional: Decimal | None = setting(
         None,
-        "what such orders may be worth together, in quote coin: the most that place_elsewhere may execute twice",
+        "what such orders may be worth together, in quote coin: the most that may execute twice at a time",
         optional(amount(Decimal(10) ** 15)),
     )
     failback: str = setting(

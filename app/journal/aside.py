@@ -14,7 +14,7 @@ from app.journal.errors import translated
 from app.journal.facts import of_report
 from app.journal.reads import Reads
 from app.journal.rows import learned_leg, life_of, text, with_leg
-from messages.orders import LegView, OrderView
+from messages.orders import LegState, LegView, OrderView
 
 EXCESS = "excess"
 """The event of an order of which more filled than was asked for."""
@@ -77,11 +77,17 @@ class Asides(Reads):
         return excess
 
     def _held_notional(self) -> Decimal:
-        """What all legs that are set aside may be worth together, in quote coin."""
+        """What may execute twice of all that was set aside, in quote coin.
+
+        Of a leg that is in doubt all of it. Of one that turned out to have executed what filled, for as long as a newer
+        one of its order may fill too: only after that it is known what executed twice, and told.
+        """
         total = Decimal(0)
-        for leg in hot.ASIDE(self._db).fetchall():
-            found = hot.READ_SET_ASIDE(self._db, order_id=leg["order_id"], leg=leg["number"]).fetchone()
-            total += Decimal(json.loads(found["detail"])["notional"])
+        for aside in hot.ASIDE(self._db).fetchall():
+            order = self._read(aside["order_id"])
+            assert order is not None, "an event is of an order"
+            leg, notional = order.legs[aside["leg"] - 1], Decimal(json.loads(aside["detail"])["notional"])
+            total += notional if leg.state is LegState.HELD else notional * leg.filled / leg.quantity
         return total
 
     def _in_doubt(self) -> int:
@@ -93,7 +99,7 @@ class Asides(Reads):
     # ------------------------------------------------------------------------------------------------------ questions
 
     def held_notional(self) -> Decimal:
-        """What all legs that are set aside may be worth together, in quote coin."""
+        """What may execute twice of all that was set aside, in quote coin."""
         with translated(self._where):
             return self._held_notional()
 

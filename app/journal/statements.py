@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
@@ -88,16 +88,20 @@ CLOSED = Hot(
 )
 MARKETS = Hot(select(traded.c.base, traded.c.quote, traded.c.settle).distinct())
 COUNT_OPEN = Hot(select(func.count()).select_from(legs).where(LIVE_LEG))
-ASIDE = Hot(select(legs.c.order_id, legs.c.number).where(ASIDE_LEG))
+_newer = select(legs.c.order_id).where(legs.c.order_id == events.c.order_id, LIVE_LEG)
+_still_aside = select(legs.c.order_id).where(
+    legs.c.order_id == events.c.order_id, legs.c.number == events.c.leg, ASIDE_LEG
+)
+# Goes through what was ever set aside, which is an order or two an outage, and through no other event.
+ASIDE = Hot(
+    select(events.c.order_id, events.c.leg, events.c.detail).where(
+        SET_ASIDE, or_(_still_aside.exists(), _newer.exists())
+    )
+)
 COUNT_DOUBTED = Hot(
     select(
         select(func.count()).select_from(legs).where(UNKNOWN_LEG).scalar_subquery()
         + select(func.count()).select_from(legs).where(ASIDE_LEG).scalar_subquery()
-    )
-)
-READ_SET_ASIDE = Hot(
-    select(events.c.detail).where(
-        events.c.order_id == bindparam("order_id"), events.c.leg == bindparam("leg"), SET_ASIDE
     )
 )
 COUNT_EXCEEDED = Hot(select(func.count(events.c.order_id.distinct())).where(EXCEEDED))

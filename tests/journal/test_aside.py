@@ -122,9 +122,27 @@ def test_what_is_held_uses_the_bound_until_it_is_proven(journal: Journal) -> Non
     order = held(journal)
     assert journal.held_notional() == 100
     assert isinstance(ask(journal, "b"), AlreadyKnown), "another hundred is beyond the bound"
-    journal.record(order.order_id, 1, LegEvent.SEEN_FILLED, now_s=3.0, filled=Decimal(1))
+    journal.record(order.order_id, 1, LegEvent.SEEN_CANCELLED, now_s=3.0, filled=Decimal("0.6"))
+    assert journal.held_notional() == 60, "the newer leg may fill too"
+    journal.record(order.order_id, 2, LegEvent.SEEN_OPEN, now_s=3.0)
+    assert journal.held_notional() == 60
+    assert isinstance(ask(journal, "b"), AlreadyKnown)
+    journal.record(order.order_id, 2, LegEvent.SEEN_CANCELLED, now_s=4.0, filled=Decimal("0.3"))
     assert journal.held_notional() == 0
     assert isinstance(ask(journal, "b"), Committed)
+
+
+def test_one_outage_after_another_executes_no_more_twice_than_the_bound(journal: Journal) -> None:
+    """What executed there is no longer in doubt, but may still execute here, however many orders come to that."""
+    for name in ("a", "b", "c"):
+        if name != "a":
+            journal.commit_route(journal.fence(1.0).epoch, "bybit", 1.0)
+            doubted(journal, name)
+            journal.commit_route(journal.fence(1.0).epoch, "okx", 1.0)
+        made = ask(journal, name)
+        if isinstance(made, Committed):
+            journal.record(made.order.order_id, 1, LegEvent.SEEN_FILLED, now_s=3.0, filled=Decimal(1))
+    assert [len(order.legs) for order in journal.open_orders()] == [2, 1, 1]
 
 
 def test_while_it_rests_it_stays_held_and_the_newer_leg_counts(journal: Journal) -> None:

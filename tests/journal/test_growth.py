@@ -34,9 +34,11 @@ BOUNDED = (
     "ix_unlisted_by_exchange",
     "ix_unfinished",
     "ix_exceeded",
+    "ix_set_aside",
     "ix_unknown",
 )
-"""Indexes of what is not over, which does not become more with age, and of alarms, which are few."""
+"""Indexes of what is not over, which does not become more with age, and of what is rare: alarms, and what an outage had
+set aside."""
 STRATEGY = STRATEGIES[0]
 
 
