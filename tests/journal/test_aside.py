@@ -142,7 +142,7 @@ def test_one_outage_after_another_executes_no_more_twice_than_the_bound(journal:
         made = ask(journal, name)
         if isinstance(made, Committed):
             journal.record(made.order.order_id, 1, LegEvent.SEEN_FILLED, now_s=3.0, filled=Decimal(1))
-    assert [len(order.legs) for order in journal.open_orders()] == [2, 1, 1]
+    assert sorted(len(order.legs) for order in journal.open_orders()) == [1, 1, 2]
 
 
 def test_while_it_rests_it_stays_held_and_the_newer_leg_counts(journal: Journal) -> None:
