@@ -84,6 +84,11 @@ class Trader:
         terms: dict[str, Any] = {name: Decimal(value) for name, value in what.items()}
         return self.ask(AmendOrder, strategy="s", order_id=order.order_id, **terms)
 
+    def amend_in_place(self, order: OrderView, **what: str) -> str:
+        """Asks for a change in place or not at all."""
+        terms: dict[str, Any] = {name: Decimal(value) for name, value in what.items()}
+        return self.ask(AmendOrder, strategy="s", order_id=order.order_id, replace=False, **terms)
+
     def changed(self, order: OrderView, **what: str) -> OrderView:
         """A change that is made."""
         reply = self.told(self.amend(order, **what))
@@ -227,16 +232,23 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(opened: Opened, sim: 
 
 
 @pytest.mark.parametrize("sim", ["binance"], indirect=True)
-def test_what_an_exchange_cannot_change_is_refused_as_such(opened: Opened, sim: Simulated) -> None:
-    """An order that waits, on Binance."""
+def test_what_an_exchange_cannot_change_is_refused_or_replaced(opened: Opened, sim: Simulated) -> None:
+    """An order that waits, on Binance: in place or not at all, or as the same order in another leg."""
     with opened() as trader:
         far = (market(sim) * Decimal("1.02")).quantize(Decimal(100))
         order = trader.place(spec("0.02", price=far, trigger=stop(far)))
-        refused = trader.told(trader.amend(order, quantity="0.03"))
+        refused = trader.told(trader.amend_in_place(order, quantity="0.03"))
         assert isinstance(refused, OrderRefused)
         assert (refused.code, refused.native_code) == ("unsupported", None)
         assert "place another" in refused.words
         assert trader.known(order).legs[-1].most is None
+        there = trader.changed(order, quantity="0.03")
+        assert [(leg.state, leg.quantity) for leg in there.legs] == [
+            (LegState.CANCELLED, Decimal("0.02")),
+            (LegState.OPEN, Decimal("0.03")),
+        ]
+        assert trader.truth(there)["qty"] == "0.03"
+        assert trader.truth(order)["status"] == "cancelled"
 
 
 def test_the_exchange_s_own_refusal_leaves_the_order_as_it_was(opened: Opened, sim: Simulated) -> None:
