@@ -66,7 +66,7 @@ CORPUS = (
         "Settling took longer than three seconds, so the failover was sent again, and refused because it was running.",
     ),
     Found(
-        911999,
+        1862,
         "flapping",
         "failover in its own way",
         r.failover_judged_when_asked_for,
@@ -81,7 +81,7 @@ CORPUS = (
         "A strategy was told unknown; the connector found the order and recorded it, but the news was lost with it.",
     ),
     Found(
-        39,
+        27,
         "storm",
         "I2 guessed",
         r.requests_for_one_order_apart,

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from attrs import evolve
+
 from actors._shell import Shell
 from actors.failover_coordinator import FailoverCoordinatorActor
 from actors.strategy_actor import StrategyActor
@@ -18,7 +20,9 @@ from app.domain.doubts import Doubts
 from app.domain.effects import Effect
 from app.domain.failover import Coordinator
 from app.domain.limiter import Priority
+from app.domain.news import News, Told
 from app.domain.session import Session, Unanswered
+from app.domain.session_effects import NewsEffect, OrderTold
 from app.fuzz.world import World
 from messages.base import Failed
 from messages.orders import GetOrder, LegState, OrderAccepted, OrderView
@@ -91,8 +95,22 @@ def failover_judged_when_asked_for() -> Iterator[None]:
 
 @contextmanager
 def doubts_left_to_news() -> Iterator[None]:
-    """A session waits to be told what became of an order it called unknown."""
-    with swapped(Doubts, "add", lambda self, order_id, key, now_s: None):
+    """A session waits to be told what became of an order it called unknown; news are told as they come, and none that
+    was missed is asked for."""
+    told, next_s = News.told, News.next_s
+
+    def as_they_come(self: News, news: Told, now_s: float) -> list[NewsEffect]:
+        return told(self, evolve(news, number=0), now_s)
+
+    def at_once(self: News, order: OrderView, now_s: float, number: int = 0) -> list[NewsEffect]:
+        return [OrderTold(order=order, sequence=0, resolved=True)]
+
+    with (
+        swapped(Doubts, "add", lambda self, *doubt: None),
+        swapped(News, "told", as_they_come),
+        swapped(News, "owes", at_once),
+        swapped(News, "next_s", lambda self: next_s(self) if self.heard is None else float("inf")),
+    ):
         yield
 
 
