@@ -168,9 +168,16 @@ class Desk:
         return build_port(settings, credentials, self.clock)
 
     @classmethod
-    def at(cls, sims: SimulatorThread, exchange: str, market_type: MarketType = MarketType.SWAP) -> Self:
+    def at(
+        cls,
+        sims: SimulatorThread,
+        exchange: str,
+        market_type: MarketType = MarketType.SWAP,
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Self:
         """A desk at a kind of market of an exchange."""
-        return cls(sims[host(exchange, market_type)], market_type)
+        return cls(sims[host(exchange, market_type)], market_type, timeout_s=timeout_s)
 
     def symbol(self, text: str) -> Symbol:
         """A symbol of the kind that is traded here."""

@@ -1,22 +1,21 @@
 """Desks at a simulated OKX: its swaps and its spot markets, which are one account."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from app.domain.calls import Found, Placed
 from app.simulator.thread import SimulatorThread
 from messages.market import MarketType
 from messages.orders import LegState, OrderSpec
-from tests.exchanges.desk import Desk, wire_id
+from tests.exchanges.desk import PATIENCE_S, Desk, wire_id
 
 PRICE = 27000
 """At which the simulated markets stand."""
 
 
-def opened(market_type: MarketType, **options: Any) -> Iterator[Desk]:
-    """A desk at an OKX of its own."""
+def opened(market_type: MarketType) -> Iterator[Desk]:
+    """A desk at an OKX of its own, where nothing hangs: a request may take as long as a slow machine needs."""
     with SimulatorThread(("okx",)) as sims:
-        desk = Desk.at(sims, "okx", market_type, **options)
+        desk = Desk.at(sims, "okx", market_type, timeout_s=PATIENCE_S)
         assert desk.open() == ""
         yield desk
         desk.close()
