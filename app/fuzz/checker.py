@@ -189,7 +189,7 @@ def _truth_at_the_end(seen: Seen) -> Iterator[Violation]:
                 yield Violation("I2 final question unanswered", seen.end_s, serial, "nobody answered")
                 continue
             filled = sum((leg.filled_by(said.at_s) for leg in legs), Decimal(0))
-            live = [leg for leg in legs if leg.ended_s is None]
+            live = [leg for leg in legs if leg.live_at(said.at_s)]
             if said.state is None and legs:
                 yield Violation("I2 order forgotten", said.at_s, serial, f"it is on {legs[-1].exchange}: {said.words}")
             elif said.state is not None and said.state not in PROVEN:

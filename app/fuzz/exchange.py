@@ -129,6 +129,10 @@ class SimOrder:
         """Filled up to a time."""
         return next((filled for when_s, _, filled in reversed(self.history) if when_s <= at_s), Decimal(0))
 
+    def live_at(self, at_s: float) -> bool:
+        """Whether it could still fill at a time."""
+        return self.accepted_s <= at_s and (self.ended_s is None or at_s < self.ended_s)
+
     @property
     def executed(self) -> bool:
         """The engine took it; an order it refused executed nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, func, select, union, union_all
 
-from app.journal.schema import ASIDE_LEG, LIVE_LEG, UNLISTED_LEG, events, legs, orders
+from app.journal.schema import ASIDE_LEG, LIVE_LEG, UNLISTED_LEG, legs, orders
 from messages.orders import LegState
 
 
@@ -57,15 +57,3 @@ def exposed() -> Executable:
 def may_fill(*what: ColumnElement[Any]) -> Executable:
     """Columns of every leg that may still fill."""
     return union_all(*(select(*what).where(which) for which in (LIVE_LEG, ASIDE_LEG)))
-
-
-def changed(after: int, strategy: str, limit: int) -> Executable:
-    """Ids of a strategy's orders with events after a sequence, each once with its last sequence, oldest first."""
-    return (
-        select(events.c.order_id, func.max(events.c.sequence).label("last"))
-        .join(orders, orders.c.order_id == events.c.order_id)
-        .where(events.c.sequence > after, orders.c.strategy == strategy)
-        .group_by(events.c.order_id)
-        .order_by(func.max(events.c.sequence))
-        .limit(limit)
-    )

@@ -127,9 +127,3 @@ class Reads(ABC):
     def last_sequence(self) -> int:
         """Of the newest event; 0 when there is none."""
         return next((row.last or 0 for row in self._all(select(func.max(events.c.sequence).label("last")))), 0)
-
-    def changed_orders(self, after: int, strategy: str, limit: int = 1000) -> tuple[tuple[int, OrderView], ...]:
-        """Orders of a strategy with events after a sequence, each once with its last sequence, oldest first."""
-        query = queries.changed(after, strategy, limit)
-        found = [(row.last, self.order(row.order_id)) for row in self._all(query)]
-        return tuple((last, order) for last, order in found if order is not None)

@@ -103,6 +103,13 @@ CORPUS = (
         r.every_wake_up_answered,
         "Each wake-up that had been overtaken by an earlier one planned another for ever.",
     ),
+    Found(
+        951174,
+        "replacing",
+        "I2 states differ",
+        r.answers_held_against_the_end,
+        "An order was said to rest, rightly, and was replaced after that.",
+    ),
 )
 
 

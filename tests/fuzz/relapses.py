@@ -23,6 +23,7 @@ from app.domain.limiter import Priority
 from app.domain.news import News, Told
 from app.domain.session import Session, Unanswered
 from app.domain.session_effects import NewsEffect, OrderTold
+from app.fuzz.exchange import SimOrder
 from app.fuzz.world import World
 from messages.base import Failed
 from messages.orders import GetOrder, LegState, OrderAccepted, OrderView
@@ -154,4 +155,11 @@ def every_wake_up_answered() -> Iterator[None]:
         self._wakes = 1
 
     with swapped(Shell, "_plan_wake", old):
+        yield
+
+
+@contextmanager
+def answers_held_against_the_end() -> Iterator[None]:
+    """What was answered of an order is held against what is live when the run ends, not when it was answered."""
+    with swapped(SimOrder, "live_at", lambda self, at_s: self.ended_s is None):
         yield

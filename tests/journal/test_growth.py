@@ -177,7 +177,6 @@ def execution(trade_id: str) -> FillReport:
 
 ASKED: dict[str, Callable[[Journal], Any]] = {
     "book": Journal.book,
-    "changed_orders": lambda journal: journal.changed_orders(journal.last_sequence() - 20, STRATEGY),
     "closed_orders": lambda journal: (
         journal.closed_orders(STRATEGY, None, 5),
         journal.closed_orders(STRATEGY, BTC, 3),

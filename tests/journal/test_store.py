@@ -251,17 +251,6 @@ def test_a_leg_that_is_not_there_is_a_mistake_of_the_caller(journal: Journal) ->
         journal.record("nobody", 1, LegEvent.SEEN_OPEN, now_s=3.0)
 
 
-def test_changes_are_found_by_sequence(journal: Journal) -> None:
-    one, two = committed(journal, "one"), committed(journal, "two")
-    after = journal.last_sequence()
-    journal.record(two.order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x")
-    journal.record(one.order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="y")
-    changed = journal.changed_orders(after, "maker")
-    assert [order.order_id for _, order in changed] == [two.order_id, one.order_id]
-    assert journal.changed_orders(after, "somebody else") == ()
-    assert journal.changed_orders(journal.last_sequence(), "maker") == ()
-
-
 def test_open_orders_counts_and_exposures_say_the_same(journal: Journal) -> None:
     open_, unknown, gone = (committed(journal, name) for name in ("open", "unknown", "gone"))
     journal.record(open_.order_id, 1, LegEvent.SEEN_PARTIAL, now_s=3.0, filled=Decimal("0.5"), exchange_order_id="x")
