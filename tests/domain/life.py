@@ -161,7 +161,7 @@ def moves() -> dict[tuple[OrderState, OrderState], dict[str, None]]:
         if (absent := orders.TABLE[LegState.ABSENT][elders]) in orders.PLACEABLE:
             add(absent, OrderState.SENT, "another leg")
         add(orders.TABLE[LegState.UNKNOWN][elders], OrderState.SENT, "another leg")
-        for state in legs.LIVE:
+        for state in (each for each in LegState if each in legs.LIVE):  # a set has no order of its own
             add(orders.TABLE[state][elders], OrderState.SENT, "replaced")
     return found
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.simulator.thread import SimulatorThread
 from messages.market import MarketType
-from tests.exchanges.desk import EXCHANGES, HOSTS, SPOT_EXCHANGES, Desk
+from tests.exchanges.desk import EXCHANGES, HOSTS, SPOT_EXCHANGES, TIMEOUT_S, Desk
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def spot_desks(sims: SimulatorThread) -> Iterator[dict[str, Desk]]:
 
 
 def _opened(sims: SimulatorThread, names: tuple[str, ...], market_type: MarketType) -> Iterator[dict[str, Desk]]:
-    made = {name: Desk.at(sims, name, market_type) for name in names}
+    made = {name: Desk.at(sims, name, market_type, timeout_s=TIMEOUT_S) for name in names}
     for desk in made.values():
         assert desk.open() == ""
     yield made

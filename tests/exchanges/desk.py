@@ -144,7 +144,7 @@ class Desk:
         *,
         secret: str | None = None,
         allow_settlement_change: bool = True,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float = PATIENCE_S,
     ) -> None:
         self.sim = sim
         self.name = next((name for name, host in SPOT_HOSTS.items() if host == sim.name), sim.name)
@@ -174,7 +174,7 @@ class Desk:
         exchange: str,
         market_type: MarketType = MarketType.SWAP,
         *,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float = PATIENCE_S,
     ) -> Self:
         """A desk at a kind of market of an exchange."""
         return cls(sims[host(exchange, market_type)], market_type, timeout_s=timeout_s)

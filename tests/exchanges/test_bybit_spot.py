@@ -38,6 +38,8 @@ from tests.exchanges.desk import Desk, spot, stop, take_profit, wire_id
 
 ZERO = Decimal(0)
 HOST = "BTC/USDT"
+HANG_S = 1.0
+"""Of one request, one of which is to hang: a slow machine needs so much for the others."""
 BTC = spot("BTCUSDT")
 ETH = spot("ETHUSDT")
 
@@ -46,7 +48,7 @@ ETH = spot("ETHUSDT")
 def opened() -> Iterator[Desk]:
     """A desk at a simulated Bybit."""
     with SimulatorThread(["bybit"]) as sims:
-        desk = Desk(sims["bybit"], MarketType.SPOT)
+        desk = Desk(sims["bybit"], MarketType.SPOT, timeout_s=HANG_S)
         assert desk.open() == ""
         desk.own("BTC", "5")
         yield desk

@@ -24,7 +24,7 @@ from app.domain.calls import (
 from app.simulator.thread import SimulatorThread
 from messages.health import ProbeKind
 from messages.orders import LegState, Side, TimeInForce
-from tests.exchanges.desk import BTC, EXCHANGES, Desk, spec, symbol, wire_id
+from tests.exchanges.desk import BTC, EXCHANGES, TIMEOUT_S, Desk, spec, symbol, wire_id
 
 ZERO = Decimal(0)
 ATTACHES = ("bybit", "okx")
@@ -314,7 +314,7 @@ def test_nothing_is_sent_after_the_deadline(desk: Desk) -> None:
 
 def test_before_it_is_open_a_port_places_nothing(sims: SimulatorThread) -> None:
     """But it can be probed, so that health is known first."""
-    desk = Desk(sims["okx"])
+    desk = Desk(sims["okx"], timeout_s=TIMEOUT_S)
     assert not desk.port.ready
     answer = desk.place(spec(), wire_id())
     assert isinstance(answer, NotExecuted)

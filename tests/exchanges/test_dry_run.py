@@ -11,7 +11,7 @@ from app.domain.calls import CallFailed, DryCall, DryOk
 from app.exchanges.client import TRACE, NetworkEdge, Trace
 from app.exchanges.dry_run import AGE_S, WIRE_ID
 from app.simulator.thread import SimulatorThread
-from tests.exchanges.desk import PATIENCE_S, Desk
+from tests.exchanges.desk import PATIENCE_S, TIMEOUT_S, Desk
 
 
 def dry(desk: Desk, *, within_s: float = PATIENCE_S) -> Any:
@@ -48,7 +48,7 @@ def test_an_exchange_that_is_down_does_not_matter(desk: Desk, kind: str) -> None
 
 def test_one_that_was_never_reached_does_not_matter(sims: SimulatorThread) -> None:
     """Without its markets no placement can be made: then any request will do."""
-    desk = Desk(sims["okx"])
+    desk = Desk(sims["okx"], timeout_s=TIMEOUT_S)
     desk.truthful.fault("blackhole")
     try:
         before = len(desk.truthful.requests())
