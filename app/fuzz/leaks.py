@@ -87,8 +87,8 @@ def leaks(world: World) -> Iterator[Violation]:
                     if detector.state is not HealthState.WELL:
                         yield left(f"{name}: {exchange} is {detector.state.value} long after the faults")
             case PositionSynchronizerActor():
-                if actor._askers:
-                    yield left(f"{name}: {len(actor._askers)} still wait for the book")
+                if actor.reading.askers:
+                    yield left(f"{name}: {actor.reading.askers} still wait for the book")
             case _:
                 yield left(f"{name} is dead")
     for address, n in world.scheduler.wake_ups().items():
