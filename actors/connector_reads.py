@@ -12,6 +12,7 @@ from messages.market import (
     GetExchangeStatus,
     GetKlines,
     GetOrderBook,
+    GetQuote,
     GetServerTime,
     GetTicker,
     SetLeverage,
@@ -25,6 +26,7 @@ Asked = (
     GetOpenOrders
     | GetExecutions
     | GetTicker
+    | GetQuote
     | GetOrderBook
     | GetKlines
     | GetExchangeStatus
@@ -52,7 +54,7 @@ def call_for(request: Asked, now_s: float, deadline_s: float, *, conditional: bo
 
 def _call(request: Asked, now_s: float, deadline_s: float, *, conditional: bool) -> c.Call:
     match request:
-        case GetTicker():
+        case GetTicker() | GetQuote():
             return c.TickerCall(symbol=request.symbol, deadline_s=deadline_s)
         case GetOrderBook():
             return c.OrderBookCall(symbol=request.symbol, depth=request.depth, deadline_s=deadline_s)

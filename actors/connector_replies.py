@@ -24,15 +24,18 @@ from messages.market import (
     GetExchangeStatus,
     GetKlines,
     GetOrderBook,
+    GetQuote,
     GetServerTime,
     GetTicker,
     KlinesReply,
     OrderBookReply,
+    QuoteReply,
     ServerTimeReply,
     SetLeverage,
     SetMarginMode,
     SetPositionMode,
     SettingDone,
+    Ticker,
     TickerReply,
 )
 from messages.orders import (
@@ -114,6 +117,8 @@ class Replies:
                 return self._path.answer(request, result)
             case GetTicker(), c.TickerResult(ticker=ticker):
                 return TickerReply(correlation_id=correlation_id, ticker=ticker)
+            case GetQuote(), c.TickerResult(ticker=ticker):
+                return self._quote(request, ticker)
             case GetBalances(), c.BalancesResult(balances=balances):
                 chosen = tuple(b for b in balances if request.coin in (None, b.coin))
                 return BalancesReply(correlation_id=correlation_id, balances=chosen)
@@ -155,6 +160,13 @@ class Replies:
             native_code=failed.native_code if failed is not None else None,
             retryable=failed.retryable if failed is not None else False,
         )
+
+    def _quote(self, request: GetQuote, ticker: Ticker) -> QuoteReply | Failed:
+        lots = self._runner.port.lots(request.symbol)
+        if lots is None:
+            words = self._runner.port.tradable(str(request.symbol))
+            return Failed(correlation_id=request.correlation_id, code="not_tradable", words=words)
+        return QuoteReply(correlation_id=request.correlation_id, ticker=ticker, lots=lots)
 
     def _executions(self, fills: tuple[c.FillReport, ...]) -> tuple[Execution, ...]:
         owners = self._journal.owners({fill.wire_id for fill in fills if fill.wire_id is not None})

@@ -53,6 +53,27 @@ class Ticker:
 
 
 @frozen(kw_only=True)
+class Lots:
+    """Which orders a market takes. Quantities in base coin, whatever a contract is worth; prices in quote coin.
+
+    Attributes:
+        step: Between two valid quantities.
+        minimum: The least valid quantity, a whole number of steps.
+        maximum: None where none is known.
+        tick: Between two valid prices.
+        minimum_notional: What an order that opens is worth at least, in quote coin; None where that is not asked.
+        settle: The coin it settles in here, which may be another than the symbol's; None on spot.
+    """
+
+    step: Decimal
+    minimum: Decimal
+    tick: Decimal
+    maximum: Decimal | None = None
+    minimum_notional: Decimal | None = None
+    settle: str | None = None
+
+
+@frozen(kw_only=True)
 class Balance:
     """One coin of the account on one exchange, in that coin."""
 
@@ -150,6 +171,13 @@ class GetTicker(Request):
 
 
 @frozen(kw_only=True)
+class GetQuote(Request):
+    """Asks a connector what an order of a symbol would meet: the market, and which orders it takes."""
+
+    symbol: Symbol
+
+
+@frozen(kw_only=True)
 class GetBalances(Request):
     """Asks a connector for the account's coins; all of them where `coin` is None."""
 
@@ -161,6 +189,14 @@ class TickerReply(Reply):
     """Answers `GetTicker`."""
 
     ticker: Ticker
+
+
+@frozen(kw_only=True)
+class QuoteReply(Reply):
+    """Answers `GetQuote`."""
+
+    ticker: Ticker
+    lots: Lots
 
 
 @frozen(kw_only=True)

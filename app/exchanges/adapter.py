@@ -40,7 +40,7 @@ from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
 from app.process.account_lock import fingerprint
 from app.process.memory import forget_freed, give_back
 from messages.health import ProbeKind
-from messages.market import MarketType, Symbol
+from messages.market import Lots, MarketType, Symbol
 from messages.orders import OrderSpec, OrderType
 
 _LOG = structlog.stdlib.get_logger(__name__)
@@ -327,6 +327,22 @@ class CcxtPort:
         except (InvalidSymbol, NotTradable) as error:
             return str(error)
         return ""
+
+    def lots(self, symbol: Symbol) -> Lots | None:
+        """Which orders a market takes. See the port."""
+        try:
+            market = self._table.find(symbol)
+        except NotTradable:
+            return None
+        rules = market.rules
+        return Lots(
+            step=rules.base_step,
+            minimum=rules.base_minimum,
+            maximum=rules.base_maximum,
+            tick=rules.tick,
+            minimum_notional=rules.minimum_notional,
+            settle=market.symbol.settle,
+        )
 
     def check(self, spec: OrderSpec) -> str:
         """Whether the exchange's rules admit the order. See the port."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from app.domain.calls import Call, Proof, Result
 from app.domain.kept_limits import KeepsLimits
 from app.domain.rates import Rates, Usage
-from messages.market import Symbol
+from messages.market import Lots, Symbol
 from messages.orders import OrderSpec
 
 
@@ -77,6 +77,10 @@ class ExchangePort(Protocol):
 
     def tradable(self, symbol: str) -> str:
         """Whether a unified symbol can be traded here: an empty string, or one sentence saying why not."""
+        ...
+
+    def lots(self, symbol: Symbol) -> Lots | None:
+        """Which orders a market takes; None where the symbol cannot be traded here, as `tradable` says."""
         ...
 
     async def perform(self, call: Call) -> Result:

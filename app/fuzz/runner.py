@@ -7,6 +7,7 @@ the meantime is the weather's business. Results are announced to the connector b
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from decimal import Decimal
 from random import Random
 
 from actors.environment import ResultsWait
@@ -16,7 +17,7 @@ from app.domain.rates import Rates, Usage, rates_of
 from app.fuzz.exchange import SimExchange, serial_of
 from app.fuzz.faults import Fault, Weather
 from app.fuzz.record import Record, Sent
-from messages.market import Symbol
+from messages.market import Lots, Symbol
 from messages.orders import OrderSpec
 
 
@@ -77,6 +78,10 @@ class SimPort:
     def tradable(self, symbol: str) -> str:
         """Every symbol can be traded."""
         return ""
+
+    def lots(self, symbol: Symbol) -> Lots:
+        """Every market takes thousandths, at any price of two decimals."""
+        return Lots(step=Decimal("0.001"), minimum=Decimal("0.001"), tick=Decimal("0.01"), settle=symbol.settle)
 
 
 class SimRunner:

@@ -263,6 +263,19 @@ def test_what_is_sent_is_exactly_what_was_asked(desk: Desk, name: str, quantity:
     assert filled.report.symbol == symbol(name)
 
 
+def test_the_lots_a_market_is_said_to_take_are_those_it_takes(desk: Desk) -> None:
+    """In base coin: the least of them is admitted, half a step more is not, and likewise of the tick."""
+    lots = desk.port.lots(BTC)
+    assert lots is not None
+    quantity, price = max(lots.minimum, Decimal(1)), Decimal(20000)
+    assert desk.port.check(spec(str(quantity + lots.step), price=str(price + lots.tick))) == ""
+    assert "multiple of the step" in desk.port.check(spec(str(quantity + lots.step / 2), price=str(price)))
+    assert "multiple of the tick" in desk.port.check(spec(str(quantity), price=str(price + lots.tick / 2)))
+    assert "below the minimum" in desk.port.check(spec(str(lots.minimum - lots.step / 2), price=str(price)))
+    assert lots.settle == ("USD" if desk.name == "kraken" else "USDT")
+    assert desk.port.lots(symbol("NOPEUSDT")) is None
+
+
 def test_positions_are_signed_base_coin_under_the_routers_symbol(desk: Desk) -> None:
     """Also where the exchange counts contracts or settles in another coin."""
     desk.truthful.position(desk.native(BTC), "-0.25")

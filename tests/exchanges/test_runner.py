@@ -193,6 +193,9 @@ class BuggyPort:
         """Trades everything."""
         return ""
 
+    def lots(self, symbol: Symbol) -> None:
+        """Trades nothing."""
+
     async def perform(self, call: Call) -> Result:
         """Raises."""
         raise ZeroDivisionError("a bug")
