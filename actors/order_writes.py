@@ -27,7 +27,7 @@ from app.domain.leg_life import LegEvent
 from app.journal.store import Committed, Journal, JournalError, Recorded
 from app.process.logs import state
 from messages.executions import OrderFilled
-from messages.orders import Linked, OrderChanged, OrderView, PlaceOrder
+from messages.orders import Linked, OrderChanged, OrderView, PlaceOrder, Purpose
 
 log = structlog.get_logger()
 
@@ -200,7 +200,7 @@ class OrderWrites:
         if self._clock() >= request.deadline_s:
             return TooLate()
         port = self._runner.port
-        protects = effect.asker is e.Inside.EXITS
+        ordinary = request.purpose is Purpose.ORDER
         return self._journal.commit_intent(
             exchange=self._exchange,
             epoch=request.epoch,
@@ -209,11 +209,11 @@ class OrderWrites:
             expiry_s=effect.expiry_s,
             now_s=now_s,
             problem=port.check(request.spec) if port.ready else f"{self._exchange} has not answered yet.",
-            judge=None if protects else self._machine.judge(request, now_s),
+            judge=self._machine.judge(request, now_s) if ordinary else None,
             linked=wants_exits(request.spec) and not port.attaches(request.spec),
-            protects=protects,
+            purpose=request.purpose,
             max_unresolved=self._machine.settings.max_unresolved_total,
-            elsewhere=None if protects else self._machine.elsewhere(request, now_s),
+            elsewhere=self._machine.elsewhere(request, now_s) if ordinary else None,
         )
 
     def _recorded(self, effect: e.Record, now_s: float) -> Recorded:

@@ -8,7 +8,10 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from messages.base import Reply, Request
+from messages.carries import CarryPolicy, OrderCarried, OrderParked
 from messages.health import HealthView
+from messages.market import Symbol
+from messages.orders import OrderSpec
 from messages.positions import BookLine
 
 
@@ -78,6 +81,9 @@ class Switch:
         orders_left: May still be live there, and are told rather than hidden.
         positions_left: As last read; `positions_read` False when the exchange did not answer.
         finished: False while the old exchange is still being settled after the commit.
+        orders_carried: Taken up where trading went.
+        orders_parked: Taken off, and waiting for their owners, with the reason.
+        positions_moved: What was moved of positions, base coin, below zero where it was short.
     """
 
     from_exchange: str | None
@@ -94,6 +100,9 @@ class Switch:
     positions_left: tuple[PositionLeft, ...] = ()
     positions_read: bool = False
     finished: bool = True
+    orders_carried: tuple[OrderCarried, ...] = ()
+    orders_parked: tuple[OrderParked, ...] = ()
+    positions_moved: tuple[PositionLeft, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -141,17 +150,43 @@ class PreflightRequest(Request):
 
     Attributes:
         symbols: Unified spellings that must be tradable there.
+        orders: What would be placed there, each with the quantity that is left of it.
+        positions: What would be opened there, base coin by symbol, below zero when short.
     """
 
     symbols: tuple[str, ...]
+    orders: tuple[OrderSpec, ...] = ()
+    positions: tuple[tuple[Symbol, Decimal], ...] = ()
 
 
 @frozen(kw_only=True)
 class PreflightReply(Reply):
-    """Answers `PreflightRequest`; `problems` is empty when the exchange is ready."""
+    """Answers `PreflightRequest`; `problems` is empty when the exchange is ready.
+
+    Attributes:
+        notes: What is well, in words, for whoever looks at the readiness of backups.
+        at_s: When the exchange was asked.
+    """
 
     exchange: str
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    at_s: float = 0.0
+
+
+@frozen(kw_only=True)
+class Readiness:
+    """What a backup's last pre-flight found, before it is needed.
+
+    Attributes:
+        problems: Why trading could not move there, a sentence each; empty where it could.
+        at_s: When its exchange was asked; None where it has not answered yet.
+    """
+
+    exchange: str
+    problems: tuple[str, ...]
+    at_s: float | None
+    notes: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -160,9 +195,11 @@ class SettleRequest(Request):
 
     Attributes:
         cancel: False to resolve only.
+        policy: What becomes of orders that rest there: placed where trading goes, kept for their owners, or over.
     """
 
     cancel: bool = True
+    policy: CarryPolicy = CarryPolicy.DROP
 
 
 @frozen(kw_only=True)
@@ -176,9 +213,14 @@ class SettleReply(Reply):
 
 @frozen(kw_only=True)
 class ManualFailover(Request):
-    """Asks the coordinator to move trading to an exchange."""
+    """Asks the coordinator to move trading to an exchange.
+
+    Attributes:
+        dry_run: Only the plan is told, and nothing is done.
+    """
 
     exchange: str
+    dry_run: bool = False
 
 
 @frozen(kw_only=True)
@@ -214,6 +256,8 @@ class StatusReply(Reply):
         unprotected: Orders of which not all that filled has its take profit and stop loss: one could not be placed.
         excess: Orders of which more filled than was asked for, ever.
         held_notional: What may execute twice of all that was set aside, in quote coin.
+        readiness: Of every exchange that is not in use.
+        controls: What a person holds the router to, a sentence each.
     """
 
     state: RouterState
@@ -231,6 +275,8 @@ class StatusReply(Reply):
     unprotected: int = field(default=0)
     excess: int = 0
     held_notional: Decimal = Decimal(0)
+    readiness: tuple[Readiness, ...] = ()
+    controls: tuple[str, ...] = ()
     at_s: float = field(default=0.0)
 
 

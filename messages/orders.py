@@ -36,6 +36,9 @@ class LegState(StrEnum):
         REFUSED: The exchange, or the router on its behalf, refused it by a code; nothing filled.
         ABSENT: Proven never to have executed, and never to: not sent, expired unseen, or turned away for now.
         HELD: Nobody knows whether it executed, and a newer leg of the order was placed elsewhere (`unknown_policy`).
+        DRAINED: The router cancelled it, with proof, since trading moved: what is left of its order is to be placed
+            where trading is.
+        PARKED: The same, but what is left waits for its owner, and the reason is with it.
     """
 
     INTENT = "intent"
@@ -48,6 +51,23 @@ class LegState(StrEnum):
     REFUSED = "refused"
     ABSENT = "absent"
     HELD = "held"
+    DRAINED = "drained"
+    PARKED = "parked"
+
+
+class Purpose(StrEnum):
+    """What an order is for, which decides where it may be committed.
+
+    Attributes:
+        ORDER: A strategy's: it goes where trading is, under the route its asker holds.
+        EXIT: A take profit or stop loss placed by the router: it goes to the exchange of its leg, whatever the route.
+        MOVE: A slice of a position that is moved or closed by the router: it goes to the exchange it names, as long as
+            the epoch is the committed one.
+    """
+
+    ORDER = "order"
+    EXIT = "exit"
+    MOVE = "move"
 
 
 @frozen(kw_only=True)
@@ -157,6 +177,8 @@ class LegView:
         listed: Base coin of `filled` that the exchange's executions listed so far add up to.
         cancel_asked_s: When its owner asked for it to be cancelled; None where nobody did. It is not taken back.
         wanted: What it was asked to become, while nobody knows whether it has; None where nothing was.
+        carry_s: When the router began to take it off its exchange, since trading moves; None where it does not.
+        unflagged: It reduces a position that stands elsewhere, so it was sent without the exchange's own flag for that.
     """
 
     number: int
@@ -184,6 +206,8 @@ class LegView:
     listed: Decimal = Decimal(0)
     cancel_asked_s: float | None = None
     wanted: Wanted | None = None
+    carry_s: float | None = None
+    unflagged: bool = False
 
     @property
     def remaining(self) -> Decimal:
@@ -242,11 +266,13 @@ class PlaceOrder(Request):
 
     Attributes:
         epoch: Of the route the asker holds; a connector of another epoch answers `NotRouted`.
+        purpose: A strategy's orders have the default; the others are the router's own.
     """
 
     epoch: int
     key: OrderKey
     spec: OrderSpec
+    purpose: Purpose = Purpose.ORDER
 
 
 @frozen(kw_only=True)

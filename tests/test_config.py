@@ -49,9 +49,15 @@ settle_timeout_s = 1
 preflight_timeout_s = 2.5
 unknown_policy = "place_elsewhere"
 unknown_max_notional = 1000
-failback = "manual"
+failback = "auto"
+hold_down_s = 60
+preflight_interval_s = 5
+preflight_max_age_s = 30
+return_settle_s = 20
 [orders]
 on_shutdown = "cancel"
+policy = "park"
+max_carry_age_s = 600
 [orders.limits]
 max_notional = 5000
 max_open = 20
@@ -59,8 +65,16 @@ price_collar = 0.05
 per_second = 10
 reference_max_age_s = 2.5
 [positions]
-policy = "track"
+policy = "migrate"
 sync_interval_s = 1
+slice_notional = 500
+slice_pause_s = 0
+max_slippage = 0.001
+max_cost = 0.01
+leverage = 3
+reduce_only_across_exchanges = true
+correct_differences = true
+alarm_liquidation = 0.05
 [journal]
 durability = "power"
 [supervision]
@@ -233,8 +247,8 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
             "[router]\nmarket_type = 'future'",
             'router.market_type is the text \'future\', and must be "swap" or "spot"',
         ),
-        ("[failover]\nfailback = 'auto'", "failover.failback is the text 'auto', and must be \"manual\": returning by"),
-        ("[positions]\npolicy = 'migrate'", "positions.policy is the text 'migrate', and must be \"track\": this"),
+        ("[failover]\nfailback = 'never'", 'failover.failback is the text \'never\', and must be "manual" or "auto"'),
+        ("[positions]\npolicy = 'copy'", "positions.policy is the text 'copy', and must be \"migrate\""),
         ("[orders]\non_shutdown = 'x'", 'orders.on_shutdown is the text \'x\', and must be "leave" or "cancel"'),
         ("[router]\nstate_dir = 'state'", "router.state_dir is the text 'state', and must be an absolute path"),
         ("[router]\nstate_dir = 5", "router.state_dir is 5, and must be the path of a file or folder"),

@@ -166,7 +166,23 @@ class Failover:
     failback: str = setting(
         "manual",
         "how trading returns to the primary exchange",
-        one_of("manual", why={"auto": "returning by itself is not supported yet"}),
+        one_of("manual", "auto"),
+    )
+    hold_down_s: float = setting(
+        300.0,
+        "seconds for which the primary exchange must have been well before trading returns by itself",
+        seconds(least=0),
+    )
+    preflight_interval_s: float = setting(
+        20.0, "seconds between looks at whether each backup could take over", seconds(least=0.5)
+    )
+    preflight_max_age_s: float = setting(
+        60.0, "seconds for which such a look serves when trading has to move", seconds(least=1)
+    )
+    return_settle_s: float = setting(
+        60.0,
+        "seconds for which an exchange that is back is no candidate while something of ours from before is open there",
+        seconds(least=0),
     )
 
     @property
@@ -212,6 +228,14 @@ class Orders:
     on_shutdown: str = setting(
         "leave", "whether the router's open orders are left or cancelled when it stops", one_of("leave", "cancel")
     )
+    policy: str = setting(
+        "replace",
+        "what becomes of open orders when trading moves: placed where it goes, parked for their owner, or cancelled",
+        one_of("replace", "park", "drop"),
+    )
+    max_carry_age_s: float = setting(
+        3600.0, "seconds after which an order that could not be taken along is parked instead", seconds(least=0)
+    )
     limits: OrderLimits = OrderLimits()
 
     @property
@@ -226,8 +250,34 @@ class Positions:
 
     policy: str = setting(
         "track",
-        "what is done about positions on an exchange that was left: they are tracked and told",
-        one_of("track", why=dict.fromkeys(("migrate", "flatten", "mirror"), "this policy is not supported yet")),
+        "what becomes of positions on an exchange that was left: moved slice by slice once both exchanges answer,"
+        " tracked and told, closed, or opened a second time",
+        one_of("migrate", "track", "flatten", "mirror"),
+    )
+    slice_notional: Decimal = setting(
+        Decimal(1000), "the most of a position that is moved at a time, in quote coin", amount(Decimal(10) ** 15)
+    )
+    slice_pause_s: float = setting(0.5, "seconds between two slices of a position", seconds(least=0))
+    max_slippage: Decimal = setting(
+        Decimal("0.002"), "how far from the market a slice may be executed, as a fraction", fraction
+    )
+    max_cost: Decimal = setting(
+        Decimal("0.005"), "what moving a position may cost in all, as a fraction of its worth", fraction
+    )
+    leverage: Decimal | None = setting(
+        None,
+        "leverage set where a position is opened; (not set): that of the position",
+        optional(amount(Decimal(1000))),
+    )
+    reduce_only_across_exchanges: bool = setting(
+        False,
+        "whether a reduce-only order may reduce a position that stands on another exchange, sent without the flag",
+    )
+    correct_differences: bool = setting(
+        False, "whether what others did to our positions is undone, instead of taken over and told"
+    )
+    alarm_liquidation: Decimal = setting(
+        Decimal("0.1"), "how near to its liquidation a position is told, as a fraction of the price", fraction
     )
     sync_interval_s: float = setting(10.0, "seconds between readings of positions", seconds(least=0.1))
 
@@ -329,6 +379,12 @@ class Exchange:
         "requests a second, and at once, for this account, whatever they are, instead of the exchange's own limits;"
         " (not set): those, each call by what it costs there",
         optional(count(1, 100_000)),
+    )
+    dead_man_switch_s: float | None = setting(
+        None,
+        "seconds after which the exchange cancels the account's orders unless it hears from us, a person's too;"
+        " (not set): off",
+        optional(seconds(above=0)),
     )
     options: Mapping[str, Any] = setting(Factory(dict), "further options for ccxt", shown=False)
 

@@ -42,6 +42,8 @@ STATUS_WORDS = {
     OrderState.ABSENT: "NotExecuted",
     OrderState.UNFINISHED: "Cancelled",
     OrderState.HELD: "Unknown",
+    OrderState.MOVING: "Moving",
+    OrderState.PARKED: "Parked",
 }
 
 SIDE_WORDS = {Side.BUY: "Buy", Side.SELL: "Sell"}

@@ -10,11 +10,12 @@ from decimal import Decimal
 
 from attrs import fields, frozen
 
+from app.domain.controls import NONE, Controlled, Controls, controlled
 from app.domain.elsewhere import Elsewhere, SetAside, may_follow
 from app.domain.order_life import OrderState, state_of
 from app.domain.pretrade import LimitRefused, PriceNeeded
 from messages.failover import Route
-from messages.orders import OrderSpec, OrderView
+from messages.orders import OrderSpec, OrderView, Purpose
 
 
 @frozen(kw_only=True)
@@ -97,6 +98,7 @@ Decision = (
     | AlreadyKnown
     | BodyDiffers
     | Fenced
+    | Controlled
     | Inadmissible
     | LimitRefused
     | PriceNeeded
@@ -138,7 +140,8 @@ def decide(
     spec: OrderSpec,
     problem: str = "",
     judge: Judge | None = None,
-    protects: bool = False,
+    purpose: Purpose = Purpose.ORDER,
+    controls: Controls = NONE,
     open_orders: Callable[[], int] = lambda: 0,
     unresolved: Callable[[], int] = lambda: 0,
     max_unresolved: int | None = None,
@@ -157,8 +160,10 @@ def decide(
         epoch: Of the route the requester holds.
         problem: Why the exchange's rules do not admit the order; empty when they do.
         judge: Holds it against the limits; None where there are none.
-        protects: It is an exit of a leg on that exchange, and goes there wherever trading is by now: by its name it can
-            be placed nowhere else, and it can only reduce what stands there.
+        purpose: An exit goes to the exchange of its leg wherever trading is by now: by its name it can be placed
+            nowhere else, and it can only reduce what stands there. A slice of a position goes to either exchange, as
+            long as its epoch is the committed one: the fence that begins the next switch ends that.
+        controls: What a person holds the router to.
         open_orders: How many orders are live or unproven.
         unresolved: How many legs are in doubt, over all exchanges.
         max_unresolved: At so many nothing is placed, but for exits; None for no limit.
@@ -166,8 +171,10 @@ def decide(
         held: What all legs set aside so far may be worth together, in quote coin.
     """
     answer = already(known, spec)
-    here = route.exchange == exchange and route.epoch == epoch
-    if isinstance(answer, AlreadyKnown) and elsewhere is not None and here and not protects:
+    ordinary, protects = purpose is Purpose.ORDER, purpose is Purpose.EXIT
+    of_now = route.epoch == epoch and route.exchange is not None
+    here = of_now and (route.exchange == exchange or purpose is Purpose.MOVE)
+    if isinstance(answer, AlreadyKnown) and elsewhere is not None and here and ordinary:
         room = may_follow(answer.order, elsewhere, exchange, epoch, held)
         if room and not problem and (max_unresolved is None or unresolved() < max_unresolved):
             return _following(answer, exchange, room, judge, open_orders)
@@ -175,6 +182,8 @@ def decide(
         return answer
     if not protects and not here:
         return Fenced(route=route)
+    if (held_up := controlled(controls, purpose, spec, exchange)) is not None:
+        return held_up
     if problem:
         return Inadmissible(words=problem)
     if max_unresolved is not None and not protects and (number := unresolved()) >= max_unresolved:

@@ -25,6 +25,7 @@ from messages.orders import (
     OrderSpec,
     OrderView,
     PlaceOrder,
+    Purpose,
 )
 
 NOT_READY_S = 1.0
@@ -188,6 +189,7 @@ class ExitWatch:
                     deadline_s=deadline_s,
                     epoch=leg.epoch,
                     key=name.key(parent),
+                    purpose=Purpose.EXIT,
                     spec=spec,
                 )
             )

@@ -18,6 +18,8 @@ from hashlib import blake2b
 from messages.orders import OrderKey
 
 TAG = "0e5d"
+ROUTER = "order-router"
+"""The strategy that the router's own orders belong to, those that move positions; no other may be named so."""
 MAX_CLIENT_ORDER_ID = 128
 _HEX = frozenset("0123456789abcdef")
 

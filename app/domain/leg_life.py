@@ -33,6 +33,11 @@ as was asked (`most`), until evidence shows what it is, or that the change was n
 That its owner wants a leg cancelled is kept too (CANCEL_ASKED). Proof of absence is then its end, CANCELLED, so that no
 other connector can commit it again before its owner's wish is carried out.
 
+So is that the router takes a leg off its exchange because trading moves (CARRY_ASKED), before its cancel is sent. Its
+cancel, proven with what had filled, is then not the end of its order: the leg is DRAINED until another one takes up
+what is left of it where trading is (CARRIED), or PARKED, where it is not to be placed by itself. Neither is on any
+exchange. Its owner's cancel ends it at once (WITHDRAWN).
+
 What each event makes of each state, all pairs of them, is in `leg_table`; here is what amounts add to that.
 """
 
@@ -45,6 +50,7 @@ from attrs import evolve, frozen
 from app.domain.leg_table import (
     ASIDE,
     ASKED,
+    BETWEEN,
     CHANGES,
     DOUBTED,
     EXECUTED_NOTHING,
@@ -64,6 +70,7 @@ from messages.orders import LegState, Wanted
 __all__ = [
     "ASIDE",
     "ASKED",
+    "BETWEEN",
     "CHANGES",
     "DOUBTED",
     "EXECUTED_NOTHING",
@@ -115,6 +122,7 @@ class Leg:
         most: Base coin it may be for, where a change in doubt asked for more than `quantity`.
         cancel_asked_s: When its owner asked for it to be cancelled: proof of its absence is then its end.
         wanted: What it was asked to become, while nobody knows whether it has.
+        carry_s: When the router began to take it off its exchange: its cancel is then not the end of its order.
     """
 
     state: LegState
@@ -128,6 +136,7 @@ class Leg:
     listed: Decimal = Decimal(0)
     cancel_asked_s: float | None = None
     wanted: Wanted | None = None
+    carry_s: float | None = None
 
 
 def resolved(before: LegState, after: LegState) -> bool:
@@ -164,6 +173,9 @@ def advance(
     if event is E.CANCEL_ASKED:
         over = leg.state in TERMINAL or leg.cancel_asked_s is not None
         return leg if over else evolve(leg, cancel_asked_s=at_s)
+    if event is E.CARRY_ASKED:
+        over = leg.state not in MAY_FILL or behind or leg.carry_s is not None
+        return leg if over else evolve(leg, carry_s=at_s)
     if event in (E.AMEND_SENT, E.REPLACE_ASKED):
         if leg.state in TERMINAL:
             return leg
@@ -188,9 +200,12 @@ def advance(
         state, contradiction = _with_fills(leg.state, state, contradiction)
     if state is S.ABSENT and leg.cancel_asked_s is not None and not behind:
         state = S.CANCELLED  # so that nobody can commit it again between the proof and the owner's wish
+    if event is E.SEEN_CANCELLED and state is S.CANCELLED and leg.state in MAY_FILL:
+        state = _off(leg, grown, behind=behind)
     if state is S.OPEN and grown > 0:
         state = S.PARTIALLY_FILLED
-    if (state in LIVE or state is S.HELD) and grown >= (leg.quantity if leg.most is None else leg.most) > 0:
+    most = leg.quantity if leg.most is None else leg.most
+    if (state in LIVE or state is S.HELD or state in BETWEEN) and grown >= most > 0:
         state = S.FILLED
     if behind and state in LIVE:
         state = S.HELD
@@ -199,7 +214,8 @@ def advance(
     price = average_price if average_price is not None and grown > 0 else leg.average_price
     if leg.listed == grown > 0 and leg.average_price is not None:
         price = leg.average_price  # of all its executions: no report knows better
-    most, wanted = (None, None) if state in TERMINAL else (leg.most, leg.wanted)
+    wanted = None if state in TERMINAL else leg.wanted
+    in_doubt = None if state in TERMINAL or state in BETWEEN else leg.most
     # Spelled out, since `evolve` costs as much as a tenth of recording it.
     return Leg(
         state=state,
@@ -209,11 +225,18 @@ def advance(
         contradiction=contradiction,
         price=leg.price,
         trigger_price=leg.trigger_price,
-        most=most,
+        most=in_doubt,
         listed=leg.listed,
         cancel_asked_s=leg.cancel_asked_s,
         wanted=wanted,
+        carry_s=leg.carry_s,
     )
+
+
+def _off(leg: Leg, filled: Decimal, *, behind: bool) -> LegState:
+    """What a cancelled leg is: one that was taken off its exchange for a switch goes on elsewhere, unless unwanted."""
+    goes_on = leg.carry_s is not None and leg.cancel_asked_s is None and not behind
+    return S.DRAINED if goes_on and filled < leg.quantity else S.CANCELLED
 
 
 def _with_fills(before: LegState, state: LegState, contradiction: bool) -> tuple[LegState, bool]:

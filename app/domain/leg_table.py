@@ -36,6 +36,10 @@ class LegEvent(StrEnum):
         AMEND_SENT: A change of it is about to be sent.
         REPLACE_ASKED: It is about to be cancelled, so that another leg takes its place.
         AMEND_SETTLED: A change is known not to have been made, nor ever to be.
+        CARRY_ASKED: Trading moves: it is about to be cancelled, so that what is left of it is placed where trading is.
+        CARRIED: The journal commits the leg that takes it up elsewhere.
+        PARKED: What is left of it is not placed elsewhere by itself.
+        UNPARKED: It is, after all.
     """
 
     SENT_AMBIGUOUS = "sent_ambiguous"
@@ -53,6 +57,10 @@ class LegEvent(StrEnum):
     AMEND_SENT = "amend_sent"
     AMEND_SETTLED = "amend_settled"
     REPLACE_ASKED = "replace_asked"
+    CARRY_ASKED = "carry_asked"
+    CARRIED = "carried"
+    PARKED = "parked"
+    UNPARKED = "unparked"
 
 
 @frozen
@@ -109,14 +117,17 @@ TERMINAL = frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REFUSED})
 """States an order does not leave; ABSENT is not one of them, since its order may still be placed again."""
 
 EXECUTED_NOTHING = frozenset({S.REFUSED, S.ABSENT})
-CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED, E.REPLACE_ASKED, E.CANCEL_ASKED})
-"""Events of what its owner asks for, not of the leg's own state."""
+CHANGES = frozenset({E.AMEND_SENT, E.AMEND_SETTLED, E.REPLACE_ASKED, E.CANCEL_ASKED, E.CARRY_ASKED})
+"""Events of what its owner asks for, or the router for him, not of the leg's own state."""
 
-ASKED = frozenset({E.AMEND_SENT, E.REPLACE_ASKED, E.CANCEL_ASKED})
+ASKED = frozenset({E.AMEND_SENT, E.REPLACE_ASKED, E.CANCEL_ASKED, E.CARRY_ASKED})
 """Those of them that only say that something is about to be asked for: nobody is told of these."""
 
-OURS = frozenset({E.RECOMMITTED, E.SET_ASIDE})
+OURS = frozenset({E.RECOMMITTED, E.SET_ASIDE, E.CARRIED})
 """Events the router makes happen itself, within the transaction that decides."""
+
+BETWEEN = frozenset({S.DRAINED, S.PARKED})
+"""The leg is over, with proof, and its order is not: what is left of it is on no exchange."""
 
 _KNOWN = Stale("that is known")
 _HEARD_SINCE = Stale("the exchange was heard of it since")
@@ -127,6 +138,9 @@ _NOT_ABSENT = Illegal("only what is proven absent may be sent again")
 _NOT_UNKNOWN = Illegal("only what nobody can know may be set aside")
 _NOT_GONE = Stale("it may have executed: it is cancelled on its exchange instead")
 _WRONG_PROOF = "it was proven to have executed nothing"
+_NOT_DRAINED = Illegal("only what was taken off its exchange may be taken up elsewhere")
+_NOT_BETWEEN = Stale("only what was taken off its exchange waits for anything")
+_GONE = Stale("what is left of it is gone: the first word why is kept")
 
 
 def _row(state: LegState, answers: dict[LegEvent, Answer]) -> dict[LegEvent, Answer]:
@@ -134,8 +148,22 @@ def _row(state: LegState, answers: dict[LegEvent, Answer]) -> dict[LegEvent, Ans
     ended = state in TERMINAL
     rest: dict[LegEvent, Answer] = dict.fromkeys(CHANGES, _ENDED if ended else state)
     rest |= {E.RECOMMITTED: _NOT_ABSENT, E.SET_ASIDE: _NOT_UNKNOWN}
+    rest |= {E.CARRIED: _NOT_DRAINED, E.PARKED: _NOT_BETWEEN, E.UNPARKED: _NOT_BETWEEN}
     return rest | answers
 
+
+_BETWEEN: dict[LegEvent, Answer] = {
+    E.SENT_AMBIGUOUS: _HEARD_SINCE,
+    E.SEEN_OPEN: _OLDER,
+    E.SEEN_PARTIAL: _OLDER,
+    E.SEEN_FILLED: S.FILLED,
+    E.SEEN_CANCELLED: _KNOWN,
+    E.SEEN_EXPIRED: _GONE,
+    E.REFUSED: _GONE,
+    E.PROVEN_ABSENT: Stale("what is left of it is gone, and what filled is kept"),
+    E.WITHDRAWN: S.CANCELLED,
+}
+"""What both states of a leg that was taken off its exchange answer alike."""
 
 TABLE: dict[LegState, dict[LegEvent, Answer]] = {
     S.INTENT: _row(
@@ -205,8 +233,8 @@ TABLE: dict[LegState, dict[LegEvent, Answer]] = {
             E.SEEN_PARTIAL: _OLDER,
             E.SEEN_FILLED: S.FILLED,
             E.SEEN_CANCELLED: _KNOWN,
-            E.SEEN_EXPIRED: Stale("what is left of it is gone: the first word why is kept"),
-            E.REFUSED: Stale("what is left of it is gone: the first word why is kept"),
+            E.SEEN_EXPIRED: _GONE,
+            E.REFUSED: _GONE,
             E.PROVEN_ABSENT: Stale("what is left of it is gone, and what filled is kept"),
             E.WITHDRAWN: _KNOWN,
         },
@@ -218,9 +246,9 @@ TABLE: dict[LegState, dict[LegEvent, Answer]] = {
             E.SEEN_OPEN: _OLDER,
             E.SEEN_PARTIAL: _OLDER,
             E.SEEN_FILLED: S.FILLED,
-            E.SEEN_CANCELLED: Stale("what is left of it is gone: the first word why is kept"),
+            E.SEEN_CANCELLED: _GONE,
             E.SEEN_EXPIRED: _KNOWN,
-            E.REFUSED: Stale("what is left of it is gone: the first word why is kept"),
+            E.REFUSED: _GONE,
             E.PROVEN_ABSENT: Stale("what is left of it is gone, and what filled is kept"),
             E.WITHDRAWN: _ENDED,
         },
@@ -258,6 +286,24 @@ TABLE: dict[LegState, dict[LegEvent, Answer]] = {
             E.RECOMMITTED: Illegal("a newer leg stands in its place"),
             E.SET_ASIDE: Illegal("it is set aside already"),
             E.WITHDRAWN: _NOT_GONE,
+        },
+    ),
+    S.DRAINED: _row(
+        S.DRAINED,
+        {
+            **_BETWEEN,
+            E.CARRIED: S.CANCELLED,
+            E.PARKED: S.PARKED,
+            E.UNPARKED: _KNOWN,
+        },
+    ),
+    S.PARKED: _row(
+        S.PARKED,
+        {
+            **_BETWEEN,
+            E.CARRIED: Illegal("it waits for its owner: it is unparked first"),
+            E.PARKED: _KNOWN,
+            E.UNPARKED: S.DRAINED,
         },
     ),
 }

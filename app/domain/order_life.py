@@ -35,6 +35,8 @@ class OrderState(StrEnum):
         ABSENT: Proven never to have executed on any exchange: it may be placed again.
         UNFINISHED: Part of it filled in an older leg, and its newest is proven absent: the rest may be placed again.
         HELD: Its newest leg is over, and one that was set aside may have executed: nobody can know yet.
+        MOVING: It was taken off an exchange that was left, and what is left of it is to be placed where trading is.
+        PARKED: The same, but what is left waits for its owner.
     """
 
     INTENT = "intent"
@@ -49,6 +51,8 @@ class OrderState(StrEnum):
     ABSENT = "absent"
     UNFINISHED = "unfinished"
     HELD = "held"
+    MOVING = "moving"
+    PARKED = "parked"
 
 
 class Elders(StrEnum):
@@ -101,6 +105,8 @@ TABLE: dict[LegState, dict[Elders, OrderState | Impossible]] = {
     L.REFUSED: _over(O.REFUSED),
     L.ABSENT: _over(O.ABSENT),
     L.HELD: dict.fromkeys(N, Impossible("a leg is set aside only for a newer one")),
+    L.DRAINED: _whatever(O.MOVING) | {N.ALL: O.FILLED},
+    L.PARKED: _whatever(O.PARKED) | {N.ALL: O.FILLED},
 }
 """By the newest leg's state, then by the others."""
 
@@ -112,8 +118,8 @@ PLACEABLE = frozenset({O.ABSENT, O.UNFINISHED, O.HELD})
 """A request to place it may commit a leg of it again: an ABSENT newest leg, of a HELD order under the owner's
 policy."""
 
-OPEN = frozenset({O.SENT, O.UNKNOWN, O.LIVE, O.PARTIALLY_FILLED, O.HELD})
-"""Something of it may still fill, as far as its newest leg, or nobody, knows."""
+OPEN = frozenset({O.SENT, O.UNKNOWN, O.LIVE, O.PARTIALLY_FILLED, O.HELD, O.MOVING, O.PARKED})
+"""Something of it may still fill, as far as its newest leg, or nobody, knows, or is yet to be placed."""
 
 
 _HAD = frozenset({L.CANCELLED, L.EXPIRED})

@@ -24,7 +24,8 @@ from app.domain.commit import (
     TooManyUnresolved,
 )
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.effects import Answer, Asker, Commit, Effect, Inside, TurnAway
+from app.domain.controls import Controlled
+from app.domain.effects import Answer, Asker, Commit, Effect, TurnAway
 from app.domain.elsewhere import Elsewhere
 from app.domain.errands import Place, Read
 from app.domain.leg_life import UNPROVEN
@@ -39,7 +40,7 @@ from app.domain.rate_gate import RateGate
 from app.domain.reduce_waits import ReduceWaits
 from messages.failover import NotRouted
 from messages.market import Symbol
-from messages.orders import OrderNotExecuted, OrderPending, OrderRefused, OrderView, PlaceOrder
+from messages.orders import OrderNotExecuted, OrderPending, OrderRefused, OrderView, PlaceOrder, Purpose
 
 LEAST_TO_GO_S = 0.25
 """Left of a placement's time when it is sent; with less, nobody would hear what became of it."""
@@ -70,8 +71,9 @@ class Placing:
 
     def ask(self, asker: Asker, request: PlaceOrder, now_s: float, *, new: bool = True) -> TurnAway | None:
         """Queues a placement for the rate limiter, or says why it is turned away; `new` where it may be a new order."""
-        exit_ = asker is Inside.EXITS  # which only reduces: none of our own limits holds it up
-        if self.gate is not None and new and not exit_ and (refused := self.gate.at_once(request, now_s)) is not None:
+        exit_ = request.purpose is Purpose.EXIT  # which only reduces: none of our own limits holds it up
+        ordinary = request.purpose is Purpose.ORDER
+        if self.gate is not None and new and ordinary and (refused := self.gate.at_once(request, now_s)) is not None:
             return TurnAway(asker=asker, request=request, code=refused.code, words=refused.words, by_limit=True)
         unresolved = len(self.watch.unknown)
         if now_s >= request.deadline_s:
@@ -134,7 +136,7 @@ class Placing:
                 return [_refused(asker, request, "invalid_order", words)]
             case TooLate():
                 return [_too_late(asker, request)]
-            case LimitRefused(code=code, words=words):
+            case LimitRefused(code=code, words=words) | Controlled(code=code, words=words):
                 return [_refused(asker, request, code, words)]
             case TooManyUnresolved(words=words):
                 turned = OrderNotExecuted(correlation_id=correlation_id, code="too_many_unresolved", words=words)

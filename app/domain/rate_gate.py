@@ -7,13 +7,13 @@ from collections.abc import Collection
 from attrs import define, field
 
 from app.domain import calls as c
-from app.domain.effects import Inside
 from app.domain.errands import Errand, ForLeg, Place, Read
 from app.domain.kept_limits import KeepsLimits, KeptLimits
 from app.domain.leg_task import LegTask
 from app.domain.limiter import Limiter, Priority
 from app.domain.rates import Cost, Rates, Usage, symbol_of
 from messages.market import Symbol
+from messages.orders import Purpose
 
 RATE_LIMITED = "rate_limited"
 """Code of a result of a call that the exchange turned away for its rate."""
@@ -49,7 +49,7 @@ class RateGate:
 
     def place(self, errand: Place, latest_s: float, now_s: float) -> bool:
         """Queues a placement that is not committed yet; False where it would not be granted by then."""
-        priority = Priority.CANCEL if errand.asker is Inside.EXITS else Priority.PLACE  # exits protect
+        priority = Priority.CANCEL if errand.request.purpose is Purpose.EXIT else Priority.PLACE  # exits protect
         return self.limiter.ask(errand, priority, latest_s, now_s, *self._placing(errand))
 
     def about_leg(self, errand: ForLeg, task: LegTask, priority: Priority, deadline_s: float, now_s: float) -> bool:

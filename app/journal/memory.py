@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from app.domain.controls import Controls
 from messages.failover import Route
 from messages.market import Symbol
 from messages.orders import OrderView
@@ -23,15 +24,17 @@ class Memory:
 
     Attributes:
         route: As committed; None where it is to be read.
+        controls: Likewise.
         numbers: Given last to what each strategy is told; no entry where it is to be read.
         in_doubt: How many legs nobody knows of; None where they are to be counted.
         traded_s: By exchange and symbol, a time that the journal has, or a later one: whoever else writes, too.
     """
 
-    __slots__ = ("_orders", "_version", "in_doubt", "numbers", "route", "traded_s")
+    __slots__ = ("_orders", "_version", "controls", "in_doubt", "numbers", "route", "traded_s")
 
     def __init__(self) -> None:
         self.route: Route | None = None
+        self.controls: Controls | None = None
         self.in_doubt: int | None = None
         self.numbers: dict[str, int] = {}
         self.traded_s: dict[tuple[str, Symbol], float] = {}
@@ -47,7 +50,7 @@ class Memory:
 
     def forget(self) -> None:
         """Everything that others may write is to be read again: somebody did."""
-        self.route = self.in_doubt = None
+        self.route = self.controls = self.in_doubt = None
         self.numbers.clear()
         self._orders.clear()
 

@@ -192,11 +192,12 @@ class Replay:
                 raise _Wrong("this version does not know such an event.")
 
     def _fenced(self, event: Event, key: OrderKey | None) -> None:
-        """I3: an intent is of the route as committed; an exit goes where its leg is, in the epoch of the moment."""
+        """I3: an intent is of the route as committed; exits go where their leg is, slices where their position is."""
         route = self.routes.get(self._epoch)
         exit_ = key is not None and bool(parent_of(key))
+        moves = key is not None and key.strategy == ids.ROUTER and route is not None and route.exchange is not None
         there = route is not None and route.exchange == event.exchange
-        if event.epoch != self._epoch or not (there or exit_):
+        if event.epoch != self._epoch or not (there or exit_ or moves):
             now = "none" if route is None or route.exchange is None else route.exchange
             self.tell(
                 f"Event {event.sequence}: the intent of order {event.order_id} is of {event.exchange} in epoch"

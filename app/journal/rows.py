@@ -123,6 +123,8 @@ def leg_of(row: Row) -> LegView:
         listed=_decimal(row["listed"]) or Decimal(0),
         cancel_asked_s=row["cancel_asked_s"],
         wanted=wanted_of(row["wanted"]),
+        carry_s=row["carry_s"],
+        unflagged=bool(row["unflagged"]),
     )
 
 
@@ -182,6 +184,7 @@ def new_leg(
     expiry_s: float,
     now_s: float,
     linked: Linked | None = None,
+    unflagged: bool = False,
 ) -> LegView:
     """The leg that a decision asks for, as it is about to be written."""
     return LegView(
@@ -206,6 +209,7 @@ def new_leg(
         price=new.price,
         trigger_price=new.trigger_price,
         whole=new.whole,
+        unflagged=unflagged,
     )
 
 
@@ -238,6 +242,7 @@ def life_of(leg: LegView) -> Leg:
         listed=leg.listed,
         cancel_asked_s=leg.cancel_asked_s,
         wanted=leg.wanted,
+        carry_s=leg.carry_s,
     )
 
 
@@ -282,6 +287,8 @@ def learned_leg(
         listed=new.listed,
         cancel_asked_s=new.cancel_asked_s,
         wanted=new.wanted,
+        carry_s=new.carry_s,
+        unflagged=old.unflagged,
     )
 
 
@@ -314,6 +321,8 @@ def row_of_leg(order_id: str, leg: LegView) -> dict[str, Any]:
         "listed": text(leg.listed),
         "cancel_asked_s": leg.cancel_asked_s,
         "wanted": as_wanted(leg.wanted),
+        "carry_s": leg.carry_s,
+        "unflagged": leg.unflagged or None,
     }
 
 

@@ -11,6 +11,10 @@ What an order writes is a dozen pages, and each index is one of them. So there i
 order's key is known once follows from its id, which is a function of it; and legs that may still fill are so few that
 one index of them, by order, serves whoever wants those of an exchange.
 
+`controls` are what a person holds the router to (frozen, reduce-only, exchanges kept out), read within the transaction
+that would commit an order. `history` is every step of every switch, each row hashed with the one before. `adjustments`
+are differences between our fills and an exchange's position that were taken over, `traded.adopted` their sum.
+
 `traded` and `ended` are sums over all legs, written in the transaction of the leg they change, so that nobody has to
 add up years of them: `app.journal.totals`.
 """
@@ -42,11 +46,11 @@ from sqlalchemy import (
     update,
 )
 
-from app.domain.leg_life import MAY_FILL
+from app.domain.leg_life import BETWEEN, MAY_FILL
 from app.journal.sums import add_up
 from messages.orders import LIVE_OR_UNPROVEN, LegState, Linked
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -111,6 +115,8 @@ legs = Table(
     Column("listed", Text),
     Column("cancel_asked_s", Float),
     Column("wanted", Text),
+    Column("carry_s", Float),
+    Column("unflagged", Boolean),
 )
 
 # Values as literals, also in the questions: only so does SQLite see that a partial index holds all that is asked for.
@@ -120,6 +126,8 @@ ASIDE_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in so
 Index("ix_aside", legs.c.order_id, sqlite_where=ASIDE_LEG, postgresql_where=ASIDE_LEG)
 UNKNOWN_LEG = legs.c.state == literal_column(f"'{LegState.UNKNOWN.value}'")
 Index("ix_unknown", legs.c.order_id, sqlite_where=UNKNOWN_LEG, postgresql_where=UNKNOWN_LEG)
+BETWEEN_LEG = legs.c.state.in_([literal_column(f"'{state.value}'") for state in sorted(BETWEEN)])
+Index("ix_between", legs.c.order_id, sqlite_where=BETWEEN_LEG, postgresql_where=BETWEEN_LEG)
 LINKED_LEG = legs.c.linked.in_(
     [literal_column(f"'{each.value}'") for each in sorted([Linked.OPEN, Linked.UNPROTECTED])]
 )
@@ -159,6 +167,20 @@ traded = Table(
     Column("market_type", String, nullable=False),
     Column("attributed", Text),
     Column("last_s", Float, nullable=False),
+    Column("adopted", Text),
+)
+
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("exchange", String, nullable=False),
+    Column("symbol", String, nullable=False),
+    Column("quantity", Text, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("words", String, nullable=False),
+    Column("at_s", Float, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 ended = Table(
@@ -186,6 +208,27 @@ switches = Table(
 )
 UNFINISHED = switches.c.finished == literal_column("0")
 Index("ix_unfinished", switches.c.switch_id, sqlite_where=UNFINISHED)
+
+controls = Table(
+    "controls",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+    Column("at_s", Float, nullable=False),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("at_s", Float, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("step", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    sqlite_autoincrement=True,
+)
 
 events = Table(
     "events",
@@ -251,10 +294,11 @@ INDEXED = {
         "ix_set_aside",
         "ix_exceeded",
     ),
+    4: ("ix_between",),
 }
 """Indexes by the version that brought them."""
 
-MADE = {3: (fills, heard, traded, ended)}
+MADE = {3: (fills, heard, traded, ended), 4: (adjustments, controls, history)}
 """Tables likewise."""
 
 ADDED = {
@@ -269,6 +313,7 @@ ADDED = {
         legs.c.most,
     ),
     3: (legs.c.listed, legs.c.cancel_asked_s, legs.c.wanted, events.c.strategy, events.c.number, events.c.checksum),
+    4: (legs.c.carry_s, legs.c.unflagged, traded.c.adopted),
 }
 """Columns by the version that brought them, each empty in what was written before."""
 
@@ -278,8 +323,9 @@ def _upgraded(core: Connection, found: dict[str, str]) -> dict[str, str]:
     written = int(found["schema_version"])
     if written >= SCHEMA_VERSION:
         return found
+    fresh = {table for version, made in MADE.items() if version > written for table in made}
     for version in range(written + 1, SCHEMA_VERSION + 1):
-        for column in ADDED[version]:
+        for column in (each for each in ADDED[version] if each.table not in fresh):
             kind = column.type.compile(core.dialect)
             core.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"))
         if version == 3:  # what filled before there were fills to list is not asked for any more

@@ -21,6 +21,7 @@ from app.journal.schema import (
     SET_ASIDE,
     UNKNOWN_LEG,
     UNLISTED_LEG,
+    controls,
     ended,
     events,
     fills,
@@ -152,6 +153,12 @@ ASK_CANCEL = Hot(
     .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
     .values(cancel_asked_s=bindparam("cancel_asked_s"))
 )
+ASK_CARRY = Hot(
+    update(legs)
+    .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
+    .values(carry_s=bindparam("carry_s"))
+)
+READ_CONTROLS = Hot(select(controls.c.name, controls.c.value))
 CHANGE_TERMS = Hot(
     update(legs)
     .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))
@@ -219,7 +226,7 @@ UNLISTED_ON = Hot(
 _MARKET = (traded.c.exchange == bindparam("key_exchange"), traded.c.symbol == bindparam("key_symbol"))
 TRADE = Hot(
     sqlite.insert(traded)
-    .values(_columns(traded, "attributed"))
+    .values(_columns(traded, "attributed", "adopted"))
     .on_conflict_do_update(index_elements=traded.primary_key.columns, set_={"last_s": bindparam("last_s")})
 )
 READ_ATTRIBUTED = Hot(select(traded.c.attributed).where(*_MARKET))

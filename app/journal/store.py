@@ -26,6 +26,7 @@ from app.journal import statements as hot
 from app.journal.aside import Asides
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
+from app.journal.controls import ControlsKept
 from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, translated
 from app.journal.facts import as_told, checksum, of_intent, of_report
 from app.journal.fills import Fills
@@ -48,14 +49,14 @@ from app.journal.rows import (
 )
 from app.journal.schema import SCHEMA_VERSION, make_schema, meta
 from app.journal.written import Committed, Recorded
-from messages.orders import LegView, Linked, OrderKey, OrderSpec, OrderView
+from messages.orders import LegView, Linked, OrderKey, OrderSpec, OrderView, Purpose
 
 __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnusable", "Recorded", "StaleEpoch"]
 
 ZERO = Decimal(0)
 
 
-class Journal(Asides, Fills, Routes, Renewals):
+class Journal(Asides, ControlsKept, Fills, Routes, Renewals):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(
@@ -201,7 +202,7 @@ class Journal(Asides, Fills, Routes, Renewals):
         problem: str = "",
         judge: Judge | None = None,
         linked: bool = False,
-        protects: bool = False,
+        purpose: Purpose = Purpose.ORDER,
         max_unresolved: int | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> Committed | Decision:
@@ -214,7 +215,7 @@ class Journal(Asides, Fills, Routes, Renewals):
             problem: Why the exchange's rules do not admit the order; empty when they do.
             judge: Holds it against the limits; None where there are none.
             linked: Whether its take profit and stop loss are to be orders of their own, since it cannot carry them.
-            protects: Whether it is such an order: then it goes to its exchange whatever the route is.
+            purpose: What it is for, which decides where it may go (`app.domain.commit`).
             max_unresolved: At so many legs in doubt, over all exchanges, nothing else is placed; None for no limit.
             elsewhere: The owner's leave to place what nobody knows of elsewhere; None where it is held.
 
@@ -238,14 +239,15 @@ class Journal(Asides, Fills, Routes, Renewals):
                 spec=spec,
                 problem=problem,
                 judge=judge,
-                protects=protects,
+                purpose=purpose,
+                controls=self._controls_now(),
                 open_orders=lambda: int(hot.COUNT_OPEN(self._db).fetchone()[0]),
                 unresolved=self._in_doubt,
                 max_unresolved=max_unresolved,
                 elsewhere=elsewhere,
                 held=self._held_notional,
             )
-            if protects:
+            if purpose is Purpose.EXIT:
                 epoch = self._memory.route.epoch
             elif self._place is not None and isinstance(decision, CommitNew | CommitAgain):
                 self._place.check()
@@ -362,6 +364,8 @@ class Journal(Asides, Fills, Routes, Renewals):
                 hot.CHANGE_TERMS(self._db, key_order=order_id, key_leg=number, **now)
             if event is LegEvent.CANCEL_ASKED:
                 hot.ASK_CANCEL(self._db, key_order=order_id, key_leg=number, cancel_asked_s=learned.cancel_asked_s)
+            elif event is LegEvent.CARRY_ASKED:
+                hot.ASK_CARRY(self._db, key_order=order_id, key_leg=number, carry_s=learned.carry_s)
             facts = of_report(
                 learned,
                 filled=filled,

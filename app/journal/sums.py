@@ -23,7 +23,7 @@ _LEGS = (
     "SELECT legs.exchange, orders.base, orders.quote, orders.settle, orders.market_type, orders.side, legs.state,"
     " legs.filled, legs.created_s FROM legs JOIN orders ON orders.order_id = legs.order_id"
 )
-_TRADED = "SELECT exchange, base, quote, settle, market_type, symbol, attributed, last_s FROM traded"
+_TRADED = "SELECT exchange, base, quote, settle, market_type, symbol, attributed, last_s, adopted FROM traded"
 
 Market = tuple[str, str, str, str | None, str]
 """Exchange, base, quote, settle, type."""
@@ -89,12 +89,15 @@ def differences(db: sqlite3.Connection) -> Iterator[str]:
     there = {tuple(row[:5]): row[5:] for row in db.execute(_TRADED)}
     try:
         markets, states = add_up(db, {market: row[2] for market, row in there.items()})
+        adjusted: dict[tuple[str, str], Decimal] = {}
+        for exchange, symbol, quantity in db.execute("SELECT exchange, symbol, quantity FROM adjustments"):
+            adjusted[exchange, symbol] = adjusted.get((exchange, symbol), Decimal(0)) + Decimal(quantity)
     except ArithmeticError as error:
         yield f"What has filled cannot be added up: {error}."
         return
     for market, due in markets.items():
         where = f"{due.symbol} on {market[0]}"
-        symbol, attributed, last_s = there.pop(market, (None, None, None))
+        symbol, attributed, last_s, adopted = there.pop(market, (None, None, None, None))
         if symbol is None:
             yield f"{where} was traded, and is not among what was."
             continue
@@ -104,8 +107,13 @@ def differences(db: sqlite3.Connection) -> Iterator[str]:
             yield f"{where} adds up to {due.attributed_text}, and is kept as {attributed}."
         if not due.placed_then or not 0 <= due.last_s - last_s < TRADED_AGAIN_S:
             yield f"{where} was traded last at {due.last_s}, and is kept as {last_s}."
+        taken_over = adjusted.pop((market[0], due.symbol), None)
+        if adopted != (None if taken_over is None else sum_text(taken_over)):
+            yield f"{where} was adjusted by {taken_over}, and is kept as {adopted}."
     for exchange, base, quote, *_ in there:
         yield f"{base}/{quote} on {exchange} is among what was traded, and no leg is of it."
+    for exchange, symbol in adjusted:
+        yield f"{symbol} on {exchange} was adjusted, and is not among what was traded."
     kept = dict(row[:2] for row in db.execute("SELECT state, legs FROM ended"))
     for state in sorted(states.keys() | kept.keys(), key=str):
         if states.get(state, 0) != kept.get(state, 0) or state not in set(LegState):

@@ -22,7 +22,17 @@ from app.domain.pretrade import LimitRefused, PriceNeeded
 from app.journal.store import Journal
 from messages.base import Failed
 from messages.failover import Route
-from messages.orders import LegState, Linked, OrderAccepted, OrderPending, OrderReply, OrderView, Side, TimeInForce
+from messages.orders import (
+    LegState,
+    Linked,
+    OrderAccepted,
+    OrderPending,
+    OrderReply,
+    OrderView,
+    Purpose,
+    Side,
+    TimeInForce,
+)
 from tests.domain.orders import key, leg, order, spec
 from tests.domain.test_connector import PROOF, ROOM, Desk, flight, report
 
@@ -62,7 +72,7 @@ def test_its_leg_gives_way_to_another_for_what_is_left() -> None:
         (order(UNKNOWN, what=evolve(spec(), reduce_only=True)), {}),
         (order(UNKNOWN), {"problem": "too small"}),
         (order(UNKNOWN), {"held": "50.01"}),
-        (order(UNKNOWN), {"protects": True}),
+        (order(UNKNOWN), {"purpose": Purpose.EXIT}),
         (order(UNKNOWN), {"unresolved": lambda: 3, "max_unresolved": 3}),
         (order(UNKNOWN), {"judge": lambda *_: LimitRefused(code="limit", words="Too many.")}),
         (order(UNKNOWN), {"epoch": 1}),
@@ -112,7 +122,7 @@ def test_too_many_in_doubt_anywhere_stop_what_is_new_but_for_exits() -> None:
     assert isinstance(stopped, TooManyUnresolved)
     assert "3 orders on all exchanges" in stopped.words
     assert isinstance(decide(route=HERE, epoch=2, max_unresolved=4, **given), CommitNew)
-    assert isinstance(decide(route=HERE, epoch=2, max_unresolved=3, protects=True, **given), CommitNew)
+    assert isinstance(decide(route=HERE, epoch=2, max_unresolved=3, purpose=Purpose.EXIT, **given), CommitNew)
     assert isinstance(decide(route=HERE, epoch=1, max_unresolved=3, **given), Fenced)
 
 

@@ -56,7 +56,7 @@ def test_a_row_that_was_taken_out_shows() -> None:
     rows = history()
     del rows[2]
     assert "Row 3 of the history is missing: the next one is 4." in list(broken(rows))
-    assert list(broken(history()[1:]))[0] == "Row 1 of the history is missing: the next one is 2."
+    assert next(iter(broken(history()[1:]))) == "Row 1 of the history is missing: the next one is 2."
 
 
 def test_two_values_that_meet_elsewhere_are_not_the_same() -> None:

@@ -22,7 +22,7 @@ from app.domain.leg_life import (
     advance,
     event_of_report,
 )
-from app.domain.leg_table import OURS, SEEN, Contradicts, Illegal, Stale
+from app.domain.leg_table import BETWEEN, OURS, SEEN, Contradicts, Illegal, Stale
 from messages.orders import LIVE_OR_UNPROVEN, LegState
 
 S, E = LegState, LegEvent
@@ -35,6 +35,8 @@ RANK = {
     S.REFUSED: 2,
     S.OPEN: 3,
     S.PARTIALLY_FILLED: 4,
+    S.DRAINED: 5,
+    S.PARKED: 5,
     S.CANCELLED: 5,
     S.EXPIRED: 5,
     S.FILLED: 6,
@@ -75,7 +77,11 @@ def test_only_what_the_router_itself_does_is_illegal() -> None:
 @pytest.mark.parametrize("event", sorted(OURS))
 def test_what_is_illegal_is_raised(state: LegState, event: LegEvent) -> None:
     """An order is doubled by a leg sent twice, so who tries is stopped before anything is written."""
-    allowed = {(S.ABSENT, E.RECOMMITTED): S.INTENT, (S.UNKNOWN, E.SET_ASIDE): S.HELD}.get((state, event))
+    allowed = {
+        (S.ABSENT, E.RECOMMITTED): S.INTENT,
+        (S.UNKNOWN, E.SET_ASIDE): S.HELD,
+        (S.DRAINED, E.CARRIED): S.CANCELLED,
+    }.get((state, event))
     leg = some_leg(state, Decimal(2))
     if allowed is not None:
         assert advance(leg, event).state is allowed
@@ -99,7 +105,7 @@ def test_stale_evidence_changes_nothing_and_what_contradicts_is_told() -> None:
 
 def test_the_groups_of_states_are_disjoint_and_complete() -> None:
     """And "live or unproven" is what the journal's index says it is."""
-    groups = [LIVE, UNPROVEN, ASIDE, TERMINAL, frozenset({S.ABSENT})]
+    groups = [LIVE, UNPROVEN, ASIDE, BETWEEN, TERMINAL, frozenset({S.ABSENT})]
     assert sum(len(group) for group in groups) == len(LegState)
     assert frozenset().union(*groups) == frozenset(LegState)
     assert LIVE | UNPROVEN == LIVE_OR_UNPROVEN
@@ -238,3 +244,27 @@ def test_reports_of_one_history_commute(order: list[LegEvent]) -> None:
         leg = advance(leg, event, filled=amount.get(event))
     assert (leg.state, leg.filled, leg.contradiction) == (S.FILLED, QUANTITY, False)
     assert set(order) - set(SEEN) == {E.SENT_AMBIGUOUS}
+
+
+@given(events, amounts, st.booleans())
+def test_what_was_taken_off_its_exchange_is_over_only_when_it_is_cancelled_filled_or_carried(
+    event: LegEvent, filled: Decimal | None, parked: bool
+) -> None:
+    """No late word of the exchange that was left makes an order end that is to go on elsewhere."""
+    if event in (E.RECOMMITTED, E.SET_ASIDE) or (parked and event is E.CARRIED):
+        return
+    after = advance(some_leg(S.PARKED if parked else S.DRAINED, Decimal(2)), event, filled=filled)
+    if after.state not in BETWEEN:
+        assert event in (E.CARRIED, E.WITHDRAWN, E.SEEN_FILLED) or after.filled == QUANTITY
+
+
+def test_a_cancel_for_a_switch_is_not_the_end_of_the_order() -> None:
+    """But its owner's is, and so is a cancel after which nothing is left."""
+    resting = advance(some_leg(S.OPEN, Decimal(0)), E.CARRY_ASKED, at_s=5.0)
+    assert resting.carry_s == 5.0
+    assert advance(resting, E.SEEN_CANCELLED, filled=Decimal(3)).state is S.DRAINED
+    assert advance(resting, E.SEEN_CANCELLED, filled=QUANTITY).state is not S.DRAINED
+    unwanted = advance(resting, E.CANCEL_ASKED, at_s=6.0)
+    assert advance(unwanted, E.SEEN_CANCELLED, filled=Decimal(3)).state is S.CANCELLED
+    assert advance(resting, E.SEEN_EXPIRED, filled=Decimal(3)).state is S.EXPIRED
+    assert advance(some_leg(S.CANCELLED, Decimal(0)), E.CARRY_ASKED, at_s=5.0).carry_s is None

@@ -48,8 +48,8 @@ def test_every_pair_is_answered_and_every_state_has_a_word() -> None:
 
 @pytest.mark.parametrize("state", [state for state in LegState if state is not L.HELD])
 def test_an_order_of_one_leg_is_what_its_leg_is(state: LegState) -> None:
-    """By the same name but for two: nothing is sent without an intent, and an open leg is a live order."""
-    names = {L.INTENT: O.SENT, L.OPEN: O.LIVE}
+    """By the same name but for three: nothing is sent without an intent, an open leg is a live order, and so on."""
+    names = {L.INTENT: O.SENT, L.OPEN: O.LIVE, L.DRAINED: O.MOVING}
     named = names[state] if state in names else O(state.value)
     assert state_of(order_of((state, "0"))) is named
 
@@ -119,7 +119,7 @@ def test_an_order_is_never_said_to_be_over_while_something_of_it_may_fill(drawn:
     if made.filled > 0:
         assert state not in NOTHING_EXECUTED
     if elders_of(made) is N.IN_DOUBT:
-        assert state in UNPROVEN | {O.LIVE, O.PARTIALLY_FILLED, O.FILLED}
+        assert state in UNPROVEN | {O.LIVE, O.PARTIALLY_FILLED, O.FILLED, O.MOVING, O.PARKED}
 
 
 def test_an_order_that_has_ended_stays_so_but_for_fills() -> None:

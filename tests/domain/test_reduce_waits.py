@@ -19,6 +19,7 @@ from messages.orders import (
     OrderReply,
     OrderSpec,
     PlaceOrder,
+    Purpose,
     Side,
 )
 from tests.domain.orders import BTC, key, spec
@@ -110,6 +111,7 @@ def test_others_proceed_at_once() -> None:
         deadline_s=desk.now_s + 9.0,
         epoch=1,
         key=key("exit"),
+        purpose=Purpose.EXIT,
         spec=evolve(CLOSES, quantity=Decimal(2)),
     )
     effects = desk.machine.place(e.Inside.EXITS, request, desk.now_s)

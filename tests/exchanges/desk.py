@@ -46,7 +46,7 @@ SPOT_EXCHANGES = tuple(name for name in EXCHANGES if (name, MarketType.SPOT) in 
 SPOT_HOSTS = {"binance": "binance_spot", "kraken": "kraken_spot"}
 """Spot of these is a simulated exchange of its own; the others serve spot and swaps from one host and one account."""
 HOSTS = (*EXCHANGES, *SPOT_HOSTS.values())
-TIMEOUT_S = 0.3
+TIMEOUT_S = 1.0
 """Of one HTTP request: what a hang costs a test."""
 PATIENCE_S = 5.0
 BTC = parse_symbol("BTCUSDT", MarketType.SWAP)

@@ -22,7 +22,7 @@ from app.journal import statements as hot
 from app.journal.store import Committed, Journal
 from app.journal.verify import verify
 from messages.executions import OrderFilled
-from messages.orders import LegState, OrderChanged, OrderView
+from messages.orders import LegState, OrderChanged, OrderView, Purpose
 from tests.domain.orders import key, spec
 from tests.domain.test_connector import Desk
 from tests.domain.test_deadlines import ready_runner
@@ -174,7 +174,7 @@ def test_doubts_are_counted_over_all_connections(journal: Journal, path: Path) -
     order = doubted(other, "c")
     stopped = ask(journal, "d", max_unresolved=2)
     assert isinstance(stopped, TooManyUnresolved)
-    assert isinstance(ask(journal, "d", max_unresolved=2, protects=True), Committed), "an exit passes"
+    assert isinstance(ask(journal, "d", max_unresolved=2, purpose=Purpose.EXIT), Committed), "an exit passes"
     other.record(order.order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0)
     other.close()
     assert isinstance(ask(journal, "e", max_unresolved=2), Committed)

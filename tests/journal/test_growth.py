@@ -183,6 +183,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
         journal.closed_orders("nobody", None, 5),
     ),
     "commit_intent": life,
+    "controls": Journal.controls,
     "counts": Journal.counts,
     "dry_commit": Journal.dry_commit,
     "exposures": Journal.exposures,

@@ -180,7 +180,7 @@ def test_the_database_itself_refuses_a_second_live_leg(journal: Journal) -> None
         journal._db.execute(
             "INSERT INTO legs SELECT order_id, 2, 'okx', 1, 'another', quantity, 'open', committed_s, expiry_s, 1,"
             " NULL, '0', NULL, NULL, NULL, NULL, created_s, updated_s, NULL, NULL, NULL, NULL, NULL, NULL,"
-            " NULL, NULL FROM legs"
+            " NULL, NULL, NULL, NULL FROM legs"
             " WHERE order_id = ?",
             (order.order_id,),
         )
