@@ -50,13 +50,18 @@ class SwitchResult(StrEnum):
 
 @frozen(kw_only=True)
 class OrderLeft:
-    """An order of ours that may still be live on the exchange left behind."""
+    """An order of ours that may still be live on the exchange left behind.
+
+    Attributes:
+        stays: It protects a position that stands there, so nobody takes it off.
+    """
 
     order_id: str
     client_order_id: str
     symbol: str
     state: str
     remaining: str
+    stays: bool = False
 
 
 @frozen(kw_only=True)
@@ -84,6 +89,7 @@ class Switch:
         orders_carried: Taken up where trading went.
         orders_parked: Taken off, and waiting for their owners, with the reason.
         positions_moved: What was moved of positions, base coin, below zero where it was short.
+        asked: By a person or a program, not by the router itself.
     """
 
     from_exchange: str | None
@@ -103,6 +109,7 @@ class Switch:
     orders_carried: tuple[OrderCarried, ...] = ()
     orders_parked: tuple[OrderParked, ...] = ()
     positions_moved: tuple[PositionLeft, ...] = ()
+    asked: bool = False
 
 
 @frozen(kw_only=True)
@@ -196,10 +203,13 @@ class SettleRequest(Request):
     Attributes:
         cancel: False to resolve only.
         policy: What becomes of orders that rest there: placed where trading goes, kept for their owners, or over.
+        epoch: Only what was committed under an older one is meant, since trading may be back there when this arrives;
+            None for all of it.
     """
 
     cancel: bool = True
     policy: CarryPolicy = CarryPolicy.DROP
+    epoch: int | None = None
 
 
 @frozen(kw_only=True)

@@ -124,11 +124,13 @@ class Connector(ConnectorWork):
     def settle(self, asker: Asker, request: SettleRequest, now_s: float) -> list[Effect]:
         """The coordinator leaves this exchange: resolve what is in doubt, cancel what rests, say what is left.
 
-        Exits stay: they protect a position that stays too.
+        Exits stay: they protect a position that stays too. What is of the request's epoch, or a later one, is not meant.
         """
-        staying = {name for name, task in self.tasks.items() if parent_of(task.order.key)}
-        self._settlings.add(asker, request, self.tasks, staying)
-        for name, task in self.tasks.items():
+        epoch = request.epoch
+        meant = {name: task for name, task in self.tasks.items() if epoch is None or task.leg.epoch < epoch}
+        staying = {name for name, task in meant.items() if parent_of(task.order.key)}
+        self._settlings.add(asker, request, meant, staying)
+        for name, task in meant.items():
             if name in staying:
                 continue
             if request.cancel:

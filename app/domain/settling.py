@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from app.domain.effects import Answer, Asker
 from app.domain.leg_task import LegTask
@@ -62,7 +62,9 @@ class Settlings:
                 exchange=self.exchange,
                 cancelled=tuple(each.cancelled),
                 left=tuple(task.left() for task in left)
-                + tuple(tasks[order_id].left() for order_id in sorted(tasks.keys() & set(each.staying))),
+                + tuple(
+                    evolve(tasks[order_id].left(), stays=True) for order_id in sorted(tasks.keys() & set(each.staying))
+                ),
             )
             out.append(Answer(asker=each.asker, message=reply))
         return out

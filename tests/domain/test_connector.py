@@ -414,6 +414,22 @@ def test_settling_answers_when_nothing_is_left_or_at_its_deadline() -> None:
     assert desk.answers["coordinator 2"] == [SettleReply(correlation_id="s2", exchange="bybit", cancelled=(), left=())]
 
 
+def test_settling_touches_only_what_is_of_an_older_epoch() -> None:
+    """A request that arrives after trading came back must not take off what was placed there since."""
+    desk = Desk()
+    desk.place("a")
+    call_id, call = flight(desk, c.PlaceCall)
+    desk.returns(call_id, c.Placed(report=report(call.wire_id, LegState.OPEN, "0")))
+    for epoch, left in ((1, []), (2, ["a"])):
+        request = SettleRequest(correlation_id="s", deadline_s=desk.now_s + 1.0, epoch=epoch)
+        desk.perform(desk.machine.settle(f"coordinator {epoch}", request, desk.now_s))
+        cancels = [each for each in desk.flights.values() if isinstance(each, c.CancelCall)]
+        assert len(cancels) == len(left), f"committed under 1, settled before {epoch}"
+        desk.passes(1.5)
+        (told,) = desk.answers[f"coordinator {epoch}"]
+        assert [each.client_order_id for each in told.left] == left
+
+
 def test_strangers_and_repeated_results_are_dropped() -> None:
     desk = Desk()
     desk.place("a")
