@@ -124,7 +124,7 @@ class Connector(ConnectorWork):
     def settle(self, asker: Asker, request: SettleRequest, now_s: float) -> list[Effect]:
         """The coordinator leaves this exchange: resolve what is in doubt, cancel what rests, say what is left.
 
-        Exits stay: they protect a position that stays too. What is of the request's epoch, or a later one, is not meant.
+        Exits stay: they protect a position that stays too. What is of the request's epoch, or later, is not meant.
         """
         epoch = request.epoch
         meant = {name: task for name, task in self.tasks.items() if epoch is None or task.leg.epoch < epoch}
