@@ -67,6 +67,9 @@ thespian-suite: $(STAMP) ## Thespian's own tests on the router's system base: mi
 fuzz: $(STAMP) ## the whole router in simulated time under chosen and random faults
 	@timeout --kill-after=10 3600 "$(BIN)/order-router" fuzz $(ARGS)
 
+fuzz-deep: $(STAMP) ## 20,000 seeds in which orders and positions move, resumed where the last run stopped
+	@"$(BIN)/python" -m benchmarks.fuzz_deep $(ARGS)
+
 chaos: $(STAMP) ## kill, crash and freeze everything of a real daemon under load (ARGS="--kills 10", "--resume", ...)
 	@timeout --kill-after=60 3600 "$(BIN)/python" -m tests.chaos $(ARGS)
 
@@ -87,4 +90,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal peers soak thespian-suite fuzz chaos lint types layers clean
+.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal peers soak thespian-suite fuzz fuzz-deep chaos lint types layers clean

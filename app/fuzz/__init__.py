@@ -5,13 +5,17 @@ seed that fails can be played again and read as a timeline.
 
 - `scheduler`  virtual time, chosen interleavings, deaths and stalls of actors
 - `faults`     what can go wrong between a connector and its exchange, and when
-- `exchange`   simulated exchanges: the truth
+- `exchange`   simulated exchanges: the truth; `sim_orders` an order there, `account` money, margin and positions
 - `runner`     the port over a simulated exchange
 - `record`     what happened, as facts
 - `plan`       what a seed means: orders, faults, kills
+- `book_plan`  what it means where positions count: policies, accounts, trades of others, verbs
 - `strategy`   strategies that place, cancel, ask and re-send
+- `verbs`      a person who asks things of the whole router
+- `watched`    the journal, in which an actor may die in the middle of a write
 - `world`      all of it together
 - `checker`    the invariants, judged by strategies' histories and the exchanges' truth alone
+- `checker_carry`, `checker_moves`   the same where orders and positions go with trading
 - `story`      a run as a timeline for people
 - `run`        one seed, many seeds
 """

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from app.fuzz.plan import PROFILES
 from app.fuzz.run import Verdict, run_many, run_seed
 
-TAKING_TURNS = tuple(name for name, profile in PROFILES.items() if profile.unknown_max_notional is None)
-"""Profiles of `--profile all`: which one a seed falls to must not change, so one under another policy is asked for."""
+TAKING_TURNS = tuple(
+    name for name, profile in PROFILES.items() if profile.unknown_max_notional is None and profile.books is None
+)
+"""Profiles of `--profile all`: which one a seed falls to must not change, so any other is asked for by name."""
 
 STORIES = 3
 """Failing seeds whose story is printed; the others are named."""
@@ -27,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--start", type=int, default=0, help="the first")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument(
-        "--profile", choices=[*PROFILES, "all"], default="all", help="how rough; all takes turns, but for elsewhere"
+        "--profile",
+        choices=[*PROFILES, "all"],
+        default="all",
+        help="how rough; all takes turns, but for elsewhere and where positions move",
     )
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its story")
     parser.add_argument("--json", action="store_true", help="print facts as JSON")

@@ -25,8 +25,9 @@ from attrs import frozen
 
 from app.fuzz import record as r
 from app.fuzz.checker_news import Violation, news_violations
-from app.fuzz.exchange import MARKET, SimOrder
+from app.fuzz.exchange import MARKET
 from app.fuzz.plan import FINAL_GET_S, FINAL_ORDERS_S, Plan
+from app.fuzz.sim_orders import SimOrder
 from messages.orders import LegState, Told
 
 SLACK_S = 1.0
@@ -219,7 +220,8 @@ def _fenced(seen: Seen) -> Iterator[Violation]:
         if isinstance(fact, r.Routed):
             route = fact
         elif isinstance(fact, r.Sent):
-            if route is None or route.exchange != fact.exchange:
+            goes = route is not None and route.exchange is not None
+            if not goes or (fact.serial >= 0 and route is not None and route.exchange != fact.exchange):
                 words = f"sent to {fact.exchange} when the route was {route.exchange if route is not None else None}"
                 yield Violation("I3 sent past the fence", fact.at_s, fact.serial, words)
             if fact.expiry_s > fact.at_s + proofs[fact.exchange].validity_s + 1e-6:

@@ -7,142 +7,24 @@ was, for `visibility_s`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
-from enum import StrEnum
 from random import Random
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from app.domain import calls as c
 from app.domain.fill_sums import FillSum
-from app.domain.kept_limits import KeptLimits, MeterName, Values
-from app.domain.limiter import RateLimit
-from messages.market import Balance, Symbol, Ticker
+from app.fuzz.account import Account, Terms, price_of
+from app.fuzz.sim_orders import LIVE, Duplicates, Memory, SimOrder, SimTrade, Traits
+from messages.market import Balance, MarketType, Symbol
 from messages.orders import LegState, OrderType, Side, TimeInForce
-from messages.positions import Position
 
+UNLIMITED = Terms(money=Decimal(10_000))
+"""The account that an exchange without one tells of: it admits everything."""
 
-class Memory:
-    """What a connector has used of the exchange's limits: it outlives it, as the file does."""
-
-    def __init__(self) -> None:
-        self._kept = KeptLimits()
-
-    def take_over(self) -> KeptLimits:
-        """As it was left."""
-        return self._kept
-
-    def keep(self, meters: Mapping[MeterName, Values], closed_until_s: float, banned_until_s: float) -> None:
-        """See `KeepsLimits`."""
-        self._kept = KeptLimits(
-            meters={**self._kept.meters, **meters}, closed_until_s=closed_until_s, banned_until_s=banned_until_s
-        )
-
-    def close(self) -> None:
-        """It stays."""
-
-
-LIVE = (LegState.OPEN, LegState.PARTIALLY_FILLED)
-MARKET = Decimal(25_000)
-"""Every market's price, always."""
-
-
-class Duplicates(StrEnum):
-    """Which orders a client order id must differ from."""
-
-    ALL_ORDERS = "all orders"
-    OPEN_ONLY = "open orders only"
-
-
-@frozen(kw_only=True)
-class Traits:
-    """The character of one exchange.
-
-    Attributes:
-        clock_s: The exchange's clock minus ours, within `proof.clock_error_s`.
-        acknowledges: A placement is answered when it is accepted for processing, before the engine has it, and the
-            answer does not say what filled.
-        final_cancels: A cancel is answered when it is done, with the final state; else it is acknowledged before.
-    """
-
-    name: str
-    proof: c.Proof
-    rate_limit: RateLimit
-    duplicates: Duplicates
-    clock_s: float
-    acknowledges: bool
-    final_cancels: bool
-
-
-@frozen(kw_only=True)
-class SimTrade:
-    """One execution.
-
-    Attributes:
-        listed_s: From when on it is listed: later than the order shows it, now and then.
-    """
-
-    trade_id: str
-    at_s: float
-    listed_s: float
-    quantity: Decimal
-    price: Decimal
-
-
-@define(kw_only=True)
-class SimOrder:
-    """One order on the exchange.
-
-    Attributes:
-        serial: Which order of which strategy it is a leg of.
-        accepted_s: When the engine took it.
-        ended_s: When it could no longer fill; None while it can.
-        history: (when, state, filled), oldest first.
-        trades: What filled, the oldest first.
-    """
-
-    exchange: str
-    serial: int
-    wire_id: str
-    exchange_order_id: str
-    symbol: Symbol
-    side: Side
-    quantity: Decimal
-    accepted_s: float
-    expiry_s: float
-    ended_s: float | None = None
-    history: list[tuple[float, LegState, Decimal]] = field(factory=list)
-    trades: list[SimTrade] = field(factory=list)
-
-    @property
-    def state(self) -> LegState:
-        """Now."""
-        return self.history[-1][1]
-
-    @property
-    def filled(self) -> Decimal:
-        """Now."""
-        return self.history[-1][2]
-
-    def filled_by(self, at_s: float) -> Decimal:
-        """Filled up to a time."""
-        return next((filled for when_s, _, filled in reversed(self.history) if when_s <= at_s), Decimal(0))
-
-    def live_at(self, at_s: float) -> bool:
-        """Whether it could still fill at a time."""
-        return self.accepted_s <= at_s and (self.ended_s is None or at_s < self.ended_s)
-
-    @property
-    def executed(self) -> bool:
-        """The engine took it; an order it refused executed nothing."""
-        return self.state is not LegState.REFUSED
-
-    def change(self, at_s: float, state: LegState, filled: Decimal) -> None:
-        """The engine did something."""
-        self.history.append((at_s, state, filled))
-        if state not in LIVE:
-            self.ended_s = at_s
+MARKET = price_of(Symbol(base="BTC", quote="USDT", settle="USDT", market_type=MarketType.SWAP))
+"""What the one market costs on exchanges without an account."""
 
 
 def serial_of(call: c.PlaceCall) -> int:
@@ -156,6 +38,8 @@ class SimExchange:
     """One exchange.
 
     Attributes:
+        account: Money, margin and settings; None where every order is admitted, whatever stands there.
+        identify: Tells which order a placement is a leg of.
         later: Calls a function after some seconds.
         now: The host's clock.
         refusals: Share of placements refused by a code.
@@ -173,6 +57,8 @@ class SimExchange:
     refusals: float = 0.0
     dawdles: float = 0.08
     omits: float = 0.1
+    account: Account | None = None
+    identify: Callable[[c.PlaceCall], int] = serial_of
     orders: list[SimOrder] = field(init=False, factory=list)
     limits: Memory = field(init=False, factory=Memory)
     counted: float = field(init=False, default=0.0)
@@ -232,11 +118,19 @@ class SimExchange:
         if self.traits.acknowledges and self.refusals and self.rng.random() < self.refusals:
             self._take(call, LegState.REFUSED)
             return
+        refused = self._inadmissible(call)
+        if refused is not None:
+            if self.traits.acknowledges:
+                self._take(call, LegState.REFUSED)
+            self._say(call, f"refused: {refused.code}")
+            answer(refused)
+            return
         order = self._take(call, LegState.OPEN)
         ends_at_once = call.spec.order_type is OrderType.MARKET or call.spec.time_in_force is TimeInForce.IOC
         draw = self.rng.random()
         if ends_at_once:
             part = order.quantity if draw < 0.8 else self._part(order.quantity)
+            part = min(part, self._room(order))
             self._trade(order, part)
             order.change(now_s, LegState.FILLED if part == order.quantity else LegState.EXPIRED, part)
         elif draw < 0.15:
@@ -244,6 +138,28 @@ class SimExchange:
         elif draw < 0.3:
             self.fill(order, self._part(order.quantity))
         answer(c.Placed(report=self._report(order, order.history[-1])))
+
+    def _inadmissible(self, call: c.PlaceCall) -> c.Refused | None:
+        """Why the account does not admit an order; None where it does."""
+        account, spec, now_s = self.account, call.spec, self.now()
+        if account is None:
+            return None
+        if spec.reduce_only and spec.trigger is None:
+            if account.reducible(self.orders, spec.symbol, spec.side, now_s) <= 0:
+                return c.Refused(code="reduce_only_rejected", words="Nothing to reduce.", native_code="110017")
+        elif account.short_of(self.orders, spec, call.quantity, now_s):
+            return c.Refused(code="insufficient_funds", words="Not enough money.", native_code="110007")
+        if spec.time_in_force is TimeInForce.POST_ONLY and spec.price is not None:
+            bid, ask = account.bid_ask(spec.symbol)
+            if spec.price >= ask if spec.side is Side.BUY else spec.price <= bid:
+                return c.Refused(code="post_only_rejected", words="It would not rest.", native_code="170218")
+        return None
+
+    def _room(self, order: SimOrder) -> Decimal:
+        """How much of an order may fill by what stands there: what only reduces never does more."""
+        if self.account is None or not order.reduce_only:
+            return order.quantity
+        return self.account.reducible(self.orders, order.symbol, order.side, self.now())
 
     def _duplicate(self, call: c.PlaceCall) -> bool:
         known = self._by_wire.get(call.wire_id, ())
@@ -255,7 +171,7 @@ class SimExchange:
         now_s = self.now()
         order = SimOrder(
             exchange=self.traits.name,
-            serial=serial_of(call),
+            serial=self.identify(call),
             wire_id=call.wire_id,
             exchange_order_id=f"{self.traits.name}-{call.wire_id[-6:]}",
             symbol=call.spec.symbol,
@@ -263,6 +179,7 @@ class SimExchange:
             quantity=call.quantity,
             accepted_s=now_s,
             expiry_s=call.expiry_s,
+            spec=call.spec,
         )
         order.change(now_s, state, Decimal(0))
         self.orders.append(order)
@@ -271,12 +188,20 @@ class SimExchange:
         return order
 
     def _part(self, quantity: Decimal) -> Decimal:
-        return (quantity * Decimal(self.rng.randint(1, 9)) / 10).quantize(Decimal("0.0001"))
+        drawn = quantity * Decimal(self.rng.randint(1, 9)) / 10
+        if self.account is None:
+            return drawn.quantize(Decimal("0.0001"))
+        step = self.account.terms.step
+        return max(min(step, quantity), drawn // step * step)
 
     def fill(self, order: SimOrder, quantity: Decimal) -> None:
         """Some of a live order fills."""
         if order.ended_s is None:
-            filled = min(order.quantity, order.filled + quantity)
+            room = self._room(order)
+            if order.reduce_only and room <= 0:
+                self._end(order)  # as exchanges do with what is left of it when there is nothing to reduce
+                return
+            filled = min(order.quantity, order.filled + min(quantity, room))
             state = LegState.FILLED if filled == order.quantity else LegState.PARTIALLY_FILLED
             self._trade(order, filled - order.filled)
             order.change(self.now(), state, filled)
@@ -295,9 +220,14 @@ class SimExchange:
                     at_s=self.now(),
                     listed_s=self.now() + late_s,
                     quantity=part,
-                    price=Decimal(self.rng.randint(240_000, 260_000)) / 10,
+                    price=self._price(order.symbol),
                 )
             )
+
+    def _price(self, symbol: Symbol) -> Decimal:
+        """About what the market costs."""
+        drawn = Decimal(self.rng.randint(240_000, 260_000)) / 10
+        return drawn if self.account is None else drawn * price_of(symbol) / MARKET
 
     def price_moves(self) -> None:
         """Some of what rests fills, wholly or in part."""
@@ -346,25 +276,16 @@ class SimExchange:
             case c.FillsCall():
                 return c.Fills(fills=tuple(self._listed(call, as_of_s)))
             case c.PositionsCall():
-                return c.PositionsResult(positions=self._positions(as_of_s))
+                account = self.account or Account(UNLIMITED)
+                return c.PositionsResult(positions=account.told(self.traits.name, self.orders, as_of_s))
             case c.BalancesCall():
-                some = Decimal(10_000)
-                balance = Balance(
-                    exchange=self.traits.name, coin="USDT", total=some, free=some, used=Decimal(0), at_s=as_of_s
-                )
-                return c.BalancesResult(balances=(balance,))
+                return c.BalancesResult(balances=(self._balance(as_of_s),))
             case c.TickerCall():
-                price = MARKET
-                ticker = Ticker(
-                    exchange=self.traits.name,
-                    symbol=call.symbol,
-                    bid=price,
-                    ask=price,
-                    last=price,
-                    mark=price,
-                    at_s=as_of_s,
-                )
-                return c.TickerResult(ticker=ticker)
+                account = self.account or Account(UNLIMITED)
+                return c.TickerResult(ticker=account.ticker(self.traits.name, call.symbol, as_of_s))
+            case c.OrderBookCall():
+                account = self.account or Account(UNLIMITED)
+                return c.OrderBookResult(book=account.book(self.traits.name, call.symbol, as_of_s))
             case _:
                 return c.ProbeOk(clock_offset_s=self.traits.clock_s)
 
@@ -397,25 +318,15 @@ class SimExchange:
         self.rng.shuffle(found)
         return found
 
-    def _positions(self, as_of_s: float) -> tuple[Position, ...]:
-        held: dict[Symbol, Decimal] = {}
-        for order in self.orders:
-            sign = 1 if order.side is Side.BUY else -1
-            held[order.symbol] = held.get(order.symbol, Decimal(0)) + sign * order.filled_by(as_of_s)
-        return tuple(
-            Position(
-                exchange=self.traits.name,
-                symbol=symbol,
-                quantity=quantity,
-                entry_price=None,
-                mark_price=None,
-                leverage=None,
-                unrealised_pnl=None,
-                at_s=as_of_s,
-            )
-            for symbol, quantity in held.items()
-            if quantity != 0
-        )
+    def _balance(self, as_of_s: float) -> Balance:
+        if self.account is not None:
+            return self.account.balance(self.traits.name, self.orders, as_of_s)
+        some = UNLIMITED.money
+        return Balance(exchange=self.traits.name, coin="USDT", total=some, free=some, used=Decimal(0), at_s=as_of_s)
+
+    def set(self, call: c.LeverageCall | c.MarginModeCall | c.PositionModeCall) -> c.Result:
+        """A setting arrives."""
+        return c.SettingMade(changed=True) if self.account is None else self.account.set(call)
 
     def _report(self, order: SimOrder, moment: tuple[float, LegState, Decimal]) -> c.OrderReport:
         done = FillSum.of((trade.quantity, trade.price) for trade in order.trades if trade.at_s <= moment[0])
@@ -439,4 +350,4 @@ class SimExchange:
         )
 
     def _say(self, call: c.PlaceCall, words: str) -> None:
-        self.note(self.traits.name, f"order {serial_of(call)} (…{call.wire_id[-6:]}) {words}")
+        self.note(self.traits.name, f"order {self.identify(call)} (…{call.wire_id[-6:]}) {words}")

@@ -12,8 +12,8 @@ from typing import Any
 from app.domain.fill_sums import FillSum
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
-from app.fuzz.exchange import SimOrder
 from app.fuzz.record import TradeHeard
+from app.fuzz.sim_orders import SimOrder
 from app.fuzz.world import World
 
 RULE = "fills differ"
@@ -50,7 +50,7 @@ def fills_heard(seen: Seen) -> Iterator[Violation]:
     for fact in seen.facts:
         if isinstance(fact, TradeHeard):
             told.setdefault((fact.serial, fact.exchange, fact.trade_id), []).append(fact)
-    true = {(o.serial, o.exchange, t.trade_id) for o in seen.orders for t in o.trades}
+    true = {(o.serial, o.exchange, t.trade_id) for o in seen.orders if o.serial > 0 for t in o.trades}
     for serial, exchange, trade_id in sorted(true - set(told)):
         yield Violation("trade not told", seen.end_s, serial, f"{trade_id} on {exchange}")
     for (serial, exchange, trade_id), heard in told.items():

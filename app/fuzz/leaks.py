@@ -41,6 +41,16 @@ def _switches(world: World) -> Iterator[Violation]:
             yield Violation("failover in its own way", switch.at_s, 0, f"{where}: {switch.reply.words}")
 
 
+def _verbs(world: World) -> Iterator[Violation]:
+    died = [f.at_s for f in world.record.facts if isinstance(f, Died) and f.actor in (COORDINATOR, "everything")]
+    for asking in world.person.asked.values():
+        due_s = asking.request.deadline_s
+        if due_s > world.scheduler.now_s or any(asking.at_s <= at_s <= due_s for at_s in died):
+            continue
+        if asking.reply is None:
+            yield Violation("I2 not answered in time", due_s, 0, f"the verb {asking.verb.kind}")
+
+
 def leaks(world: World) -> Iterator[Violation]:
     """What is left over at the end of a run."""
     now_s = world.scheduler.now_s
@@ -95,6 +105,7 @@ def leaks(world: World) -> Iterator[Violation]:
         if n > MAX_WAKE_UPS:
             yield left(f"the actor at {address} has {n} wake-ups waiting")
     yield from _switches(world)
+    yield from _verbs(world)
     for each in world.exchanges.values():
         if each.over_s:
             yield Violation("I6 more than the exchange gives", each.over_s, 0, each.traits.name)

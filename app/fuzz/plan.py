@@ -15,8 +15,9 @@ from attrs import evolve, frozen
 
 from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
-from app.fuzz.exchange import Duplicates, Traits
+from app.fuzz.book_plan import BookPlan, Books, draw_books, fill_books
 from app.fuzz.faults import OUTAGES, Window
+from app.fuzz.sim_orders import Duplicates, Traits
 from app.fuzz.strategy import OrderPlan, StrategyPlan
 
 CALM_S = 75.0
@@ -47,6 +48,9 @@ COORDINATOR_POINTS = (
     "before the history",
     "after the history",
 )
+MESSAGE = "message "
+"""A point followed by a number: an actor is killed when it is about to send its so many-th message from then on."""
+
 CONTROL = ("health_monitor", "failover_coordinator", "position_synchronizer")
 
 
@@ -69,6 +73,7 @@ class Profile:
             holding it.
         changes: Share of orders that are changed, which no exchange can do in place.
         points: Where a connector is killed within a handler.
+        books: How positions are, and what moves with trading; None where only orders count, and nothing is moved.
     """
 
     outage_s: tuple[float, float] = (5.0, 30.0)
@@ -84,6 +89,7 @@ class Profile:
     unknown_max_notional: Decimal | None = None
     changes: float = 0.0
     points: tuple[str, ...] = CONNECTOR_POINTS
+    books: Books | None = None
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
@@ -115,6 +121,21 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             journal_chance=0.003,
             changes=0.8,
             points=(*CONNECTOR_POINTS, "before renewing", "after renewing", "after renewing"),
+        ),
+        "moving": Profile(
+            outages=(0, 1), chance=0.015, deaths=(0, 3), stalls=(0, 1), lags=(0, 1), switches=(1, 3), books=Books()
+        ),
+        "returning": Profile(
+            outages=(1, 3),
+            outage_s=(8.0, 40.0),
+            kinds=("refused", "blackhole", "heals late", "resets", "overload", "blind"),
+            chance=0.01,
+            deaths=(0, 2),
+            switches=(0, 2),
+            books=Books(failback=("manual", "auto"), verbs=(0, 2)),
+        ),
+        "steering": Profile(
+            outages=(0, 2), chance=0.01, deaths=(0, 2), switches=(0, 2), books=Books(verbs=(2, 5), trades=(0, 2))
         ),
     }
 )
@@ -160,6 +181,7 @@ class Plan:
     lags: tuple[Lag, ...]
     switches: tuple[tuple[float, str], ...]
     price_moves: tuple[float, ...]
+    books: BookPlan | None = None
 
 
 def draw_plan(profile: Profile, rng: Random) -> Plan:
@@ -172,7 +194,7 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
     if profile.changes:
         _change(strategies, profile.changes, rng)
     actors = [*names, *names, *CONTROL, *(s.name for s in strategies)]  # connectors twice: they matter most
-    return Plan(
+    plan = Plan(
         traits=tuple(_traits(name, rng) for name in names),
         strategies=strategies,
         windows=_windows(profile, names, rng),
@@ -188,6 +210,15 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
         switches=switches,
         price_moves=tuple(sorted(rng.uniform(5, FINAL_GET_S - 8) for _ in range(rng.randint(2, 6)))),
     )
+    if profile.books is None:
+        return plan
+    for order in [order for strategy in strategies for order in strategy.orders.values()]:
+        order.marked = False
+    fill_books(strategies, FINAL_ORDERS_S, rng)
+    # So late that what moves is still moving, nothing fills any more.
+    deaths = tuple(_death_of_book(names, plan, profile.points, rng) for _ in plan.deaths)
+    moves = tuple(at_s for at_s in plan.price_moves if at_s < CALM_S + 10)
+    return evolve(plan, books=draw_books(profile.books, names, CALM_S, rng), price_moves=moves, deaths=deaths)
 
 
 def _traits(name: str, rng: Random) -> Traits:
@@ -298,3 +329,21 @@ def _death(names: tuple[str, ...], actors: list[str], points: tuple[str, ...], r
     if draw < 0.8:
         return Death(at_s, rng.choice((names[0], *names)), rng.choice(points))
     return Death(at_s, "failover_coordinator", rng.choice(COORDINATOR_POINTS))
+
+
+def _death_of_book(names: tuple[str, ...], plan: Plan, points: tuple[str, ...], rng: Random) -> Death:
+    """When trading moves, or just after, is when it is hardest: in any step, of any of those that take part."""
+    moments = [at_s for at_s, _ in plan.switches] + [each for w in plan.windows for each in (w.begin_s, w.end_s)]
+    at_s = rng.choice(moments) if moments and rng.random() < 0.85 else rng.uniform(3, CALM_S - 5)
+    at_s = min(CALM_S - 2, at_s + rng.choice((0.01, 1.0, 8.0, 20.0)) * rng.random())
+    draw = rng.random()
+    if draw < 0.08:
+        return Death(at_s, "everything")
+    if draw < 0.2:
+        return Death(at_s, rng.choice((*names, *CONTROL)))
+    if draw < 0.4:
+        return Death(at_s, rng.choice(names), rng.choice(points))
+    if draw < 0.5:
+        return Death(at_s, "failover_coordinator", rng.choice(COORDINATOR_POINTS))
+    actor = rng.choice((*names, "failover_coordinator", "failover_coordinator", *["position_synchronizer"] * 3))
+    return Death(at_s, actor, f"{MESSAGE}{rng.randint(1, 12)}")

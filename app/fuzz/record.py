@@ -30,6 +30,7 @@ class Heard:
         request: What this answers; None for news.
         state: Of the newest leg, as the journal's view said; None where there was none, likewise `filled`.
         number: Of what the strategy is told; 0 for an answer.
+        reason: Why its newest leg is as it is, as the journal has it; empty where it does not say.
     """
 
     at_s: float
@@ -43,6 +44,7 @@ class Heard:
     filled: Decimal | None
     words: str
     number: int = 0
+    reason: str = ""
 
 
 @frozen
@@ -71,7 +73,7 @@ class TradeHeard:
 
 @frozen
 class Sent:
-    """A connector gave a placement to its port."""
+    """A connector gave a placement to its port; `serial` below zero for one of the router's own."""
 
     at_s: float
     exchange: str

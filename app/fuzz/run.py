@@ -10,6 +10,8 @@ from random import Random
 from attrs import frozen
 
 from app.fuzz.checker import Seen, check
+from app.fuzz.checker_carry import carry_violations
+from app.fuzz.checker_moves import book_violations, move_violations
 from app.fuzz.checker_news import Violation
 from app.fuzz.fill_check import fills_heard, fills_kept
 from app.fuzz.leaks import leaks
@@ -70,8 +72,9 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         facts, now_s = tuple(world.record.facts), world.scheduler.now_s
         declared = PROFILES[profile].unknown_max_notional
         seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, world.given(), declared)
-        ended = () if broken else (*leaks(world), *fills_kept(world), *fills_heard(seen))
-        violations = (*broken, *check(seen), *ended)
+        ended = [] if broken else [*leaks(world), *fills_kept(world), *fills_heard(seen), *book_violations(world, seen)]
+        moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
+        violations = (*broken, *check(seen), *moved, *ended)
     finally:
         world.close()
     serials = frozenset(v.serial for v in violations if v.serial) if not story else frozenset()

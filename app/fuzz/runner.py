@@ -7,14 +7,13 @@ the meantime is the weather's business. Results are announced to the connector b
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from decimal import Decimal
 from random import Random
 
 from actors.environment import ResultsWait
 from app.domain import calls as c
 from app.domain.kept_limits import KeepsLimits
 from app.domain.rates import Rates, Usage, rates_of
-from app.fuzz.exchange import SimExchange, serial_of
+from app.fuzz.exchange import UNLIMITED, SimExchange
 from app.fuzz.faults import Fault, Weather
 from app.fuzz.record import Record, Sent
 from messages.market import Lots, Symbol
@@ -68,8 +67,9 @@ class SimPort:
         raise NotImplementedError
 
     def check(self, spec: OrderSpec) -> str:
-        """Every order is admissible."""
-        return ""
+        """Every order is admissible, but for size and price where positions count."""
+        account = self._exchange.account
+        return "" if account is None else account.terms.check(spec)
 
     def attaches(self, spec: OrderSpec) -> bool:
         """Every order carries its exits."""
@@ -80,8 +80,9 @@ class SimPort:
         return ""
 
     def lots(self, symbol: Symbol) -> Lots:
-        """Every market takes thousandths, at any price of two decimals."""
-        return Lots(step=Decimal("0.001"), minimum=Decimal("0.001"), tick=Decimal("0.01"), settle=symbol.settle)
+        """As the account's exchange has it."""
+        account = self._exchange.account
+        return (UNLIMITED if account is None else account.terms).lots(symbol)
 
 
 class SimRunner:
@@ -98,6 +99,7 @@ class SimRunner:
         later: Callable[[float, Callable[[], None]], None],
         announce: Callable[[ResultsWait], None],
         touch: Callable[[str], None],
+        sent: Callable[[str, c.PlaceCall, int], None],
     ) -> None:
         self.port = SimPort(exchange)
         self._exchange = exchange
@@ -109,6 +111,7 @@ class SimRunner:
         self._later = later
         self._announce = announce
         self._touch = touch
+        self._sent = sent
         self.not_ready = ""
         self._results: list[tuple[int, c.Result]] = []
         self._closed = False
@@ -151,11 +154,13 @@ class SimRunner:
         now_s = self._now()
         self._exchange.asked()
         if isinstance(call, c.PlaceCall):
+            serial = self._exchange.identify(call)
+            self._sent(self._name, call, serial)
             self._record.add(
                 Sent(
                     now_s,
                     self._name,
-                    serial_of(call),
+                    serial,
                     call.wire_id,
                     call.quantity,
                     call.committed_s,
@@ -188,7 +193,7 @@ class SimRunner:
             return
         fault = self._weather.fault(self._name, call, now_s)
         if fault is not None and isinstance(call, c.PlaceCall):
-            self._exchange.note(self._name, f"order {serial_of(call)} meets fault {fault.value}")
+            self._exchange.note(self._name, f"order {self._exchange.identify(call)} meets fault {fault.value}")
         self._later(call.deadline_s - now_s, lambda: answer(_timed_out(call)))
         out_s, back_s = 0.01 + 0.06 * draw(), 0.01 + 0.06 * draw()
         match fault:
@@ -232,6 +237,8 @@ class SimRunner:
                     self._exchange.place(call, back)
                 case c.CancelCall():
                     self._exchange.cancel(call, back)
+                case c.LeverageCall() | c.MarginModeCall() | c.PositionModeCall():
+                    back(self._exchange.set(call))
                 case _:
                     back(self._exchange.read(call, asked_s, lag_s))
 

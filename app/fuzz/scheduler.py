@@ -39,6 +39,7 @@ class Scheduler:
         self.current: Address = None
         self.on_external: Callable[[Any], None] = lambda message: None
         self.on_killed: Callable[[Address, str], None] = lambda address, where: None
+        self.on_send: Callable[[Address], None] | None = None
         self.on_deliver: Callable[[Address, Address, Any], None] | None = None
         self.lags: dict[str, float] = {}
         self._random = rng.random
@@ -165,6 +166,8 @@ class Scheduler:
     # ------------------------------------------------------------------------------------------------ Thespian's seams
 
     def _send(self, sender: Address, to: Address, message: Any) -> None:
+        if self.on_send is not None and sender == self.current:
+            self.on_send(sender)
         what = message
         if not isinstance(message, ActorSystemMessage):
             if self._pickled[0] is not message:

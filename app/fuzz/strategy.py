@@ -26,13 +26,15 @@ class OrderPlan:
     """One order of a strategy: what it is, and what its owner does about it.
 
     Attributes:
-        serial: Unique in the run; carried as stop loss, so that the truth can be told apart without the router's ids.
+        serial: Unique in the run.
         at_s: When to place it first.
         cancel_after_s: After it was accepted, or nobody knew; None for never.
         again_after_s: Placed again under the same id, whatever happened; None for never.
         get_after_s: Asked after; None for never.
         asks: Whether its owner keeps asking after an unknown outcome, or only listens.
         retries: How often it is placed again after "not executed".
+        reduce_only: It only reduces a position; `trigger` and `trigger_price`, it waits for a price.
+        marked: Carries its serial as stop loss; otherwise it is told apart by its own id.
         changes: What it is changed to, in turn: how long after the last one, or its acceptance, quantity, price.
         asked: Placed at least once.
         concluded: Its owner knows what it needs to know.
@@ -51,6 +53,11 @@ class OrderPlan:
     asks: bool = True
     retries: int = 0
     changes: tuple[tuple[float, Decimal | None, Decimal | None], ...] = ()
+    symbol: str = "BTCUSDT"
+    reduce_only: bool = False
+    trigger: str | None = None
+    trigger_price: Decimal | None = None
+    marked: bool = True
     changed: int = 0
     asked: bool = False
     concluded: bool = False
@@ -151,13 +158,16 @@ class FuzzStrategy(Strategy):
                 self._later(self.now_s() + order.get_after_s, order, "get")
         order.concluded = False
         self.place(
-            "BTCUSDT",
+            order.symbol,
             order.side,
             order.quantity,
             client_order_id=order.client_order_id,
             price=order.price,
             time_in_force=order.time_in_force,
-            stop_loss=Decimal(order.serial),
+            reduce_only=order.reduce_only,
+            stop_loss=Decimal(order.serial) if order.marked else None,
+            trigger=order.trigger,
+            trigger_price=order.trigger_price,
             timeout_s=order.timeout_s,
         )
         self._asked(order, "place")
@@ -171,7 +181,8 @@ class FuzzStrategy(Strategy):
         filled = update.order.filled if update.order is not None else None
         life = self._plan.lives
         said = update.told, order.serial, state, filled, update.words, update.number
-        self._record.add(Heard(self.now_s(), self.name, life, request, kind, *said))
+        reason = (leg.reason_code or "") if leg is not None else ""
+        self._record.add(Heard(self.now_s(), self.name, life, request, kind, *said, reason))
         order.order_id = update.order_id or order.order_id
         if kind not in ("cancel", "amend"):
             self._react(order, kind, update.told, state)

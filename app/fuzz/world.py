@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
+from decimal import Decimal
 from functools import partial
 from random import Random
 from typing import Any
@@ -18,29 +19,40 @@ import structlog
 from attrs import define, evolve
 
 from actors import environment as e
-from app.domain.commit import Decision
+from app.domain.calls import PlaceCall
 from app.domain.connector_settings import ConnectorSettings
+from app.domain.controls import NONE
 from app.domain.failover import FailoverSettings, Step
 from app.domain.health import HealthSettings
 from app.domain.restart import RestartPolicy
 from app.domain.session import RESEND_S
 from app.domain.supervision import Timing
 from app.fuzz import record as r
+from app.fuzz.account import Account
+from app.fuzz.book_plan import Foreign, VerbPlan
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Weather, Window
-from app.fuzz.plan import CALM_S, END_S, Plan, Profile
+from app.fuzz.plan import CALM_S, END_S, MESSAGE, Plan, Profile
 from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
 from app.fuzz.strategy import StrategyPlan
-from app.journal.store import Committed, Journal, JournalError
-from app.journal.written import FillsRecorded
+from app.fuzz.verbs import Person
+from app.fuzz.watched import WatchedJournal
 from messages.base import Failed, Reply, Together
 from messages.failover import ManualFailover, Route
+from messages.orders import OrderKey
+from messages.positions import BookReply, GetBook
 from messages.supervision import GetTree, Role, StartTree, TreeState
 from supervisor import RootSupervisor
 
 START_S = 1_700_000_000.0
 SWITCH_TIMEOUT_S = 20.0
+
+BOOK_S = 2.5
+"""Within so long the book is told at the end."""
+
+ENOUGH = Decimal(10_000_000)
+"""What an account has that had too little, once all is calm."""
 
 HEALTH = HealthSettings(health_check_interval_s=10.0, max_retry_attempts=3, retry_delay_s=1.0, probe_timeout_s=2.0)
 
@@ -59,86 +71,6 @@ class Switching:
     reply: Reply | None = None
 
 
-class WatchedJournal(Journal):
-    """The one journal of a run: it notes routes, can be killed in the middle of a handler, and is sometimes locked."""
-
-    def __init__(
-        self,
-        journal_id: str,
-        touch: Callable[[str], None],
-        locked: Callable[[], bool],
-        routed: Callable[[Route], None],
-    ) -> None:
-        super().__init__(None)
-        self.journal_id = journal_id  # the one thing of a run that would else be drawn by nobody's seed
-        self._touch = touch
-        self._locked = locked
-        self._routed = routed
-
-    def close(self) -> None:
-        """An actor's connection ends; the journal stays."""
-
-    def end(self) -> None:
-        """The run is over."""
-        super().close()
-
-    def commit_intent(self, **arguments: Any) -> Committed | Decision:
-        """As the journal does."""
-        self._touch("before the intent")
-        if self._locked():
-            raise JournalError("The journal cannot be used now: database is locked.")
-        result = super().commit_intent(**arguments)
-        self._touch("after the intent")
-        return result
-
-    def record(self, *positional: Any, **arguments: Any) -> Any:
-        """As the journal does."""
-        self._touch("before recording")
-        if self._locked():
-            raise JournalError("The journal cannot be used now: database is locked.")
-        result = super().record(*positional, **arguments)
-        self._touch("after recording")
-        return result
-
-    def renew(self, *positional: Any, **arguments: Any) -> Any:
-        """As the journal does; what it records within is touched by itself, in the middle of the transaction."""
-        self._touch("before renewing")
-        result = super().renew(*positional, **arguments)
-        self._touch("after renewing")
-        return result
-
-    def record_fills(self, *positional: Any, **arguments: Any) -> FillsRecorded:
-        """As the journal does."""
-        self._touch("before recording")
-        if self._locked():
-            raise JournalError("The journal cannot be used now: database is locked.")
-        result = super().record_fills(*positional, **arguments)
-        self._touch("after recording")
-        return result
-
-    def fence(self, now_s: float) -> Route:
-        """As the journal does."""
-        self._touch("before the fence")
-        route = super().fence(now_s)
-        self._routed(route)
-        self._touch("after the fence")
-        return route
-
-    def commit_route(self, epoch: int, exchange: str, now_s: float) -> Route:
-        """As the journal does."""
-        self._touch("before the route")
-        route = super().commit_route(epoch, exchange, now_s)
-        self._routed(route)
-        self._touch("after the route")
-        return route
-
-    def save_switch(self, switch: Any) -> None:
-        """As the journal does."""
-        self._touch("before the history")
-        super().save_switch(switch)
-        self._touch("after the history")
-
-
 class World:
     """One run."""
 
@@ -149,26 +81,40 @@ class World:
         self.exchanges: dict[str, SimExchange] = {}
         self.supervisor: Any = None
         self._strategies = [_absolute(each) for each in plan.strategies]
+        self._names_of_strategies = frozenset(each.name for each in plan.strategies)
         self.calm_s = START_S + CALM_S
         self.routes: list[Route] = []
         self.switches: dict[str, Switching] = {}
         self.tree: TreeState | None = None
+        self.book: BookReply | None = None
+        self.own: dict[OrderKey, int] = {}
         self._runners: dict[str, SimRunner] = {}
         self._names: dict[str, str] = {}
         self._traps: list[tuple[str, str]] = []
+        self._countdowns: list[tuple[str, int]] = []
         self._chance = Random(rng.getrandbits(64))
         self._profile = profile
         self._weather = Weather(
             [_shifted(window) for window in plan.windows], profile.chance, self.calm_s, Random(rng.getrandbits(64))
         )
         for traits in plan.traits:
-            self.exchanges[traits.name] = SimExchange(
+            exchange = SimExchange(
                 traits, Random(rng.getrandbits(64)), self._now, self._later, self._note, profile.refusals
             )
+            if plan.books is not None:
+                exchange.account, exchange.identify = Account(plan.books.terms[traits.name]), self._identify
+            self.exchanges[traits.name] = exchange
         self.journal = WatchedJournal(f"{rng.getrandbits(32):08x}", self._touch, self._locked, self._routed)
         self.scheduler.on_external = self._external
         self.scheduler.on_killed = self._killed
         self.scheduler.on_deliver = self._reached
+        self.person = Person(
+            now=self._now,
+            later=self._later,
+            find=lambda: self._address(Role.FAILOVER_COORDINATOR.value),
+            tell=self.scheduler.tell,
+            note=self._note,
+        )
 
     # ------------------------------------------------------------------------------------------------ the run
 
@@ -186,8 +132,9 @@ class World:
             self._start_tree()
             self._schedule()
             self.scheduler.run_until(START_S + END_S)
+            self._ask_book()
             self.scheduler.tell(self.supervisor, GetTree(correlation_id="end", deadline_s=0.0))
-            self.scheduler.run_until(START_S + END_S + 2.0)
+            self.scheduler.run_until(START_S + END_S + (2.0 if self.plan.books is None else BOOK_S + 0.5))
         finally:
             structlog.configure(**before)
 
@@ -227,6 +174,10 @@ class World:
             at(at_s, self._switch, number, exchange)
         for at_s in self.plan.price_moves:
             at(at_s, self._price_moves)
+        for each in self.plan.books.foreign if self.plan.books is not None else ():
+            at(each.at_s, self._foreign, each)
+        for verb in self.plan.books.verbs if self.plan.books is not None else ():
+            at(verb.at_s, self.person.ask, verb)
         at(CALM_S, self._calm)
 
     def _environment(self) -> e.Environment:
@@ -290,7 +241,10 @@ class World:
             self._later(1.0, self._start_tree)
             return
         address = self._address(name)
-        if point:
+        if point.startswith(MESSAGE):
+            self._countdowns.append((name, int(point.removeprefix(MESSAGE))))
+            self.scheduler.on_send = self._sends
+        elif point:
             self._traps.append((name, point))
         elif address is not None:
             self.scheduler.kill(address)
@@ -311,6 +265,15 @@ class World:
         if trap is not None:
             self._traps.remove(trap)
             raise Killed(point)
+
+    def _sends(self, sender: Any) -> None:
+        for number, (name, left) in enumerate(self._countdowns):
+            if self._now() < self.calm_s and self._address(name) == sender:
+                self._countdowns[number] = name, left - 1
+                if left <= 1:
+                    del self._countdowns[number]
+                    raise Killed("before it had sent a message")
+                return
 
     def _stall(self, name: str, for_s: float) -> None:
         address = self._address(name)
@@ -339,7 +302,7 @@ class World:
             self._later(RESEND_S, partial(self._ask_for, switch))
 
     def _reached(self, _sender: Any, _to: Any, message: Any) -> None:
-        if isinstance(message, ManualFailover):
+        if isinstance(message, ManualFailover) and message.correlation_id in self.switches:
             switch = self.switches[message.correlation_id]
             if switch.moving is None:  # sent again it meets itself
                 switch.moving = self._moving()
@@ -358,6 +321,50 @@ class World:
         self._note("world", "is calm from here on")
         for exchange in self.exchanges.values():
             exchange.refusals = exchange.dawdles = exchange.omits = 0.0
+
+        if self.plan.books is not None and self.plan.books.poor:
+            poor = self.exchanges[self.plan.books.poor].account
+            assert poor is not None
+            poor.money = ENOUGH
+        if self.person.asked:  # whatever was held up goes on from here
+            self.person.ask(VerbPlan(at_s=CALM_S, kind="unfreeze", exchange="", dry_run=False))
+            for name in self.exchanges:
+                self.person.ask(VerbPlan(at_s=CALM_S, kind="release", exchange=name, dry_run=False))
+
+    def _foreign(self, change: Foreign) -> None:
+        exchange = self.exchanges[change.exchange]
+        assert exchange.account is not None
+        quantity = change.quantity
+        if quantity is None:
+            quantity = -exchange.account.positions(exchange.orders, self._now()).get(change.symbol, Decimal(0))
+        exchange.account.foreign.append((self._now(), change.symbol, quantity))
+        self._note(change.exchange, f"somebody else trades {quantity:+f} {change.symbol.base}")
+
+    def _ask_book(self) -> None:
+        synchronizer = self._address(Role.POSITION_SYNCHRONIZER.value)
+        if self.plan.books is not None and synchronizer is not None:
+            deadline_s = self._now() + BOOK_S
+            request = GetBook(correlation_id="the end", deadline_s=deadline_s, refresh=tuple(self.exchanges))
+            self.scheduler.tell(synchronizer, request)
+
+    def _identify(self, call: PlaceCall) -> int:
+        """Which order a leg is of: by its owner's own number; one of the router's own has a number below zero."""
+        key = self.journal.key_of(call.wire_id)
+        if key is None:
+            self.record.add(r.Trouble(self._now(), "sent without an intent", str(call)))
+            return 0
+        if key.strategy in self._names_of_strategies and key.client_order_id.startswith("o"):
+            return int(key.client_order_id[1:])
+        return self.own.setdefault(key, -len(self.own) - 1)
+
+    def _held_to(self, exchange: str, call: PlaceCall, serial: int) -> None:
+        """What a person holds the router to is read by the transaction that commits what is sent at the same moment."""
+        controls = self.journal.controls() if self.plan.books is not None and serial > 0 else NONE
+        why = controls.frozen or controls.why_isolated(exchange)
+        why = why or ("" if call.spec.reduce_only else controls.reduce_only)
+        if why:
+            words = f"order {serial} is sent to {exchange}, which is held to: {why}"
+            self.record.add(r.Trouble(self._now(), "sent in spite of a person", words))
 
     # ------------------------------------------------------------------------------------------------ pieces
 
@@ -388,6 +395,7 @@ class World:
             later=self._later,
             announce=lambda waits: self.scheduler.send_from(owner, owner, waits),
             touch=self._touch,
+            sent=self._held_to,
         )
         self._runners[owner.actorAddressString] = runner
         return runner
@@ -398,6 +406,10 @@ class World:
                 self._external(each)
         elif isinstance(message, TreeState):
             self.tree = message
+        elif isinstance(message, BookReply):
+            self.book = message
+        elif isinstance(message, Reply) and self.person.heard(message):
+            pass
         elif isinstance(message, Reply) and message.correlation_id in self.switches:
             switch = self.switches[message.correlation_id]
             switch.reply = switch.reply or message

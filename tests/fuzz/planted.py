@@ -22,8 +22,8 @@ from app.domain.leg_task import LegTask
 from app.domain.leg_watch import LegWatch
 from app.domain.session import Session
 from app.domain.session_pending import Pending
-from app.fuzz.exchange import Memory
-from app.fuzz.world import WatchedJournal
+from app.fuzz.sim_orders import Memory
+from app.fuzz.watched import WatchedJournal
 from app.journal import fills, store
 from app.journal.rows import row_of_fill
 from messages.failover import Route

@@ -23,7 +23,7 @@ from app.domain.limiter import Priority
 from app.domain.news import News, Told
 from app.domain.session import Session, Unanswered
 from app.domain.session_effects import NewsEffect, OrderTold
-from app.fuzz.exchange import SimOrder
+from app.fuzz.sim_orders import SimOrder
 from app.fuzz.world import World
 from messages.base import Failed
 from messages.orders import GetOrder, LegState, OrderAccepted, OrderView

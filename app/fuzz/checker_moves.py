@@ -1,0 +1,98 @@
+"""Whether positions moved as they should (I4): judged by the exchanges' books alone, at every execution.
+
+within a slice       by what the router itself initiates, the net over all exchanges changes by one slice at most, at
+                     any moment, whatever nobody knew of by then; flattening and mirroring apart
+never over zero      what the router closes does not turn a position around
+nothing for nothing  by a policy that moves nothing, nothing is moved
+in the end           all of it stands where trading is, and what the router says of the book is what the exchanges say
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from app.fuzz.book_plan import COARSE, SYMBOLS, BookPlan
+from app.fuzz.checker import Seen
+from app.fuzz.checker_news import Violation
+from app.fuzz.sim_orders import SimOrder, SimTrade
+from app.fuzz.world import World
+from messages.market import Symbol
+from messages.positions import PositionPolicy
+
+ZERO = Decimal(0)
+
+
+def move_violations(seen: Seen) -> Iterator[Violation]:
+    """Every violation of a whole run."""
+    books = seen.plan.books
+    if books is None:
+        return
+    flattened = any(verb.kind == "flatten" and not verb.dry_run for verb in books.verbs)
+    moves = [order for order in seen.orders if order.serial < 0]
+    if books.positions is PositionPolicy.TRACK and not flattened:
+        for order in moves:
+            words = f"{order.side.value} {order.quantity} on {order.exchange}, by a policy that moves nothing"
+            yield Violation("moved against the policy", order.accepted_s, order.serial, words)
+    if books.positions is PositionPolicy.MIGRATE and not flattened:
+        for symbol in SYMBOLS:
+            yield from _within_a_slice(books, symbol, [order for order in moves if order.symbol == symbol])
+
+
+def _trades(orders: list[SimOrder]) -> list[tuple[SimTrade, SimOrder]]:
+    found = [(trade, order) for order in orders for trade in order.trades]
+    return sorted(found, key=lambda each: each[0].at_s)
+
+
+def _within_a_slice(books: BookPlan, symbol: Symbol, moves: list[SimOrder]) -> Iterator[Violation]:
+    most = books.slice_of(symbol) * Decimal("1.01") + COARSE
+    net = ZERO
+    for trade, order in _trades(moves):
+        net += order.signed(trade.quantity)
+        if abs(net) > most:
+            words = f"{net:+f} {symbol.base} over all exchanges by moves alone; a slice is {books.slice_of(symbol):f}"
+            yield Violation("I4 more than a slice", trade.at_s, order.serial, words)
+            return
+
+
+def book_violations(world: World, seen: Seen) -> Iterator[Violation]:
+    """What stands at the end, and what the router says of it."""
+    books = seen.plan.books
+    if books is None:
+        return
+    ours: dict[tuple[str, Symbol], Decimal] = {}
+    for order in seen.orders:
+        key = order.exchange, order.symbol
+        ours[key] = ours.get(key, ZERO) + order.signed(order.filled)
+    active = world.routes[-1].exchange if world.routes else None
+    touched = {(each.exchange, each.symbol) for each in books.foreign}
+    dust = max(terms.step for terms in books.terms.values())  # of less an exchange takes no order
+    if books.positions is PositionPolicy.MIGRATE:
+        for (exchange, symbol), quantity in ours.items():
+            if exchange != active and abs(quantity) >= dust and (exchange, symbol) not in touched:
+                words = f"{quantity:+f} {symbol.base} of ours is left on {exchange}, and trading is on {active}"
+                yield Violation("position left", seen.end_s, 0, words)
+    yield from _told(world, seen, ours)
+
+
+def _told(world: World, seen: Seen, ours: dict[tuple[str, Symbol], Decimal]) -> Iterator[Violation]:
+    book = world.book
+    if book is None:
+        yield Violation("book not told", seen.end_s, 0, "nobody answered")
+        return
+    if book.unread:
+        yield Violation("book not told", seen.end_s, 0, f"unread: {', '.join(book.unread)}")
+    lines = {(line.exchange, line.symbol): line for line in book.lines}
+    for name, exchange in world.exchanges.items():
+        account = exchange.account
+        held = account.positions(exchange.orders, seen.end_s) if account is not None else {}
+        for symbol in SYMBOLS:
+            line = lines.get((name, symbol))
+            attributed, actual = (ZERO, ZERO) if line is None else (line.attributed, line.actual)
+            there, own = held.get(symbol, ZERO), ours.get((name, symbol), ZERO)
+            if attributed != own:
+                words = f"{attributed:+f} {symbol.base} on {name} by our fills, says the router; {own:+f}, says {name}"
+                yield Violation("book differs", seen.end_s, 0, words)
+            if actual != there:
+                words = f"{actual} {symbol.base} on {name}, says the router; {there:+f}, says {name}"
+                yield Violation("book differs", seen.end_s, 0, words)
