@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from messages.base import Reply, Request
 from messages.failover import OrderLeft, Readiness, Switch
-from messages.positions import PositionPlan
+from messages.positions import NotMoved, PositionPlan
 
 
 @frozen(kw_only=True)
@@ -62,7 +62,7 @@ class Freeze(Verb):
 
 @frozen(kw_only=True)
 class Unfreeze(Verb):
-    """Ends the freeze, and the reduce-only mode."""
+    """Ends the freeze, also that of a panic; the reduce-only mode and isolations stay."""
 
 
 @frozen(kw_only=True)
@@ -80,12 +80,12 @@ class Panic(Verb):
 
 
 class Resolution(StrEnum):
-    """What becomes of an order that waits for its owner.
+    """What becomes of an order that is open, in doubt, or waits for its owner.
 
     Attributes:
         LOOK: Its exchange is asked at once.
         PLACE: A parked one is placed where trading is.
-        DROP: A parked one is over.
+        DROP: One that waits is over; one that is, or may be, live is cancelled.
     """
 
     LOOK = "look"
@@ -102,29 +102,54 @@ class Resolve(Verb):
 
 
 @frozen(kw_only=True)
+class PlannedOrder:
+    """An order, and what a verb would do with it.
+
+    Attributes:
+        exchange: Where it is, or was last.
+        quantity: What is left of it, base coin.
+        price: Its limit, else the price that sets it off; None at the market.
+        words: Why, where that is not plain.
+    """
+
+    order_id: str
+    client_order_id: str
+    strategy: str
+    exchange: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    price: Decimal | None
+    words: str = ""
+
+
+@frozen(kw_only=True)
 class SwitchPlan:
     """What a verb would do.
 
     Attributes:
         from_exchange: In use now; None where none is.
-        to_exchange: Where trading would go; None where it stays.
-        candidates: All others, with why not.
+        to_exchange: Where trading would be; None where it would be nowhere.
+        candidates: All that are not in use, in the order they would be tried, each with why not.
         carried: Orders that would be placed at `to_exchange`.
         parked: Orders that would wait for their owners.
         cancelled: Orders that would be over.
+        stays: Orders that would stay as they are: what protects a position, what nobody can reach now.
         positions: Slices, notional and expected cost.
         notional: Of the orders that would be placed, in quote coin.
+        words: What could not be found out, a sentence each.
     """
 
     from_exchange: str | None
     to_exchange: str | None
     candidates: tuple[Readiness, ...] = ()
-    carried: tuple[OrderLeft, ...] = ()
-    parked: tuple[OrderLeft, ...] = ()
-    cancelled: tuple[OrderLeft, ...] = ()
+    carried: tuple[PlannedOrder, ...] = ()
+    parked: tuple[PlannedOrder, ...] = ()
+    cancelled: tuple[PlannedOrder, ...] = ()
+    stays: tuple[PlannedOrder, ...] = ()
     positions: PositionPlan = field(factory=PositionPlan)
     notional: Decimal = Decimal(0)
-    words: str = ""
+    words: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -132,13 +157,23 @@ class Steered(Reply):
     """Answers a verb.
 
     Attributes:
+        verb: Which.
         words: What was done, or would be, in a sentence.
+        done: Nothing is left to do; False of a dry run, and where `left` or `stays` is not empty by the deadline.
         plan: Of a dry run.
         switch: Where trading moved.
         controls: What the router is held to from now on, a sentence each.
+        cancelled: Ids of orders that are proven to be over.
+        left: Orders of ours that may still be live; what is to become of them goes on.
+        stays: Positions that were to be closed, and are not yet.
     """
 
+    verb: str
     words: str
+    done: bool = True
     plan: SwitchPlan | None = None
     switch: Switch | None = None
     controls: tuple[str, ...] = ()
+    cancelled: tuple[str, ...] = ()
+    left: tuple[OrderLeft, ...] = ()
+    stays: tuple[NotMoved, ...] = ()

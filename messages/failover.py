@@ -173,11 +173,13 @@ class PreflightReply(Reply):
     Attributes:
         notes: What is well, in words, for whoever looks at the readiness of backups.
         at_s: When the exchange was asked.
+        refused: Of the orders asked about, by their place: why one could not be placed there, so that it is parked.
     """
 
     exchange: str
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    refused: tuple[tuple[int, str], ...] = ()
     at_s: float = 0.0
 
 

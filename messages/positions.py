@@ -181,11 +181,13 @@ class MovePositions(Request):
         epoch: Of the committed route.
         policy: Other than the configured one; FLATTEN closes positions on every exchange, also on that in use.
         dry_run: Only the plan is told.
+        to_exchange: Of a dry run: as though trading were there; empty for where it is.
     """
 
     epoch: int
     policy: PositionPolicy | None = None
     dry_run: bool = False
+    to_exchange: str = ""
 
 
 @frozen(kw_only=True)

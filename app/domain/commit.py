@@ -138,6 +138,7 @@ def decide(
     exchange: str,
     epoch: int,
     spec: OrderSpec,
+    client_order_id: str = "",
     problem: str = "",
     judge: Judge | None = None,
     purpose: Purpose = Purpose.ORDER,
@@ -158,6 +159,7 @@ def decide(
         known: The order under this key; None where there is none.
         exchange: Of the connector that asks.
         epoch: Of the route the requester holds.
+        client_order_id: Of the order: by its name an order that closes a position for good is known.
         problem: Why the exchange's rules do not admit the order; empty when they do.
         judge: Holds it against the limits; None where there are none.
         purpose: An exit goes to the exchange of its leg wherever trading is by now: by its name it can be placed
@@ -174,7 +176,8 @@ def decide(
     ordinary, protects = purpose is Purpose.ORDER, purpose is Purpose.EXIT
     of_now = route.epoch == epoch and route.exchange is not None
     here = of_now and (route.exchange == exchange or purpose is Purpose.MOVE)
-    if isinstance(answer, AlreadyKnown) and elsewhere is not None and here and ordinary:
+    held_up = controlled(controls, purpose, spec, exchange, client_order_id)
+    if isinstance(answer, AlreadyKnown) and elsewhere is not None and here and ordinary and held_up is None:
         room = may_follow(answer.order, elsewhere, exchange, epoch, held)
         if room and not problem and (max_unresolved is None or unresolved() < max_unresolved):
             return _following(answer, exchange, room, judge, open_orders)
@@ -182,7 +185,7 @@ def decide(
         return answer
     if not protects and not here:
         return Fenced(route=route)
-    if (held_up := controlled(controls, purpose, spec, exchange)) is not None:
+    if held_up is not None:
         return held_up
     if problem:
         return Inadmissible(words=problem)

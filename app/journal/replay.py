@@ -103,6 +103,7 @@ class Replay:
         tell: Where findings go.
         routes: By epoch.
         switches: By epoch, what the newest event says of it: finished, and the checksum of its body.
+        controls: What a person holds the router to, by name: why, and since when.
         numbers: The last number a strategy was told.
         older: Events of older schemas.
         events: All of them.
@@ -113,6 +114,7 @@ class Replay:
     tell: Told
     routes: dict[int, RouteLife] = field(factory=dict)
     switches: dict[int, tuple[bool, int]] = field(factory=dict)
+    controls: dict[str, tuple[str, float]] = field(factory=dict)
     numbers: dict[str, int] = field(factory=dict)
     older: int = 0
     events: int = 0
@@ -188,6 +190,14 @@ class Replay:
                 if event.epoch is None:
                     raise _Wrong("it is of no epoch.")
                 self.switches[event.epoch] = bool(facts["finished"]), int(facts["body"])
+            case "control":
+                for name in facts["clear"]:
+                    if self.controls.pop(name, None) is None:
+                        raise _Wrong(f"nothing was held to {name}.")
+                for name, why in facts["put"].items():
+                    if name in self.controls:
+                        raise _Wrong(f"it was held to {name} already.")
+                    self.controls[name] = why, event.at_s
             case _:
                 raise _Wrong("this version does not know such an event.")
 

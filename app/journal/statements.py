@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
@@ -26,6 +26,7 @@ from app.journal.schema import (
     events,
     fills,
     heard,
+    history,
     legs,
     meta,
     orders,
@@ -159,6 +160,10 @@ ASK_CARRY = Hot(
     .values(carry_s=bindparam("carry_s"))
 )
 READ_CONTROLS = Hot(select(controls.c.name, controls.c.value))
+PUT_CONTROL = Hot(insert(controls).values(_columns(controls)))
+CLEAR_CONTROL = Hot(delete(controls).where(controls.c.name == bindparam("key_name")))
+LAST_HISTORY = Hot(select(history.c.sequence, history.c.hash).order_by(history.c.sequence.desc()).limit(1))
+ADD_HISTORY = Hot(insert(history).values(_columns(history)))
 CHANGE_TERMS = Hot(
     update(legs)
     .where(legs.c.order_id == bindparam("key_order"), legs.c.number == bindparam("key_leg"))

@@ -237,6 +237,7 @@ class Journal(Asides, ControlsKept, Fills, Routes, Renewals):
                 exchange=exchange,
                 epoch=epoch,
                 spec=spec,
+                client_order_id=key.client_order_id,
                 problem=problem,
                 judge=judge,
                 purpose=purpose,

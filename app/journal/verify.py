@@ -27,6 +27,7 @@ from app.journal.row_order import MAX_OPEN, Row, Rows
 from app.journal.rows import leg_of, row_of_leg, symbol_of
 from app.journal.schema import SCHEMA_VERSION, events, fills, legs, orders
 from app.journal.sums import differences
+from app.journal.verify_rest import controls_differ, history_differs
 from messages.orders import OrderKey
 
 MAX_FINDINGS = 100
@@ -215,7 +216,8 @@ class _Check:
         self._end_of_events()
         self._routes()
         self._switches()
-        for words in differences(self._db):
+        beside = controls_differ(self._db, self._replay.controls), history_differs(self._db)
+        for words in (*differences(self._db), *beside[0], *beside[1]):
             self._tell(words)
         route = self._replay.routes[max(self._replay.routes)] if self._replay.routes else None
         return Report(
@@ -259,6 +261,9 @@ class _Check:
                 self._tell(f"Event {event.sequence}: leg {number} of order {event.order_id} is not there.")
         if event.kind == FILL:
             self._fill(event, open_)
+        if not life.legs:
+            self._tell(f"Event {event.sequence}: order {event.order_id} has no leg.")
+            return
         leg, row = life.legs[-1], open_.legs[-1]
         # What comes last of an order sets the time of its newest leg, most often: only then is it worth to look closer.
         if (

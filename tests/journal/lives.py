@@ -11,6 +11,7 @@ from attrs import define, evolve, field
 
 from app.domain.calls import FillReport
 from app.domain.leg_life import LegEvent, Terms
+from app.domain.verb_words import Change
 from app.journal.store import Committed, Journal, JournalError
 from messages.failover import Switch, SwitchResult
 from messages.market import MarketType, Symbol
@@ -58,11 +59,31 @@ class Lives:
         for _ in range(steps):
             self.now_s += self.chance.choice([0.0, 0.013, 0.4, 7.25])
             what = self.chance.choices(
-                [self._place, self._again, self._learn, self._learn_much, self._execute, self._mark, self._switch],
-                [10, 6, 30, 4, 8, 3, 3],
+                [
+                    self._place,
+                    self._again,
+                    self._learn,
+                    self._learn_much,
+                    self._execute,
+                    self._mark,
+                    self._switch,
+                    self._control,
+                ],
+                [10, 6, 30, 4, 8, 3, 3, 3],
             )[0]
             with suppress(JournalError):  # a leg proven dead is seen alive beside a live one: the database refuses it
                 what()
+
+    def _control(self) -> None:
+        """A person freezes it, isolates an exchange, and the like, or ends that."""
+        if self.old:
+            return
+        names = ["frozen", "panic", "flatten", "reduce_only", *(f"isolated:{name}" for name in EXCHANGES)]
+        one, other = self.chance.sample(names, 2)
+        change = Change(put=((one, "Maintenance: é."),), clear=(other,))
+        verb = self.chance.choice(["freeze", "isolate"])
+        self.journal.control(change, verb=verb, reason='By "hand".', now_s=self.now_s)
+        self.journal.history_add("fence", 3, {"why": Decimal("0.1"), "é": None}, self.now_s)
 
     def _spec(self) -> OrderSpec:
         chance = self.chance

@@ -17,6 +17,7 @@ import pytest
 
 from app.domain.calls import FillReport
 from app.domain.leg_life import LegEvent
+from app.domain.verb_words import Change
 from app.journal import statements
 from app.journal.store import Committed, Journal
 from benchmarks.grown import EXCHANGES, STRATEGIES, build
@@ -183,6 +184,10 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
         journal.closed_orders("nobody", None, 5),
     ),
     "commit_intent": life,
+    "control": lambda journal: [
+        journal.control(Change(put=(("frozen", "Why."),)), verb="freeze", reason="Why.", now_s=NOW_S),
+        journal.control(Change(clear=("frozen",)), verb="unfreeze", reason="Why.", now_s=NOW_S),
+    ],
     "controls": Journal.controls,
     "counts": Journal.counts,
     "dry_commit": Journal.dry_commit,
@@ -190,6 +195,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "fence": lambda journal: journal.commit_route(journal.fence(NOW_S).epoch, EXCHANGES[0], NOW_S),
     "fills_of": lambda journal: journal.fills_of(some(journal, "order_id")[0]),
     "hear": lambda journal: journal.hear(STRATEGY, journal.heard(STRATEGY, NOW_S) + 1, NOW_S),
+    "history_add": lambda journal: journal.history_add("fence", 1, {"why": "down"}, NOW_S),
     "last_told": lambda journal: journal.last_told(STRATEGY),
     "last_sequence": Journal.last_sequence,
     "linked": lambda journal: journal.linked(EXCHANGES[0]),
@@ -223,6 +229,7 @@ WITH = {"commit_route": "fence", "heard": "hear", "record": "commit_intent", "to
 """Done with another."""
 NOT_RUNNING = {
     "close": "ends it",
+    "history_rows": "asked by whoever exports the history: all of it",
     "orders_in": "asked by demo and tests: any states",
     "sums_differ": "asked by whoever doubts the sums: adds everything up anew",
 }
