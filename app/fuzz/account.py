@@ -41,6 +41,7 @@ class Terms:
         leverage: Of a symbol for which none was set.
         step: Between two valid quantities, and the least of them, in base coin.
         tick: Between two valid prices.
+        attaches: Orders take their take profit and stop loss along; else these are orders of their own.
     """
 
     money: Decimal
@@ -48,6 +49,7 @@ class Terms:
     leverage: Decimal = Decimal(10)
     step: Decimal = Decimal("0.0001")
     tick: Decimal = Decimal("0.01")
+    attaches: bool = True
 
     def lots(self, symbol: Symbol) -> Lots:
         """Which orders a market takes."""

@@ -39,6 +39,8 @@ class Books:
         kinds: Which, of `VERBS`.
         trades: How many a person makes past the router; likewise `liquidations` of a whole position by an exchange.
         poor: Share of runs in which an account begins with too little money, and has enough once all is calm.
+        dead_man: Share of runs in which the exchanges' dead-man switches are on.
+        exits: Share of orders with take profit, stop loss or both.
         across: Share of runs in which a reduce-only order may reduce a position on another exchange.
     """
 
@@ -54,7 +56,9 @@ class Books:
     trades: tuple[int, int] = (0, 1)
     liquidations: tuple[int, int] = (0, 0)
     poor: float = 0.1
+    dead_man: float = 0.15
     across: float = 0.2
+    exits: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -93,6 +97,7 @@ class BookPlan:
     max_carry_age_s: float
     hold_down_s: float
     across: bool
+    dead_man_s: float | None
     terms: Mapping[str, Terms]
     poor: str
     foreign: tuple[Foreign, ...]
@@ -110,6 +115,7 @@ def draw_books(books: Books, names: tuple[str, ...], calm_s: float, rng: Random)
     money = {name: Decimal(1_000 if name == poor else 10_000_000) for name in names}
     leverage = [Decimal(rng.choice((1, 5, 10))) for _ in names]
     steps = [rng.choice((FINE, FINE, LOT, COARSE)) for _ in names]
+    attaches = [rng.random() < 0.4 for _ in names]
     ticks = [Decimal(rng.choice(("0.01", "0.1", "0.5"))) for _ in names]
     foreign = [_foreign(names, calm_s, rng, closes=False) for _ in range(rng.randint(*books.trades))]
     foreign += [_foreign(names, calm_s, rng, closes=True) for _ in range(rng.randint(*books.liquidations))]
@@ -122,6 +128,7 @@ def draw_books(books: Books, names: tuple[str, ...], calm_s: float, rng: Random)
         max_carry_age_s=rng.choice((5.0, 3_600.0, 3_600.0)),
         hold_down_s=rng.choice((2.0, 8.0, 15.0)),
         across=rng.random() < books.across,
+        dead_man_s=rng.choice((12.0, 40.0)) if rng.random() < books.dead_man else None,
         terms={
             name: Terms(
                 money=money[name],
@@ -129,6 +136,7 @@ def draw_books(books: Books, names: tuple[str, ...], calm_s: float, rng: Random)
                 leverage=leverage[number],
                 step=steps[number],
                 tick=ticks[number],
+                attaches=attaches[number],
             )
             for number, name in enumerate(names)
         },
@@ -157,7 +165,7 @@ def _verbs(books: Books, names: tuple[str, ...], calm_s: float, rng: Random) -> 
     )
 
 
-def fill_books(strategies: tuple[StrategyPlan, ...], last_s: float, rng: Random) -> None:
+def fill_books(strategies: tuple[StrategyPlan, ...], books: Books, last_s: float, rng: Random) -> None:
     """Makes of a strategy's orders such as make positions, and such as rest for long, of every kind.
 
     Args:
@@ -167,6 +175,8 @@ def fill_books(strategies: tuple[StrategyPlan, ...], last_s: float, rng: Random)
         for order in strategy.orders.values():
             if order.at_s < last_s:
                 _shape(order, rng)
+                if books.exits and not order.reduce_only and rng.random() < books.exits:
+                    _guard(order, rng)
             if order.at_s >= last_s or rng.random() < 0.7:  # admitted by every exchange
                 order.quantity = max(COARSE, order.quantity // COARSE * COARSE)
                 order.price = None if order.price is None else order.price // 1
@@ -199,3 +209,13 @@ def _shape(order: OrderPlan, rng: Random) -> None:
             order.price = None
     elif draw < 0.75:
         order.reduce_only = True
+
+
+def _guard(order: OrderPlan, rng: Random) -> None:
+    """Take profit, stop loss or both, to either side of the market, whole numbers, which every exchange admits."""
+    market = PRICES[order.symbol.removesuffix("USDT")]
+    above, below = (market * (100 + rng.randint(3, 20)) // 100, market * (100 - rng.randint(3, 20)) // 100)
+    wins, loses = (above, below) if order.side == "buy" else (below, above)
+    which = rng.random()
+    order.take_profit = wins if which < 0.7 else None
+    order.stop_loss = loses if which > 0.3 else None

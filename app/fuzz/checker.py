@@ -46,6 +46,7 @@ class Seen:
 
     Attributes:
         given: By strategy, the numbers that the journal gave to what it is told.
+        moves: Serials of orders that move positions.
     """
 
     plan: Plan
@@ -55,6 +56,7 @@ class Seen:
     calm_s: float
     end_s: float
     given: dict[str, tuple[int, ...]]
+    moves: frozenset[int] = frozenset()
     unknown_max_notional: Decimal | None = None
 
     def truth(self, serial: int) -> list[SimOrder]:
@@ -221,6 +223,8 @@ def _fenced(seen: Seen) -> Iterator[Violation]:
             route = fact
         elif isinstance(fact, r.Sent):
             goes = route is not None and route.exchange is not None
+            if not goes and fact.serial < 0 and fact.serial not in seen.moves:
+                continue  # an exit goes to the exchange of its leg, whatever the route
             if not goes or (fact.serial >= 0 and route is not None and route.exchange != fact.exchange):
                 words = f"sent to {fact.exchange} when the route was {route.exchange if route is not None else None}"
                 yield Violation("I3 sent past the fence", fact.at_s, fact.serial, words)

@@ -79,6 +79,8 @@ def _differs(plan: OrderPlan, leg: SimOrder, books: BookPlan) -> str:
         return f"is {spec.time_in_force.value}, with the trigger {spec.trigger}"
     if spec.reduce_only is not plan.reduce_only and not (books.across and plan.reduce_only):
         return f"has reduce_only {spec.reduce_only}"
+    if (spec.take_profit, spec.stop_loss) != (plan.take_profit, plan.stop_loss):
+        return f"has the exits {spec.take_profit} and {spec.stop_loss}"
     if plan.changes or plan.price is None:
         return "" if plan.changes or spec.price is None else f"has the price {spec.price}"
     tick = books.terms[leg.exchange].tick

@@ -29,7 +29,7 @@ def move_violations(seen: Seen) -> Iterator[Violation]:
     if books is None:
         return
     flattened = any(verb.kind == "flatten" and not verb.dry_run for verb in books.verbs)
-    moves = [order for order in seen.orders if order.serial < 0]
+    moves = [order for order in seen.orders if order.serial in seen.moves]
     if books.positions is PositionPolicy.TRACK and not flattened:
         for order in moves:
             words = f"{order.side.value} {order.quantity} on {order.exchange}, by a policy that moves nothing"
@@ -65,7 +65,12 @@ def book_violations(world: World, seen: Seen) -> Iterator[Violation]:
         key = order.exchange, order.symbol
         ours[key] = ours.get(key, ZERO) + order.signed(order.filled)
     active = world.routes[-1].exchange if world.routes else None
-    touched = {(each.exchange, each.symbol) for each in books.foreign}
+    touched = {
+        (name, symbol)
+        for name, exchange in world.exchanges.items()
+        for _, symbol, quantity in (exchange.account.foreign if exchange.account is not None else ())
+        if quantity
+    }
     dust = max(terms.step for terms in books.terms.values())  # of less an exchange takes no order
     if books.positions is PositionPolicy.MIGRATE:
         for (exchange, symbol), quantity in ours.items():

@@ -66,6 +66,7 @@ class SimExchange:
     over_s: float = field(init=False, default=0.0)
     _by_wire: dict[str, list[SimOrder]] = field(init=False, factory=dict)
     _trades: int = field(init=False, default=0)
+    _dead_man_s: float = field(init=False, default=float("inf"))
 
     # ------------------------------------------------------------------------------------------------ limits
 
@@ -230,11 +231,28 @@ class SimExchange:
         return drawn if self.account is None else drawn * price_of(symbol) / MARKET
 
     def price_moves(self) -> None:
-        """Some of what rests fills, wholly or in part."""
+        """Some of what rests fills, wholly or in part, and some exits that orders took along fire."""
         for order in self.orders:
+            if self.account is not None and order.filled > 0 and self.account.terms.attaches:
+                self._fire(order)
+            if order.serial < 0 and self.rng.random() < 0.7:
+                continue  # an exit, far from the market
             if order.ended_s is None and self.rng.random() < 0.6:
                 left = order.quantity - order.filled
                 self.fill(order, left if self.rng.random() < 0.6 else self._part(left))
+
+    def _fire(self, order: SimOrder) -> None:
+        """An exit that an order took along closes what of it is still there, once."""
+        spec, account = order.spec, self.account
+        if (spec.take_profit is None and spec.stop_loss is None) or order.fired or self.rng.random() < 0.8:
+            return
+        assert account is not None
+        other = Side.SELL if order.side is Side.BUY else Side.BUY
+        closed = min(order.filled, account.reducible(self.orders, order.symbol, other, self.now()))
+        if closed > 0:
+            order.fired = True
+            account.foreign.append((self.now(), order.symbol, -order.signed(closed)))
+            self.note(self.traits.name, f"an exit of order {order.serial} closes {closed}")
 
     # ------------------------------------------------------------------------------------------------ cancelling
 
@@ -323,6 +341,19 @@ class SimExchange:
             return self.account.balance(self.traits.name, self.orders, as_of_s)
         some = UNLIMITED.money
         return Balance(exchange=self.traits.name, coin="USDT", total=some, free=some, used=Decimal(0), at_s=as_of_s)
+
+    def arm(self, call: c.DeadManCall) -> c.Result:
+        """The dead-man switch is set, or set anew: unless that comes again in time, every order here is cancelled."""
+        self._dead_man_s = self.now() + call.timeout_s if call.timeout_s else float("inf")
+        if call.timeout_s:
+            self.later(call.timeout_s, self._dead_man)
+        return c.DeadManArmed(fires_s=self._dead_man_s if call.timeout_s else None)
+
+    def _dead_man(self) -> None:
+        if self.now() >= self._dead_man_s - 1e-6:
+            self.note(self.traits.name, "the dead-man switch cancels every order")
+            for order in self.orders:
+                self._end(order)
 
     def set(self, call: c.LeverageCall | c.MarginModeCall | c.PositionModeCall) -> c.Result:
         """A setting arrives."""

@@ -134,6 +134,9 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             switches=(0, 2),
             books=Books(failback=("manual", "auto"), verbs=(0, 2)),
         ),
+        "guarded": Profile(
+            outages=(0, 2), chance=0.01, deaths=(0, 2), switches=(1, 3), books=Books(exits=0.6, trades=(0, 0), poor=0.0)
+        ),
         "steering": Profile(
             outages=(0, 2), chance=0.01, deaths=(0, 2), switches=(0, 2), books=Books(verbs=(2, 5), trades=(0, 2))
         ),
@@ -214,7 +217,7 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
         return plan
     for order in [order for strategy in strategies for order in strategy.orders.values()]:
         order.marked = False
-    fill_books(strategies, FINAL_ORDERS_S, rng)
+    fill_books(strategies, profile.books, FINAL_ORDERS_S, rng)
     # So late that what moves is still moving, nothing fills any more.
     deaths = tuple(_death_of_book(names, plan, profile.points, rng) for _ in plan.deaths)
     moves = tuple(at_s for at_s in plan.price_moves if at_s < CALM_S + 10)

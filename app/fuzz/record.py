@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from attrs import define, field, frozen
 
-from messages.orders import LegState, Told
+from messages.orders import LegState, OrderKey, Told
 
 
 @frozen
@@ -123,11 +123,32 @@ class Trouble:
 Fact = Asked | Heard | FillHeard | TradeHeard | Sent | Routed | Died | Note | Trouble
 
 
+MOVES = "order-router", "move/"
+"""Whose orders move positions: the router's own strategy, and how their ids begin."""
+
+
 @define
 class Record:
-    """The facts of one run, oldest first."""
+    """The facts of one run, oldest first.
+
+    Attributes:
+        own: Orders that no strategy asked for: exits, and slices of positions; by key, each with a number below zero.
+    """
 
     facts: list[Fact] = field(factory=list)
+    own: dict[OrderKey, int] = field(factory=dict)
+
+    def serial_of(self, key: OrderKey) -> int:
+        """By which an order is told apart: its owner's own number, or one below zero."""
+        if key.client_order_id.startswith("o"):
+            return int(key.client_order_id[1:])
+        return self.own.setdefault(key, -len(self.own) - 1)
+
+    def moves(self) -> frozenset[int]:
+        """The serials of orders that move positions."""
+        strategy, prefix = MOVES
+        own = self.own.items()
+        return frozenset(n for key, n in own if key.strategy == strategy and key.client_order_id.startswith(prefix))
 
     def add(self, fact: Fact) -> None:
         """One more."""

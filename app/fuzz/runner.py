@@ -72,8 +72,9 @@ class SimPort:
         return "" if account is None else account.terms.check(spec)
 
     def attaches(self, spec: OrderSpec) -> bool:
-        """Every order carries its exits."""
-        return True
+        """Every order carries its exits, but where the account's exchange does not."""
+        account = self._exchange.account
+        return account is None or account.terms.attaches
 
     def tradable(self, symbol: str) -> str:
         """Every symbol can be traded."""
@@ -239,6 +240,8 @@ class SimRunner:
                     self._exchange.cancel(call, back)
                 case c.LeverageCall() | c.MarginModeCall() | c.PositionModeCall():
                     back(self._exchange.set(call))
+                case c.DeadManCall():
+                    back(self._exchange.arm(call))
                 case _:
                     back(self._exchange.read(call, asked_s, lag_s))
 

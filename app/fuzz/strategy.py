@@ -15,7 +15,7 @@ from actors.strategy import Strategy
 from app.fuzz.record import Asked, FillHeard, Heard, Record, TradeHeard, Trouble
 from messages.executions import Execution
 from messages.failover import Route, RouterState
-from messages.orders import Fill, LegState, OrderUpdate, Told
+from messages.orders import Fill, LegState, OrderKey, OrderUpdate, Told
 
 UNPROVEN = (LegState.INTENT, LegState.UNKNOWN)
 ASK_EVERY_S = 3.0
@@ -34,7 +34,8 @@ class OrderPlan:
         asks: Whether its owner keeps asking after an unknown outcome, or only listens.
         retries: How often it is placed again after "not executed".
         reduce_only: It only reduces a position; `trigger` and `trigger_price`, it waits for a price.
-        marked: Carries its serial as stop loss; otherwise it is told apart by its own id.
+        take_profit: What closes what filled of it; so does `stop_loss`.
+        marked: Its serial is its stop loss; otherwise it is told apart by its own id.
         changes: What it is changed to, in turn: how long after the last one, or its acceptance, quantity, price.
         asked: Placed at least once.
         concluded: Its owner knows what it needs to know.
@@ -57,6 +58,8 @@ class OrderPlan:
     reduce_only: bool = False
     trigger: str | None = None
     trigger_price: Decimal | None = None
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
     marked: bool = True
     changed: int = 0
     asked: bool = False
@@ -165,7 +168,8 @@ class FuzzStrategy(Strategy):
             price=order.price,
             time_in_force=order.time_in_force,
             reduce_only=order.reduce_only,
-            stop_loss=Decimal(order.serial) if order.marked else None,
+            take_profit=order.take_profit,
+            stop_loss=Decimal(order.serial) if order.marked else order.stop_loss,
             trigger=order.trigger,
             trigger_price=order.trigger_price,
             timeout_s=order.timeout_s,
@@ -176,13 +180,16 @@ class FuzzStrategy(Strategy):
         """Writes it down, and goes on."""
         answered = self._answered()
         request, kind, order = answered if answered is not None else (None, None, self._order(update))
+        serial = order.serial if order is not None else self._serial(update.client_order_id)
         leg = update.order.leg if update.order is not None else None
         state = leg.state if leg is not None else None
         filled = update.order.filled if update.order is not None else None
         life = self._plan.lives
-        said = update.told, order.serial, state, filled, update.words, update.number
+        said = update.told, serial, state, filled, update.words, update.number
         reason = (leg.reason_code or "") if leg is not None else ""
         self._record.add(Heard(self.now_s(), self.name, life, request, kind, *said, reason))
+        if order is None:
+            return
         order.order_id = update.order_id or order.order_id
         if kind not in ("cancel", "amend"):
             self._react(order, kind, update.told, state)
@@ -210,7 +217,7 @@ class FuzzStrategy(Strategy):
 
     def on_fill(self, fill: Fill) -> None:
         """Writes it down."""
-        serial = int(fill.order.key.client_order_id[1:])
+        serial = self._record.serial_of(fill.order.key)
         self._record.add(FillHeard(self.now_s(), serial, fill.quantity, fill.total, fill.number))
 
     def on_gap(self, missed: int) -> None:
@@ -220,12 +227,17 @@ class FuzzStrategy(Strategy):
     def on_execution(self, execution: Execution, number: int) -> None:
         """Writes it down."""
         assert execution.key is not None, "of an order of ours"
-        serial, life = int(execution.key.client_order_id[1:]), self._plan.lives
+        serial, life = self._record.serial_of(execution.key), self._plan.lives
         there, trade_id = execution.exchange, execution.trade_id
         self._record.add(TradeHeard(self.now_s(), self.name, life, serial, there, trade_id, number))
 
     def on_route(self, route: Route, state: RouterState) -> None:
         """Nothing to do: the session sends again what must be."""
 
-    def _order(self, update: OrderUpdate) -> OrderPlan:
-        return self._plan.orders[int(update.client_order_id[1:])]
+    def _order(self, update: OrderUpdate) -> OrderPlan | None:
+        """The order it is about; None where that is an exit, which the router placed."""
+        named = update.client_order_id
+        return self._plan.orders[int(named[1:])] if named.startswith("o") else None
+
+    def _serial(self, client_order_id: str) -> int:
+        return self._record.serial_of(OrderKey(strategy=self.name, client_order_id=client_order_id))

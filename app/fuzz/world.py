@@ -40,7 +40,6 @@ from app.fuzz.verbs import Person
 from app.fuzz.watched import WatchedJournal
 from messages.base import Failed, Reply, Together
 from messages.failover import ManualFailover, Route
-from messages.orders import OrderKey
 from messages.positions import BookReply, GetBook
 from messages.supervision import GetTree, Role, StartTree, TreeState
 from supervisor import RootSupervisor
@@ -81,13 +80,11 @@ class World:
         self.exchanges: dict[str, SimExchange] = {}
         self.supervisor: Any = None
         self._strategies = [_absolute(each) for each in plan.strategies]
-        self._names_of_strategies = frozenset(each.name for each in plan.strategies)
         self.calm_s = START_S + CALM_S
         self.routes: list[Route] = []
         self.switches: dict[str, Switching] = {}
         self.tree: TreeState | None = None
         self.book: BookReply | None = None
-        self.own: dict[OrderKey, int] = {}
         self._runners: dict[str, SimRunner] = {}
         self._names: dict[str, str] = {}
         self._traps: list[tuple[str, str]] = []
@@ -353,9 +350,7 @@ class World:
         if key is None:
             self.record.add(r.Trouble(self._now(), "sent without an intent", str(call)))
             return 0
-        if key.strategy in self._names_of_strategies and key.client_order_id.startswith("o"):
-            return int(key.client_order_id[1:])
-        return self.own.setdefault(key, -len(self.own) - 1)
+        return self.record.serial_of(key)
 
     def _held_to(self, exchange: str, call: PlaceCall, serial: int) -> None:
         """What a person holds the router to is read by the transaction that commits what is sent at the same moment."""
