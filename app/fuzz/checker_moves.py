@@ -2,7 +2,7 @@
 
 within a slice       by what the router itself initiates, the net over all exchanges changes by one slice at most, at
                      any moment, whatever nobody knew of by then; flattening and mirroring apart
-never over zero      what the router closes does not turn a position around
+not with ourselves   no slice is priced so that it trades with an order of our own that rests there
 nothing for nothing  by a policy that moves nothing, nothing is moved
 in the end           all of it stands where trading is, and what the router says of the book is what the exchanges say
 """
@@ -18,9 +18,12 @@ from app.fuzz.checker_news import Violation
 from app.fuzz.sim_orders import SimOrder, SimTrade
 from app.fuzz.world import World
 from messages.market import Symbol
+from messages.orders import Side
 from messages.positions import PositionPolicy
 
 ZERO = Decimal(0)
+KNOWN_S = 5.0
+"""After so long whoever plans a slice knows of an order that rests."""
 
 
 def move_violations(seen: Seen) -> Iterator[Violation]:
@@ -30,6 +33,7 @@ def move_violations(seen: Seen) -> Iterator[Violation]:
         return
     flattened = any(verb.kind == "flatten" and not verb.dry_run for verb in books.verbs)
     moves = [order for order in seen.orders if order.serial in seen.moves]
+    yield from _with_ourselves(seen, moves)
     if books.positions is PositionPolicy.TRACK and not flattened:
         for order in moves:
             words = f"{order.side.value} {order.quantity} on {order.exchange}, by a policy that moves nothing"
@@ -37,6 +41,23 @@ def move_violations(seen: Seen) -> Iterator[Violation]:
     if books.positions is PositionPolicy.MIGRATE and not flattened:
         for symbol in SYMBOLS:
             yield from _within_a_slice(books, symbol, [order for order in moves if order.symbol == symbol])
+
+
+def _with_ourselves(seen: Seen, moves: list[SimOrder]) -> Iterator[Violation]:
+    for move in moves:
+        price = move.spec.price
+        for other in seen.orders:
+            met = other.serial > 0 and (other.exchange, other.symbol) == (move.exchange, move.symbol)
+            # One that came while the slice was on its way could not be known.
+            rests = other.accepted_s < move.accepted_s - KNOWN_S and other.live_at(move.accepted_s)
+            if not met or not rests or other.side is move.side or other.spec.price is None or other.spec.trigger:
+                continue
+            crosses = price is None or (
+                price >= other.spec.price if move.side is Side.BUY else price <= other.spec.price
+            )
+            if crosses:
+                words = f"{move.side.value} at {price} would meet order {other.serial} at {other.spec.price}"
+                yield Violation("trades with ourselves", move.accepted_s, move.serial, words)
 
 
 def _trades(orders: list[SimOrder]) -> list[tuple[SimTrade, SimOrder]]:
