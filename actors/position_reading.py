@@ -129,11 +129,11 @@ class PositionReading:
     def _book(self, asker: _Asker | None, now_s: float) -> BookReply:
         since_s = now_s - 2 * self._environment.sync_interval_s if asker is None else asker.since_s
         wanted = asker.request.refresh if asker is not None else tuple(self._environment.connectors)
-        attributed, may_fill = self._journal.book()
+        holdings, may_fill = self._journal.holdings()
         return BookReply(
             correlation_id=asker.request.correlation_id if asker is not None else "",
             # Spot has balances, not positions: there the book is what our own fills add up to, and tracks no more.
-            lines=book_lines(attributed, may_fill, self._positions, {} if self._spot else self._read_s),
+            lines=book_lines(holdings, may_fill, self._positions, {} if self._spot else self._read_s),
             positions=tuple(position for held in self._positions.values() for position in held),
             unread=tuple(sorted(name for name in wanted if self._read_s.get(name, -1.0) < since_s)),
         )

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 
 from attrs import frozen
 
 from messages.base import Message, Reply, Request
 from messages.market import Symbol
 from messages.orders import OrderChanged, OrderKey, OrderView, Side
+
+
+class Cause(StrEnum):
+    """Why something was traded that nobody ordered, as an exchange says.
+
+    Attributes:
+        DELEVERAGED: Against somebody's position that had to be unwound (auto-deleveraging).
+        DELIVERED: The contract was delivered, settled or taken from the market.
+        STOP: A take profit or stop loss that was attached to an order or a position.
+    """
+
+    LIQUIDATION = "liquidation"
+    DELEVERAGED = "deleveraged"
+    DELIVERED = "delivered"
+    STOP = "stop"
 
 
 @frozen(kw_only=True)
@@ -22,6 +38,7 @@ class Execution:
         quantity: Base coin.
         fee: In `fee_coin`, below zero for a rebate; None where the exchange does not say.
         maker: Whether it rested; None where the exchange does not say.
+        cause: None where it was ordered, or the exchange does not say.
     """
 
     exchange: str
@@ -37,6 +54,7 @@ class Execution:
     fee_coin: str | None
     maker: bool | None
     at_s: float
+    cause: Cause | None = None
 
 
 @frozen(kw_only=True)

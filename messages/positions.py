@@ -19,6 +19,8 @@ class Position:
         quantity: Base coin, above zero when long, below when short.
         entry_price: Average, in quote coin; None where the exchange does not say.
         unrealised_pnl: In settlement coin.
+        liquidation_price: The mark price at which it would be liquidated, were nothing else to move; None where there
+            is none above zero, or the exchange does not say.
     """
 
     exchange: str
@@ -29,11 +31,12 @@ class Position:
     leverage: Decimal | None
     unrealised_pnl: Decimal | None
     at_s: float
+    liquidation_price: Decimal | None = None
 
 
 @frozen(kw_only=True)
 class BookLine:
-    """One symbol on one exchange, in base coin.
+    """One symbol on one exchange, in base coin; over all of them where `exchange` is empty.
 
     Attributes:
         actual: What the exchange said last; None while it has not answered.
@@ -42,7 +45,9 @@ class BookLine:
         possible_max: The most, were every unproven or resting buy to fill.
         at_s: When `actual` was read.
         target: What should stand there by the policy: of a position that moves, all of it on the exchange in use.
-        adopted: Sum of the differences that were taken over from the exchange: a person's trades, liquidations, fees.
+        adopted: Sum of the differences that were taken over from the exchange, as far as they are of the router's own
+            position, which is `attributed + adopted`: what cut, closed or liquidated it.
+        foreign: What of them is somebody else's position beside it.
     """
 
     exchange: str
@@ -54,6 +59,7 @@ class BookLine:
     at_s: float | None
     target: Decimal | None = None
     adopted: Decimal = Decimal(0)
+    foreign: Decimal = Decimal(0)
 
 
 class DifferenceKind(StrEnum):
@@ -62,6 +68,7 @@ class DifferenceKind(StrEnum):
     Attributes:
         PERSON: Somebody traded on the account.
         LIQUIDATION: The exchange closed it for want of margin.
+        EXCHANGE_CLOSE: The exchange closed it otherwise: it was deleveraged, delivered or settled.
         STOP: A stop or take profit of ours fired that we had not heard of.
         FEE: Taken in the coin that is traded, or funding.
         UNEXPLAINED: Nothing the exchange lists explains it.
@@ -69,6 +76,7 @@ class DifferenceKind(StrEnum):
 
     PERSON = "person"
     LIQUIDATION = "liquidation"
+    EXCHANGE_CLOSE = "exchange_close"
     STOP = "stop"
     FEE = "fee"
     UNEXPLAINED = "unexplained"
@@ -81,6 +89,8 @@ class Difference:
     Attributes:
         quantity: Base coin: what stands there, less what we know of.
         adopted: It is in the journal, and what we know of adds up again.
+        ours: Of an adopted one, what is of the router's own position; the rest is somebody else's beside it.
+        number: Of an adopted one, 1, 2, 3 … over all of them.
     """
 
     exchange: str
@@ -90,6 +100,8 @@ class Difference:
     words: str
     at_s: float
     adopted: bool = False
+    ours: Decimal = Decimal(0)
+    number: int = 0
 
 
 @frozen(kw_only=True)
@@ -97,7 +109,9 @@ class Alarm:
     """A position that somebody should look at.
 
     Attributes:
-        code: Stable identifier: unprotected, stop_lost, near_liquidation, stranded.
+        code: Stable identifier: near_liquidation, stop_lost (one rested for it, and none does any more), size (what
+            rests for it is for less than what stands), unprotected (an exit that its order asked for could not be
+            placed), unread (its exchange has not told positions for long).
     """
 
     exchange: str
@@ -239,6 +253,7 @@ class BookReply(Reply):
         unread: Exchanges that have not answered since they were last asked.
         alarms: What stands unprotected, or near its liquidation.
         differences: Between our fills and what the exchanges say, the newest last, adopted or not.
+        net: Lines over all exchanges, by symbol.
     """
 
     lines: tuple[BookLine, ...]
@@ -246,3 +261,4 @@ class BookReply(Reply):
     unread: tuple[str, ...]
     alarms: tuple[Alarm, ...] = ()
     differences: tuple[Difference, ...] = ()
+    net: tuple[BookLine, ...] = ()

@@ -50,7 +50,7 @@ def owners_there(exchange: str, order_ids: Collection[str]) -> Executable:
 def exposed() -> Executable:
     """Every leg that may still fill, with its order."""
     most = func.coalesce(legs.c.most, legs.c.quantity).label("leg_quantity")
-    leg = select(orders, legs.c.exchange, legs.c.state, legs.c.filled, most).join(legs)
+    leg = select(orders, legs.c.exchange, legs.c.state, legs.c.filled, legs.c.unflagged, most).join(legs)
     return union_all(*(leg.where(which) for which in (LIVE_LEG, ASIDE_LEG)))
 
 

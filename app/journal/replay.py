@@ -104,6 +104,7 @@ class Replay:
         routes: By epoch.
         switches: By epoch, what the newest event says of it: finished, and the checksum of its body.
         controls: What a person holds the router to, by name: why, and since when.
+        adjustments: Differences that were taken over, the columns of `ADJUSTMENT` each, in the order of their numbers.
         numbers: The last number a strategy was told.
         older: Events of older schemas.
         events: All of them.
@@ -115,6 +116,7 @@ class Replay:
     routes: dict[int, RouteLife] = field(factory=dict)
     switches: dict[int, tuple[bool, int]] = field(factory=dict)
     controls: dict[str, tuple[str, float]] = field(factory=dict)
+    adjustments: list[tuple[Any, ...]] = field(factory=list)
     numbers: dict[str, int] = field(factory=dict)
     older: int = 0
     events: int = 0
@@ -198,6 +200,12 @@ class Replay:
                     if name in self.controls:
                         raise _Wrong(f"it was held to {name} already.")
                     self.controls[name] = why, event.at_s
+            case "adjusted":
+                number = int(facts["difference"])
+                if number != len(self.adjustments) + 1:
+                    raise _Wrong(f"difference {number} follows {len(self.adjustments)}.")
+                row = facts | {"number": number, "kind": facts["cause"], "exchange": event.exchange, "at_s": event.at_s}
+                self.adjustments.append(tuple(row[name] for name in ADJUSTMENT))
             case _:
                 raise _Wrong("this version does not know such an event.")
 
@@ -389,6 +397,9 @@ def _decimal(told: str | None) -> Decimal | None:
 def _terms(told: dict[str, str]) -> Terms:
     return Terms(**{name: Decimal(value) for name, value in told.items()})
 
+
+ADJUSTMENT: Final = ("number", "exchange", "symbol", "quantity", "ours", "kind", "words", "at_s")
+"""Columns of `adjustments`."""
 
 DIM: Final = ("exchange", "epoch", "wire_id", "state", "filled", "committed_s", "created_s", "updated_s")
 """Of a leg, what its events say also where they are of an older schema."""

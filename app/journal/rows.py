@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve
 
-from app.domain.book import Exposure
+from app.domain.book import Exposure, Holding
 from app.domain.calls import FillReport
 from app.domain.commit import CommitNew
 from app.domain.leg_life import Leg
@@ -92,6 +92,18 @@ def exposure_of(row: Row) -> Exposure:
         quantity=Decimal(row["leg_quantity"]),
         filled=Decimal(row["filled"]),
         state=LegState(row["state"]),
+        reduce_only=bool(row["reduce_only"]),
+        unflagged=bool(row["unflagged"]),
+        stop=row["trigger_kind"] == TriggerKind.STOP.value,
+    )
+
+
+def holding_of(row: Row) -> Holding:
+    """What a row of `traded` adds up to."""
+    return Holding(
+        attributed=_decimal(row["attributed"]) or Decimal(0),
+        adopted=_decimal(row["adopted"]) or Decimal(0),
+        foreign=_decimal(row["beside"]) or Decimal(0),
     )
 
 

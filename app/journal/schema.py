@@ -13,7 +13,8 @@ one index of them, by order, serves whoever wants those of an exchange.
 
 `controls` are what a person holds the router to (frozen, reduce-only, exchanges kept out), read within the transaction
 that would commit an order. `history` is every step of every switch, each row hashed with the one before. `adjustments`
-are differences between our fills and an exchange's position that were taken over, `traded.adopted` their sum.
+are differences between our fills and an exchange's position that were taken over; `traded.adopted` is the sum of what
+of them is of our own position, `traded.beside` of what is somebody else's beside it.
 
 `traded` and `ended` are sums over all legs, written in the transaction of the leg they change, so that nobody has to
 add up years of them: `app.journal.totals`.
@@ -83,6 +84,13 @@ orders = Table(
     Column("trigger_price", Text),
     Column("trigger_by", String),
     Column("created_s", Float, nullable=False),
+)
+ATTACHED = or_(orders.c.take_profit.is_not(None), orders.c.stop_loss.is_not(None))
+Index(
+    "ix_attached",
+    *orders.c["base", "quote", "settle", "created_s"],
+    sqlite_where=ATTACHED,
+    postgresql_where=ATTACHED,
 )
 Index("ix_orders_by_market", *orders.c["strategy", "base", "quote", "settle", "created_s"])
 
@@ -168,6 +176,7 @@ traded = Table(
     Column("attributed", Text),
     Column("last_s", Float, nullable=False),
     Column("adopted", Text),
+    Column("beside", Text),
 )
 
 adjustments = Table(
@@ -177,6 +186,7 @@ adjustments = Table(
     Column("exchange", String, nullable=False),
     Column("symbol", String, nullable=False),
     Column("quantity", Text, nullable=False),
+    Column("ours", Text, nullable=False),
     Column("kind", String, nullable=False),
     Column("words", String, nullable=False),
     Column("at_s", Float, nullable=False),
@@ -294,7 +304,7 @@ INDEXED = {
         "ix_set_aside",
         "ix_exceeded",
     ),
-    4: ("ix_between",),
+    4: ("ix_between", "ix_attached"),
 }
 """Indexes by the version that brought them."""
 
@@ -313,7 +323,7 @@ ADDED = {
         legs.c.most,
     ),
     3: (legs.c.listed, legs.c.cancel_asked_s, legs.c.wanted, events.c.strategy, events.c.number, events.c.checksum),
-    4: (legs.c.carry_s, legs.c.unflagged, traded.c.adopted),
+    4: (legs.c.carry_s, legs.c.unflagged, traded.c.adopted, traded.c.beside),
 }
 """Columns by the version that brought them, each empty in what was written before."""
 

@@ -231,7 +231,7 @@ UNLISTED_ON = Hot(
 _MARKET = (traded.c.exchange == bindparam("key_exchange"), traded.c.symbol == bindparam("key_symbol"))
 TRADE = Hot(
     sqlite.insert(traded)
-    .values(_columns(traded, "attributed", "adopted"))
+    .values(_columns(traded, "attributed", "adopted", "beside"))
     .on_conflict_do_update(index_elements=traded.primary_key.columns, set_={"last_s": bindparam("last_s")})
 )
 READ_ATTRIBUTED = Hot(select(traded.c.attributed).where(*_MARKET))

@@ -23,6 +23,7 @@ from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
 from app.domain.elsewhere import Elsewhere
 from app.domain.leg_life import ASKED, CHANGES, DOUBTED, SAME, LegEvent, Terms, advance, resolved
 from app.journal import statements as hot
+from app.journal.adjustments import Adjustments
 from app.journal.aside import Asides
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
@@ -56,7 +57,7 @@ __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnu
 ZERO = Decimal(0)
 
 
-class Journal(Asides, ControlsKept, Fills, Routes, Renewals):
+class Journal(Adjustments, Asides, ControlsKept, Fills, Routes, Renewals):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(

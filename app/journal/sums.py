@@ -23,7 +23,7 @@ _LEGS = (
     "SELECT legs.exchange, orders.base, orders.quote, orders.settle, orders.market_type, orders.side, legs.state,"
     " legs.filled, legs.created_s FROM legs JOIN orders ON orders.order_id = legs.order_id"
 )
-_TRADED = "SELECT exchange, base, quote, settle, market_type, symbol, attributed, last_s, adopted FROM traded"
+_TRADED = "SELECT exchange, base, quote, settle, market_type, symbol, attributed, last_s, adopted, beside FROM traded"
 
 Market = tuple[str, str, str, str | None, str]
 """Exchange, base, quote, settle, type."""
@@ -50,6 +50,11 @@ class Traded:
         return None if self.attributed is None else sum_text(self.attributed)
 
 
+def spelled(base: str, quote: str, settle: str | None) -> str:
+    """A symbol as it is named."""
+    return f"{base}/{quote}:{settle}" if settle else f"{base}/{quote}"
+
+
 def sum_text(value: Decimal) -> str:
     """A sum as it is kept: however it came about, it has the same digits."""
     return format(value.normalize(), "f") if value else "0"
@@ -72,7 +77,7 @@ def add_up(
         market = (exchange, base, quote, settle, kind)
         traded = markets.get(market)
         if traded is None:
-            traded = markets[market] = Traded(f"{base}/{quote}:{settle}" if settle else f"{base}/{quote}")
+            traded = markets[market] = Traded(spelled(base, quote, settle))
         traded.last_s = max(traded.last_s, created_s)
         if then is not None and then.get(market) == created_s:
             traded.placed_then = True
@@ -89,15 +94,16 @@ def differences(db: sqlite3.Connection) -> Iterator[str]:
     there = {tuple(row[:5]): row[5:] for row in db.execute(_TRADED)}
     try:
         markets, states = add_up(db, {market: row[2] for market, row in there.items()})
-        adjusted: dict[tuple[str, str], Decimal] = {}
-        for exchange, symbol, quantity in db.execute("SELECT exchange, symbol, quantity FROM adjustments"):
-            adjusted[exchange, symbol] = adjusted.get((exchange, symbol), Decimal(0)) + Decimal(quantity)
+        adjusted: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
+        for exchange, symbol, quantity, ours in db.execute("SELECT exchange, symbol, quantity, ours FROM adjustments"):
+            own, foreign = adjusted.get((exchange, symbol), (Decimal(0), Decimal(0)))
+            adjusted[exchange, symbol] = own + Decimal(ours), foreign + Decimal(quantity) - Decimal(ours)
     except ArithmeticError as error:
         yield f"What has filled cannot be added up: {error}."
         return
     for market, due in markets.items():
         where = f"{due.symbol} on {market[0]}"
-        symbol, attributed, last_s, adopted = there.pop(market, (None, None, None, None))
+        symbol, attributed, last_s, *kept_sums = there.pop(market, (None, None, None, None, None))
         if symbol is None:
             yield f"{where} was traded, and is not among what was."
             continue
@@ -107,14 +113,24 @@ def differences(db: sqlite3.Connection) -> Iterator[str]:
             yield f"{where} adds up to {due.attributed_text}, and is kept as {attributed}."
         if not due.placed_then or not 0 <= due.last_s - last_s < TRADED_AGAIN_S:
             yield f"{where} was traded last at {due.last_s}, and is kept as {last_s}."
-        taken_over = adjusted.pop((market[0], due.symbol), None)
-        if adopted != (None if taken_over is None else sum_text(taken_over)):
-            yield f"{where} was adjusted by {taken_over}, and is kept as {adopted}."
-    for exchange, base, quote, *_ in there:
-        yield f"{base}/{quote} on {exchange} is among what was traded, and no leg is of it."
+        yield from _adjusted(where, kept_sums, adjusted.pop((market[0], due.symbol), None))
+    for (exchange, base, quote, settle, _), (symbol, attributed, last_s, *kept_sums) in there.items():
+        where = f"{base}/{quote} on {exchange}"
+        if symbol != spelled(base, quote, settle):
+            yield f"{where} is called {symbol} among what was traded."
+        taken_over = adjusted.pop((exchange, symbol), None)
+        if taken_over is None or attributed is not None or last_s:
+            yield f"{where} is among what was traded, and no leg is of it."
+        yield from _adjusted(where, kept_sums, taken_over)
     for exchange, symbol in adjusted:
         yield f"{symbol} on {exchange} was adjusted, and is not among what was traded."
     kept = dict(row[:2] for row in db.execute("SELECT state, legs FROM ended"))
     for state in sorted(states.keys() | kept.keys(), key=str):
         if states.get(state, 0) != kept.get(state, 0) or state not in set(LegState):
             yield f"{states.get(state, 0)} legs are {state}, and {kept.get(state, 0)} are counted."
+
+
+def _adjusted(where: str, kept: list[str | None], due: tuple[Decimal, Decimal] | None) -> Iterator[str]:
+    for name, there, taken_over in zip(("our own", "others'"), kept, due or (None, None), strict=True):
+        if there != (None if taken_over is None else sum_text(taken_over)):
+            yield f"{where} was adjusted by {taken_over} as {name}, and is kept as {there}."

@@ -15,13 +15,13 @@ from decimal import Decimal
 
 from sqlalchemy import select
 
-from app.domain.book import Exposure
+from app.domain.book import NOTHING, Exposure, Holding, Place
 from app.domain.leg_life import ASIDE, MAY_FILL, UNPROVEN
 from app.journal import queries
 from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
-from app.journal.rows import exposure_of, symbol_of
+from app.journal.rows import exposure_of, holding_of, symbol_of
 from app.journal.schema import ended, legs, traded
 from app.journal.sums import TRADED_AGAIN_S, differences, sum_text
 from messages.market import Symbol
@@ -99,6 +99,15 @@ class Totals(Reads):
             attributed = {(row.exchange, symbol_of(row._mapping)): Decimal(row.attributed) for row in rows}
             return attributed, self.exposures()
 
+    def holdings(self) -> tuple[dict[Place, Holding], tuple[Exposure, ...]]:
+        """What stands by the journal, by exchange and symbol, what is not ours included; and every leg that may still
+        fill."""
+        with self._one_moment():
+            held = {
+                (row.exchange, symbol_of(row._mapping)): holding_of(row._mapping) for row in self._all(select(traded))
+            }
+            return {place: holding for place, holding in held.items() if holding != NOTHING}, self.exposures()
+
     def symbols(self, since_s: float) -> tuple[str, ...]:
         """Unified symbols traded since a time, resting now, or adding up to something: what a candidate must have.
 
@@ -107,7 +116,7 @@ class Totals(Reads):
         with self._one_moment():
             found = {str(leg.symbol) for leg in self.exposures()}
             for row in self._all(select(traded)):
-                if row.last_s + TRADED_AGAIN_S >= since_s or (row.attributed and Decimal(row.attributed) != 0):
+                if row.last_s + TRADED_AGAIN_S >= since_s or holding_of(row._mapping).ours:
                     found.add(row.symbol)
         return tuple(sorted(found))
 

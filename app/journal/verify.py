@@ -22,7 +22,7 @@ from app.domain.fill_sums import FillSum
 from app.domain.leg_life import MAY_FILL
 from app.journal.errors import NEVER_BETTER, JournalError, JournalUnusable, translated
 from app.journal.news import FILL
-from app.journal.replay import DIM, Event, Life, Replay
+from app.journal.replay import ADJUSTMENT, DIM, Event, Life, Replay
 from app.journal.row_order import MAX_OPEN, Row, Rows
 from app.journal.rows import leg_of, row_of_leg, symbol_of
 from app.journal.schema import SCHEMA_VERSION, events, fills, legs, orders
@@ -216,6 +216,7 @@ class _Check:
         self._end_of_events()
         self._routes()
         self._switches()
+        self._adjustments()
         beside = controls_differ(self._db, self._replay.controls), history_differs(self._db)
         for words in (*differences(self._db), *beside[0], *beside[1]):
             self._tell(words)
@@ -360,6 +361,17 @@ class _Check:
                 self._tell(f"The switch of epoch {epoch} is not as its events say.")
         for epoch in due:
             self._tell(f"The switch of epoch {epoch} is in the events, and not in the history.")
+
+    def _adjustments(self) -> None:
+        due = iter(self._replay.adjustments)
+        for row in self._db.execute(f"SELECT {', '.join(ADJUSTMENT)} FROM adjustments ORDER BY number"):
+            told = next(due, None)
+            if told is None:
+                self._tell(f"Difference {row[0]} is in no event.")
+            elif tuple(row) != told:
+                self._tell(f"Difference {row[0]} is not as its event says: {tuple(row)}, and not {told}.")
+        for told in due:
+            self._tell(f"Difference {told[0]} is in the events, and not among what was taken over.")
 
 
 def _different(open_: _Open) -> Iterator[str]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.book import Exposure, book_lines
+from app.domain.book import Exposure, Holding, Place, book_lines
 from app.domain.leg_life import MAY_FILL
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, Side
@@ -53,13 +53,13 @@ def by_key(lines: tuple[BookLine, ...]) -> dict[tuple[str, Symbol], BookLine]:
     return {(line.exchange, line.symbol): line for line in lines}
 
 
-def summed(legs: Iterable[Exposure]) -> dict[tuple[str, Symbol], Decimal]:
+def summed(legs: Iterable[Exposure]) -> dict[Place, Holding]:
     """What has filled of some legs, by exchange and symbol."""
     sums: dict[tuple[str, Symbol], Decimal] = {}
     for leg in legs:
         signed = leg.filled if leg.side is Side.BUY else -leg.filled
         sums[leg.exchange, leg.symbol] = sums.get((leg.exchange, leg.symbol), Decimal(0)) + signed
-    return sums
+    return {place: Holding(attributed=quantity) for place, quantity in sums.items()}
 
 
 @given(exposures)

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 
+from app.domain.book import NOTHING, shared
 from app.domain.calls import FillReport
 from app.domain.leg_life import LegEvent, Terms
 from app.domain.verb_words import Change
@@ -16,6 +17,7 @@ from app.journal.store import Committed, Journal, JournalError
 from messages.failover import Switch, SwitchResult
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, Linked, OrderKey, OrderSpec, OrderType, Side, TimeInForce, Trigger, TriggerKind
+from messages.positions import DifferenceKind
 
 EXCHANGES = ("bybit", "okx", "binance")
 REPORTS = (
@@ -68,8 +70,9 @@ class Lives:
                     self._mark,
                     self._switch,
                     self._control,
+                    self._adopt,
                 ],
-                [10, 6, 30, 4, 8, 3, 3, 3],
+                [10, 6, 30, 4, 8, 3, 3, 3, 2],
             )[0]
             with suppress(JournalError):  # a leg proven dead is seen alive beside a live one: the database refuses it
                 what()
@@ -186,6 +189,20 @@ class Lives:
         if self._legs:
             order_id, number = self.chance.choice(self._legs)
             self.journal.mark(order_id, number, self.chance.choice([*Linked]), self.now_s)
+
+    def _adopt(self) -> None:
+        """A difference is taken over, now and then of what was never traded."""
+        if self.old:
+            return
+        holdings, _ = self.journal.holdings()
+        symbol = Symbol(base="DOGE", quote="USDT", settle="USDT", market_type=MarketType.SWAP)
+        place = self.chance.choice([*sorted(holdings, key=str), (self.chance.choice(EXCHANGES), symbol)])
+        judged, quantity = holdings.get(place, NOTHING), Decimal(self.chance.choice(["-0.75", "0.5", "-0.01"]))
+        ours, _ = shared(judged, quantity, ours_first=self.chance.random() < 0.5)
+        kind = self.chance.choice([*DifferenceKind])
+        words = 'Somebody sold "it": ß.'
+        adopted = self.journal.adopt(*place, quantity, ours, kind, words, judged=judged, now_s=self.now_s)
+        assert adopted is not None
 
     def _switch(self) -> None:
         before = self.journal.route()

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pytest
 
+from app.domain.book import NOTHING
 from app.domain.calls import FillReport
 from app.domain.leg_life import LegEvent
 from app.domain.verb_words import Change
@@ -23,11 +24,12 @@ from app.journal.store import Committed, Journal
 from benchmarks.grown import EXCHANGES, STRATEGIES, build
 from messages.failover import Switch, SwitchResult
 from messages.orders import Linked, Side
+from messages.positions import DifferenceKind
 from tests.domain.orders import BTC, key, spec
 
 FEW, MANY = 400, 4000
 NOW_S = 1_700_000_000.0
-GROWS = ("orders", "legs", "events", "fills")
+GROWS = ("orders", "legs", "events", "fills", "adjustments")
 BOUNDED = (
     "ix_one_live_leg",
     "ix_aside",
@@ -176,7 +178,18 @@ def execution(trade_id: str) -> FillReport:
     )
 
 
+def adopted(journal: Journal) -> None:
+    """A difference is taken over."""
+    holdings, _ = journal.holdings()
+    judged, one = holdings.get((EXCHANGES[0], BTC), NOTHING), Decimal(1)
+    kind = DifferenceKind.PERSON
+    assert journal.adopt(EXCHANGES[0], BTC, one, one, kind, "words", judged=judged, now_s=NOW_S) is not None
+
+
 ASKED: dict[str, Callable[[Journal], Any]] = {
+    "adjusted": Journal.adjusted,
+    "adopt": adopted,
+    "attached": lambda journal: journal.attached(EXCHANGES[0], BTC),
     "book": Journal.book,
     "closed_orders": lambda journal: (
         journal.closed_orders(STRATEGY, None, 5),
@@ -194,6 +207,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "exposures": Journal.exposures,
     "fence": lambda journal: journal.commit_route(journal.fence(NOW_S).epoch, EXCHANGES[0], NOW_S),
     "fills_of": lambda journal: journal.fills_of(some(journal, "order_id")[0]),
+    "holdings": Journal.holdings,
     "hear": lambda journal: journal.hear(STRATEGY, journal.heard(STRATEGY, NOW_S) + 1, NOW_S),
     "history_add": lambda journal: journal.history_add("fence", 1, {"why": "down"}, NOW_S),
     "last_told": lambda journal: journal.last_told(STRATEGY),
@@ -223,6 +237,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "trouble": Journal.trouble,
     "unlisted": lambda journal: journal.unlisted(EXCHANGES[0], 10),
     "unprotected": Journal.unprotected,
+    "unknown_trades": lambda journal: journal.unknown_trades(journal.fills_of(some(journal, "order_id")[0])),
 }
 """What a running router does with its journal; a new operation is to be added here, or to one of the below."""
 WITH = {"commit_route": "fence", "heard": "hear", "record": "commit_intent", "together": "commit_intent"}

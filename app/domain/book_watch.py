@@ -1,0 +1,286 @@
+"""Where an exchange shows another position than the journal says, and when that is a difference rather than a delay.
+
+Theory. What an exchange shows and what the journal knows are never of one moment. A fill is in the position before its
+report is here; a report may be here before the position shows it; a leg in doubt may be in either. None of that is a
+difference. So a reading is held against the journal as it was when it was asked and as it was when it was answered, and
+judges only where these are the same and no leg of the symbol there is in doubt. What it shows beside that is suspected,
+and stands once a second reading, begun `STAND_S` after the first was answered, shows exactly the same beside an
+unchanged journal:
+
+    | a reading of a symbol shows                    | what is made of it                                       |
+    | what the journal says                          | nothing is suspected any more                            |
+    | something else, journal or legs in motion      | nothing is suspected; read again soon                    |
+    | something else, for the first time             | suspected; read again after `STAND_S`                    |
+    | the same again, and a leg resting there could  | its exchange's open orders are read, so that what filled |
+    |   have filled as much                          |   is in the journal; then the position is read again     |
+    | the same again                                 | it stands: the account's executions are asked for        |
+
+Executions are the evidence (`book_evidence`). One of them that is ours, and that the journal does not have, explains
+more than any of the rest: then nothing is adopted, and it begins anew. Otherwise it is adopted, whatever it was, since
+it is there; an exchange that does not answer what it listed is not waited for. The journal adopts it only if it still
+says what it did when it was judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from attrs import define, field, frozen
+
+from app.domain.book import NOTHING, ZERO, Exposure, Holding
+from app.domain.leg_life import MAY_FILL
+from app.domain.leg_table import ASIDE, UNPROVEN
+from messages.market import Symbol
+from messages.orders import Side
+from messages.positions import Position
+
+STAND_S = 3.0
+"""Between two readings that show the same: longer than any exchange's lists lag behind."""
+
+PATIENCE_S = 10.0
+"""For open orders or executions that were asked for; after that it begins anew, or is adopted without evidence."""
+
+MOTION_S = 1.0
+"""Before what is in motion is read again; each time in vain twice as long, up to `MOTION_MAX_S`."""
+MOTION_MAX_S = 60.0
+
+WINDOW_S = 86_400.0
+"""So far back executions are asked for at most."""
+SLACK_S = 10.0
+"""So much before the last reading that agreed they are asked for: clocks differ, and positions lag."""
+
+MAX_SUSPECTED = 1000
+
+
+@frozen(kw_only=True)
+class Standing:
+    """What the journal says of a symbol on an exchange at a moment.
+
+    Attributes:
+        legs: Every leg there that may still fill, in an order of their own.
+    """
+
+    holding: Holding = NOTHING
+    legs: tuple[tuple[str, str, Decimal, Decimal], ...] = ()
+
+    @property
+    def doubted(self) -> bool:
+        """Whether nobody knows of a leg there."""
+        return any(state in _DOUBTED for _, state, _, _ in self.legs)
+
+    def may_explain(self, quantity: Decimal) -> bool:
+        """Whether a leg that rests there could have filled so as to make some of a difference."""
+        side = Side.BUY if quantity > 0 else Side.SELL
+        return any(each == side.value for each, _, _, _ in self.legs)
+
+
+_DOUBTED = frozenset(state.value for state in UNPROVEN | ASIDE)
+
+
+def standings(
+    exchange: str, holdings: Mapping[tuple[str, Symbol], Holding], may_fill: Iterable[Exposure]
+) -> dict[Symbol, Standing]:
+    """What the journal says of an exchange now, by symbol."""
+    legs: dict[Symbol, list[tuple[str, str, Decimal, Decimal]]] = {}
+    for leg in may_fill:
+        if leg.exchange == exchange and leg.state in MAY_FILL:
+            legs.setdefault(leg.symbol, []).append((leg.side.value, leg.state.value, leg.quantity, leg.filled))
+    held = {symbol: holding for (name, symbol), holding in holdings.items() if name == exchange}
+    return {
+        symbol: Standing(holding=held.get(symbol, NOTHING), legs=tuple(sorted(legs.get(symbol, ()))))
+        for symbol in held.keys() | legs.keys()
+    }
+
+
+@frozen(kw_only=True)
+class Read:
+    """Read an exchange's positions."""
+
+    exchange: str
+
+
+@frozen(kw_only=True)
+class Look:
+    """Read the open orders of a symbol on an exchange, so that what filled of ours is in the journal."""
+
+    exchange: str
+    symbol: Symbol
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class Inquire:
+    """Read the account's executions of a symbol since a time; answer with `BookWatch.inquired`."""
+
+    exchange: str
+    symbol: Symbol
+    since_s: float
+    deadline_s: float
+
+
+@frozen(kw_only=True)
+class Stands:
+    """A difference that stands; what is known of it is to be weighed, and it is to be adopted.
+
+    Attributes:
+        standing: What the journal said when it was judged: it must still say so.
+        before: The position as it was read last when all agreed; None where it was not, or there was none.
+        since_s: Executions were asked for since then.
+    """
+
+    exchange: str
+    symbol: Symbol
+    quantity: Decimal
+    standing: Standing
+    before: Position | None
+    since_s: float
+
+
+Effect = Read | Look | Inquire
+
+
+@define
+class _Suspicion:
+    quantity: Decimal
+    standing: Standing
+    first_s: float
+    looked: bool = False
+    looking_until_s: float | None = None
+    inquiring_until_s: float | None = None
+    since_s: float = 0.0
+
+
+@define
+class BookWatch:
+    """Of all exchanges. Methods take an event and the time, and return effects."""
+
+    _suspected: dict[tuple[str, Symbol], _Suspicion] = field(init=False, factory=dict)
+    _agreed: dict[tuple[str, Symbol], tuple[float, Position | None]] = field(init=False, factory=dict)
+    _again_s: dict[str, float] = field(init=False, factory=dict)
+    _motion_s: dict[str, float] = field(init=False, factory=dict)
+
+    def read(
+        self,
+        exchange: str,
+        positions: Iterable[Position],
+        before: Mapping[Symbol, Standing],
+        after: Mapping[Symbol, Standing],
+        *,
+        asked_s: float,
+        now_s: float,
+    ) -> list[Effect]:
+        """An exchange told its positions.
+
+        Args:
+            before: What the journal said when they were asked for; `after`, when they came.
+            asked_s: When that was.
+        """
+        self._again_s.pop(exchange, None)
+        shown = {position.symbol: position for position in positions}
+        out: list[Effect] = []
+        motion = False
+        suspected = {symbol for name, symbol in self._suspected if name == exchange}
+        for symbol in sorted(shown.keys() | before.keys() | after.keys() | suspected, key=str):
+            place = exchange, symbol
+            position, standing = shown.get(symbol), after.get(symbol, Standing())
+            quantity = (ZERO if position is None else position.quantity) - standing.holding.due
+            if not quantity and before.get(symbol, Standing()).holding == standing.holding:
+                self._suspected.pop(place, None)
+                self._agreed[place] = asked_s, position
+            elif before.get(symbol, Standing()) != standing or standing.doubted:
+                self._suspected.pop(place, None)
+                motion = True
+            elif quantity:
+                out += self._differs(place, quantity, standing, asked_s, now_s)
+        if motion:
+            wait_s = self._motion_s.get(exchange, MOTION_S)
+            self._motion_s[exchange] = min(2 * wait_s, MOTION_MAX_S)
+            self._sooner(exchange, now_s + wait_s)
+        else:
+            self._motion_s.pop(exchange, None)
+        return out
+
+    def _differs(
+        self, place: tuple[str, Symbol], quantity: Decimal, standing: Standing, asked_s: float, now_s: float
+    ) -> list[Effect]:
+        exchange, symbol = place
+        known = self._suspected.get(place)
+        if known is None or known.quantity != quantity or known.standing != standing:
+            if known is not None or len(self._suspected) < MAX_SUSPECTED:
+                self._suspected[place] = _Suspicion(quantity, standing, now_s)
+                self._sooner(exchange, now_s + STAND_S)
+            return []
+        if known.inquiring_until_s is not None or known.looking_until_s is not None:
+            return []
+        if asked_s < known.first_s + STAND_S:
+            self._sooner(exchange, known.first_s + STAND_S)
+            return []
+        if standing.may_explain(quantity) and not known.looked:
+            known.looking_until_s = now_s + PATIENCE_S
+            return [Look(exchange=exchange, symbol=symbol, deadline_s=known.looking_until_s)]
+        agreed_s = self._agreed[place][0] if place in self._agreed else now_s - WINDOW_S
+        known.since_s = max(agreed_s - SLACK_S, now_s - WINDOW_S)
+        known.inquiring_until_s = now_s + PATIENCE_S
+        deadline_s = known.inquiring_until_s
+        return [Inquire(exchange=exchange, symbol=symbol, since_s=known.since_s, deadline_s=deadline_s)]
+
+    def looked(self, exchange: str, symbol: Symbol, *, answered: bool, now_s: float) -> None:
+        """Open orders were read, or could not be: then it begins anew."""
+        known = self._suspected.get((exchange, symbol))
+        if known is None or known.looking_until_s is None:
+            return
+        if answered:  # what vanished from the list is looked up now: that takes a while, too
+            self._suspected[exchange, symbol] = _Suspicion(known.quantity, known.standing, now_s, looked=True)
+        else:
+            del self._suspected[exchange, symbol]
+        self._sooner(exchange, now_s + STAND_S)
+
+    def inquired(self, exchange: str, symbol: Symbol) -> Stands | None:
+        """Executions were told, or cannot be: what stands by now; None where nothing does any more."""
+        known = self._suspected.get((exchange, symbol))
+        if known is None or known.inquiring_until_s is None:
+            return None
+        known.inquiring_until_s = None
+        agreed = self._agreed.get((exchange, symbol))
+        return Stands(
+            exchange=exchange,
+            symbol=symbol,
+            quantity=known.quantity,
+            standing=known.standing,
+            before=None if agreed is None else agreed[1],
+            since_s=known.since_s,
+        )
+
+    def settled(self, stands: Stands, now_s: float, *, adopted: bool) -> None:
+        """It was adopted, or is not to be: then it begins anew."""
+        self._suspected.pop((stands.exchange, stands.symbol), None)
+        self._sooner(stands.exchange, now_s if adopted else now_s + STAND_S)
+
+    def suspected(self, exchange: str, symbol: Symbol) -> Decimal:
+        """How much more than the journal says is suspected; 0 where nothing is."""
+        known = self._suspected.get((exchange, symbol))
+        return ZERO if known is None else known.quantity
+
+    def tick(self, now_s: float) -> tuple[list[Effect], list[tuple[str, Symbol]]]:
+        """What is due: exchanges to read, and places whose executions nobody told in time."""
+        out: list[Effect] = [Read(exchange=name) for name, at_s in sorted(self._again_s.items()) if at_s <= now_s]
+        for read in out:
+            del self._again_s[read.exchange]
+        silent = []
+        for (exchange, symbol), known in list(self._suspected.items()):
+            if known.looking_until_s is not None and known.looking_until_s <= now_s:
+                self.looked(exchange, symbol, answered=False, now_s=now_s)
+            elif known.inquiring_until_s is not None and known.inquiring_until_s <= now_s:
+                silent.append((exchange, symbol))
+        return out, silent
+
+    def next_s(self) -> float | None:
+        """When `tick` has something to do next; None while nothing is suspected."""
+        due = list(self._again_s.values())
+        for known in self._suspected.values():
+            due += [at_s for at_s in (known.looking_until_s, known.inquiring_until_s) if at_s is not None]
+        return min(due, default=None)
+
+    def _sooner(self, exchange: str, at_s: float) -> None:
+        self._again_s[exchange] = min(at_s, self._again_s.get(exchange, at_s))
