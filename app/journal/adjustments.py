@@ -69,19 +69,15 @@ class Adjustments(Reads):
                 "adopted": sum_text(holding.adopted + ours),
                 "beside": sum_text(holding.foreign + quantity - ours),
             }
-            named = {
-                "base": symbol.base,
-                "quote": symbol.quote,
-                "settle": symbol.settle,
-                "market_type": symbol.market_type.value,
-            }
+            kept_type = {"market_type": symbol.market_type.value}
+            named = {"base": symbol.base, "quote": symbol.quote, "settle": symbol.settle} | kept_type
             change: Executable
             if row is None:
                 change = insert(traded).values(**market, **named, **sums, last_s=0.0)
             else:
                 change = update(traded).where(*here).values(**sums)
             self._run(lambda core: core.execute(change))
-            facts = {"quantity": text(quantity), "ours": text(ours), "words": words}
+            facts = {"quantity": text(quantity), "ours": text(ours), "words": words} | kept_type
             (last,) = self._db.execute("SELECT coalesce(max(number), 0) FROM adjustments").fetchone()
             number = int(last) + 1
             kept = insert(adjustments).values(number=number, **market, **facts, kind=kind.value, at_s=now_s)

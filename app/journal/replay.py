@@ -398,7 +398,7 @@ def _terms(told: dict[str, str]) -> Terms:
     return Terms(**{name: Decimal(value) for name, value in told.items()})
 
 
-ADJUSTMENT: Final = ("number", "exchange", "symbol", "quantity", "ours", "kind", "words", "at_s")
+ADJUSTMENT: Final = ("number", "exchange", "symbol", "market_type", "quantity", "ours", "kind", "words", "at_s")
 """Columns of `adjustments`."""
 
 DIM: Final = ("exchange", "epoch", "wire_id", "state", "filled", "committed_s", "created_s", "updated_s")

@@ -185,6 +185,7 @@ adjustments = Table(
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("exchange", String, nullable=False),
     Column("symbol", String, nullable=False),
+    Column("market_type", String, nullable=False),
     Column("quantity", Text, nullable=False),
     Column("ours", Text, nullable=False),
     Column("kind", String, nullable=False),

@@ -25,6 +25,8 @@ _LEGS = (
 )
 _TRADED = "SELECT exchange, base, quote, settle, market_type, symbol, attributed, last_s, adopted, beside FROM traded"
 
+_ADJUSTED = "SELECT exchange, symbol, market_type, quantity, ours FROM adjustments"
+
 Market = tuple[str, str, str, str | None, str]
 """Exchange, base, quote, settle, type."""
 
@@ -94,10 +96,10 @@ def differences(db: sqlite3.Connection) -> Iterator[str]:
     there = {tuple(row[:5]): row[5:] for row in db.execute(_TRADED)}
     try:
         markets, states = add_up(db, {market: row[2] for market, row in there.items()})
-        adjusted: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
-        for exchange, symbol, quantity, ours in db.execute("SELECT exchange, symbol, quantity, ours FROM adjustments"):
-            own, foreign = adjusted.get((exchange, symbol), (Decimal(0), Decimal(0)))
-            adjusted[exchange, symbol] = own + Decimal(ours), foreign + Decimal(quantity) - Decimal(ours)
+        adjusted: dict[tuple[str, str, str], tuple[Decimal, Decimal]] = {}
+        for *place, quantity, ours in db.execute(_ADJUSTED):
+            own, foreign = adjusted.get(key := (place[0], place[1], place[2]), (Decimal(0), Decimal(0)))
+            adjusted[key] = own + Decimal(ours), foreign + Decimal(quantity) - Decimal(ours)
     except ArithmeticError as error:
         yield f"What has filled cannot be added up: {error}."
         return
@@ -113,16 +115,16 @@ def differences(db: sqlite3.Connection) -> Iterator[str]:
             yield f"{where} adds up to {due.attributed_text}, and is kept as {attributed}."
         if not due.placed_then or not 0 <= due.last_s - last_s < TRADED_AGAIN_S:
             yield f"{where} was traded last at {due.last_s}, and is kept as {last_s}."
-        yield from _adjusted(where, kept_sums, adjusted.pop((market[0], due.symbol), None))
-    for (exchange, base, quote, settle, _), (symbol, attributed, last_s, *kept_sums) in there.items():
+        yield from _adjusted(where, kept_sums, adjusted.pop((market[0], due.symbol, market[4]), None))
+    for (exchange, base, quote, settle, kind), (symbol, attributed, last_s, *kept_sums) in there.items():
         where = f"{base}/{quote} on {exchange}"
         if symbol != spelled(base, quote, settle):
             yield f"{where} is called {symbol} among what was traded."
-        taken_over = adjusted.pop((exchange, symbol), None)
+        taken_over = adjusted.pop((exchange, symbol, kind), None)
         if taken_over is None or attributed is not None or last_s:
             yield f"{where} is among what was traded, and no leg is of it."
         yield from _adjusted(where, kept_sums, taken_over)
-    for exchange, symbol in adjusted:
+    for exchange, symbol, _ in adjusted:
         yield f"{symbol} on {exchange} was adjusted, and is not among what was traded."
     kept = dict(row[:2] for row in db.execute("SELECT state, legs FROM ended"))
     for state in sorted(states.keys() | kept.keys(), key=str):
