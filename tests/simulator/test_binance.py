@@ -29,9 +29,9 @@ def desk(client_of_module: Desk) -> Iterator[Desk]:
 
 
 def test_markets_are_perpetuals_with_the_exchanges_steps(desk: Desk) -> None:
-    """The four markets, linear swaps settled in USDT."""
+    """The five markets, linear swaps settled in USDT."""
     markets = desk.client.markets
-    assert set(markets) == {BTC, ETH, "SOL/USDT:USDT", XRP}
+    assert set(markets) == {BTC, ETH, "SOL/USDT:USDT", XRP, "ADA/USDT:USDT"}
     btc = markets[BTC]
     assert btc["swap"]
     assert btc["linear"]

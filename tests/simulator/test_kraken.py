@@ -36,13 +36,14 @@ def status_of(desk: Desk, client_order_id: str) -> list[tuple[str, float]]:
 
 
 def test_markets_are_perpetuals_with_the_exchanges_steps(desk: Desk) -> None:
-    """The four markets, linear swaps settled in USD, named by the exchange's ids."""
+    """The five markets, linear swaps settled in USD, named by the exchange's ids."""
     markets = desk.client.markets
     assert {s: m["id"] for s, m in markets.items()} == {
         BTC: "PF_XBTUSD",
         ETH: "PF_ETHUSD",
         "SOL/USD:USD": "PF_SOLUSD",
         XRP: "PF_XRPUSD",
+        "ADA/USD:USD": "PF_ADAUSD",
     }
     btc = markets[BTC]
     assert btc["swap"]

@@ -62,7 +62,7 @@ def test_market_data(client: Client) -> None:
     assert data(api.symbol_price_ticker_v2, symbol=BTC)["price"] == "27000.00"
     assert data(api.mark_price, symbol=BTC)["markPrice"] == "27000.00000000"
     assert data(api.order_book, BTC, limit=5)["asks"][0][0] == "27000.10"
-    assert len(data(api.symbol_order_book_ticker)) == 4
+    assert len(data(api.symbol_order_book_ticker)) == 5
     client.sim.control.price(SYMBOL, 27_500)
     client.market()
     rows = data(api.kline_candlestick_data, BTC, e.KlineCandlestickDataIntervalEnum.INTERVAL_1d, limit=2)
@@ -107,7 +107,7 @@ def test_fills_positions_and_money(client: Client) -> None:
     assert profit["income"] == "9.99900000"
     new, former = data(api.account_information_v3), data(api.account_information_v2)
     assert new["totalWalletBalance"] == former["totalWalletBalance"]
-    assert len(former["positions"]) == 4
+    assert len(former["positions"]) == 5
     assert data(api.futures_account_balance_v3)[0]["asset"] == "USDT"
     assert data(api.user_commission_rate, BTC)["takerCommissionRate"] == "0.00050000"
     assert data(api.futures_account_configuration)["dualSidePosition"] is False

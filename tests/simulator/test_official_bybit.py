@@ -254,7 +254,7 @@ def test_what_is_public(sim: Simulated, client: HTTP) -> None:
     """Markets of each category, a halted one left out; tickers, book, time."""
     told = client.get_server_time()
     assert 0 <= told["time"] - int(told["result"]["timeSecond"]) * 1000 < 1000
-    for category, count in (("linear", 4), ("spot", 4), ("inverse", 0)):
+    for category, count in (("linear", 5), ("spot", 4), ("inverse", 0)):
         assert len(rows(client.get_instruments_info(category=category))) == count
         assert len(rows(client.get_tickers(category=category))) == count
     sim.control.ask("POST", "/suspend", {"symbol": "BTC/USDT:USDT", "on": True})

@@ -281,7 +281,7 @@ def test_klines_tell_what_the_price_did(sim: Simulated, okx: Clients, market: Ma
 def test_what_is_public(sim: Simulated, okx: Clients) -> None:
     """Instruments of each type, a halted one as suspended; tickers, book, time, fees."""
     assert abs(int(data(okx.public.get_system_time())[0]["ts"]) - wall_clock_ms()) < 5_000
-    for kind, count in (("SWAP", 4), ("SPOT", 4), ("FUTURES", 0)):
+    for kind, count in (("SWAP", 5), ("SPOT", 4), ("FUTURES", 0)):
         assert len(data(okx.public.get_instruments(kind))) == count
         assert len(data(okx.market.get_tickers(kind))) == count
     sim.control.ask("POST", "/suspend", {"symbol": "BTC/USDT", "on": True})

@@ -36,7 +36,8 @@ def test_markets_time_status_ticker_and_book(sim: Simulated) -> None:
 
     async def act(client: Any) -> None:
         prices = {s: (await client.fetch_ticker(s))["last"] for s in client.markets}
-        assert prices == {BTC: 27000, "ETH/USDT:USDT": 1800, "SOL/USDT:USDT": 30, "XRP/USDT:USDT": 0.5}
+        usdt = {"BTC": 27000, "ETH": 1800, "SOL": 30, "XRP": 0.5, "ADA": 0.25}
+        assert prices == {f"{base}/USDT:USDT": price for base, price in usdt.items()}
         market = client.market(BTC)
         assert (market["id"], market["contractSize"], market["precision"]) == (
             "BTC-USDT-SWAP",

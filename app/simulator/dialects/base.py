@@ -202,7 +202,7 @@ class Dialect(ABC):
     @classmethod
     @abstractmethod
     def markets(cls) -> Sequence[MarketSpec]:
-        """The markets of this exchange: BTC 27000, ETH 1800, SOL 30, XRP 0.5, in its own steps."""
+        """The markets, in its own steps: BTC 27000, ETH 1800, SOL 30, XRP 0.5; of perpetuals ADA 0.25 too."""
 
     @classmethod
     @abstractmethod

@@ -127,12 +127,13 @@ class Binance(Dialect):
 
     @classmethod
     def markets(cls) -> Sequence[MarketSpec]:
-        """BTC, ETH, SOL and XRP perpetuals; the least notional is 5 everywhere."""
+        """BTC, ETH, SOL, XRP and ADA perpetuals; the least notional is 5 everywhere."""
         return (
             _market("BTC", "27000", "0.1", "0.001", "1000"),
             _market("ETH", "1800", "0.01", "0.001", "10000"),
             _market("SOL", "30", "0.01", "0.01", "1000000"),
             _market("XRP", "0.5", "0.0001", "0.1", "10000000"),
+            _market("ADA", "0.25", "0.0001", "1", "20000000"),
         )
 
     @classmethod

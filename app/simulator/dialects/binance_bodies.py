@@ -10,7 +10,13 @@ from decimal import ROUND_DOWN, Decimal
 from app.simulator.model import ZERO, Fill, Order, OrderType, Status, Tif
 from app.simulator.spec import MarketSpec
 
-PRECISION: dict[str, tuple[int, int]] = {"BTCUSDT": (2, 3), "ETHUSDT": (2, 3), "SOLUSDT": (4, 2), "XRPUSDT": (4, 1)}
+PRECISION: dict[str, tuple[int, int]] = {
+    "BTCUSDT": (2, 3),
+    "ETHUSDT": (2, 3),
+    "SOLUSDT": (4, 2),
+    "XRPUSDT": (4, 1),
+    "ADAUSDT": (4, 0),
+}
 """Native name → (pricePrecision, quantityPrecision): decimals above which a number is refused with -1111."""
 
 MULTIPLIER_UP = Decimal("1.15")

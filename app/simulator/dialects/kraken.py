@@ -151,12 +151,13 @@ class Kraken(Dialect):
 
     @classmethod
     def markets(cls) -> Sequence[MarketSpec]:
-        """BTC (XBT), ETH, SOL and XRP perpetuals in Kraken's steps."""
+        """BTC (XBT), ETH, SOL, XRP and ADA perpetuals in Kraken's steps."""
         return (
             _market("BTC", "PF_XBTUSD", "27000", "1", "0.0001", "5000"),
             _market("ETH", "PF_ETHUSD", "1800", "0.1", "0.001", "50000"),
             _market("SOL", "PF_SOLUSD", "30", "0.01", "0.01", "1000000"),
             _market("XRP", "PF_XRPUSD", "0.5", "0.00001", "1", "50000000"),
+            _market("ADA", "PF_ADAUSD", "0.25", "0.00001", "1", "100000000"),
         )
 
     @classmethod

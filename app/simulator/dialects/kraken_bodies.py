@@ -15,7 +15,7 @@ V3 = "/derivatives/api/v3"
 """Path of the trading API."""
 
 FEE_SCHEDULE = "5b755fea-c5b0-4307-a66e-b392cd5bd931"
-PRECISION: dict[str, int] = {"PF_XBTUSD": 4, "PF_ETHUSD": 3, "PF_SOLUSD": 2, "PF_XRPUSD": 0}
+PRECISION: dict[str, int] = {"PF_XBTUSD": 4, "PF_ETHUSD": 3, "PF_SOLUSD": 2, "PF_XRPUSD": 0, "PF_ADAUSD": 0}
 """Native name → contractValueTradePrecision: decimals of a size."""
 
 MARGIN_LEVELS = ((0, "0.02", "0.01"), (500_000, "0.04", "0.02"), (2_000_000, "0.1", "0.05"))
