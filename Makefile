@@ -53,6 +53,9 @@ bench-memory: $(STAMP) ## what each further exchange costs in memory
 bench-journal: $(STAMP) ## what the journal costs, also with a million orders in it
 	@timeout --kill-after=10 1800 "$(BIN)/python" -m benchmarks.journal $(ARGS)
 
+bench-switch: $(STAMP) ## what a switch costs, beside a plain loop; writes docs/SWITCHING.md (ARGS="--only dead", "--runs 3")
+	@timeout --kill-after=10 3600 "$(BIN)/python" -m benchmarks.switching $(ARGS)
+
 peers: $(STAMP) ## the same broken requests, met by other ways of placing; writes docs/COMPARISON.md
 	@timeout --kill-after=10 900 "$(BIN)/python" -m benchmarks.peers $(ARGS)
 
@@ -90,4 +93,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal peers soak thespian-suite fuzz fuzz-deep chaos lint types layers clean
+.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal bench-switch peers soak thespian-suite fuzz fuzz-deep chaos lint types layers clean
