@@ -23,7 +23,7 @@ from app.domain.calls import (
 )
 from messages.health import ProbeKind
 from messages.orders import LegState
-from tests.exchanges.desk import Desk, spec, until, wire_id
+from tests.exchanges.desk import TIMEOUT_S, Desk, spec, until, wire_id
 
 FAULTS: list[tuple[str, dict[str, Any], str, bool]] = [
     ("blackhole", {}, "timeout", False),
@@ -108,7 +108,7 @@ def test_a_slow_answer_is_an_answer(desk: Desk) -> None:
 def test_an_order_may_arrive_after_it_was_given_up(desk: Desk) -> None:
     """The look-up finds nothing, and then the exchange executes: within its validity, absence is not proven."""
     wire = wire_id()
-    desk.truthful.fault("late", call="place", params={"delay_s": 0.45})
+    desk.truthful.fault("late", call="place", params={"delay_s": 1.5 * TIMEOUT_S})
     assert isinstance(desk.place(spec(), wire), Ambiguous)
     desk.truthful.clear_faults()
     assert isinstance(desk.look_up(wire), NotFound)

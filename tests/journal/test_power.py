@@ -27,7 +27,7 @@ from tests.domain.orders import key, spec
 from tests.journal.disk import Disk
 from tests.journal.recorder import Acknowledged, Recorder, Step, Synced, SyncedNames, Unnamed, Wrote
 
-ORDERS = 24
+ORDERS = 13
 
 
 @define
