@@ -1,0 +1,390 @@
+"""Which slices carry a position to the exchange in use: a pure plan over the book, the quotes and the limits.
+
+Theory. A position on an exchange that is not in use still exists, so copying it would double the exposure. It is moved
+in slices: a slice is opened where trading is, then as much is closed where it was, so that the net over all exchanges
+is never off by more than one slice, whatever happens between the two. What is moved of a position is the least of
+
+    what our own fills add up to there     more is not ours to move
+    the same with what was adopted         less where somebody, or a stop, has closed some of it
+    what the exchange says is there        closing more would open the other way round
+
+and nothing where these differ in sign. A slice fits both markets: whole steps of both, at least what both take. What is
+left of it, less than a step or than the least order, is dust: it stays, and is told.
+
+A slice is priced as an order that executes at once or not at all, so that nothing of it rests: at most `max_slippage`
+beyond the best price. Where an order of our own rests within that, the bound is drawn in to a tick before it, and where
+our own order is the best price nothing is moved until it is not. What a slice is expected to cost is what is paid on one
+exchange more than is got on the other, by the best prices; where that is more than `max_cost` of its worth, the
+position waits for better ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from attrs import frozen
+
+from app.domain.lots import ZERO, buy_limit, common_step, cut, down, least, sell_limit
+from messages.market import Lots, Symbol
+from messages.orders import Side
+from messages.positions import PositionPolicy
+
+
+@frozen(kw_only=True)
+class MoveLimits:
+    """What moving keeps to.
+
+    Attributes:
+        slice_notional: What one slice is worth at most, in quote coin.
+        pause_s: Between two slices of a symbol.
+        max_slippage: Beyond the best price, as a fraction of it.
+        max_cost: Of what is moved, as a fraction of its worth.
+    """
+
+    slice_notional: Decimal = Decimal(1000)
+    pause_s: float = 0.5
+    max_slippage: Decimal = Decimal("0.002")
+    max_cost: Decimal = Decimal("0.005")
+
+
+@frozen(kw_only=True)
+class Piece:
+    """Part of a position that has a take profit or a stop loss; quantity above zero, prices in quote coin."""
+
+    quantity: Decimal
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+
+
+@frozen(kw_only=True)
+class Market:
+    """What an order meets there now.
+
+    Attributes:
+        own_bid: The highest price at which an order of our own wants to buy; None where none rests.
+        own_ask: The lowest at which one wants to sell, likewise.
+    """
+
+    lots: Lots
+    bid: Decimal
+    ask: Decimal
+    own_bid: Decimal | None = None
+    own_ask: Decimal | None = None
+
+    def limit(self, side: Side, slippage: Decimal) -> Decimal | None:
+        """The worst price an order of a side may meet; None where it would meet an order of our own first."""
+        tick = self.lots.tick
+        if side is Side.BUY:
+            limit = buy_limit(self.ask, slippage, tick)
+            if self.own_ask is not None:
+                limit = min(limit, self.own_ask - tick)
+            return limit if limit >= self.ask else None
+        limit = sell_limit(self.bid, slippage, tick)
+        if self.own_bid is not None:
+            limit = max(limit, self.own_bid + tick)
+        return limit if limit <= self.bid else None
+
+    def touch(self, side: Side) -> Decimal:
+        """The best price for an order of a side."""
+        return self.ask if side is Side.BUY else self.bid
+
+
+@frozen(kw_only=True)
+class Venue:
+    """One symbol on one exchange; quantities in base coin, signed.
+
+    Attributes:
+        attributed: What our own fills add up to.
+        adopted: What of the position there is not ours, and was taken over into the book.
+        actual: What the exchange says; None while it does not answer.
+        market: None while it does not answer.
+        pieces: What of our position has exits there.
+        words: Why it does not answer; empty where it does.
+    """
+
+    exchange: str
+    attributed: Decimal = ZERO
+    adopted: Decimal = ZERO
+    actual: Decimal | None = None
+    market: Market | None = None
+    pieces: tuple[Piece, ...] = ()
+    words: str = ""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is known what is there and what an order would meet."""
+        return self.actual is not None and self.market is not None
+
+    @property
+    def movable(self) -> Decimal:
+        """What of the position may be moved or closed, signed; zero while it is not known what is there."""
+        own = (self.attributed, self.attributed + self.adopted, ZERO if self.actual is None else self.actual)
+        if all(each > 0 for each in own):
+            return min(own)
+        return max(own) if all(each < 0 for each in own) else ZERO
+
+
+@frozen(kw_only=True)
+class Situation:
+    """One symbol over all exchanges.
+
+    Attributes:
+        in_use: The exchange trading is on.
+        imbalance: What our moves have opened and not closed yet, signed; what is closed and not opened below zero.
+    """
+
+    symbol: Symbol
+    in_use: str
+    venues: Mapping[str, Venue]
+    imbalance: Decimal = ZERO
+    policy: PositionPolicy = PositionPolicy.MIGRATE
+
+    @property
+    def here(self) -> Venue:
+        """The exchange in use."""
+        return self.venues.get(self.in_use, Venue(exchange=self.in_use))
+
+    @property
+    def sources(self) -> tuple[Venue, ...]:
+        """Every other exchange that has something of ours, in their order."""
+        return tuple(v for v in self.venues.values() if v.exchange != self.in_use and v.attributed)
+
+
+@frozen(kw_only=True)
+class PlannedSlice:
+    """One slice: opened on an exchange, then closed on another.
+
+    Attributes:
+        quantity: Base coin, signed as the position.
+        open_limit: The worst price for opening it; None where it is only closed.
+        close_limit: The worst for closing it; None where it is only opened.
+        cost: What it is expected to cost, in quote coin; below zero where it gains.
+        piece: The exits it takes along; None where it has none.
+    """
+
+    from_exchange: str
+    to_exchange: str
+    quantity: Decimal
+    open_limit: Decimal | None
+    close_limit: Decimal | None
+    notional: Decimal
+    cost: Decimal
+    piece: Piece | None = None
+
+
+@frozen(kw_only=True)
+class SymbolPlan:
+    """What is to be done about one symbol.
+
+    Attributes:
+        slices: In order.
+        waits: Why something is not moved now; it is looked at again.
+        dust: What stays for good, in words.
+    """
+
+    symbol: Symbol
+    slices: tuple[PlannedSlice, ...] = ()
+    waits: tuple[str, ...] = ()
+    dust: tuple[str, ...] = ()
+
+    @property
+    def notional(self) -> Decimal:
+        """What all slices are worth, in quote coin."""
+        return sum((each.notional for each in self.slices), ZERO)
+
+    @property
+    def cost(self) -> Decimal:
+        """What they are expected to cost."""
+        return sum((each.cost for each in self.slices), ZERO)
+
+
+@frozen
+class _Cut:
+    """One source, as far as it was cut."""
+
+    slices: tuple[PlannedSlice, ...] = ()
+    wait: str = ""
+    dust: str = ""
+
+
+def opening_side(quantity: Decimal) -> Side:
+    """The side of an order that opens a signed quantity."""
+    return Side.BUY if quantity > 0 else Side.SELL
+
+
+def closing_side(quantity: Decimal) -> Side:
+    """The side of an order that closes it."""
+    return Side.SELL if quantity > 0 else Side.BUY
+
+
+def plan(situation: Situation, limits: MoveLimits) -> SymbolPlan:
+    """What moves, slice by slice, were nothing to change meanwhile."""
+    cuts: list[_Cut] = []
+    if situation.policy is PositionPolicy.MIGRATE:
+        cuts = [_migrated(situation, source, limits) for source in situation.sources]
+    elif situation.policy is PositionPolicy.FLATTEN:
+        cuts = [_flattened(situation, source, limits) for source in situation.sources]
+    elif situation.policy is PositionPolicy.MIRROR:
+        cuts = [_mirrored(situation, source, limits) for source in situation.sources]
+    return SymbolPlan(
+        symbol=situation.symbol,
+        slices=tuple(each for one in cuts for each in one.slices),
+        waits=tuple(one.wait for one in cuts if one.wait),
+        dust=tuple(one.dust for one in cuts if one.dust),
+    )
+
+
+def unanswered(symbol: Symbol, venues: Iterable[Venue]) -> str:
+    """One sentence on the first that does not answer; empty where all do."""
+    for venue in venues:
+        if not venue.answers:
+            why = f": {venue.words}" if venue.words else ""
+            return f"{symbol} waits until {venue.exchange} answers{why}."
+    return ""
+
+
+def slice_bound(limits: MoveLimits, step: Decimal, minimum: Decimal, price: Decimal) -> Decimal:
+    """The most one slice may be, in base coin: what it may be worth, or the least order where that is more."""
+    return max(down(limits.slice_notional / price, step), minimum)
+
+
+def _migrated(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
+    here, symbol = situation.here, situation.symbol
+    if words := unanswered(symbol, (here, source)):
+        return _Cut(wait=words)
+    assert here.market is not None
+    assert source.market is not None
+    quantity = source.movable
+    side = opening_side(quantity)
+    price = here.market.touch(side)
+    step = common_step(here.market.lots.step, source.market.lots.step)
+    minimum = max(least(here.market.lots, price), source.market.lots.minimum)
+    if not quantity:
+        return _Cut(dust=_not_there(symbol, source))
+    bound = slice_bound(limits, step, minimum, price)
+    pieces = _in_pieces(abs(quantity), source.pieces, bound, step, minimum)
+    stays = abs(quantity) - sum((size for size, _ in pieces), ZERO)
+    dust = f"{stays.normalize():f} {symbol} stays on {source.exchange}: less than both exchanges take." if stays else ""
+    open_limit = here.market.limit(side, limits.max_slippage)
+    other = closing_side(quantity)
+    close_limit = source.market.limit(other, limits.max_slippage)
+    for venue, limit, what in ((here, open_limit, side), (source, close_limit, other)):
+        if limit is None and pieces:
+            return _Cut(wait=_meets_own(symbol, venue, what), dust=dust)
+    each_costs = price - source.market.touch(other) if side is Side.BUY else source.market.touch(other) - price
+    if pieces and each_costs > limits.max_cost * price:
+        return _Cut(wait=_too_dear(symbol, situation.in_use, source, each_costs / price, limits), dust=dust)
+    slices = tuple(
+        PlannedSlice(
+            from_exchange=source.exchange,
+            to_exchange=here.exchange,
+            quantity=size.copy_sign(quantity),
+            open_limit=open_limit,
+            close_limit=close_limit,
+            notional=size * price,
+            cost=size * each_costs,
+            piece=piece,
+        )
+        for size, piece in pieces
+    )
+    return _Cut(slices=slices, dust=dust)
+
+
+def _flattened(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
+    symbol = situation.symbol
+    if words := unanswered(symbol, (source,)):
+        return _Cut(wait=words)
+    assert source.market is not None
+    quantity, lots = source.movable, source.market.lots
+    if not quantity:
+        return _Cut(dust=_not_there(symbol, source))
+    side = closing_side(quantity)
+    price = source.market.touch(side)
+    sizes = cut(abs(quantity), slice_bound(limits, lots.step, lots.minimum, price), lots.step, lots.minimum)
+    stays = abs(quantity) - sum(sizes, ZERO)
+    dust = f"{stays.normalize():f} {symbol} stays on {source.exchange}: less than it takes." if stays else ""
+    limit = source.market.limit(side, limits.max_slippage)
+    if limit is None and sizes:
+        return _Cut(wait=_meets_own(symbol, source, side), dust=dust)
+    slices = tuple(
+        PlannedSlice(
+            from_exchange=source.exchange,
+            to_exchange="",
+            quantity=size.copy_sign(quantity),
+            open_limit=None,
+            close_limit=limit,
+            notional=size * price,
+            cost=ZERO,
+        )
+        for size in sizes
+    )
+    return _Cut(slices=slices, dust=dust)
+
+
+def _mirrored(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
+    """The same once more where trading is: what is there already counts."""
+    here, symbol = situation.here, situation.symbol
+    if words := unanswered(symbol, (here,)):
+        return _Cut(wait=words)
+    assert here.market is not None
+    quantity = source.attributed + source.adopted - here.attributed - here.adopted
+    side, lots = opening_side(quantity), here.market.lots
+    price = here.market.touch(side)
+    minimum = least(lots, price)
+    sizes = cut(abs(quantity), slice_bound(limits, lots.step, minimum, price), lots.step, minimum)
+    limit = here.market.limit(side, limits.max_slippage)
+    if limit is None and sizes:
+        return _Cut(wait=_meets_own(symbol, here, side))
+    slices = tuple(
+        PlannedSlice(
+            from_exchange=source.exchange,
+            to_exchange=here.exchange,
+            quantity=size.copy_sign(quantity),
+            open_limit=limit,
+            close_limit=None,
+            notional=size * price,
+            cost=ZERO,
+        )
+        for size in sizes
+    )
+    return _Cut(slices=slices)
+
+
+def _in_pieces(
+    total: Decimal, pieces: Iterable[Piece], most: Decimal, step: Decimal, minimum: Decimal
+) -> list[tuple[Decimal, Piece | None]]:
+    """Slices of what has exits, each with its own, then of the rest; a piece too small for itself goes with the rest."""
+    out: list[tuple[Decimal, Piece | None]] = []
+    rest = total
+    for piece in pieces:
+        sizes = cut(min(piece.quantity, rest), most, step, minimum)
+        if ZERO < rest - sum(sizes, ZERO) < minimum and piece.quantity >= rest:
+            sizes = cut(rest, most, step, minimum)
+        out += [(size, piece) for size in sizes]
+        rest -= sum(sizes, ZERO)
+    return out + [(size, None) for size in cut(rest, most, step, minimum)]
+
+
+def _not_there(symbol: Symbol, venue: Venue) -> str:
+    there = ZERO if venue.actual is None else venue.actual
+    return (
+        f"{symbol} on {venue.exchange}: our fills add up to {venue.attributed.normalize():f}, and {there.normalize():f}"
+        " is there, so there is nothing of ours to move."
+    )
+
+
+def _meets_own(symbol: Symbol, venue: Venue, side: Side) -> str:
+    what = "buy" if side is Side.BUY else "sell"
+    return (
+        f"{symbol} waits: an order of our own is the best price on {venue.exchange}, and to {what} there would trade"
+        " with it."
+    )
+
+
+def _too_dear(symbol: Symbol, in_use: str, source: Venue, share: Decimal, limits: MoveLimits) -> str:
+    return (
+        f"{symbol} waits: moving it from {source.exchange} to {in_use} would cost {share * 100:.3f} % of its worth by"
+        f" the prices now, and max_cost is {limits.max_cost * 100:.3f} %."
+    )
+
