@@ -73,3 +73,8 @@ def sell_limit(bid: Decimal, slippage: Decimal, tick: Decimal) -> Decimal:
     """The least to get, at a tick: the bid and a fraction less."""
     with localcontext(prec=_DIGITS):
         return min(up(bid * (1 - slippage), tick), bid)
+
+
+def plain(value: Decimal) -> str:
+    """For people: without exponent and trailing zeros."""
+    return format(value.normalize(), "f") if value else "0"

@@ -12,143 +12,24 @@ and nothing where these differ in sign. A slice fits both markets: whole steps o
 left of it, less than a step or than the least order, is dust: it stays, and is told.
 
 A slice is priced as an order that executes at once or not at all, so that nothing of it rests: at most `max_slippage`
-beyond the best price. Where an order of our own rests within that, the bound is drawn in to a tick before it, and where
-our own order is the best price nothing is moved until it is not. What a slice is expected to cost is what is paid on one
-exchange more than is got on the other, by the best prices; where that is more than `max_cost` of its worth, the
-position waits for better ones.
+beyond the best price. Where an order of our own rests within that, the bound is drawn in to a tick before it, and
+where our own order is the best price nothing is moved until it is not. What a slice is expected to cost is what is
+paid on one exchange more than is got on the other, by the best prices; where that is more than `max_cost` of its
+worth, the position waits for better ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 
 from attrs import frozen
 
-from app.domain.lots import ZERO, buy_limit, common_step, cut, down, least, sell_limit
-from messages.market import Lots, Symbol
+from app.domain.lots import ZERO, common_step, cut, down, least, plain
+from app.domain.position_situation import MoveLimits, Piece, Situation, Venue
+from messages.market import Symbol
 from messages.orders import Side
-from messages.positions import PositionPolicy
-
-
-@frozen(kw_only=True)
-class MoveLimits:
-    """What moving keeps to.
-
-    Attributes:
-        slice_notional: What one slice is worth at most, in quote coin.
-        pause_s: Between two slices of a symbol.
-        max_slippage: Beyond the best price, as a fraction of it.
-        max_cost: Of what is moved, as a fraction of its worth.
-    """
-
-    slice_notional: Decimal = Decimal(1000)
-    pause_s: float = 0.5
-    max_slippage: Decimal = Decimal("0.002")
-    max_cost: Decimal = Decimal("0.005")
-
-
-@frozen(kw_only=True)
-class Piece:
-    """Part of a position that has a take profit or a stop loss; quantity above zero, prices in quote coin."""
-
-    quantity: Decimal
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
-
-
-@frozen(kw_only=True)
-class Market:
-    """What an order meets there now.
-
-    Attributes:
-        own_bid: The highest price at which an order of our own wants to buy; None where none rests.
-        own_ask: The lowest at which one wants to sell, likewise.
-    """
-
-    lots: Lots
-    bid: Decimal
-    ask: Decimal
-    own_bid: Decimal | None = None
-    own_ask: Decimal | None = None
-
-    def limit(self, side: Side, slippage: Decimal) -> Decimal | None:
-        """The worst price an order of a side may meet; None where it would meet an order of our own first."""
-        tick = self.lots.tick
-        if side is Side.BUY:
-            limit = buy_limit(self.ask, slippage, tick)
-            if self.own_ask is not None:
-                limit = min(limit, self.own_ask - tick)
-            return limit if limit >= self.ask else None
-        limit = sell_limit(self.bid, slippage, tick)
-        if self.own_bid is not None:
-            limit = max(limit, self.own_bid + tick)
-        return limit if limit <= self.bid else None
-
-    def touch(self, side: Side) -> Decimal:
-        """The best price for an order of a side."""
-        return self.ask if side is Side.BUY else self.bid
-
-
-@frozen(kw_only=True)
-class Venue:
-    """One symbol on one exchange; quantities in base coin, signed.
-
-    Attributes:
-        attributed: What our own fills add up to.
-        adopted: What of the position there is not ours, and was taken over into the book.
-        actual: What the exchange says; None while it does not answer.
-        market: None while it does not answer.
-        pieces: What of our position has exits there.
-        words: Why it does not answer; empty where it does.
-    """
-
-    exchange: str
-    attributed: Decimal = ZERO
-    adopted: Decimal = ZERO
-    actual: Decimal | None = None
-    market: Market | None = None
-    pieces: tuple[Piece, ...] = ()
-    words: str = ""
-
-    @property
-    def answers(self) -> bool:
-        """Whether it is known what is there and what an order would meet."""
-        return self.actual is not None and self.market is not None
-
-    @property
-    def movable(self) -> Decimal:
-        """What of the position may be moved or closed, signed; zero while it is not known what is there."""
-        own = (self.attributed, self.attributed + self.adopted, ZERO if self.actual is None else self.actual)
-        if all(each > 0 for each in own):
-            return min(own)
-        return max(own) if all(each < 0 for each in own) else ZERO
-
-
-@frozen(kw_only=True)
-class Situation:
-    """One symbol over all exchanges.
-
-    Attributes:
-        in_use: The exchange trading is on.
-        imbalance: What our moves have opened and not closed yet, signed; what is closed and not opened below zero.
-    """
-
-    symbol: Symbol
-    in_use: str
-    venues: Mapping[str, Venue]
-    imbalance: Decimal = ZERO
-    policy: PositionPolicy = PositionPolicy.MIGRATE
-
-    @property
-    def here(self) -> Venue:
-        """The exchange in use."""
-        return self.venues.get(self.in_use, Venue(exchange=self.in_use))
-
-    @property
-    def sources(self) -> tuple[Venue, ...]:
-        """Every other exchange that has something of ours, in their order."""
-        return tuple(v for v in self.venues.values() if v.exchange != self.in_use and v.attributed)
+from messages.positions import NotMoved, PositionPlan, PositionPolicy, Slice
 
 
 @frozen(kw_only=True)
@@ -172,6 +53,19 @@ class PlannedSlice:
     cost: Decimal
     piece: Piece | None = None
 
+    def shown(self, symbol: Symbol) -> Slice:
+        """As it is told."""
+        return Slice(
+            symbol=symbol,
+            from_exchange=self.from_exchange if self.close_limit is not None else "",
+            to_exchange=self.to_exchange,
+            quantity=abs(self.quantity),
+            long=self.quantity > 0,
+            open_limit=self.open_limit,
+            close_limit=self.close_limit,
+            notional=self.notional,
+        )
+
 
 @frozen(kw_only=True)
 class SymbolPlan:
@@ -179,33 +73,36 @@ class SymbolPlan:
 
     Attributes:
         slices: In order.
-        waits: Why something is not moved now; it is looked at again.
-        dust: What stays for good, in words.
+        waits: What is not moved now, and looked at again.
+        dust: What stays for good.
     """
 
     symbol: Symbol
     slices: tuple[PlannedSlice, ...] = ()
-    waits: tuple[str, ...] = ()
-    dust: tuple[str, ...] = ()
+    waits: tuple[NotMoved, ...] = ()
+    dust: tuple[NotMoved, ...] = ()
 
-    @property
-    def notional(self) -> Decimal:
-        """What all slices are worth, in quote coin."""
-        return sum((each.notional for each in self.slices), ZERO)
 
-    @property
-    def cost(self) -> Decimal:
-        """What they are expected to cost."""
-        return sum((each.cost for each in self.slices), ZERO)
+def shown(plans: Iterable[SymbolPlan]) -> PositionPlan:
+    """Plans of several symbols, as they are told."""
+    plans = tuple(plans)
+    slices = [(one.symbol, each) for one in plans for each in one.slices]
+    return PositionPlan(
+        slices=tuple(each.shown(symbol) for symbol, each in slices),
+        notional=sum((each.notional for _, each in slices), ZERO),
+        cost=sum((each.cost for _, each in slices), ZERO),
+        stays=tuple(each for one in plans for each in (*one.waits, *one.dust)),
+    )
 
 
 @frozen
 class _Cut:
-    """One source, as far as it was cut."""
+    """One source, as far as it was cut, and what of it waits or stays, with the reason."""
 
     slices: tuple[PlannedSlice, ...] = ()
     wait: str = ""
     dust: str = ""
+    stays: Decimal = ZERO
 
 
 def opening_side(quantity: Decimal) -> Side:
@@ -220,18 +117,17 @@ def closing_side(quantity: Decimal) -> Side:
 
 def plan(situation: Situation, limits: MoveLimits) -> SymbolPlan:
     """What moves, slice by slice, were nothing to change meanwhile."""
-    cuts: list[_Cut] = []
-    if situation.policy is PositionPolicy.MIGRATE:
-        cuts = [_migrated(situation, source, limits) for source in situation.sources]
-    elif situation.policy is PositionPolicy.FLATTEN:
-        cuts = [_flattened(situation, source, limits) for source in situation.sources]
-    elif situation.policy is PositionPolicy.MIRROR:
-        cuts = [_mirrored(situation, source, limits) for source in situation.sources]
+    cutting = _CUTTING.get(situation.policy, _flattened)
+    cuts = [(source, cutting(situation, source, limits)) for source in situation.sources]
+
+    def stays(source: Venue, quantity: Decimal, words: str) -> NotMoved:
+        return NotMoved(exchange=source.exchange, symbol=situation.symbol, quantity=quantity, words=words)
+
     return SymbolPlan(
         symbol=situation.symbol,
-        slices=tuple(each for one in cuts for each in one.slices),
-        waits=tuple(one.wait for one in cuts if one.wait),
-        dust=tuple(one.dust for one in cuts if one.dust),
+        slices=tuple(each for _, one in cuts for each in one.slices),
+        waits=tuple(stays(source, source.attributed, one.wait) for source, one in cuts if one.wait),
+        dust=tuple(stays(source, one.stays, one.dust) for source, one in cuts if one.dust),
     )
 
 
@@ -261,20 +157,22 @@ def _migrated(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
     step = common_step(here.market.lots.step, source.market.lots.step)
     minimum = max(least(here.market.lots, price), source.market.lots.minimum)
     if not quantity:
-        return _Cut(dust=_not_there(symbol, source))
+        return _Cut(dust=_not_there(symbol, source), stays=source.attributed)
     bound = slice_bound(limits, step, minimum, price)
     pieces = _in_pieces(abs(quantity), source.pieces, bound, step, minimum)
-    stays = abs(quantity) - sum((size for size, _ in pieces), ZERO)
-    dust = f"{stays.normalize():f} {symbol} stays on {source.exchange}: less than both exchanges take." if stays else ""
+    stays = quantity - sum((size for size, _ in pieces), ZERO).copy_sign(quantity)
+    dust = f"{plain(stays)} {symbol} stays on {source.exchange}: less than both exchanges take." if stays else ""
     open_limit = here.market.limit(side, limits.max_slippage)
     other = closing_side(quantity)
     close_limit = source.market.limit(other, limits.max_slippage)
     for venue, limit, what in ((here, open_limit, side), (source, close_limit, other)):
         if limit is None and pieces:
-            return _Cut(wait=_meets_own(symbol, venue, what), dust=dust)
+            return _Cut(wait=_meets_own(symbol, venue, what), dust=dust, stays=stays)
     each_costs = price - source.market.touch(other) if side is Side.BUY else source.market.touch(other) - price
     if pieces and each_costs > limits.max_cost * price:
-        return _Cut(wait=_too_dear(symbol, situation.in_use, source, each_costs / price, limits), dust=dust)
+        return _Cut(
+            wait=_too_dear(symbol, situation.in_use, source, each_costs / price, limits), dust=dust, stays=stays
+        )
     slices = tuple(
         PlannedSlice(
             from_exchange=source.exchange,
@@ -288,7 +186,7 @@ def _migrated(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
         )
         for size, piece in pieces
     )
-    return _Cut(slices=slices, dust=dust)
+    return _Cut(slices=slices, dust=dust, stays=stays)
 
 
 def _flattened(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
@@ -298,15 +196,15 @@ def _flattened(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
     assert source.market is not None
     quantity, lots = source.movable, source.market.lots
     if not quantity:
-        return _Cut(dust=_not_there(symbol, source))
+        return _Cut(dust=_not_there(symbol, source), stays=source.attributed)
     side = closing_side(quantity)
     price = source.market.touch(side)
     sizes = cut(abs(quantity), slice_bound(limits, lots.step, lots.minimum, price), lots.step, lots.minimum)
-    stays = abs(quantity) - sum(sizes, ZERO)
-    dust = f"{stays.normalize():f} {symbol} stays on {source.exchange}: less than it takes." if stays else ""
+    stays = quantity - sum(sizes, ZERO).copy_sign(quantity)
+    dust = f"{plain(stays)} {symbol} stays on {source.exchange}: less than it takes." if stays else ""
     limit = source.market.limit(side, limits.max_slippage)
     if limit is None and sizes:
-        return _Cut(wait=_meets_own(symbol, source, side), dust=dust)
+        return _Cut(wait=_meets_own(symbol, source, side), dust=dust, stays=stays)
     slices = tuple(
         PlannedSlice(
             from_exchange=source.exchange,
@@ -319,7 +217,7 @@ def _flattened(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
         )
         for size in sizes
     )
-    return _Cut(slices=slices, dust=dust)
+    return _Cut(slices=slices, dust=dust, stays=stays)
 
 
 def _mirrored(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
@@ -351,10 +249,13 @@ def _mirrored(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
     return _Cut(slices=slices)
 
 
+_CUTTING = {PositionPolicy.MIGRATE: _migrated, PositionPolicy.MIRROR: _mirrored}
+
+
 def _in_pieces(
     total: Decimal, pieces: Iterable[Piece], most: Decimal, step: Decimal, minimum: Decimal
 ) -> list[tuple[Decimal, Piece | None]]:
-    """Slices of what has exits, each with its own, then of the rest; a piece too small for itself goes with the rest."""
+    """Slices of what has exits, each with its own, then of the rest; what is too small for itself goes with it."""
     out: list[tuple[Decimal, Piece | None]] = []
     rest = total
     for piece in pieces:
@@ -369,7 +270,7 @@ def _in_pieces(
 def _not_there(symbol: Symbol, venue: Venue) -> str:
     there = ZERO if venue.actual is None else venue.actual
     return (
-        f"{symbol} on {venue.exchange}: our fills add up to {venue.attributed.normalize():f}, and {there.normalize():f}"
+        f"{symbol} on {venue.exchange}: our fills add up to {plain(venue.attributed)}, and {plain(there)}"
         " is there, so there is nothing of ours to move."
     )
 
@@ -387,4 +288,3 @@ def _too_dear(symbol: Symbol, in_use: str, source: Venue, share: Decimal, limits
         f"{symbol} waits: moving it from {source.exchange} to {in_use} would cost {share * 100:.3f} % of its worth by"
         f" the prices now, and max_cost is {limits.max_cost * 100:.3f} %."
     )
-
