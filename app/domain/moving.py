@@ -30,7 +30,7 @@ from attrs import frozen
 
 from app.domain.ids import ROUTER
 from app.domain.lots import ZERO, down, least, plain
-from app.domain.position_plan import PlannedSlice, SymbolPlan, closing_side, opening_side, plan, unanswered
+from app.domain.position_plan import PlannedSlice, closing_side, opening_side, plan, unanswered
 from app.domain.position_situation import MoveLimits, Situation, Venue
 from messages.market import Symbol
 from messages.orders import OrderKey, OrderSpec, OrderType, Side, TimeInForce
@@ -139,15 +139,15 @@ def next_step(situation: Situation, limits: MoveLimits) -> MoveOrder | Stays:
             return balance
         dust = balance.dust
     planned = plan(situation, limits)
-    if planned.slices:
-        order = _first(situation, planned)
+    for one in planned.slices:
+        order = _begun(situation, one)
         if order is not None:
             return order
     return Stays(waits=planned.waits, dust=(*dust, *planned.dust))
 
 
-def _first(situation: Situation, planned: SymbolPlan) -> MoveOrder | None:
-    one = planned.slices[0]
+def _begun(situation: Situation, one: PlannedSlice) -> MoveOrder | None:
+    """The order that begins a slice; None where that would open more than one at once."""
     if one.open_limit is None:
         assert one.close_limit is not None, "a slice is opened or closed"
         return MoveOrder(
@@ -174,9 +174,11 @@ def _first(situation: Situation, planned: SymbolPlan) -> MoveOrder | None:
 
 
 def _less(situation: Situation, one: PlannedSlice) -> Decimal:
-    """Of a slice, what is not open already: less than could be closed was opened before. Zero where too little is."""
+    """Of a slice, so much that no more than one is open, with what was opened before and is too little to be closed."""
     here = situation.here
     assert here.market is not None
+    if abs(situation.imbalance + one.quantity) <= one.bound:
+        return abs(one.quantity)
     quantity = down(abs(one.quantity) - abs(situation.imbalance), here.market.lots.step)
     side = opening_side(one.quantity)
     return quantity if quantity >= least(here.market.lots, here.market.touch(side)) else ZERO

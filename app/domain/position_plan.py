@@ -41,6 +41,7 @@ class PlannedSlice:
         open_limit: The worst price for opening it; None where it is only closed.
         close_limit: The worst for closing it; None where it is only opened.
         cost: What it is expected to cost, in quote coin; below zero where it gains.
+        bound: The most a slice may be here, base coin.
         piece: The exits it takes along; None where it has none.
     """
 
@@ -51,6 +52,7 @@ class PlannedSlice:
     close_limit: Decimal | None
     notional: Decimal
     cost: Decimal
+    bound: Decimal
     piece: Piece | None = None
 
     def shown(self, symbol: Symbol) -> Slice:
@@ -182,6 +184,7 @@ def _migrated(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
             close_limit=close_limit,
             notional=size * price,
             cost=size * each_costs,
+            bound=bound,
             piece=piece,
         )
         for size, piece in pieces
@@ -199,7 +202,8 @@ def _flattened(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
         return _Cut(dust=_not_there(symbol, source), stays=source.attributed)
     side = closing_side(quantity)
     price = source.market.touch(side)
-    sizes = cut(abs(quantity), slice_bound(limits, lots.step, lots.minimum, price), lots.step, lots.minimum)
+    bound = slice_bound(limits, lots.step, lots.minimum, price)
+    sizes = cut(abs(quantity), bound, lots.step, lots.minimum)
     stays = quantity - sum(sizes, ZERO).copy_sign(quantity)
     dust = f"{plain(stays)} {symbol} stays on {source.exchange}: less than it takes." if stays else ""
     limit = source.market.limit(side, limits.max_slippage)
@@ -214,6 +218,7 @@ def _flattened(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
             close_limit=limit,
             notional=size * price,
             cost=ZERO,
+            bound=bound,
         )
         for size in sizes
     )
@@ -230,7 +235,8 @@ def _mirrored(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
     side, lots = opening_side(quantity), here.market.lots
     price = here.market.touch(side)
     minimum = least(lots, price)
-    sizes = cut(abs(quantity), slice_bound(limits, lots.step, minimum, price), lots.step, minimum)
+    bound = slice_bound(limits, lots.step, minimum, price)
+    sizes = cut(abs(quantity), bound, lots.step, minimum)
     limit = here.market.limit(side, limits.max_slippage)
     if limit is None and sizes:
         return _Cut(wait=_meets_own(symbol, here, side))
@@ -243,6 +249,7 @@ def _mirrored(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
             close_limit=None,
             notional=size * price,
             cost=ZERO,
+            bound=bound,
         )
         for size in sizes
     )

@@ -78,7 +78,7 @@ class Venue:
 
     Attributes:
         attributed: What our own fills add up to.
-        adopted: What of the position there is not ours, and was taken over into the book.
+        adopted: What others did to our position, taken over into the book: a stop, a liquidation, a person.
         actual: What the exchange says; None while it does not answer.
         market: None while it does not answer.
         pieces: What of our position has exits there.
@@ -99,9 +99,14 @@ class Venue:
         return self.actual is not None and self.market is not None
 
     @property
+    def ours(self) -> Decimal:
+        """What is left of our position, with what others did to it."""
+        return self.attributed + self.adopted
+
+    @property
     def movable(self) -> Decimal:
         """What of the position may be moved or closed, signed; zero while it is not known what is there."""
-        own = (self.attributed, self.attributed + self.adopted, ZERO if self.actual is None else self.actual)
+        own = (self.attributed, self.ours, ZERO if self.actual is None else self.actual)
         if all(each > 0 for each in own):
             return min(own)
         return max(own) if all(each < 0 for each in own) else ZERO
@@ -139,4 +144,4 @@ class Situation:
         if self.policy is PositionPolicy.MIRROR:
             return tuple(v for v in self.venues.values() if v.exchange == self.left)
         here = self.policy is PositionPolicy.FLATTEN and self.everywhere
-        return tuple(v for v in self.venues.values() if v.attributed and (here or v.exchange != self.in_use))
+        return tuple(v for v in self.venues.values() if v.attributed and v.ours and (here or v.exchange != self.in_use))

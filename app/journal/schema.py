@@ -14,7 +14,8 @@ one index of them, by order, serves whoever wants those of an exchange.
 `controls` are what a person holds the router to (frozen, reduce-only, exchanges kept out), read within the transaction
 that would commit an order. `history` is every step of every switch, each row hashed with the one before. `adjustments`
 are differences between our fills and an exchange's position that were taken over; `traded.adopted` is the sum of what
-of them is of our own position, `traded.beside` of what is somebody else's beside it.
+of them is of our own position, `traded.beside` of what is somebody else's beside it. `traded.moved` is, of
+`attributed`, what slices of positions that are moved have filled.
 
 `traded` and `ended` are sums over all legs, written in the transaction of the leg they change, so that nobody has to
 add up years of them: `app.journal.totals`.
@@ -177,6 +178,7 @@ traded = Table(
     Column("last_s", Float, nullable=False),
     Column("adopted", Text),
     Column("beside", Text),
+    Column("moved", Text),
 )
 
 adjustments = Table(
@@ -324,7 +326,7 @@ ADDED = {
         legs.c.most,
     ),
     3: (legs.c.listed, legs.c.cancel_asked_s, legs.c.wanted, events.c.strategy, events.c.number, events.c.checksum),
-    4: (legs.c.carry_s, legs.c.unflagged, traded.c.adopted, traded.c.beside),
+    4: (legs.c.carry_s, legs.c.unflagged, traded.c.adopted, traded.c.beside, traded.c.moved),
 }
 """Columns by the version that brought them, each empty in what was written before."""
 

@@ -231,10 +231,12 @@ UNLISTED_ON = Hot(
 _MARKET = (traded.c.exchange == bindparam("key_exchange"), traded.c.symbol == bindparam("key_symbol"))
 TRADE = Hot(
     sqlite.insert(traded)
-    .values(_columns(traded, "attributed", "adopted", "beside"))
+    .values(_columns(traded, "attributed", "adopted", "beside", "moved"))
     .on_conflict_do_update(index_elements=traded.primary_key.columns, set_={"last_s": bindparam("last_s")})
 )
 READ_ATTRIBUTED = Hot(select(traded.c.attributed).where(*_MARKET))
+READ_MOVED = Hot(select(traded.c.moved).where(*_MARKET))
+ADD_MOVED = Hot(update(traded).where(*_MARKET).values(moved=bindparam("moved")))
 ATTRIBUTE = Hot(update(traded).where(*_MARKET).values(attributed=bindparam("attributed")))
 COUNT_ENDED = Hot(
     sqlite.insert(ended)

@@ -22,6 +22,7 @@ from app.domain import ids
 from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
 from app.domain.elsewhere import Elsewhere
 from app.domain.leg_life import ASKED, CHANGES, DOUBTED, SAME, LegEvent, Terms, advance, resolved
+from app.domain.moving import balances
 from app.journal import statements as hot
 from app.journal.adjustments import Adjustments
 from app.journal.aside import Asides
@@ -32,6 +33,7 @@ from app.journal.errors import JournalError, JournalUnusable, StaleEpoch, transl
 from app.journal.facts import as_told, checksum, of_intent, of_report
 from app.journal.fills import Fills
 from app.journal.memory import Memory
+from app.journal.moves import Moves
 from app.journal.news import of_news
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
 from app.journal.place import Place
@@ -57,7 +59,7 @@ __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnu
 ZERO = Decimal(0)
 
 
-class Journal(Adjustments, Asides, ControlsKept, Fills, Routes, Renewals):
+class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Renewals):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(
@@ -360,7 +362,7 @@ class Journal(Adjustments, Asides, ControlsKept, Fills, Routes, Renewals):
                 native_code=learned.native_code,
                 updated_s=now_s,
             )
-            self._moved(order.spec, old, learned)
+            self._moved(order.spec, old, learned, slice_=balances(order.key))
             now = row_of_terms(learned, old)
             if now:  # apart from the rest, so that what is never changed does not pay for it
                 hot.CHANGE_TERMS(self._db, key_order=order_id, key_leg=number, **now)

@@ -14,16 +14,20 @@ from typing import Final
 from attrs import define
 
 from app.domain.leg_life import MAY_FILL
-from messages.orders import LegState, Side
+from app.domain.moving import balances
+from messages.orders import LegState, OrderKey, Side
 
 TRADED_AGAIN_S: Final = 3600.0
 """When a symbol was traded last is known to the hour: it is not written with every order."""
 
 _LEGS = (
     "SELECT legs.exchange, orders.base, orders.quote, orders.settle, orders.market_type, orders.side, legs.state,"
-    " legs.filled, legs.created_s FROM legs JOIN orders ON orders.order_id = legs.order_id"
+    " legs.filled, legs.created_s, orders.strategy, orders.client_order_id"
+    " FROM legs JOIN orders ON orders.order_id = legs.order_id"
 )
-_TRADED = "SELECT exchange, base, quote, settle, market_type, symbol, attributed, last_s, adopted, beside FROM traded"
+_TRADED = (
+    "SELECT exchange, base, quote, settle, market_type, symbol, attributed, last_s, moved, adopted, beside FROM traded"
+)
 
 _ADJUSTED = "SELECT exchange, symbol, market_type, quantity, ours FROM adjustments"
 
@@ -37,12 +41,14 @@ class Traded:
 
     Attributes:
         attributed: Base coin that our fills add up to, sells below zero; None where nothing has filled yet.
+        moved: Of that, what slices of positions that are moved have filled; None where none has.
         last_s: When its newest leg was placed.
         placed_then: Whether a leg was placed at the moment that was looked for.
     """
 
     symbol: str
     attributed: Decimal | None = None
+    moved: Decimal | None = None
     last_s: float = 0.0
     placed_then: bool = False
 
@@ -50,6 +56,11 @@ class Traded:
     def attributed_text(self) -> str | None:
         """As it is kept."""
         return None if self.attributed is None else sum_text(self.attributed)
+
+    @property
+    def moved_text(self) -> str | None:
+        """Likewise."""
+        return None if self.moved is None else sum_text(self.moved)
 
 
 def spelled(base: str, quote: str, settle: str | None) -> str:
@@ -75,7 +86,7 @@ def add_up(
     """
     markets: dict[Market, Traded] = {}
     states: dict[str, int] = {}
-    for exchange, base, quote, settle, kind, side, state, filled, created_s in db.execute(_LEGS):
+    for exchange, base, quote, settle, kind, side, state, filled, created_s, strategy, named in db.execute(_LEGS):
         market = (exchange, base, quote, settle, kind)
         traded = markets.get(market)
         if traded is None:
@@ -86,6 +97,8 @@ def add_up(
         if filled != "0":
             quantity = Decimal(filled) if side == Side.BUY else -Decimal(filled)
             traded.attributed = quantity if traded.attributed is None else traded.attributed + quantity
+            if balances(OrderKey(strategy=strategy, client_order_id=named)):
+                traded.moved = quantity if traded.moved is None else traded.moved + quantity
         if state not in MAY_FILL:
             states[state] = states.get(state, 0) + 1
     return markets, states
@@ -105,7 +118,7 @@ def differences(db: sqlite3.Connection) -> Iterator[str]:
         return
     for market, due in markets.items():
         where = f"{due.symbol} on {market[0]}"
-        symbol, attributed, last_s, *kept_sums = there.pop(market, (None, None, None, None, None))
+        symbol, attributed, last_s, moved, *kept_sums = there.pop(market, (None, None, None, None, None, None))
         if symbol is None:
             yield f"{where} was traded, and is not among what was."
             continue
@@ -113,15 +126,17 @@ def differences(db: sqlite3.Connection) -> Iterator[str]:
             yield f"{where} is called {symbol} among what was traded."
         if attributed != due.attributed_text:
             yield f"{where} adds up to {due.attributed_text}, and is kept as {attributed}."
+        if moved != due.moved_text:
+            yield f"{where} was moved by {due.moved_text}, and is kept as {moved}."
         if not due.placed_then or not 0 <= due.last_s - last_s < TRADED_AGAIN_S:
             yield f"{where} was traded last at {due.last_s}, and is kept as {last_s}."
         yield from _adjusted(where, kept_sums, adjusted.pop((market[0], due.symbol, market[4]), None))
-    for (exchange, base, quote, settle, kind), (symbol, attributed, last_s, *kept_sums) in there.items():
+    for (exchange, base, quote, settle, kind), (symbol, attributed, last_s, moved, *kept_sums) in there.items():
         where = f"{base}/{quote} on {exchange}"
         if symbol != spelled(base, quote, settle):
             yield f"{where} is called {symbol} among what was traded."
         taken_over = adjusted.pop((exchange, symbol, kind), None)
-        if taken_over is None or attributed is not None or last_s:
+        if taken_over is None or attributed is not None or moved is not None or last_s:
             yield f"{where} is among what was traded, and no leg is of it."
         yield from _adjusted(where, kept_sums, taken_over)
     for exchange, symbol, _ in adjusted:

@@ -50,8 +50,8 @@ class Totals(Reads):
         )
         self._memory.traded_s[exchange, symbol] = now_s
 
-    def _moved(self, spec: OrderSpec, old: LegView, new: LegView) -> None:
-        """A leg is another."""
+    def _moved(self, spec: OrderSpec, old: LegView, new: LegView, *, slice_: bool = False) -> None:
+        """A leg is another; `slice_` where its order opens or closes a slice of a position that is moved."""
         if new.state is not old.state:
             if new.state not in MAY_FILL:
                 hot.COUNT_ENDED(self._db, state=new.state.value, legs=1)
@@ -62,6 +62,9 @@ class Totals(Reads):
             more = new.filled - old.filled if spec.side is Side.BUY else old.filled - new.filled
             (before,) = hot.READ_ATTRIBUTED(self._db, **market).fetchone()
             hot.ATTRIBUTE(self._db, **market, attributed=sum_text(more if before is None else Decimal(before) + more))
+            if slice_:
+                (before,) = hot.READ_MOVED(self._db, **market).fetchone()
+                hot.ADD_MOVED(self._db, **market, moved=sum_text(more if before is None else Decimal(before) + more))
 
     # ------------------------------------------------------------------------------------------------------ questions
 

@@ -1,4 +1,4 @@
-"""Positions are carried slice by slice: whatever fills, fires, dies or switches in between, the net is off by one slice."""
+"""Positions are carried slice by slice: whatever fills, fires, dies or switches, the net is off by one slice."""
 
 from __future__ import annotations
 
@@ -290,9 +290,8 @@ def test_each_prefix_is_within_one_slice_and_the_end_is_where_trading_is(
             if isinstance(step, MoveOrder):
                 world.execute(step, share)
         elif event == "stop" and one.actual is not None and one.attributed * one.actual > 0:
-            assert one.market is not None
             part = min(abs(one.attributed), abs(one.actual)).copy_sign(one.actual)
-            fired = -down(part * share, one.market.lots.step)
+            fired = -down(part * share, D(steps[which]))
             world.change(one.exchange, fired)
             world.intended += fired
         elif event == "person" and one.actual is not None:

@@ -214,6 +214,8 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "last_sequence": Journal.last_sequence,
     "linked": lambda journal: journal.linked(EXCHANGES[0]),
     "mark": lambda journal: journal.mark(journal.open_orders()[2].order_id, 1, Linked.UNPROTECTED, NOW_S),
+    "moves_after": lambda journal: tuple(journal.moves_after(1, BTC)),
+    "newest": lambda journal: journal.newest(BTC, 5),
     "oldest_unproven_s": Journal.oldest_unproven_s,
     "open_orders": lambda journal: (
         journal.open_orders(),
@@ -231,6 +233,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "renew": renewed,
     "route": Journal.route,
     "save_switch": lambda journal: journal.save_switch(switch(7)),
+    "standing": Journal.standing,
     "switches": lambda journal: (journal.switches(limit=20), journal.switches(unfinished=True)),
     "symbols": lambda journal: journal.symbols(NOW_S - 100.0),
     "told_after": lambda journal: journal.told_after(STRATEGY, journal.last_told(STRATEGY) - 20, 10),
@@ -240,7 +243,13 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "unknown_trades": lambda journal: journal.unknown_trades(journal.fills_of(some(journal, "order_id")[0])),
 }
 """What a running router does with its journal; a new operation is to be added here, or to one of the below."""
-WITH = {"commit_route": "fence", "heard": "hear", "record": "commit_intent", "together": "commit_intent"}
+WITH = {
+    "commit_route": "fence",
+    "heard": "hear",
+    "move": "moves_after",
+    "record": "commit_intent",
+    "together": "commit_intent",
+}
 """Done with another."""
 NOT_RUNNING = {
     "close": "ends it",

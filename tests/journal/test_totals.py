@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from app.domain.leg_life import LegEvent
 from app.domain.leg_table import IllegalEvent
+from app.domain.moving import Move, MoveKind
 from app.journal.store import Committed, Journal, JournalError
 from app.journal.sums import TRADED_AGAIN_S
 from messages.market import MarketType, Symbol
-from messages.orders import Side
+from messages.orders import Purpose, Side
 from tests.domain.orders import BTC, key, spec
 
 ETH = Symbol(base="ETH", quote="USDT", settle="USDT", market_type=MarketType.SWAP)
@@ -88,6 +89,68 @@ def test_they_are_what_the_legs_add_up_to(happens: list[tuple[int, LegEvent | st
         assert journal.counts() == dict(legs)
     finally:
         journal.close()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(MoveKind), st.booleans(), st.integers(0, 10)), max_size=12))
+def test_what_slices_have_opened_and_not_closed_is_kept(moves: list[tuple[MoveKind, bool, int]]) -> None:
+    """Of `open` and `close` only: the others are meant to change the net. A late fill counts too."""
+    journal = routed()
+    due = Decimal(0)
+    try:
+        for number, (kind, buys, tenths) in enumerate(moves, start=1):
+            made = journal.commit_intent(
+                exchange="okx" if kind is MoveKind.CLOSE else "bybit",  # wherever trading is
+                epoch=1,
+                key=Move(1, str(BTC), number, kind).key,
+                spec=evolve(spec(), side=Side.BUY if buys else Side.SELL),
+                expiry_s=6.0,
+                now_s=1.0,
+                purpose=Purpose.MOVE,
+            )
+            assert isinstance(made, Committed)
+            filled = Decimal(tenths) / 10
+            journal.record(made.order.order_id, 1, LegEvent.SEEN_CANCELLED, now_s=2.0, filled=filled / 2)
+            journal.record(made.order.order_id, 1, LegEvent.SEEN_CANCELLED, now_s=2.0, filled=filled)
+            due += (filled if buys else -filled) if kind in (MoveKind.OPEN, MoveKind.CLOSE) else 0
+            assert journal.sums_differ() == ""
+        assert sum((each.moved for each in journal.standing()), Decimal(0)) == due
+        found = tuple(journal.moves_after(1, BTC))
+        assert [Move.named(each.key) for each in found] == [
+            Move(1, str(BTC), number, kind) for number, (kind, _, _) in enumerate(moves, start=1)
+        ]
+        assert tuple(journal.moves_after(2, BTC)) == ()
+    finally:
+        journal.close()
+
+
+def test_a_wrong_sum_of_slices_is_told() -> None:
+    journal = routed()
+    name = Move(1, str(BTC), 1, MoveKind.OPEN)
+    made = journal.commit_intent(
+        exchange="bybit", epoch=1, key=name.key, spec=spec(), expiry_s=6.0, now_s=1.0, purpose=Purpose.MOVE
+    )
+    assert isinstance(made, Committed)
+    journal.record(made.order.order_id, 1, LegEvent.SEEN_FILLED, now_s=2.0, filled=Decimal(1))
+    journal._db.execute("UPDATE traded SET moved = '2'")
+    assert journal.sums_differ() == "BTC/USDT:USDT on bybit was moved by 1, and is kept as 2."
+    journal.close()
+
+
+def test_the_newest_orders_of_a_symbol_are_found_whoever_owns_them(journal: Journal) -> None:
+    for number, strategy in enumerate(["a", "b", "a", "c"]):
+        made = journal.commit_intent(
+            exchange="bybit",
+            epoch=1,
+            key=key(f"o{number}", strategy),
+            spec=spec(),
+            expiry_s=6.0,
+            now_s=float(number),
+        )
+        assert isinstance(made, Committed)
+        journal.record(made.order.order_id, 1, LegEvent.SEEN_FILLED, now_s=5.0, filled=Decimal(1))
+    assert [order.key.client_order_id for order in journal.newest(BTC, 5)] == ["o3", "o2", "o1", "o0"]
+    assert journal.newest(ETH, 5) == ()
 
 
 def test_what_one_process_counts_is_seen_by_another_that_goes_on_from_there(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What is asked of an open journal by whoever moves positions: what stands where, and which orders of a move there are.
+
+Nothing is written here: a slice is an order, and goes the way of every order. Those of an epoch and symbol are numbered
+without a gap, so that they are found by their names, and none has to be looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from heapq import merge
+
+from attrs import frozen
+from sqlalchemy import select
+
+from app.domain.ids import order_id
+from app.domain.moving import Move, MoveKind
+from app.journal.errors import translated
+from app.journal.reads import Reads
+from app.journal.rows import symbol_of
+from app.journal.schema import traded
+from messages.market import Symbol
+from messages.orders import OrderView
+
+# From one name to the next, by the index: orders are many, strategies are few.
+_STRATEGIES = (
+    "WITH RECURSIVE named(strategy) AS (SELECT min(strategy) FROM orders UNION ALL"
+    " SELECT (SELECT min(strategy) FROM orders WHERE strategy > named.strategy) FROM named"
+    " WHERE named.strategy IS NOT NULL) SELECT strategy FROM named WHERE strategy IS NOT NULL"
+)
+
+
+@frozen(kw_only=True)
+class Standing:
+    """One symbol on one exchange, in base coin, signed.
+
+    Attributes:
+        attributed: What our own fills add up to.
+        adopted: What was taken over into the book besides.
+        moved: Of `attributed`, what slices of moved positions have filled.
+    """
+
+    exchange: str
+    symbol: Symbol
+    attributed: Decimal
+    adopted: Decimal
+    moved: Decimal
+
+
+class Moves(Reads):
+    """Of an open journal."""
+
+    def standing(self) -> tuple[Standing, ...]:
+        """Everything that was ever traded, of one moment."""
+        return tuple(
+            Standing(
+                exchange=row.exchange,
+                symbol=symbol_of(row._mapping),
+                attributed=Decimal(row.attributed or 0),
+                adopted=Decimal(row.adopted or 0),
+                moved=Decimal(row.moved or 0),
+            )
+            for row in self._all(select(traded))
+        )
+
+    def newest(self, symbol: Symbol, limit: int) -> tuple[OrderView, ...]:
+        """The newest orders of a symbol that are neither live nor in doubt, of each strategy `limit`, newest first."""
+        with translated(self._where):
+            strategies = [row["strategy"] for row in self._db.execute(_STRATEGIES).fetchall()]
+        found = (self.closed_orders(strategy, symbol, limit) for strategy in strategies)
+        return tuple(merge(*found, key=lambda order: -order.created_s))
+
+    def move(self, epoch: int, symbol: Symbol, number: int) -> OrderView | None:
+        """The order of a move by its number; None where there is none yet."""
+        with translated(self._where):
+            for kind in MoveKind:
+                name = Move(epoch, str(symbol), number, kind)
+                if (found := self._read(order_id(self.journal_id, name.key))) is not None:
+                    return found
+        return None
+
+    def moves_after(self, epoch: int, symbol: Symbol, number: int = 0) -> Iterable[OrderView]:
+        """Those of an epoch and symbol with higher numbers, in order."""
+        while (found := self.move(epoch, symbol, number := number + 1)) is not None:
+            yield found
