@@ -286,9 +286,9 @@ def test_each_prefix_is_within_one_slice_and_the_end_is_where_trading_is(
     for event, share, which in happens:
         one = world.venues[names[which]]
         if event == "fill":
-            step = next_step(world.situation(), limits)
-            if isinstance(step, MoveOrder):
-                world.execute(step, share)
+            asked = next_step(world.situation(), limits)
+            if isinstance(asked, MoveOrder):
+                world.execute(asked, share)
         elif event == "stop" and one.actual is not None and one.attributed * one.actual > 0:
             part = min(abs(one.attributed), abs(one.actual)).copy_sign(one.actual)
             fired = -down(part * share, D(steps[which]))
@@ -308,14 +308,14 @@ def test_each_prefix_is_within_one_slice_and_the_end_is_where_trading_is(
         one = world.venues[name]
         world.venues[name] = evolve(one, market=market(steps[which]), actual=one.attributed)
     for _ in range(2000):
-        step = next_step(world.situation(), limits)
-        if isinstance(step, Stays):
+        asked = next_step(world.situation(), limits)
+        if isinstance(asked, Stays):
             break
-        world.execute(step, D(1))
+        world.execute(asked, D(1))
         assert world.worst <= bound
     else:
         raise AssertionError(f"it goes round in circles: {world.asked[-6:]}")
-    assert step.waits == ()
+    assert asked.waits == ()
     assert abs(world.imbalance) < coarsest
     for name in names:
         if name != world.in_use:
