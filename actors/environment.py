@@ -15,6 +15,7 @@ from app.domain.calls import Call, Result
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
+from app.domain.position_settings import PositionSettings
 from app.domain.restart import RestartPolicy
 from app.domain.retries import middle
 from app.domain.supervision import Timing
@@ -136,6 +137,7 @@ class Environment:
     timing: Timing = field(factory=Timing)
     copy_log: Callable[[], None] = _nothing
     is_gone: Callable[[int], bool] = _unknown
+    positions: PositionSettings = field(factory=PositionSettings)
     retry_jitter: Callable[[], float] = middle
 
 

@@ -21,6 +21,7 @@ from app.journal.patience import busy_timeout_s
 from app.journal.store import Journal
 from app.process.logs import configure_actor_logs
 from app.process.redact import hide
+from messages.market import MarketType
 from messages.supervision import Address, Role
 
 JOURNAL_NAME = "journal.db"
@@ -91,6 +92,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         max_unresolved_total=router.max_unresolved_total,
         unknown_max_notional=config.failover.placed_elsewhere,
         limits=config.orders.pretrade,
+        reduce_across=config.positions.reduce_only_across_exchanges and router.market_type != MarketType.SPOT,
     )
     return Environment(
         clock=clock,
@@ -116,6 +118,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         is_gone=_is_gone,
         jitter=random.random,
         retry_jitter=random.random,
+        positions=config.positions.settings,
         sync_interval_s=config.positions.sync_interval_s,
         max_retry_attempts=config.health.max_retry_attempts,
         retry_delay_s=config.health.retry_delay,

@@ -21,12 +21,14 @@ from app.config.bounds import amount, count, fraction, one_of, optional, seconds
 from app.config.errors import BadValue, bad_value
 from app.config.secrets import SecretRef
 from app.domain.health import HealthSettings
+from app.domain.position_settings import PositionSettings
 from app.domain.pretrade import PretradeLimits
 from app.domain.restart import RestartPolicy
 from app.domain.supervision import Timing
 from app.exchanges.known import known_name
 from app.exchanges.settings import ExchangeSettings
 from messages.market import MarketType
+from messages.positions import PositionPolicy
 
 
 def _exchange(name: str, value: str) -> None:
@@ -280,6 +282,20 @@ class Positions:
         Decimal("0.1"), "how near to its liquidation a position is told, as a fraction of the price", fraction
     )
     sync_interval_s: float = setting(10.0, "seconds between readings of positions", seconds(least=0.1))
+
+    @property
+    def settings(self) -> PositionSettings:
+        """As the position synchronizer takes them."""
+        return PositionSettings(
+            policy=PositionPolicy(self.policy),
+            slice_notional=self.slice_notional,
+            slice_pause_s=self.slice_pause_s,
+            max_slippage=self.max_slippage,
+            max_cost=self.max_cost,
+            leverage=self.leverage,
+            correct_differences=self.correct_differences,
+            alarm_liquidation=self.alarm_liquidation,
+        )
 
 
 @frozen(kw_only=True)

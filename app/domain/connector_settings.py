@@ -22,6 +22,7 @@ class ConnectorSettings:
             (`app.domain.elsewhere`); None where an order of which nobody knows is held.
         poll_s: Between polls of open orders while any rests.
         limits: What an order is held against before it is committed.
+        reduce_across: A reduce-only order may reduce what stands on another exchange (`app.domain.reduce_across`).
     """
 
     request_timeout_s: float = 10.0
@@ -31,3 +32,4 @@ class ConnectorSettings:
     unknown_max_notional: Decimal | None = None
     poll_s: float = 2.0
     limits: PretradeLimits = field(factory=PretradeLimits)
+    reduce_across: bool = False
