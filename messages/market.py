@@ -147,6 +147,45 @@ class PositionMode(StrEnum):
 
 
 @frozen(kw_only=True)
+class SymbolSettings:
+    """What an account has set for one market.
+
+    Attributes:
+        leverage: None where the exchange does not tell it, or has none to choose (Kraken's cross margin).
+        margin_mode: None where the exchange does not tell it.
+    """
+
+    symbol: Symbol
+    leverage: Decimal | None
+    margin_mode: MarginMode | None
+
+
+@frozen(kw_only=True)
+class AccountView:
+    """What an account is like, as far as its exchange tells.
+
+    Attributes:
+        position_mode: None where the exchange does not tell it, and on spot.
+        free: What orders and positions to come can still take: margin, in quote coin; on spot None, see the balances.
+        symbols: Of the markets asked for.
+        clock_offset_s: Exchange clock minus ours; None where it is not known.
+        clock_error_s: By how much that may err.
+    """
+
+    exchange: str
+    position_mode: PositionMode | None
+    free: Decimal | None
+    symbols: tuple[SymbolSettings, ...]
+    clock_offset_s: float | None
+    clock_error_s: float | None
+    at_s: float
+
+    def of(self, symbol: Symbol) -> SymbolSettings | None:
+        """What is set for a market; None where it was not asked for."""
+        return next((each for each in self.symbols if each.symbol == symbol), None)
+
+
+@frozen(kw_only=True)
 class ExchangeStatus:
     """What an exchange says of itself.
 

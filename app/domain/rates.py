@@ -90,7 +90,8 @@ class Price:
         cost: Of a call that names a symbol and has no trigger, however many requests it makes.
         triggered: Of the same about an order with a trigger, or looking for such too, where that differs.
         everywhere: Of the same without a symbol, where that differs; `everywhere_triggered` of both.
-        sized: (up to which depth or number of bars, cost), ascending, where that differs; the last one holds beyond.
+        sized: (up to which depth, or how many bars or symbols, cost), ascending, where that differs; the last one holds
+            beyond.
         aged: (younger than how many seconds, cost), ascending, of a call about an order, where that differs.
         requests: What it took where it ended with its first request, its second, …; what was kept for the others is
             given back. Empty: all of it stays taken.
@@ -186,7 +187,7 @@ class Rates:
         if triggered and price.triggered is not None:
             return price.triggered
         if price.sized:
-            size = getattr(call, "depth", 0) or getattr(call, "limit", 0)
+            size = getattr(call, "depth", 0) or getattr(call, "limit", 0) or getattr(call, "size", 0)
             return next((one for most, one in price.sized if size <= most), price.sized[-1][1])
         return price.cost
 

@@ -420,7 +420,8 @@ class CcxtPort:
                 self._raise_refusal(trace)
                 return made
             case _:
-                return await reads.read(self._profile, client, self._table, call, self._clock)
+                result = await reads.read(self._profile, client, self._table, call, self._clock)
+                return reads.timed(result, self._offset.held, self._clock())
 
     async def _found(self, client: type_client, call: calls.LookUpCall, market: Market) -> OrderRow | None:
         """What the profile finds. That an order is forgotten it concludes from seeing it nowhere: so may be what was

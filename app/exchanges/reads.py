@@ -5,13 +5,19 @@ Whatever goes wrong is raised; the adapter makes a result of it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+
+from attrs import evolve
 
 from app.domain import calls
 from app.exchanges import reports
 from app.exchanges.client import type_client
+from app.exchanges.clock_offset import Measured
 from app.exchanges.profiles.base import Profile
-from app.exchanges.symbols import MarketTable
+from app.exchanges.profiles.rows import AccountRow
+from app.exchanges.symbols import MarketTable, NotTradable
+from messages.market import MarketType
 
 Read = (
     calls.OpenOrdersCall
@@ -23,6 +29,7 @@ Read = (
     | calls.StatusCall
     | calls.BalancesCall
     | calls.PositionsCall
+    | calls.AccountCall
 )
 PUBLIC = calls.TickerCall | calls.OrderBookCall | calls.KlinesCall
 """Those that are not signed."""
@@ -75,3 +82,36 @@ async def read(
         case calls.PositionsCall():
             held = await profile.positions(client, table)
             return calls.PositionsResult(positions=reports.positions(held, table, name, clock()))
+        case calls.AccountCall():
+            return await _account(profile, client, table, call, clock)
+
+
+def timed(found: calls.Result, held: Measured | None, now_s: float) -> calls.Result:
+    """An account with what is known of the exchange's clock; anything else as it is."""
+    if held is None or not isinstance(found, calls.AccountResult):
+        return found
+    known = evolve(found.account, clock_offset_s=held.offset_s, clock_error_s=held.error_at_s(now_s))
+    return evolve(found, account=known)
+
+
+async def _account(
+    profile: Profile, client: type_client, table: MarketTable, call: calls.AccountCall, clock: Callable[[], float]
+) -> calls.AccountResult:
+    """Markets that the exchange does not have are left out."""
+    asked = {}
+    for symbol in call.symbols[: calls.MAX_SYMBOLS]:
+        with contextlib.suppress(NotTradable):
+            asked[symbol] = table.known(symbol)
+    markets = {market.native_id: market for market in asked.values()}
+    spot = profile.market_type is MarketType.SPOT
+    row = AccountRow() if spot else await profile.account(client, tuple(markets.values()))
+    prices = []
+    for symbol in call.priced[: calls.MAX_PRICED]:
+        with contextlib.suppress(NotTradable):
+            market = table.known(symbol)
+            ticker = reports.ticker(await profile.ticker(client, market), profile.name, symbol, clock())
+            if (price := ticker.mark or ticker.last) is not None:
+                prices.append((symbol, price))
+    coins = reports.balances(await client.fetch_balance(), profile.name, clock()) if row.free is None else ()
+    told = reports.account(row, asked, profile.name, clock())
+    return calls.AccountResult(account=told, balances=coins, prices=tuple(prices))

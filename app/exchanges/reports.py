@@ -9,10 +9,20 @@ from typing import Any
 from app.domain.calls import FillReport, OrderReport
 from app.exchanges.client import Unreadable
 from app.exchanges.profiles.base import ServerStatus
-from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow
+from app.exchanges.profiles.rows import AccountRow, FillRow, OrderRow, PositionRow
 from app.exchanges.sizes import to_base
 from app.exchanges.symbols import Market, MarketTable
-from messages.market import Balance, ExchangeStatus, Kline, Level, OrderBook, Symbol, Ticker
+from messages.market import (
+    AccountView,
+    Balance,
+    ExchangeStatus,
+    Kline,
+    Level,
+    OrderBook,
+    Symbol,
+    SymbolSettings,
+    Ticker,
+)
 from messages.positions import Position
 
 
@@ -99,6 +109,24 @@ def positions(rows: Iterable[PositionRow], table: MarketTable, exchange: str, at
             at_s=at_s,
         )
     return tuple(position for position in net.values() if position.quantity)
+
+
+def account(row: AccountRow, asked: Mapping[Symbol, Market], exchange: str, at_s: float) -> AccountView:
+    """What an account is like, of the markets asked for. Nothing is known of its clock here."""
+    told = {market.native_id: market for market in row.markets}
+    return AccountView(
+        exchange=exchange,
+        position_mode=row.position_mode,
+        free=row.free,
+        symbols=tuple(
+            SymbolSettings(symbol=symbol, leverage=found.leverage, margin_mode=found.margin_mode)
+            for symbol, market in asked.items()
+            if (found := told.get(market.native_id)) is not None
+        ),
+        clock_offset_s=None,
+        clock_error_s=None,
+        at_s=at_s,
+    )
 
 
 def ticker(found: Mapping[str, Any], exchange: str, symbol: Symbol, now_s: float) -> Ticker:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from app.domain import calls
 from messages.market import MarginMode, PositionMode
 from tests.conformance.scenarios import scenario
-from tests.conformance.stand import Stand, Wrong
+from tests.conformance.stand import Declined, Stand, Wrong
 
 SETTINGS = "Settings"
 
@@ -32,6 +32,34 @@ def position_mode(at: Stand) -> None:
     for mode in (PositionMode.HEDGE, PositionMode.HEDGE, PositionMode.ONE_WAY):
         at.got(at.desk.position_mode(mode), calls.SettingMade)
         at.expect(at.engine.is_hedged(at.native), mode is PositionMode.HEDGE, "Whether it is hedged there")
+
+
+@scenario(SETTINGS, "reading them, and the margin left")
+def account(at: Stand) -> None:
+    """Position mode, leverage and margin mode of each market, as the exchange's books have them; or no word of them."""
+    at.desk.leverage("4")  # which Kraken's cross margin has not, nor has spot
+    told = at.got(at.desk.account(*at.symbols()), calls.AccountResult)
+    account, prices = told.account, dict(told.prices)
+    at.expect(set(prices), set(at.symbols()), "What is priced")
+    at.expect(prices[at.desk.btc], at.engine.prices[at.native], "The price told")
+    if account.clock_error_s is None or account.clock_error_s > at.desk.port.proof.clock_error_s:
+        raise Wrong(f"The clock is told to err by {account.clock_error_s}.")
+    if account.free is None:
+        if not told.balances:
+            raise Wrong("Neither the margin that is left is told, nor the coins.")
+    else:
+        at.expect(account.free, at.engine.ledger.available, "The margin that is left")
+    hedged = PositionMode.HEDGE if at.engine.is_hedged(at.native) else PositionMode.ONE_WAY
+    at.expect(account.position_mode in (None, hedged), True, f"Whether {account.position_mode} is the position mode")
+    for each in account.symbols:
+        native = at.desk.native(each.symbol)
+        held, isolated = at.engine.ledger.position(native), native in at.engine.ledger.isolated
+        if each.leverage is not None:
+            at.expect(each.leverage, held.leverage, f"The leverage of {each.symbol}")
+        mode = MarginMode.ISOLATED if isolated else MarginMode.CROSS
+        at.expect(each.margin_mode in (None, mode), True, f"Whether {each.margin_mode} is the margin mode")
+    if not account.symbols and account.position_mode is None and account.free is None:
+        raise Declined("Only the coins are told: spot, or an exchange whose settings ccxt does not read.")
 
 
 @scenario(SETTINGS, "dead-man switch, set off")

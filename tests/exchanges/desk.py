@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Self, TypeVar
 
 from app.domain.calls import (
+    AccountCall,
     AmendCall,
     BalancesCall,
     Call,
@@ -267,6 +268,10 @@ class Desk:
                 conditional=conditional,
             )
         )
+
+    def account(self, *of: Symbol) -> Result:
+        """What the account is like, what it has set for some markets, and their prices."""
+        return self.do(AccountCall(symbols=of or (self.btc,), priced=of, deadline_s=self.soon()))
 
     def open_orders(self, of: Symbol | None = None, *, conditional: bool = False) -> Result:
         """Open orders."""

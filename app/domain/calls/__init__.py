@@ -10,6 +10,9 @@ imported from here.
 from __future__ import annotations
 
 from app.domain.calls.asked import (
+    MAX_PRICED,
+    MAX_SYMBOLS,
+    AccountCall,
     AmendCall,
     BalancesCall,
     Call,
@@ -37,6 +40,7 @@ from app.domain.calls.proof import (
 )
 from app.domain.calls.results import (
     UNSUPPORTED,
+    AccountResult,
     Ambiguous,
     Amended,
     AmendRefused,
@@ -71,7 +75,11 @@ from app.domain.calls.results import (
 )
 
 __all__ = [
+    "MAX_PRICED",
+    "MAX_SYMBOLS",
     "UNSUPPORTED",
+    "AccountCall",
+    "AccountResult",
     "Ambiguous",
     "AmendCall",
     "AmendRefused",

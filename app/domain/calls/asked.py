@@ -15,6 +15,11 @@ from messages.market import (
 )
 from messages.orders import OrderSpec
 
+MAX_SYMBOLS = 20
+"""Whose settings one call asks for: OKX takes as many in one request, Bybit one request for each."""
+MAX_PRICED = 10
+"""Whose prices one call asks for, one request for each."""
+
 
 @frozen(kw_only=True)
 class PlaceCall:
@@ -184,6 +189,25 @@ class PositionModeCall:
 
 
 @frozen(kw_only=True)
+class AccountCall:
+    """What the account is like: free margin, position mode, and what is set for some markets.
+
+    Attributes:
+        symbols: Whose settings are asked for; at most `MAX_SYMBOLS`, and those the exchange has not are left out.
+        priced: Whose price is asked for besides; at most `MAX_PRICED`, likewise.
+    """
+
+    symbols: tuple[Symbol, ...]
+    deadline_s: float
+    priced: tuple[Symbol, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Of how many markets something is asked."""
+        return len(self.symbols) + len(self.priced)
+
+
+@frozen(kw_only=True)
 class DeadManCall:
     """Have the exchange cancel every order of the account unless asked again in time; 0 seconds for never."""
 
@@ -242,6 +266,7 @@ Call = (
     | StatusCall
     | BalancesCall
     | PositionsCall
+    | AccountCall
     | LeverageCall
     | MarginModeCall
     | PositionModeCall

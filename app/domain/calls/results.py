@@ -15,6 +15,7 @@ from decimal import Decimal
 from attrs import frozen
 
 from messages.market import (
+    AccountView,
     Balance,
     ExchangeStatus,
     Kline,
@@ -270,6 +271,20 @@ class BalancesResult:
 
 
 @frozen(kw_only=True)
+class AccountResult:
+    """What the account is like.
+
+    Attributes:
+        balances: The coins, where there is nothing else to tell what is free: on spot, for one.
+        prices: In quote coin: the mark price where there is one, else the last.
+    """
+
+    account: AccountView
+    balances: tuple[Balance, ...] = ()
+    prices: tuple[tuple[Symbol, Decimal], ...] = ()
+
+
+@frozen(kw_only=True)
 class PositionsResult:
     """The positions; symbols without one are not listed."""
 
@@ -332,6 +347,7 @@ Result = (
     | StatusResult
     | BalancesResult
     | PositionsResult
+    | AccountResult
     | SettingMade
     | DeadManArmed
     | ProbeOk

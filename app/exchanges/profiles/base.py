@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from math import isnan
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from attrs import frozen
 from app.domain.calls import Proof
 from app.exchanges.client import TRACE, Pin, Trace, type_client
 from app.exchanges.outcomes import Meaning, Row
-from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, of_order
+from app.exchanges.profiles.rows import AccountRow, FillRow, OrderRow, PositionRow, of_order
 from app.exchanges.rules.base import LOOK_BACK_S
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, MarketType, PositionMode
@@ -288,6 +288,10 @@ class Profile(ABC):
         """Every position."""
 
     # ---- settings of the account -------------------------------------------------------------------------------------
+
+    async def account(self, client: type_client, markets: Sequence[Market]) -> AccountRow:
+        """What the account is like, and what it has set for some markets: nothing, where nobody can tell."""
+        return AccountRow()
 
     async def set_leverage(self, client: type_client, market: Market, leverage: Decimal) -> None:
         """Sets a market's leverage. "It is so already" is the exchange's answer, by a code that means UNCHANGED."""

@@ -14,7 +14,7 @@ is then sent once more in the other form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +23,7 @@ from app.exchanges.client import TRACE, Unreadable, type_client
 from app.exchanges.codes.binance import CODES
 from app.exchanges.codes.binance_words import read_as
 from app.exchanges.outcomes import Row
+from app.exchanges.profiles import binance_account
 from app.exchanges.profiles import binance_algo as algo
 from app.exchanges.profiles.base import Profile, ServerStatus, Unsupported, WireChange, WireOrder, class_names
 from app.exchanges.profiles.binance_shapes import (
@@ -43,6 +44,7 @@ from app.exchanges.profiles.binance_shapes import (
 )
 from app.exchanges.profiles.rows import (
     MAX_PAGES,
+    AccountRow,
     FillRow,
     OrderRow,
     PositionRow,
@@ -317,6 +319,10 @@ class Binance(Profile):
         return [_position(row) for row in listed(await client.fapiPrivateV3GetPositionRisk({}))]
 
     # ---- settings of the account -------------------------------------------------------------------------------------
+
+    async def account(self, client: type_client, markets: Sequence[Market]) -> AccountRow:
+        """See `binance_account`."""
+        return await binance_account.view(client, markets)
 
     async def set_leverage(self, client: type_client, market: Market, leverage: Decimal) -> None:
         """Whole numbers; setting what is so already is no error."""

@@ -9,7 +9,7 @@ endpoints are asked themselves.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -35,6 +35,7 @@ from app.exchanges.profiles.bybit_shapes import (
     windows,
 )
 from app.exchanges.profiles.rows import (
+    AccountRow,
     FillRow,
     OrderRow,
     PositionRow,
@@ -152,6 +153,10 @@ class BybitV5(Profile):
         """The wallet."""
         answer = await client.privateGetV5AccountWalletBalance({"accountType": "UNIFIED"})
         listed(answer, "result", "list")
+
+    async def account(self, client: type_client, markets: Sequence[Market]) -> AccountRow:
+        """Of a unified account."""
+        return await settings.account(client, markets)
 
     async def arm_dead_man(self, client: type_client, timeout_s: float, table: MarketTable) -> None:
         """Not by a request: https://bybit-exchange.github.io/docs/v5/order/dcp."""

@@ -7,13 +7,14 @@ more would change than was asked, or less.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable, type_client
 from app.exchanges.profiles.base import AlreadySo, Unsupported
 from app.exchanges.profiles.bybit_shapes import ORDERS_A_PAGE, POSITIONS_A_PAGE, paged
-from app.exchanges.profiles.rows import number, word
+from app.exchanges.profiles.rows import AccountRow, MarketRow, listed, number, price, word
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market
 from messages.market import MarginMode, PositionMode
@@ -22,6 +23,7 @@ COINS = ("USDT", "USDC")
 """In which linear contracts settle: https://bybit-exchange.github.io/docs/v5/intro."""
 _MARGIN_MODES = {MarginMode.CROSS: "REGULAR_MARGIN", MarginMode.ISOLATED: "ISOLATED_MARGIN"}
 """https://bybit-exchange.github.io/docs/v5/account/set-margin-mode."""
+_MODES_TOLD = {word: mode for mode, word in _MARGIN_MODES.items()}
 _POSITION_MODES = {PositionMode.ONE_WAY: 0, PositionMode.HEDGE: 3}
 """https://bybit-exchange.github.io/docs/v5/position/position-mode."""
 _SHOWN = 3
@@ -33,6 +35,31 @@ def wrong_position_mode(code: str, words: str) -> bool:
     The words are not documented, but widely reported; where they differ, the order is refused as it was.
     """
     return code == "10001" and "position idx not match position mode" in words.lower()
+
+
+async def account(client: type_client, markets: Sequence[Market]) -> AccountRow:
+    """The wallet tells what margin is left (in USD, and not in isolated mode), the account its margin mode, and each
+    market its leverage and, by the indexes of its positions, the position mode.
+
+    Sources: https://bybit-exchange.github.io/docs/v5/account/wallet-balance,
+    https://bybit-exchange.github.io/docs/v5/account/account-info, https://bybit-exchange.github.io/docs/v5/position.
+    """
+    wallet = listed(await client.privateGetV5AccountWalletBalance({"accountType": "UNIFIED"}), "result", "list")
+    info = (await client.privateGetV5AccountInfo({})).get("result")
+    mode = _MODES_TOLD.get(word(info, "marginMode") or "")
+    rows, hedged = [], False
+    for market in markets:
+        asked = {"category": "linear", "symbol": market.native_id}
+        sides = listed(await client.privateGetV5PositionList(asked), "result", "list")
+        hedged = hedged or any(word(side, "positionIdx") in ("1", "2") for side in sides)
+        told = [leverage for side in sides if (leverage := price(side, "leverage")) is not None]
+        rows.append(MarketRow(native_id=market.native_id, leverage=min(told, default=None), margin_mode=mode))
+    position_mode = PositionMode.HEDGE if hedged else PositionMode.ONE_WAY
+    return AccountRow(
+        position_mode=position_mode if rows else None,
+        free=number(wallet[0], "totalAvailableBalance") if wallet else None,
+        markets=tuple(rows),
+    )
 
 
 async def set_leverage(client: type_client, market: Market, leverage: Decimal) -> None:

@@ -9,6 +9,7 @@ orders only. There is no clock endpoint: every answer carries `serverTime`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -30,7 +31,7 @@ from app.exchanges.profiles.kraken_shapes import (
     position,
     status_order,
 )
-from app.exchanges.profiles.rows import FillRow, OrderRow, PositionRow, combined, from_fills, listed, word
+from app.exchanges.profiles.rows import AccountRow, FillRow, OrderRow, PositionRow, combined, from_fills, listed, word
 from app.exchanges.rules import kraken as rules
 from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, PositionMode
@@ -228,6 +229,10 @@ class Kraken(Profile):
         answer = await client.privateGetAccounts({})
         if not isinstance(answer, dict) or not isinstance(answer.get("accounts"), dict):
             raise Unreadable("the answer has no accounts")
+
+    async def account(self, client: type_client, markets: Sequence[Market]) -> AccountRow:
+        """See `kraken_margin`."""
+        return await kraken_margin.view(client, markets)
 
     async def set_leverage(self, client: type_client, market: Market, leverage: Decimal) -> None:
         """Of a market whose margin is isolated."""

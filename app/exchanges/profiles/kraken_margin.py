@@ -9,14 +9,41 @@ Source: https://docs.kraken.com/api/docs/futures-api/trading/set-leverage-settin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal
 
 from app.exchanges.client import Unreadable, type_client
 from app.exchanges.profiles.base import AlreadySo, Unsupported
-from app.exchanges.profiles.rows import listed, number, word
+from app.exchanges.profiles.rows import AccountRow, MarketRow, listed, number, word
 from app.exchanges.sizes import plain
 from app.exchanges.symbols import Market
-from messages.market import MarginMode
+from messages.market import MarginMode, PositionMode
+
+
+async def view(client: type_client, markets: Sequence[Market]) -> AccountRow:
+    """What is left of the multi-collateral account's margin, in USD, and the markets that are isolated.
+
+    Source: https://docs.kraken.com/api/docs/futures-api/trading/get-accounts.
+    """
+    accounts = (await client.privateGetAccounts({})).get("accounts")
+    flex = accounts.get("flex") if isinstance(accounts, dict) else None
+    isolated: dict[str, Decimal | None] = {}
+    if markets:
+        answer = await client.privateGetLeveragepreferences({})
+        for row in listed(answer, "leveragePreferences"):
+            isolated[(word(row, "symbol") or "").upper()] = number(row, "maxLeverage")
+    return AccountRow(
+        position_mode=PositionMode.ONE_WAY,
+        free=number(flex, "availableMargin") if isinstance(flex, dict) else None,
+        markets=tuple(
+            MarketRow(
+                native_id=market.native_id,
+                leverage=isolated.get(market.native_id),
+                margin_mode=MarginMode.ISOLATED if market.native_id in isolated else MarginMode.CROSS,
+            )
+            for market in markets
+        ),
+    )
 
 
 async def set_leverage(client: type_client, market: Market, leverage: Decimal) -> None:

@@ -10,7 +10,7 @@ What orders say of the account they are for is told in `okx_account`; orders tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -23,6 +23,7 @@ from app.exchanges.profiles import okx_triggers as triggers
 from app.exchanges.profiles.base import AlreadySo, Profile, ServerStatus, Unsupported, WireChange, WireOrder
 from app.exchanges.profiles.okx_markets import OkxContracts
 from app.exchanges.profiles.rows import (
+    AccountRow,
     FillRow,
     OrderRow,
     PositionRow,
@@ -142,6 +143,10 @@ class Okx(Profile):
     async def signed_probe(self, client: type_client) -> None:
         """The trading account."""
         listed(await client.privateGetAccountBalance({}), "data")
+
+    async def account(self, client: type_client, markets: Sequence[Market]) -> AccountRow:
+        """Of the trading account."""
+        return await account.view(client, markets)
 
     async def set_leverage(self, client: type_client, market: Market, leverage: Decimal) -> None:
         """Of the configured margin mode; of both sides where long and short stand side by side in isolated margin."""

@@ -18,12 +18,15 @@ order for what it says of the account: somebody has changed it since.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import TRACE, type_client
 from app.exchanges.profiles.base import NotSent
-from app.exchanges.profiles.rows import listed, word
-from messages.market import MarketType, PositionMode
+from app.exchanges.profiles.rows import AccountRow, MarketRow, listed, number, price, word
+from app.exchanges.symbols import Market
+from messages.market import MarginMode, MarketType, PositionMode
 from messages.orders import OrderSpec, Side
 
 MODES = {PositionMode.ONE_WAY: "net_mode", PositionMode.HEDGE: "long_short_mode"}
@@ -92,6 +95,40 @@ async def named(client: type_client, spec: OrderSpec, market_type: MarketType) -
         return {"tdMode": "cross" if client.options.get(_KEPT, {}).get(_MARGINED) else "cash"}
     side = {"posSide": "long" if (spec.side is Side.BUY) is not spec.reduce_only else "short"}
     return {"tdMode": margin_mode(client)} | (side if hedged(client) else {})
+
+
+async def view(client: type_client, markets: Sequence[Market]) -> AccountRow:
+    """What is left of margin, the position mode, and the leverage of markets in the configured margin mode.
+
+    `availEq` stands for the whole account where all coins together back its positions, else for each coin:
+    https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance; leverages of up to 20 markets at once:
+    https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-leverage.
+    """
+    await learn(client)
+    mode = margin_mode(client)
+    coins = {market.symbol.settle for market in markets} or {"USDT"}
+    free: Decimal | None = None
+    for row in listed(await client.privateGetAccountBalance({}), "data"):
+        own = [number(each, "availEq") for each in listed(row, "details") if word(each, "ccy") in coins]
+        free = number(row, "availEq")
+        if free is None:
+            free = sum((each for each in own if each is not None), Decimal(0))
+    levers: dict[str, Decimal] = {}
+    if markets:
+        asked = {"instId": ",".join(market.native_id for market in markets), "mgnMode": mode}
+        for row in listed(await client.privateGetAccountLeverageInfo(asked), "data"):
+            name, lever = word(row, "instId") or "", price(row, "lever")
+            if lever is not None:
+                levers[name] = min(lever, levers.get(name, lever))
+    told = MarginMode(mode) if mode in set(MarginMode) else None
+    return AccountRow(
+        position_mode=PositionMode.HEDGE if hedged(client) else PositionMode.ONE_WAY,
+        free=free,
+        markets=tuple(
+            MarketRow(native_id=each.native_id, leverage=levers.get(each.native_id), margin_mode=told)
+            for each in markets
+        ),
+    )
 
 
 def doubt(client: type_client, said: tuple[str, str] | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from app.exchanges.client import Unreadable
+from messages.market import MarginMode, PositionMode
 from messages.orders import LegState, Side
 
 MAX_PAGES = 20
@@ -79,6 +80,28 @@ class PositionRow:
     mark_price: Decimal | None
     leverage: Decimal | None
     unrealised_pnl: Decimal | None
+
+
+@frozen(kw_only=True)
+class MarketRow:
+    """What an account has set for a market; None where the exchange does not tell."""
+
+    native_id: str
+    leverage: Decimal | None
+    margin_mode: MarginMode | None
+
+
+@frozen(kw_only=True)
+class AccountRow:
+    """What an account is like.
+
+    Attributes:
+        free: Margin that is left for orders and positions, in quote coin; None where that is in the balances.
+    """
+
+    position_mode: PositionMode | None = None
+    free: Decimal | None = None
+    markets: tuple[MarketRow, ...] = ()
 
 
 def accepted(order_id: str | None, wire_id: str | None) -> OrderRow:

@@ -55,6 +55,10 @@ _TRIGGERED_ON_SPOT = (
 """There, what was placed with a trigger is asked for by its own kind as well, by each of the lists."""
 
 
+def _account(markets: int) -> Cost:
+    return together(_of(wallet=1), _IP, _of(positions=markets))
+
+
 def _table(orders_per_s: float, settlements: int) -> Rates:
     """`settlements`: settlement coins, each of which lists and positions are asked for by itself."""
     return Rates(
@@ -91,6 +95,11 @@ def _table(orders_per_s: float, settlements: int) -> Rates:
             c.PositionsCall: Price(cost=_of(positions=settlements), source=_DOC),
             c.BalancesCall: Price(cost=_of(wallet=1), source=_DOC),
             c.ProbeCall: Price(cost=_of(wallet=1), source=f"{_DOC}; the signed one, a public one costs less"),
+            c.AccountCall: Price(
+                cost=_account(1),
+                sized=tuple((most, _account(most)) for most in (1, 2, 5, 10, 20, 30)),
+                source=f"{_DOC}; the wallet, the account, the position of each market, and prices as if they were such",
+            ),
             c.LeverageCall: Price(cost=_of(leverage=1), source=_DOC),
             c.MarginModeCall: Price(
                 cost=together(_of(settings=1), _of(positions=2), _IP),
@@ -139,6 +148,7 @@ SPOT = evolve(
             triggered_requests=_TRIGGERED_ON_SPOT,
             source=f"{_DOC}; five requests at most",
         ),
+        c.AccountCall: Price(cost=_of(wallet=1), source=f"{_DOC}; the wallet"),
         c.OpenOrdersCall: Price(
             cost=_of(realtime=1),
             triggered=_of(realtime=2),

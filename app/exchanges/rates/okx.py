@@ -23,6 +23,11 @@ _ALGO_LOOK_UP = together(cost(algo_order=1, algo_pending=1, algo_history=3), _LO
 """One nobody knows is looked for among the waiting, in each state of those that ended, and among orders."""
 _TWO_S = 2.0
 
+
+def _account(markets: int) -> Cost:
+    return cost(settings=1, balance=1, leverage=1, ticker=min(markets, c.MAX_PRICED))
+
+
 _TABLE = Rates(
     budgets=(
         Budget(name="place", most=60, window_s=_TWO_S, per_symbol=True),
@@ -84,6 +89,11 @@ _TABLE = Rates(
         c.StatusCall: Price(cost=cost(status=1), source=f"{_CCXT}: 1 in 5 s"),
         c.BalancesCall: Price(cost=cost(balance=1), source=f"{_CCXT}: 10 in 2 s"),
         c.PositionsCall: Price(cost=cost(positions=1), source=f"{_CCXT}: 10 in 2 s"),
+        c.AccountCall: Price(
+            cost=_account(1),
+            sized=tuple((most, _account(most)) for most in (2, 5, 10, 30)),
+            source=f"{_CCXT}: config 5, balance 10, leverage-info 20 and ticker 20 in 2 s",
+        ),
         c.LeverageCall: Price(cost=cost(leverage=1), source=f"{_CCXT}: 20 in 2 s"),
         c.MarginModeCall: Price(cost=(), source="nothing is sent: each order names it"),
         c.PositionModeCall: Price(cost=cost(settings=1), source=f"{_CCXT}: 5 in 2 s"),
