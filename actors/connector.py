@@ -15,6 +15,7 @@ import structlog
 
 from actors._shell import Shell
 from actors.connector_news import Listeners
+from actors.connector_readiness import Preflights
 from actors.connector_reads import Asked, call_for
 from actors.connector_replies import Replies
 from actors.environment import PortRunner, ResultsWait
@@ -92,7 +93,8 @@ class ConnectorActor(Shell):
         if self._limits is not None:
             self.machine.limits.take_over(self._limits.take_over(), now_s)
         self._path = OrderPath(self.name, self.journal, self.runner, self.environment.timing.heartbeat_timeout_s)
-        self._replies = Replies(self.name, self.journal, self.runner, self._path)
+        self._preflights = Preflights(self.name, self.runner, MarketType(self.environment.market_type))
+        self._replies = Replies(self.name, self.journal, self.runner, self._path, self._preflights)
         self._listeners = Listeners(self.name, self.journal, self.post)
         self._writes = OrderWrites(self.journal, self.machine, self.runner, self._path, self.now_s)
         orders = self.journal.open_orders(exchange=self.name)
@@ -331,6 +333,7 @@ class ConnectorActor(Shell):
         for changed in changes:
             self._listeners.tell(changed, now_s)
         if observed:
+            self._preflights.observed(observed)
             self._evidence += observed
             if now_s >= self._evidence_due_s or not all(evidence.ok for evidence in observed):
                 self._tell_evidence(now_s)

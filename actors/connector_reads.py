@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from app.domain import calls as c
 from app.domain.limiter import Priority
+from app.domain.readiness import asked_of, need_of
+from messages.account import GetAccount
 from messages.executions import GetExecutions
 from messages.failover import PreflightRequest
 from messages.health import Probe, ProbeKind
@@ -32,6 +34,7 @@ Asked = (
     | GetExchangeStatus
     | GetServerTime
     | GetBalances
+    | GetAccount
     | GetPositions
     | SetLeverage
     | SetMarginMode
@@ -48,7 +51,8 @@ def call_for(request: Asked, now_s: float, deadline_s: float, *, conditional: bo
     Args:
         conditional: Whether an order of ours that rests was placed with a trigger, and has to be listed too.
     """
-    priority = Priority.PROBE if isinstance(request, Probe | PreflightRequest) else Priority.READ
+    # A pre-flight is asked all the time, and nothing else may wait for it.
+    priority = Priority.PROBE if isinstance(request, Probe) else Priority.READ
     return _call(request, now_s, deadline_s, conditional=conditional), priority
 
 
@@ -70,8 +74,13 @@ def _call(request: Asked, now_s: float, deadline_s: float, *, conditional: bool)
             return c.StatusCall(deadline_s=deadline_s)
         case GetServerTime():
             return c.ProbeCall(kind=ProbeKind.PUBLIC, deadline_s=deadline_s)
-        case GetBalances() | PreflightRequest():
+        case GetBalances():
             return c.BalancesCall(deadline_s=deadline_s)
+        case GetAccount():
+            return c.AccountCall(symbols=request.symbols, deadline_s=deadline_s)
+        case PreflightRequest():
+            symbols, priced = asked_of(need_of(request))
+            return c.AccountCall(symbols=symbols, priced=priced, deadline_s=deadline_s)
         case GetPositions():
             return c.PositionsCall(deadline_s=deadline_s)
         case GetExecutions():

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import evolve
 
+from actors.connector_readiness import Preflights
 from actors.environment import PortRunner
 from actors.order_path import OrderPath
 from app.domain import calls as c
@@ -13,9 +14,10 @@ from app.domain.ids import order_id
 from app.domain.misnamed import unknown_order
 from app.domain.no_room import NO_ROOM
 from app.journal.store import Journal
+from messages.account import AccountReply, GetAccount
 from messages.base import Failed, Request
 from messages.executions import Execution, ExecutionsReply, GetExecutions, GetOrderFills
-from messages.failover import PreflightReply, PreflightRequest
+from messages.failover import PreflightRequest
 from messages.health import Evidence, EvidenceKind, Probe, ProbeKind, ProbeReply
 from messages.market import (
     BalancesReply,
@@ -55,11 +57,14 @@ from messages.supervision import CheckOrderPath
 class Replies:
     """Of one connector."""
 
-    def __init__(self, exchange: str, journal: Journal, runner: PortRunner, path: OrderPath) -> None:
+    def __init__(
+        self, exchange: str, journal: Journal, runner: PortRunner, path: OrderPath, preflights: Preflights
+    ) -> None:
         self._exchange = exchange
         self._journal = journal
         self._runner = runner
         self._path = path
+        self._preflights = preflights
         self._probe_sent_s: dict[str, float] = {}
         self._clock_offset_s: float | None = None
 
@@ -112,7 +117,7 @@ class Replies:
             case Probe(), _:
                 return ProbeReply(correlation_id=correlation_id, evidence=self._probe_evidence(request, result, now_s))
             case PreflightRequest(), _:
-                return self._preflight(request, result)
+                return self._preflights.reply(request, result, now_s)
             case CheckOrderPath(), _:
                 return self._path.answer(request, result)
             case GetTicker(), c.TickerResult(ticker=ticker):
@@ -122,6 +127,8 @@ class Replies:
             case GetBalances(), c.BalancesResult(balances=balances):
                 chosen = tuple(b for b in balances if request.coin in (None, b.coin))
                 return BalancesReply(correlation_id=correlation_id, balances=chosen)
+            case GetAccount(), c.AccountResult(account=account):
+                return AccountReply(correlation_id=correlation_id, account=account)
             case GetPositions(), c.PositionsResult(positions=positions):
                 return PositionsReply(correlation_id=correlation_id, exchange=self._exchange, positions=positions)
             case GetOpenOrders(), _:
@@ -210,14 +217,3 @@ class Replies:
             at_s=now_s,
             clock_offset_s=result.clock_offset_s if isinstance(result, c.ProbeOk) else None,
         )
-
-    def _preflight(self, request: PreflightRequest, result: c.Result) -> PreflightReply:
-        problems: list[str] = []
-        if not isinstance(result, c.BalancesResult):
-            words = result.words if isinstance(result, c.CallFailed) else "the account could not be read."
-            problems.append(f"{self._exchange} is not ready: {words}")
-        elif not any(balance.free > 0 for balance in result.balances):
-            problems.append(f"{self._exchange} has no free funds.")
-        else:
-            problems += [problem for symbol in request.symbols if (problem := self._runner.port.tradable(symbol))]
-        return PreflightReply(correlation_id=request.correlation_id, exchange=self._exchange, problems=tuple(problems))

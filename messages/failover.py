@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from messages.account import AccountView
 from messages.base import Reply, Request
 from messages.carries import CarryPolicy, OrderCarried, OrderParked
 from messages.health import HealthView
@@ -159,11 +160,15 @@ class PreflightRequest(Request):
         symbols: Unified spellings that must be tradable there.
         orders: What would be placed there, each with the quantity that is left of it.
         positions: What would be opened there, base coin by symbol, below zero when short.
+        leverage: With which they would be opened; None for that of the account they come from.
+        source: That account, as its exchange told last; None where it has not.
     """
 
     symbols: tuple[str, ...]
     orders: tuple[OrderSpec, ...] = ()
     positions: tuple[tuple[Symbol, Decimal], ...] = ()
+    leverage: Decimal | None = None
+    source: AccountView | None = None
 
 
 @frozen(kw_only=True)
@@ -174,6 +179,9 @@ class PreflightReply(Reply):
         notes: What is well, in words, for whoever looks at the readiness of backups.
         at_s: When the exchange was asked.
         refused: Of the orders asked about, by their place: why one could not be placed there, so that it is parked.
+        shortfalls: What of all that is open would not follow there, a sentence each: a candidate without any is
+            better, and none at all is worse.
+        account: What the account is like; None where it could not be read.
     """
 
     exchange: str
@@ -181,6 +189,8 @@ class PreflightReply(Reply):
     notes: tuple[str, ...] = ()
     refused: tuple[tuple[int, str], ...] = ()
     at_s: float = 0.0
+    shortfalls: tuple[str, ...] = ()
+    account: AccountView | None = None
 
 
 @frozen(kw_only=True)
@@ -190,12 +200,14 @@ class Readiness:
     Attributes:
         problems: Why trading could not move there, a sentence each; empty where it could.
         at_s: When its exchange was asked; None where it has not answered yet.
+        shortfalls: What of all that is open would not follow there.
     """
 
     exchange: str
     problems: tuple[str, ...]
     at_s: float | None
     notes: tuple[str, ...] = ()
+    shortfalls: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

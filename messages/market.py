@@ -63,6 +63,7 @@ class Lots:
         tick: Between two valid prices.
         minimum_notional: What an order that opens is worth at least, in quote coin; None where that is not asked.
         settle: The coin it settles in here, which may be another than the symbol's; None on spot.
+        max_leverage: None where the exchange does not list it.
     """
 
     step: Decimal
@@ -71,6 +72,7 @@ class Lots:
     maximum: Decimal | None = None
     minimum_notional: Decimal | None = None
     settle: str | None = None
+    max_leverage: Decimal | None = None
 
 
 @frozen(kw_only=True)
@@ -144,45 +146,6 @@ class PositionMode(StrEnum):
 
     ONE_WAY = "one_way"
     HEDGE = "hedge"
-
-
-@frozen(kw_only=True)
-class SymbolSettings:
-    """What an account has set for one market.
-
-    Attributes:
-        leverage: None where the exchange does not tell it, or has none to choose (Kraken's cross margin).
-        margin_mode: None where the exchange does not tell it.
-    """
-
-    symbol: Symbol
-    leverage: Decimal | None
-    margin_mode: MarginMode | None
-
-
-@frozen(kw_only=True)
-class AccountView:
-    """What an account is like, as far as its exchange tells.
-
-    Attributes:
-        position_mode: None where the exchange does not tell it, and on spot.
-        free: What orders and positions to come can still take: margin, in quote coin; on spot None, see the balances.
-        symbols: Of the markets asked for.
-        clock_offset_s: Exchange clock minus ours; None where it is not known.
-        clock_error_s: By how much that may err.
-    """
-
-    exchange: str
-    position_mode: PositionMode | None
-    free: Decimal | None
-    symbols: tuple[SymbolSettings, ...]
-    clock_offset_s: float | None
-    clock_error_s: float | None
-    at_s: float
-
-    def of(self, symbol: Symbol) -> SymbolSettings | None:
-        """What is set for a market; None where it was not asked for."""
-        return next((each for each in self.symbols if each.symbol == symbol), None)
 
 
 @frozen(kw_only=True)

@@ -334,15 +334,7 @@ class CcxtPort:
             market = self._table.find(symbol)
         except NotTradable:
             return None
-        rules = market.rules
-        return Lots(
-            step=rules.base_step,
-            minimum=rules.base_minimum,
-            maximum=rules.base_maximum,
-            tick=rules.tick,
-            minimum_notional=rules.minimum_notional,
-            settle=market.symbol.settle,
-        )
+        return reports.lots(market)
 
     def check(self, spec: OrderSpec) -> str:
         """Whether the exchange's rules admit the order. See the port."""

@@ -12,15 +12,15 @@ from app.exchanges.profiles.base import ServerStatus
 from app.exchanges.profiles.rows import AccountRow, FillRow, OrderRow, PositionRow
 from app.exchanges.sizes import to_base
 from app.exchanges.symbols import Market, MarketTable
+from messages.account import AccountView, SymbolSettings
 from messages.market import (
-    AccountView,
     Balance,
     ExchangeStatus,
     Kline,
     Level,
+    Lots,
     OrderBook,
     Symbol,
-    SymbolSettings,
     Ticker,
 )
 from messages.positions import Position
@@ -126,6 +126,20 @@ def account(row: AccountRow, asked: Mapping[Symbol, Market], exchange: str, at_s
         clock_offset_s=None,
         clock_error_s=None,
         at_s=at_s,
+    )
+
+
+def lots(market: Market) -> Lots:
+    """Which orders a market takes."""
+    rules = market.rules
+    return Lots(
+        step=rules.base_step,
+        minimum=rules.base_minimum,
+        maximum=rules.base_maximum,
+        tick=rules.tick,
+        minimum_notional=rules.minimum_notional,
+        settle=market.symbol.settle,
+        max_leverage=market.max_leverage,
     )
 
 

@@ -44,6 +44,7 @@ class Market:
         active: Trading now.
         resized: What the exchange says its contract size is by now, where `rules` have the one that orders of ours were
             sized with; then it is not active. Else empty.
+        max_leverage: None where the exchange does not list it.
     """
 
     symbol: Symbol
@@ -52,6 +53,7 @@ class Market:
     rules: SizeRules
     active: bool
     resized: str = ""
+    max_leverage: Decimal | None = None
 
 
 class MarketTable:
@@ -207,6 +209,7 @@ def _market(raw: Mapping[str, Any], alike: dict[str, SizeRules], market_type: Ma
         rules=alike.setdefault(repr(rules), rules),
         active=raw.get("active") is not False,
         resized=raw.get(RESIZED, ""),
+        max_leverage=_decimal((raw["limits"].get("leverage") or {}).get("max")),
     )
 
 

@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 
 from app.domain import calls as c
 from app.fuzz.sim_orders import SimOrder
+from messages.account import AccountView, SymbolSettings
 from messages.market import Balance, Level, Lots, MarginMode, OrderBook, PositionMode, Symbol, Ticker
 from messages.orders import OrderSpec, Side
 from messages.positions import Position
@@ -158,6 +159,25 @@ class Account:
         used = min(self.money, self.used(orders, as_of_s))
         return Balance(
             exchange=exchange, coin="USDT", total=self.money, free=self.money - used, used=used, at_s=as_of_s
+        )
+
+    def view(self, exchange: str, symbols: tuple[Symbol, ...], free: Decimal, as_of_s: float) -> AccountView:
+        """What is set, and the money that is free; nothing of its clock."""
+        return AccountView(
+            exchange=exchange,
+            position_mode=self.position_mode,
+            free=free,
+            symbols=tuple(
+                SymbolSettings(
+                    symbol=symbol,
+                    leverage=self.leverage_of(symbol),
+                    margin_mode=self.margin_mode.get(symbol, MarginMode.CROSS),
+                )
+                for symbol in symbols
+            ),
+            clock_offset_s=None,
+            clock_error_s=None,
+            at_s=as_of_s,
         )
 
     # ------------------------------------------------------------------------------------------------ the market

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from app.domain import calls as c
 from app.domain.fill_sums import FillSum
@@ -298,6 +298,12 @@ class SimExchange:
                 return c.PositionsResult(positions=account.told(self.traits.name, self.orders, as_of_s))
             case c.BalancesCall():
                 return c.BalancesResult(balances=(self._balance(as_of_s),))
+            case c.AccountCall():
+                account = self.account or Account(UNLIMITED)
+                view = account.view(self.traits.name, call.symbols, self._balance(as_of_s).free, as_of_s)
+                prices = tuple((symbol, account.price(symbol)) for symbol in call.priced)
+                view = evolve(view, clock_offset_s=self.traits.clock_s, clock_error_s=0.0)
+                return c.AccountResult(account=view, prices=prices)
             case c.TickerCall():
                 account = self.account or Account(UNLIMITED)
                 return c.TickerResult(ticker=account.ticker(self.traits.name, call.symbol, as_of_s))

@@ -145,6 +145,7 @@ def ready_runner(desk: Desk) -> SimRunner:
         later=world._later,
         announce=lambda waits: None,
         touch=lambda point: None,
+        sent=lambda exchange, call, serial: None,
     )
     runner.port.ready = True
     world.close()

@@ -7,12 +7,14 @@ from contextlib import closing
 from pathlib import Path
 
 from actors.connector import ConnectorActor
+from actors.connector_readiness import Preflights
 from actors.connector_replies import Replies
 from actors.order_path import OrderPath
 from app.domain import calls as c
 from app.domain import effects as e
 from app.journal.store import Journal
 from messages.base import Failed
+from messages.market import MarketType
 from messages.orders import GetOpenOrders
 from tests.domain.test_connector import Desk
 from tests.domain.test_deadlines import ready_runner
@@ -34,7 +36,8 @@ def test_what_cannot_be_read_keeps_nothing_from_being_sent(tmp_path: Path) -> No
     actor.runner.submit = lambda call_id, call: sent.append(call_id)  # type: ignore[method-assign]
     actor._changes, actor._evidence, actor._evidence_due_s = [], [], 0.0
     actor._path = OrderPath("bybit", journal, actor.runner, 5.0)
-    actor._replies = Replies("bybit", journal, actor.runner, actor._path)
+    actor._preflights = Preflights("bybit", actor.runner, MarketType.SWAP)
+    actor._replies = Replies("bybit", journal, actor.runner, actor._path, actor._preflights)
     question = GetOpenOrders(correlation_id="q", deadline_s=9.0, strategy="maker")
     call = c.OpenOrdersCall(symbol=None, deadline_s=9.0, conditional=False)
     told = c.CallFailed(code="no_room", words="None.")

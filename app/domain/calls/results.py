@@ -14,8 +14,8 @@ from decimal import Decimal
 
 from attrs import frozen
 
+from messages.account import AccountView
 from messages.market import (
-    AccountView,
     Balance,
     ExchangeStatus,
     Kline,

@@ -1,0 +1,66 @@
+"""What a connector answers to a pre-flight, and to a question for its account: a shell over `app.domain.readiness`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from actors.environment import PortRunner
+from app.domain import calls as c
+from app.domain.no_room import NO_ROOM
+from app.domain.readiness import Found, judge, need_of
+from messages.failover import PreflightReply, PreflightRequest
+from messages.health import Evidence, EvidenceKind
+from messages.market import MarketType
+
+SERVES_S = 60.0
+"""For so long an account that was read serves where our own rate limit leaves no room to read it again."""
+_ORDERS = (EvidenceKind.PLACE, EvidenceKind.CANCEL)
+
+
+class Preflights:
+    """Of one connector."""
+
+    def __init__(self, exchange: str, runner: PortRunner, market_type: MarketType) -> None:
+        self._exchange = exchange
+        self._runner = runner
+        self._market_type = market_type
+        self._order_call: Evidence | None = None
+        self._read: c.AccountResult | None = None
+
+    def observed(self, evidence: Iterable[Evidence]) -> None:
+        """How real calls went, oldest first."""
+        for each in evidence:
+            if each.kind in _ORDERS:
+                self._order_call = each
+
+    def reply(self, request: PreflightRequest, result: c.Result, now_s: float) -> PreflightReply:
+        """What is to be said of the exchange."""
+        account = self._account(result, now_s)
+        port = self._runner.port
+        found = Found(
+            exchange=self._exchange,
+            market_type=self._market_type,
+            account=account,
+            clock_error_s=port.proof.clock_error_s,
+            order_call=self._order_call,
+        )
+        verdict = judge(need_of(request), found, port, now_s)
+        read = account if isinstance(account, c.AccountResult) else None
+        return PreflightReply(
+            correlation_id=request.correlation_id,
+            exchange=self._exchange,
+            problems=verdict.problems,
+            shortfalls=verdict.shortfalls,
+            notes=verdict.notes,
+            at_s=now_s if read is None else read.account.at_s,
+            account=None if read is None else read.account,
+        )
+
+    def _account(self, result: c.Result, now_s: float) -> c.AccountResult | c.CallFailed:
+        if isinstance(result, c.AccountResult):
+            self._read = result
+            return result
+        if isinstance(result, c.CallFailed):
+            young = self._read is not None and now_s - self._read.account.at_s < SERVES_S
+            return self._read if self._read is not None and young and result.code == NO_ROOM else result
+        return c.CallFailed(code="unexpected_answer", words=f"{self._exchange} gave no answer about its account.")
