@@ -52,6 +52,7 @@ class Preflights:
             problems=verdict.problems,
             shortfalls=verdict.shortfalls,
             notes=verdict.notes,
+            refused=verdict.refused,
             at_s=now_s if read is None else read.account.at_s,
             account=None if read is None else read.account,
         )

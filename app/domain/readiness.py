@@ -23,7 +23,7 @@ one dollar each, as the exchanges' own figures do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Protocol
 
 from attrs import evolve, field, frozen
@@ -33,7 +33,7 @@ from messages.account import AccountView
 from messages.failover import PreflightRequest
 from messages.health import Evidence
 from messages.market import Lots, MarketType, PositionMode, Symbol
-from messages.orders import OrderSpec, Side
+from messages.orders import OrderSpec, Side, TriggerKind
 
 ZERO = Decimal(0)
 MARGIN_SLACK = Decimal("1.05")
@@ -100,13 +100,18 @@ class Found:
 
 @frozen(kw_only=True)
 class Verdict:
-    """The findings, a sentence each."""
+    """The findings, a sentence each.
+
+    Attributes:
+        refused: Which of the orders could not be placed there, by their place, and why.
+        settings: Leverage that positions would be opened with, where it is known.
+    """
 
     problems: tuple[str, ...] = ()
     shortfalls: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: tuple[tuple[int, str], ...] = ()
     settings: Mapping[Symbol, Decimal] = field(factory=dict)
-    """Leverage that positions would be opened with, where it is known."""
 
 
 def asked_of(need: Need) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:
@@ -136,7 +141,8 @@ def judge(need: Need, found: Found, rules: Rules, now_s: float) -> Verdict:
         return Verdict(problems=(f"{found.exchange} is not ready: {found.account.words}", *problems))
     told = found.account
     problems += [*_clock(found, told.account), *_funds(found.exchange, told), *_mode(need, told.account)]
-    shortfalls = list(_unfit(need, found.exchange, rules))
+    refused = _refused(need, rules)
+    shortfalls = list(_unfit(need, found.exchange, refused, rules))
     notes = []
     if found.market_type is MarketType.SPOT:
         shortfalls += _inventory(need, found.exchange, told)
@@ -148,7 +154,13 @@ def judge(need: Need, found: Found, rules: Rules, now_s: float) -> Verdict:
             notes.append(f"{_plain(told.account.free)} of margin free")
     if told.account.clock_offset_s is not None and told.account.clock_error_s is not None:
         notes.append(f"clock {told.account.clock_offset_s:+.3f} s, to {told.account.clock_error_s:.3f} s")
-    return Verdict(problems=tuple(problems), shortfalls=tuple(shortfalls), notes=tuple(notes), settings=leverage)
+    return Verdict(
+        problems=tuple(problems),
+        shortfalls=tuple(shortfalls),
+        notes=tuple(notes),
+        refused=refused,
+        settings=leverage,
+    )
 
 
 # ---- whether it answers ------------------------------------------------------------------------------------------
@@ -209,22 +221,29 @@ def _mode(need: Need, account: AccountView) -> Iterable[str]:
 # ---- whether all of it would follow ------------------------------------------------------------------------------
 
 
-def _unfit(need: Need, exchange: str, rules: Rules) -> Iterable[str]:
+def _refused(need: Need, rules: Rules) -> tuple[tuple[int, str], ...]:
     """Orders that the exchange's rules do not admit, once they are rounded to them as they would be."""
     words = []
-    for spec in need.orders:
+    for place, spec in enumerate(need.orders):
         lots = rules.lots(spec.symbol)
         if lots is None:
-            continue  # told of the symbol already
+            words.append((place, rules.tradable(str(spec.symbol))))
+            continue
         sized = _fitted(spec, lots)
-        why = "" if sized.quantity > 0 else f"it is less than the step of {_plain(lots.step)}."
-        why = why or rules.check(sized)
-        if why:
-            words.append(
-                f"An order to {spec.side.value} {_plain(spec.quantity)} {spec.symbol} could not be placed on"
-                f" {exchange}: {why}"
-            )
-    return _few(words)
+        why = "" if sized.quantity > 0 else f"It is less than the step of {_plain(lots.step)}."
+        if why := why or rules.check(sized):
+            words.append((place, why))
+    return tuple(words)
+
+
+def _unfit(need: Need, exchange: str, refused: tuple[tuple[int, str], ...], rules: Rules) -> Iterable[str]:
+    """The same in sentences, but for markets that are missing: that was told already."""
+    orders = [(need.orders[place], why) for place, why in refused]
+    return _few(
+        f"An order to {spec.side.value} {_plain(spec.quantity)} {spec.symbol} could not be placed on {exchange}: {why}"
+        for spec, why in orders
+        if rules.lots(spec.symbol) is not None
+    )
 
 
 def leverage_of(symbol: Symbol, need: Need, account: AccountView, rules: Rules) -> Decimal:
@@ -312,12 +331,18 @@ def _own_price(spec: OrderSpec) -> Decimal | None:
 
 
 def _fitted(spec: OrderSpec, lots: Lots) -> OrderSpec:
-    """As it would be placed: rounded to the market's steps."""
-    price = None if spec.price is None else (spec.price // lots.tick) * lots.tick
-    trigger = spec.trigger
+    """As it would be placed: rounded to the market's steps, and never against its owner."""
+    price, trigger = spec.price, spec.trigger
+    if price is not None:
+        price = _to(price, lots.tick, up=spec.side is Side.SELL)
     if trigger is not None:
-        trigger = evolve(trigger, price=(trigger.price // lots.tick) * lots.tick)
-    return evolve(spec, quantity=(spec.quantity // lots.step) * lots.step, price=price, trigger=trigger)
+        rises = (trigger.kind is TriggerKind.STOP) is (spec.side is Side.BUY)
+        trigger = evolve(trigger, price=_to(trigger.price, lots.tick, up=rises))
+    return evolve(spec, quantity=_to(spec.quantity, lots.step, up=False), price=price, trigger=trigger)
+
+
+def _to(value: Decimal, step: Decimal, *, up: bool) -> Decimal:
+    return (value / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * step
 
 
 def _few(words: Iterable[str]) -> list[str]:

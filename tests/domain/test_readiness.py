@@ -130,6 +130,7 @@ def test_a_symbol_is_missing_or_settles_elsewhere() -> None:
     said = verdict(BOOK, markets=Markets(refused={"BTC/USDT:USDT": words}))
     assert said.problems == (words,)
     assert said.shortfalls == ()
+    assert [place for place, _ in said.refused] == [0, 1]
     only_open = evolve(BOOK, symbols=())
     assert verdict(only_open, markets=Markets(refused={"BTC/USDT:USDT": words})).problems == (words,)
 
@@ -182,7 +183,7 @@ def test_orders_are_held_against_the_rules_as_they_would_be_placed() -> None:
     assert coarse.checked[0].price == D("30000.5")
     assert coarse.checked[1].trigger == _stop("30000.5")  # of a buy: no sooner
     assert said.shortfalls == (
-        "An order to buy 0.003 BTC/USDT:USDT could not be placed on okx: it is less than the step of 0.01.",
+        "An order to buy 0.003 BTC/USDT:USDT could not be placed on okx: It is less than the step of 0.01.",
     )
 
 
@@ -192,6 +193,7 @@ def test_many_findings_of_a_kind_are_counted() -> None:
     said = verdict(Need(orders=(order(),) * 12), account(free=D(10**9)), markets=coarse)
     assert len(said.shortfalls) == 6
     assert said.shortfalls[-1] == "So it is with 7 more."
+    assert [place for place, _ in said.refused] == list(range(12))  # a dry run names each
 
 
 @pytest.mark.parametrize(
