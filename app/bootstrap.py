@@ -21,7 +21,9 @@ from app.journal.patience import busy_timeout_s
 from app.journal.store import Journal
 from app.process.logs import configure_actor_logs
 from app.process.redact import hide
+from messages.carries import CarryPolicy
 from messages.market import MarketType
+from messages.positions import PositionPolicy
 from messages.supervision import Address, Role
 
 JOURNAL_NAME = "journal.db"
@@ -109,6 +111,13 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
             preflight_timeout_s=config.failover.preflight_timeout_s,
             # What the exchange in use needs to be found well again, once it is asked.
             own_network_hold_s=(config.health.rise + 1) * config.health.retry_delay + 2 * config.health.probe_timeout_s,
+            failback_auto=config.failover.failback == "auto",
+            hold_down_s=config.failover.hold_down_s,
+            preflight_max_age_s=config.failover.preflight_max_age_s,
+            preflight_interval_s=config.failover.preflight_interval_s,
+            return_settle_s=config.failover.return_settle_s,
+            carry=CarryPolicy(config.orders.policy),
+            positions=PositionPolicy(config.positions.policy),
         ),
         restarts=config.supervision.restart_policy,
         root_restarts=config.supervision.root_policy,

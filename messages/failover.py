@@ -91,6 +91,7 @@ class Switch:
         orders_parked: Taken off, and waiting for their owners, with the reason.
         positions_moved: What was moved of positions, base coin, below zero where it was short.
         asked: By a person or a program, not by the router itself.
+        correlation_id: Of the request that asked for it, so that one which is sent again is told how it ended.
     """
 
     from_exchange: str | None
@@ -111,6 +112,7 @@ class Switch:
     orders_parked: tuple[OrderParked, ...] = ()
     positions_moved: tuple[PositionLeft, ...] = ()
     asked: bool = False
+    correlation_id: str = ""
 
 
 @frozen(kw_only=True)

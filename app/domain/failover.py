@@ -1,498 +1,441 @@
-"""The failover saga: how trading moves from one exchange to the next.
+"""The failover coordinator's machine: why trading moves, and everything it hears and is asked.
 
-Theory. A saga is a sequence of steps, each idempotent and each journalled before the next begins, so that a coordinator
-that died anywhere resumes where it was (`recover`). The order is what keeps invariants I1 and I3:
+What a switch goes through is in `app.domain.saga_table`, what is done at each step in `saga_steps`, what an exchange
+that comes back goes through in `standing`, when trading goes back by itself in `failback`. Here is what begins one:
 
-    begin      the switch is written into the history as running
-    fence      a new epoch without an exchange: nothing older is committed from here on
-    preflight  the candidates in order: is it well, can it trade our symbols; who fails yields to the next, and why
-    settle     the old connector resolves what is in doubt and cancels what rests; bounded; skipped when it is down
-    commit     the new epoch gets its exchange; sessions are told
-    leave      what the old exchange still holds is asked once more, and told in the history: orders, then positions
+- the exchange in use is down, and another one is well, a candidate, and passes its pre-flight. If every exchange fails
+  at once it is our own network: nothing is switched (Envoy's panic rule), and when it is back, the exchange in use has
+  its time to answer too before another one that answered first takes its place;
+- it is isolated by a person: looked at again and again, as long as that holds;
+- a person, or a program, asks. An exchange that has just come back is waited for until the asker's deadline, while what
+  it did meanwhile is found out;
+- the primary has been well, a candidate and ready for the hold-down, where `failback = "auto"`.
 
-Only fence and commit decide anything, and both are single transactions of the journal. When no candidate passes, the
-new epoch is given back to the exchange it was taken from: the fence has done no harm, and orders flow again if it
-recovers. Settling comes after the pre-flight, since it cancels: orders must not be lost for a switch that is given up.
-
-If every exchange fails at once it is our own network: nothing is switched (Envoy's panic rule). When it is back, the
-exchange in use has its time to answer too before another one that answered first takes its place.
-One saga runs at a time, and a verb that arrives before its commit is refused. After it trading has moved, and what is
-left to do is to ask and to tell: should the new exchange die meanwhile, or a person want another, that is cut short,
-and what the old exchange says later still enters the history.
+One saga runs at a time. The storms, each with its outcome: a verb before the commit of another switch is refused, or
+joins it where it asks for the same; after the commit it cuts the telling short, as does the death of the exchange that
+trading has just moved to; a candidate that dies yields to the next, at whatever step before the commit; the exchange
+that is left dies while it settles: it is not waited for; all candidates die: the epoch goes back to where it was taken
+from, and what was taken off is placed there again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import StrEnum
-
 from attrs import define, evolve, field, frozen
 
+from app.domain.controls import Controls
 from app.domain.effects import Answer, Asker
-from messages.base import Failed
-from messages.failover import (
-    ManualFailover,
-    PositionLeft,
-    PreflightReply,
-    Route,
-    RouterState,
-    SettleReply,
-    Switch,
-    SwitchReply,
-    SwitchResult,
+from app.domain.failback import by_person, hold_down_s
+from app.domain.saga_effects import (
+    MANUAL,
+    Announce,
+    AskBook,
+    AskCarry,
+    AskMoves,
+    AskPreflight,
+    AskSettle,
+    CommitRoute,
+    CoordinatorEffect,
+    FailoverSettings,
+    Fence,
+    Line,
+    SaveSwitch,
+    Tell,
+    Want,
 )
+from app.domain.saga_state import OwnNetwork, SagaState
+from app.domain.saga_steps import SagaSteps
+from app.domain.saga_table import MOVING, TELLING, Happened, Step
+from app.domain.standing import Standing
+from messages.base import Failed
+from messages.carries import CarryReply
+from messages.failover import ManualFailover, PreflightReply, Route, SettleReply, Switch, SwitchResult
 from messages.health import HealthState, HealthView
-from messages.positions import BookReply
+from messages.positions import BookReply, MovesReply
 
-MANUAL = "Manual failover"
-"""The reason in the history of a switch that was asked for; the words are the seed's."""
-
+__all__ = [
+    "MANUAL",
+    "Announce",
+    "AskBook",
+    "AskCarry",
+    "AskMoves",
+    "AskPreflight",
+    "AskSettle",
+    "CommitRoute",
+    "Coordinator",
+    "CoordinatorEffect",
+    "FailoverSettings",
+    "Fence",
+    "OwnNetwork",
+    "SagaState",
+    "SaveSwitch",
+    "Step",
+    "Tell",
+]
 
 RETRY_FAILED_MAX_S = 300.0
 """The longest wait before an automatic switch is tried again for which nobody was ready."""
-
-
-class Step(StrEnum):
-    """Where a saga is."""
-
-    IDLE = "idle"
-    FENCE = "fence"
-    SETTLE = "settle"
-    PREFLIGHT = "preflight"
-    COMMIT = "commit"
-    LEAVE = "leave"
-    POSITIONS = "positions"
+PATIENCE_S = 0.3
+"""Before its deadline, whoever waits for an exchange that comes back is told that it has not yet."""
+CARRY_AGAIN_S = 0.5
+"""Between two looks at whether something that was taken off is to be placed, while something is under way."""
+CARRY_IDLE_S = 2.0
+"""Likewise otherwise: an order in doubt elsewhere may have been resolved, and taken off."""
 
 
 @frozen(kw_only=True)
-class SaveSwitch:
-    """Write the switch into the history."""
+class _Waits:
+    """A switch that is wanted as soon as its exchange is a candidate."""
 
-    switch: Switch
-
-
-@frozen(kw_only=True)
-class Fence:
-    """Begin a new epoch; answer with `Coordinator.fenced`."""
-
-
-@frozen(kw_only=True)
-class CommitRoute:
-    """Give the epoch its exchange; answer with `Coordinator.committed`."""
-
-    epoch: int
-    exchange: str
-
-
-@frozen(kw_only=True)
-class AskSettle:
-    """Ask the connector of an exchange to settle; answer with `Coordinator.settled`, or not at all."""
-
-    exchange: str
+    want: Want
     deadline_s: float
-
-
-@frozen(kw_only=True)
-class AskPreflight:
-    """Ask the connector of a candidate whether it is ready; answer with `Coordinator.preflight_done`, or not at all."""
-
-    exchange: str
-    deadline_s: float
-
-
-@frozen(kw_only=True)
-class AskBook:
-    """Ask the position synchronizer what stands on an exchange; answer with `Coordinator.book_told`, or not at all."""
-
-    exchange: str
-    deadline_s: float
-
-
-@frozen(kw_only=True)
-class Announce:
-    """Tell every session the route, the state, and whether the exchange in use is down."""
-
-    route: Route
-    state: RouterState
-    down: bool = False
-
-
-CoordinatorEffect = SaveSwitch | Fence | CommitRoute | AskSettle | AskPreflight | AskBook | Announce | Answer
-
-
-@frozen(kw_only=True)
-class FailoverSettings:
-    """What the coordinator is to keep to.
-
-    Attributes:
-        exchanges: The primary first, then the failover exchanges in their order.
-        retry_failed_s: After a switch for which no candidate passed, before the next is begun by itself;
-            twice as long after each further one, up to `RETRY_FAILED_MAX_S`.
-        own_network_hold_s: After our own network was down, before a switch is begun by itself.
-    """
-
-    exchanges: tuple[str, ...]
-    auto_failover: bool = True
-    settle_timeout_s: float = 5.0
-    preflight_timeout_s: float = 5.0
-    retry_failed_s: float = 10.0
-    own_network_hold_s: float = 15.0
-
-
-_TELLING = frozenset({Step.LEAVE, Step.POSITIONS})
-"""Steps after the commit: trading has moved."""
-
-OwnNetwork = Callable[[tuple[HealthView, ...], float], bool]
-"""Whether what the views say, at a time, looks like our own network being down."""
 
 
 @define
-class Coordinator:
+class Coordinator(SagaSteps):
     """The machine. Methods take an event and the time, and return effects to perform in order."""
 
-    settings: FailoverSettings
-    own_network: OwnNetwork
-    route: Route = field(init=False, factory=lambda: Route(epoch=0, exchange=None, since_s=0.0))
-    step: Step = field(init=False, default=Step.IDLE)
-    health: dict[str, HealthView] = field(init=False, factory=dict)
-    words: str = field(init=False, default="")
-    _switch: Switch | None = field(init=False, default=None)
-    _started_s: float = field(init=False, default=0.0)
-    _candidates: list[str] = field(init=False, factory=list)
-    _chosen: str = field(init=False, default="")
-    asker: tuple[Asker, str] | None = field(init=False, default=None)
-    _due_s: float | None = field(init=False, default=None)
     _hold_until_s: float = field(init=False, default=0.0)
+    _failback_hold_s: float = field(init=False, default=0.0)
     _failed: int = field(init=False, default=0)
     _held: bool = field(init=False, default=False)
-    _settled_before: bool = field(init=False, default=False)
-    _cut_short: dict[str, Switch] = field(init=False, factory=dict)
-    _told_down: bool = field(init=False, default=False)
-
-    @property
-    def state(self) -> RouterState:
-        """Of the whole router."""
-        if self.route.epoch == 0:
-            return RouterState.INITIALIZING
-        if self.step not in (Step.IDLE, Step.LEAVE, Step.POSITIONS) or self.route.exchange is None:
-            return RouterState.SWITCHING
-        return RouterState.ERROR if self.words else RouterState.READY
-
-    @property
-    def down(self) -> bool:
-        """The detector has called the exchange in use down."""
-        view = self.health.get(self.route.exchange) if self.route.exchange is not None else None
-        return view is not None and view.state is HealthState.DOWN
-
-    def _announced(self) -> Announce:
-        self._told_down = self.down
-        return Announce(route=self.route, state=self.state, down=self.down)
+    _waits: _Waits | None = field(init=False, default=None)
 
     # ------------------------------------------------------------------------------------------------ start
 
-    def recover(self, route: Route, unfinished: tuple[Switch, ...], now_s: float) -> list[CoordinatorEffect]:
-        """After a start, or when another one moved the route: takes the journal's word, and resumes its saga."""
-        self.route = route
-        self._switch, self.step, self._due_s, self._settled_before = None, Step.IDLE, None, False
-        if unfinished:
-            switch = self._switch = unfinished[-1]
-            self._started_s = switch.at_s
-            self._candidates = self._order_of_candidates(switch.from_exchange, switch.to_exchange)
-            if switch.epoch > route.epoch:
-                self.step = Step.FENCE
-                return [Fence()]
-            if route.exchange is None:
-                return self._preflight(now_s)
-            if switch.result is SwitchResult.RUNNING:
-                # It died between the route's commit and its entry in the history: the route says how the switch ended.
-                return self.committed(route, now_s)
-            if switch.result is SwitchResult.FAILED:
-                return self._finish(now_s)  # nothing was left, so nothing there is to be settled, or cancelled
-            return self._leave(now_s)
+    def recover(
+        self, route: Route, past: tuple[Switch, ...], now_s: float, *, stranded: frozenset[str] = frozenset()
+    ) -> list[CoordinatorEffect]:
+        """After a start, or when another one moved the route: takes the journal's word, and resumes its saga.
+
+        Args:
+            past: The newest switches, oldest first, with the one that is not finished.
+            stranded: Exchanges on which orders of ours may still fill.
+        """
+        self.route, self.step, self.switch, self._due_s, self._settled = route, Step.IDLE, None, None, False
+        self._carry_s = now_s
+        self.past = [each for each in past if each.finished]
+        self.standings.begin(stranded - {route.exchange}, now_s)
+        unfinished = [each for each in past if not each.finished]
+        out: list[CoordinatorEffect] = []
+        for each in unfinished[: -1 if unfinished and unfinished[-1].epoch >= route.epoch else None]:
+            out += self._overtaken(each)
+        if len(out) < len(unfinished):
+            switch = self.switch = unfinished[-1]
+            self._candidates = [switch.to_exchange] if by_person(switch) and switch.to_exchange else []
+            self._candidates = self._candidates or self.others(switch.from_exchange)
+            return out + self._resumed(switch, now_s)
         self.asker = None  # whoever asked asks again; the answer to another switch is none of theirs
         if route.exchange in self.settings.exchanges:
-            return [self._announced()]
+            return [*out, self.announced()]
         # A new journal, or one whose exchange is no longer configured: begin with the primary.
         self.step = Step.FENCE
-        return [Fence()]
+        return [*out, Fence()]
+
+    def _overtaken(self, switch: Switch) -> list[CoordinatorEffect]:
+        """The route is of a newer epoch: another coordinator moved it."""
+        running = switch.result is SwitchResult.RUNNING
+        over = evolve(switch, finished=True, result=SwitchResult.FAILED if running else switch.result)
+        self._remember(over)
+        line = Line(step="overtaken", epoch=switch.epoch, detail={"route": self.route.epoch})
+        return [SaveSwitch(switch=over, lines=(line,))]
+
+    def _resumed(self, switch: Switch, now_s: float) -> list[CoordinatorEffect]:
+        done = {name for name, _ in switch.steps}
+        last = switch.steps[-1][0] if switch.steps else "begin"
+        out: list[CoordinatorEffect] = [Tell(line=self._line("resumed", after=last))]
+        route = self.route
+        if switch.epoch > route.epoch:
+            self.step = Step.FENCE
+            return [*out, Fence()]
+        if route.exchange is None:
+            return [*out, self.announced(), *self._ask_all(now_s)]
+        if switch.result is SwitchResult.RUNNING:
+            # It died between the route's commit and its entry in the history: the route says how the switch ended.
+            self.step, self._settled = Step.COMMIT, Step.SETTLE.value in done
+            return out + self.happened(Happened.COMMITTED, now_s, route)
+        out.append(self.announced())
+        if switch.result is SwitchResult.FAILED or switch.from_exchange is None or Step.REPORT.value in done:
+            return out + self._over(now_s)  # nothing was left, so nothing there is to be settled, or cancelled
+        if Step.POSITIONS.value in done:
+            self.step = Step.POSITIONS
+            return out + self._report(None, now_s)
+        if Step.CARRY.value in done:
+            return out + self._positions(None, now_s)
+        if Step.SETTLE.value in done or Step.LEAVE.value in done:
+            return out + self._carry(None, now_s)
+        return out + self._leave(now_s)
 
     # ------------------------------------------------------------------------------------------------ why
 
     def health_told(self, view: HealthView, now_s: float) -> list[CoordinatorEffect]:
         """The monitor says how an exchange is."""
-        self.health[view.exchange] = view
-        return self._consider(now_s)
+        name = view.exchange
+        self.health[name] = view
+        out: list[CoordinatorEffect] = []
+        if view.state is HealthState.DOWN:
+            self.readied.forget(name)
+            if self._candidates and name == self._candidates[0] and self.step in (Step.PREFLIGHT, Step.SETTLE):
+                out += self.happened(Happened.CANDIDATE_DOWN, now_s, f"{name} is down: {view.reason}")
+            elif self.switch is not None and name == self.switch.from_exchange:
+                out += self.happened(Happened.OLD_DOWN, now_s)
+        out += self._stands(view, now_s)
+        return out + self._consider(now_s) + self._asked_now(now_s)
+
+    def _stands(self, view: HealthView, now_s: float) -> list[CoordinatorEffect]:
+        name = view.exchange
+        leaving = self.switch.from_exchange if self.switch is not None and self.step in MOVING else None
+        if name in (self.route.exchange, leaving) or name not in self.settings.exchanges:
+            return []
+        if view.state is HealthState.DOWN:
+            return self.standings.down(name, now_s)
+        return self.standings.well(name, now_s) if view.state is HealthState.WELL else []
+
+    def controlled(self, controls: Controls, now_s: float) -> list[CoordinatorEffect]:
+        """A person holds the router to something else from now on: whoever is isolated is no candidate."""
+        changed, self.controls = controls != self.controls, controls
+        return self._consider(now_s) if changed else []
 
     def _consider(self, now_s: float) -> list[CoordinatorEffect]:
         active = self.route.exchange
         before = self.state
         self._held = False
-        if (self.step is not Step.IDLE and self.step not in _TELLING) or active is None:
+        if self.step in MOVING or active is None:
             return []
+        if (begun := self._waited(now_s)) is not None:
+            return begun
         view = self.health.get(active)
-        if view is None or view.state is not HealthState.DOWN:
+        down = view is not None and view.state is HealthState.DOWN
+        isolated = self.controls.why_isolated(active)
+        if not down and not isolated:
             self.words = ""
-        elif self.own_network(tuple(self.health.values()), now_s):
+            if (back := self._failback(now_s)) is not None:
+                return self.happened(Happened.WANTED, now_s, back)
+        elif down and self.own_network(tuple(self.health.values()), now_s):
             self.words = "Every exchange is unreachable: this looks like our own network, so trading is not moved."
             self._hold_until_s = max(self._hold_until_s, now_s + self.settings.own_network_hold_s)
-        elif not self.settings.auto_failover:
+        elif not isolated and not self.settings.auto_failover:
             self.words = f"{active} is down and auto_failover is off: move trading with a manual failover."
         else:
-            candidates = [name for name in self._order_of_candidates(active, None) if self._usable(name)]
+            why = f"down: {view.reason}" if view is not None and down else f"isolated: {isolated}"
+            candidates = [name for name in self.others(active) if self.usable(name)]
             if candidates and now_s >= self._hold_until_s:
-                return self._begin(candidates, f"{active} is down: {view.reason}", now_s)
+                reasons = ((name, self.why_no_candidate(name, now_s)) for name in self.others(active))
+                rejected = tuple((name, words) for name, words in reasons if name not in candidates and words)
+                want = Want(to=tuple(candidates), reason=f"{active} is {why}", rejected=rejected)
+                return self.happened(Happened.WANTED, now_s, want)
             self._held = bool(candidates)
-            self.words = f"{active} is down and no other exchange is ready: trading waits for one."
+            self.words = self._nobody(active, why.partition(":")[0], now_s)
             if candidates:
                 wait_s = self._hold_until_s - now_s
                 self.words = f"{active} is down; if it does not come back within {wait_s:.3g} s, trading moves on."
-        return [] if self.state is before and self.down is self._told_down else [self._announced()]
+        return [] if self.state is before and self.down is self._told_down else [self.announced()]
 
-    def _usable(self, exchange: str) -> bool:
-        view = self.health.get(exchange)
-        return view is not None and view.state is HealthState.WELL
+    def _nobody(self, active: str, why: str, now_s: float) -> str:
+        returning = [name for name in self.others(active) if self.standing(name) is Standing.RETURNING]
+        if returning:
+            return f"{active} is {why}. {self.standings.why_not(returning[0], now_s)} Trading waits for it."
+        return f"{active} is {why} and no other exchange is ready: trading waits for one."
 
-    def _order_of_candidates(self, leaving: str | None, asked: str | None) -> list[str]:
-        if asked is not None:
-            return [asked]
-        return [name for name in self.settings.exchanges if name != leaving]
+    def _failback(self, now_s: float) -> Want | None:
+        due_s = self._failback_due_s()
+        primary = self.settings.primary
+        if due_s is None or now_s < due_s:
+            return None
+        ready = self.readied.fresh(primary, now_s)
+        if ready is None or ready.problems:  # never fence for a failback that would be given up
+            return None
+        well_s = now_s - self.health[primary].since_s
+        return Want(to=(primary,), reason=f"{primary} has been well for {well_s:.0f} s: trading goes back")
 
-    def manual(self, asker: Asker, request: ManualFailover, now_s: float) -> list[CoordinatorEffect]:
-        """A person, or a program, wants trading moved to an exchange."""
-        if self._runs_as_asked(request.exchange):
-            # Sent again, since the answer takes a while or a coordinator died: it is the switch that is running.
-            self.asker = (asker, request.correlation_id)
-            committed = self._switch is not None and self._switch.result is SwitchResult.COMPLETED
-            return self._answer() if committed else []
-        refusal = ""
-        known = ", ".join(self.settings.exchanges)
-        if request.exchange not in self.settings.exchanges:
-            refusal = f"Cannot fail over to {request.exchange!r}: the configured exchanges are {known}."
-        elif (self.step is not Step.IDLE and self.step not in _TELLING) or self.route.exchange is None:
-            refusal = f"Cannot fail over to {request.exchange} now: a switch is running ({self.step.value}); try again."
-        elif request.exchange == self.route.exchange:
-            refusal = f"Cannot fail over to {request.exchange}: trading is there already."
-        if refusal:
-            failed = Failed(correlation_id=request.correlation_id, code="failover_refused", words=refusal)
-            return [Answer(asker=asker, message=failed)]
-        self.asker = (asker, request.correlation_id)
-        return self._begin([request.exchange], MANUAL, now_s)
-
-    def _runs_as_asked(self, exchange: str) -> bool:
-        switch = self._switch
-        if switch is None or switch.result is SwitchResult.FAILED:
-            return False
-        return switch.reason == MANUAL and switch.to_exchange == exchange
-
-    # ------------------------------------------------------------------------------------------------ the steps
-
-    def _begin(self, candidates: list[str], reason: str, now_s: float) -> list[CoordinatorEffect]:
-        out = self._cut()
-        self.step, self._started_s, self._candidates = Step.FENCE, now_s, candidates
-        self.words = ""
-        self._switch = Switch(
-            from_exchange=self.route.exchange,
-            to_exchange=candidates[0] if reason == MANUAL else None,
-            reason=reason,
-            at_s=now_s,
-            epoch=self.route.epoch + 1,
-            result=SwitchResult.RUNNING,
-            duration_s=0.0,
-            finished=False,
-        )
-        return [*out, SaveSwitch(switch=self._switch), Fence()]
-
-    def _cut(self) -> list[CoordinatorEffect]:
-        """Ends the telling of the switch before: where trading goes now is more urgent."""
-        if self._switch is None or self.step not in _TELLING:
-            return []
-        switch, self._switch, self._due_s = evolve(self._switch, finished=True), None, None
-        if self.step is Step.LEAVE and switch.from_exchange is not None:
-            self._cut_short[switch.from_exchange] = switch
-        return [SaveSwitch(switch=switch)]
-
-    def fenced(self, route: Route, now_s: float) -> list[CoordinatorEffect]:
-        """The new epoch has begun."""
-        self.route = route
-        if self._switch is None:
-            self.step = Step.COMMIT
-            return [CommitRoute(epoch=route.epoch, exchange=self.settings.exchanges[0])]
-        self._switch = evolve(self._switch, epoch=route.epoch)
-        self._settled_before = False
-        out: list[CoordinatorEffect] = [self._announced(), *self._mark(Step.FENCE, now_s)]
-        return out + self._preflight(now_s)
-
-    def _settle(self, now_s: float) -> list[CoordinatorEffect]:
-        assert self._switch is not None
-        old = self._switch.from_exchange
-        view = self.health.get(old) if old is not None else None
-        if old is None or (view is not None and view.state is HealthState.DOWN):
-            return self._commit(now_s)
-        self.step, self._due_s = Step.SETTLE, now_s + self.settings.settle_timeout_s
-        return self._ask_settle(old, now_s)
-
-    def _ask_settle(self, old: str, now_s: float) -> list[CoordinatorEffect]:
-        self._cut_short.pop(old, None)  # what it says from now on answers this
-        # The connector answers at its deadline with what is true by then; the machine waits a little longer for that.
-        return [AskSettle(exchange=old, deadline_s=now_s + 0.8 * self.settings.settle_timeout_s)]
-
-    def _commit(self, now_s: float) -> list[CoordinatorEffect]:
-        assert self._switch is not None
-        view = self.health.get(self._chosen)
-        if view is not None and view.state is HealthState.DOWN:  # since its pre-flight
-            self._reject(self._chosen, f"{self._chosen} is down: {view.reason}")
-            return self._preflight(now_s)
-        self.step, self._due_s = Step.COMMIT, None
-        return [CommitRoute(epoch=self._switch.epoch, exchange=self._chosen)]
-
-    def settled(self, reply: SettleReply, now_s: float) -> list[CoordinatorEffect]:
-        """The old connector says what it cancelled and what is left."""
-        cut = self._cut_short.pop(reply.exchange, None)
-        if cut is not None:
-            cancelled = tuple(dict.fromkeys(cut.orders_cancelled + reply.cancelled))
-            return [SaveSwitch(switch=evolve(cut, orders_cancelled=cancelled, orders_left=reply.left))]
-        if self._switch is None or reply.exchange != self._switch.from_exchange:
-            return []
-        if self.step not in (Step.SETTLE, Step.LEAVE):
-            return []
-        cancelled = tuple(dict.fromkeys(self._switch.orders_cancelled + reply.cancelled))
-        self._switch = evolve(self._switch, orders_cancelled=cancelled, orders_left=reply.left)
-        if self.step is Step.SETTLE:
-            self._settled_before = True
-            return self._mark(Step.SETTLE, now_s) + self._commit(now_s)
-        return self._mark(Step.LEAVE, now_s) + self._positions(now_s)
-
-    def _preflight(self, now_s: float) -> list[CoordinatorEffect]:
-        assert self._switch is not None
-        while self._candidates:
-            candidate = self._candidates[0]
-            view = self.health.get(candidate)
-            if view is not None and view.state is HealthState.DOWN:
-                self._reject(candidate, f"{candidate} is down: {view.reason}")
-                continue
-            self.step, self._due_s = Step.PREFLIGHT, now_s + self.settings.preflight_timeout_s
-            return [AskPreflight(exchange=candidate, deadline_s=self._due_s)]
-        # Nobody can take over: give the epoch back to the exchange it was taken from.
-        self.step, self._due_s = Step.COMMIT, None
-        back = self._switch.from_exchange or self.settings.exchanges[0]
-        return [CommitRoute(epoch=self._switch.epoch, exchange=back)]
-
-    def _reject(self, candidate: str, why: str) -> None:
-        assert self._switch is not None
-        self._candidates.remove(candidate)
-        rejected = (*self._switch.candidates_rejected, (candidate, why))
-        self._switch = evolve(self._switch, candidates_rejected=rejected)
-
-    def preflight_done(self, reply: PreflightReply, now_s: float) -> list[CoordinatorEffect]:
-        """A candidate says whether it is ready."""
-        if self.step is not Step.PREFLIGHT or not self._candidates or reply.exchange != self._candidates[0]:
-            return []
-        if reply.problems:
-            self._reject(reply.exchange, " ".join(reply.problems))
-            return self._preflight(now_s)
-        self._chosen = reply.exchange
-        return self._mark(Step.PREFLIGHT, now_s) + self._settle(now_s)
-
-    def committed(self, route: Route, now_s: float) -> list[CoordinatorEffect]:
-        """The new route stands."""
-        self.route = route
-        self.step, self._due_s = Step.IDLE, None
-        switch = self._switch
-        if switch is None:
-            return [self._announced(), *self._consider(now_s)]
-        moved = route.exchange != switch.from_exchange
-        self._switch = evolve(
-            switch,
-            to_exchange=route.exchange if moved else None,
-            result=SwitchResult.COMPLETED if moved else SwitchResult.FAILED,
-            duration_s=now_s - self._started_s,
-        )
-        out: list[CoordinatorEffect] = [self._announced(), *self._mark(Step.COMMIT, now_s)]
-        out += self._answer()
-        if not moved:
-            return [*out, *self._finish(now_s)]
-        return out + (self._positions(now_s) if self._settled_before else self._leave(now_s))
-
-    def _answer(self) -> list[CoordinatorEffect]:
-        if self.asker is None or self._switch is None:
-            return []
-        (asker, correlation_id), self.asker = self.asker, None
-        if self._switch.result is SwitchResult.COMPLETED:
-            return [Answer(asker=asker, message=SwitchReply(correlation_id=correlation_id, switch=self._switch))]
-        why = " ".join(words for _, words in self._switch.candidates_rejected)
-        words = f"Failover was given up and trading stays where it was: {why}"
-        return [Answer(asker=asker, message=Failed(correlation_id=correlation_id, code="failover_failed", words=words))]
-
-    def _leave(self, now_s: float) -> list[CoordinatorEffect]:
-        assert self._switch is not None
-        old = self._switch.from_exchange
-        if old is None:
-            return self._finish(now_s)
-        self.step, self._due_s = Step.LEAVE, now_s + self.settings.settle_timeout_s
-        return self._ask_settle(old, now_s)
-
-    def _positions(self, now_s: float) -> list[CoordinatorEffect]:
-        assert self._switch is not None
-        assert self._switch.from_exchange is not None
-        self.step, self._due_s = Step.POSITIONS, now_s + self.settings.preflight_timeout_s
-        return [AskBook(exchange=self._switch.from_exchange, deadline_s=self._due_s)]
-
-    def book_told(self, reply: BookReply, now_s: float) -> list[CoordinatorEffect]:
-        """The synchronizer says what stands on the exchange left behind."""
-        if self.step is not Step.POSITIONS or self._switch is None:
-            return []
-        old = self._switch.from_exchange
-        left = tuple(
-            PositionLeft(symbol=str(position.symbol), quantity=format(position.quantity, "f"))
-            for position in reply.positions
-            if position.exchange == old and position.quantity != 0
-        )
-        self._switch = evolve(self._switch, positions_left=left, positions_read=old not in reply.unread)
-        return self._mark(Step.POSITIONS, now_s) + self._finish(now_s)
-
-    def _finish(self, now_s: float) -> list[CoordinatorEffect]:
-        assert self._switch is not None
-        switch = evolve(self._switch, finished=True)
-        self._switch, self.step, self._due_s = None, Step.IDLE, None
-        return [SaveSwitch(switch=switch), *self._consider_later(switch, now_s)]
+    def _failback_due_s(self) -> float | None:
+        primary = self.settings.primary
+        if self.step is not Step.IDLE or self.route.exchange in (None, primary) or self.controls.frozen:
+            return None
+        hold_s = hold_down_s(self.past, self.settings)
+        if hold_s is None or not self.usable(primary):
+            return None
+        return max(self.health[primary].since_s + hold_s, self._failback_hold_s)
 
     def _consider_later(self, switch: Switch, now_s: float) -> list[CoordinatorEffect]:
-        if switch.result is SwitchResult.FAILED and switch.reason != MANUAL:
+        if switch.result is SwitchResult.FAILED and not by_person(switch):
             # Else a saga would chase its own tail, and fill the history with it.
             wait_s = self.settings.retry_failed_s * 2.0 ** min(self._failed, 10)
-            self._hold_until_s = now_s + min(wait_s, RETRY_FAILED_MAX_S)
-            self._failed += 1
+            if (
+                self.route.exchange is not None
+                and not self.down
+                and not self.controls.why_isolated(self.route.exchange)
+            ):
+                self._failback_hold_s = now_s + self.settings.hold_down_s  # it must not hold up leaving a dead one
+            else:
+                self._hold_until_s = now_s + min(wait_s, RETRY_FAILED_MAX_S)
+                self._failed += 1
         else:
             self._failed = 0
         return self._consider(now_s)
 
-    def _mark(self, step: Step, now_s: float) -> list[CoordinatorEffect]:
-        assert self._switch is not None
-        steps = (*self._switch.steps, (step.value, round(now_s - self._started_s, 6)))
-        self._switch = evolve(self._switch, steps=steps)
-        return [SaveSwitch(switch=self._switch)]
+    # ------------------------------------------------------------------------------------------------ who asks
+
+    def manual(self, asker: Asker, request: ManualFailover, now_s: float) -> list[CoordinatorEffect]:
+        """A person, or a program, wants trading moved to an exchange."""
+        want = Want(
+            to=(request.exchange,),
+            reason=MANUAL,
+            asked=True,
+            asker=asker,
+            correlation_id=request.correlation_id,
+        )
+        return self.wanted(want, request.deadline_s, now_s)
+
+    def wanted(self, want: Want, deadline_s: float, now_s: float) -> list[CoordinatorEffect]:
+        """A verb wants a switch; its asker is answered with `SwitchReply` when it is committed, or `Failed`."""
+        (exchange,) = want.to
+        same = [each for each in self.past if want.correlation_id and each.correlation_id == want.correlation_id]
+        if same:
+            return [self._how_it_ended(same[-1], want.asker, want.correlation_id)]
+        if self._runs_as_asked(exchange):
+            # Sent again, since the answer takes a while or a coordinator died: it is the switch that is running.
+            self.asker = (want.asker, want.correlation_id)
+            committed = self.switch is not None and self.switch.result is SwitchResult.COMPLETED
+            return self._answer() if committed else []
+        refusal = ""
+        known = ", ".join(self.settings.exchanges)
+        if exchange not in self.settings.exchanges:
+            refusal = f"Cannot fail over to {exchange!r}: the configured exchanges are {known}."
+        elif exchange == self.route.exchange:
+            refusal = f"Cannot fail over to {exchange}: trading is there already."
+        elif isolated := self.controls.why_isolated(exchange):
+            refusal = f"Cannot fail over to {exchange}: it is isolated ({isolated}); release it first."
+        if refusal:
+            failed = Failed(correlation_id=want.correlation_id, code="failover_refused", words=refusal)
+            return [Answer(asker=want.asker, message=failed)]
+        if self.step in MOVING or self.route.exchange is None or not self._comes_back(exchange):
+            return self.happened(Happened.WANTED, now_s, want)
+        out: list[CoordinatorEffect] = []
+        if self._waits is not None and self._waits.want.correlation_id != want.correlation_id:
+            out = self._refused(self._waits.want, f"somebody asked for {exchange} since.")
+        self._waits = _Waits(want=want, deadline_s=deadline_s)
+        return out
+
+    def _comes_back(self, exchange: str) -> bool:
+        return self.standing(exchange) in (Standing.LEFT, Standing.RETURNING) and not self.is_down(exchange)
+
+    def _waited(self, now_s: float) -> list[CoordinatorEffect] | None:
+        """Begins what somebody waits for, once its exchange is back; None where nobody waits for one that is."""
+        if self._waits is None:
+            return None
+        want, deadline_s = self._waits.want, self._waits.deadline_s
+        (exchange,) = want.to
+        if exchange == self.route.exchange or self.controls.why_isolated(exchange):
+            self._waits = None
+            return self._refused(want, "trading is there already, or it is isolated by now.")
+        if not self._comes_back(exchange):
+            self._waits = None
+            return self.happened(Happened.WANTED, now_s, want)
+        if now_s >= deadline_s - PATIENCE_S:
+            self._waits = None
+            return self._refused(want, self.standings.why_not(exchange, now_s))
+        return None
+
+    @staticmethod
+    def _refused(want: Want, why: str) -> list[CoordinatorEffect]:
+        words = f"Cannot fail over to {want.to[0]} now: {why}"
+        failed = Failed(correlation_id=want.correlation_id, code="failover_refused", words=words)
+        return [Answer(asker=want.asker, message=failed)]
+
+    def _runs_as_asked(self, exchange: str) -> bool:
+        switch = self.switch
+        if switch is None or switch.result is SwitchResult.FAILED:
+            return False
+        return by_person(switch) and switch.to_exchange == exchange
+
+    # ------------------------------------------------------------------------------------------------ what is told
+
+    def fenced(self, route: Route, now_s: float) -> list[CoordinatorEffect]:
+        """The new epoch has begun."""
+        return self.happened(Happened.FENCED, now_s, route)
+
+    def committed(self, route: Route, now_s: float) -> list[CoordinatorEffect]:
+        """The new route stands."""
+        return self.happened(Happened.COMMITTED, now_s, route)
+
+    def route_moved(
+        self, route: Route, past: tuple[Switch, ...], now_s: float, *, stranded: frozenset[str] = frozenset()
+    ) -> list[CoordinatorEffect]:
+        """Somebody else moved the route: what the journal says is true, whatever this saga wanted."""
+        return self.happened(Happened.ROUTE_MOVED, now_s, (route, past, stranded))
+
+    def _anew(self, told: tuple[Route, tuple[Switch, ...], frozenset[str]], now_s: float) -> list[CoordinatorEffect]:
+        route, past, stranded = told
+        return self.recover(route, past, now_s, stranded=stranded)
+
+    def settled(self, reply: SettleReply, now_s: float) -> list[CoordinatorEffect]:
+        """A connector says what it took off, and what is left."""
+        out: list[CoordinatorEffect] = []
+        if self.switch is not None and reply.exchange == self.switch.from_exchange:
+            out += self.happened(Happened.SETTLED, now_s, reply)
+        else:
+            out += self._left_since(reply)
+        if reply.exchange != self.route.exchange:
+            out += self.standings.settled(reply, now_s)
+        return out + self._consider(now_s)
+
+    def preflight_done(self, reply: PreflightReply, now_s: float) -> list[CoordinatorEffect]:
+        """A connector says whether its exchange is ready: a candidate's, or to keep its readiness fresh."""
+        if reply.exchange != self.route.exchange:
+            self.readied.told(reply, now_s)
+        if self.step is Step.PREFLIGHT and self._candidates and reply.exchange == self._candidates[0]:
+            return self.happened(Happened.UNREADY if reply.problems else Happened.READY, now_s, reply)
+        return self._consider(now_s)
+
+    def carried(self, reply: CarryReply, now_s: float) -> list[CoordinatorEffect]:
+        """The connector in use says what was placed, parked, and waits."""
+        soon = reply.waiting or self.step in TELLING or any(map(self.standings.settling, self.settings.exchanges))
+        self._carry_s = now_s + (CARRY_AGAIN_S if soon else CARRY_IDLE_S)
+        return self.happened(Happened.CARRIED_SOME if reply.waiting else Happened.CARRIED_ALL, now_s, reply)
+
+    def moved(self, reply: MovesReply, now_s: float) -> list[CoordinatorEffect]:
+        """The synchronizer says what was moved of positions, and what is still to be."""
+        over = reply.done or not reply.plan.slices
+        return self.happened(Happened.MOVED_ALL if over else Happened.MOVED_SOME, now_s, reply)
+
+    def book_told(self, reply: BookReply, exchange: str, now_s: float) -> list[CoordinatorEffect]:
+        """The synchronizer says what stands on an exchange that it was asked about."""
+        out: list[CoordinatorEffect] = []
+        if self.switch is not None and exchange == self.switch.from_exchange:
+            out += self.happened(Happened.BOOK, now_s, reply)
+        if exchange != self.route.exchange:
+            out += self.standings.read(exchange, now_s, answered=exchange not in reply.unread)
+        return out + self._consider(now_s)
 
     # ------------------------------------------------------------------------------------------------ time
 
     def tick(self, now_s: float) -> list[CoordinatorEffect]:
-        """A step that was not answered in time ends without its answer."""
-        if self._due_s is None:
-            return self._consider(now_s)
-        if now_s < self._due_s:
-            return self._consider(now_s)
-        self._due_s = None
-        if self.step is Step.SETTLE:
-            return self._commit(now_s)  # without an answer; it is asked once more after the commit
-        if self.step is Step.PREFLIGHT:
-            self._reject(self._candidates[0], f"{self._candidates[0]} did not answer the pre-flight in time.")
-            return self._preflight(now_s)
-        if self.step is Step.LEAVE:
-            return self._positions(now_s)
-        if self.step is Step.POSITIONS:
-            return self._finish(now_s)
-        return []
+        """What was not answered in time goes on without; what is looked at again and again is looked at."""
+        out: list[CoordinatorEffect] = []
+        if self._due_s is not None and now_s >= self._due_s:
+            self._due_s = None
+            out += self.happened(Happened.DUE, now_s)
+        out += self.standings.tick(now_s)
+        if self.step not in MOVING and now_s >= self._carry_s:
+            out += self._ask_carry(now_s)
+        return out + self._consider(now_s) + self._asked_now(now_s)
+
+    def _asked_now(self, now_s: float) -> list[CoordinatorEffect]:
+        """Pre-flights that keep readiness fresh; none during a switch, which asks by itself."""
+        if self.step in MOVING or self.route.exchange is None:
+            return []
+        return [*self.readied.due(self.waiting(), now_s)]
 
     def next_s(self) -> float | None:
-        """When `tick` has something to do next; None when nothing is awaited."""
-        due = [self._due_s] if self._due_s is not None else []
-        return min([*due, self._hold_until_s] if self._held else due, default=None)
+        """When `tick` has something to do next; None when nothing is awaited.
+
+        A failback need not be on time: it is looked at whenever orders are.
+        """
+        due = [self._due_s, self.standings.next_s()]
+        if self._held:
+            due.append(self._hold_until_s)
+        if self.step not in MOVING and self.route.exchange is not None:
+            due += [self._carry_s, self.readied.next_s(self.waiting())]
+            if self._waits is not None:
+                due.append(self._waits.deadline_s - PATIENCE_S)
+        return min((at_s for at_s in due if at_s is not None), default=None)

@@ -85,10 +85,10 @@ class WatchedJournal(Journal):
         self._touch("after the route")
         return route
 
-    def save_switch(self, switch: Any) -> None:
+    def save_switch(self, *positional: Any, **arguments: Any) -> None:
         """As the journal does."""
         self._touch("before the history")
-        super().save_switch(switch)
+        super().save_switch(*positional, **arguments)
         self._touch("after the history")
 
     def key_of(self, wire_id: str) -> OrderKey | None:

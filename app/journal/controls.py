@@ -10,14 +10,13 @@ from app.domain.controls import NONE, Controls
 from app.domain.verb_words import FLATTEN, FROZEN, ISOLATED, PANIC, REDUCE_ONLY, Change
 from app.journal import statements as hot
 from app.journal.errors import translated
-from app.journal.history import History
 from app.journal.routes import Routes
 
 CONTROL = "control"
 """The event of a change."""
 
 
-class ControlsKept(History, Routes):
+class ControlsKept(Routes):
     """Of an open journal."""
 
     def _controls_now(self) -> Controls:

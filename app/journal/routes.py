@@ -5,16 +5,17 @@ Route commits are always durable (synchronous FULL): a fence that a power cut co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from zlib import crc32
 
 from cattrs.preconf.json import make_converter
 from sqlalchemy import insert, select, update
 
+from app.domain.saga_effects import Line
 from app.journal import statements as hot
 from app.journal.errors import StaleEpoch, translated
-from app.journal.reads import Reads
+from app.journal.history import History
 from app.journal.rows import route_of
 from app.journal.schema import UNFINISHED, routes, switches
 from messages.failover import Route, Switch
@@ -24,7 +25,7 @@ MAX_SWITCHES = 1000
 """Told at once, the newest; the journal keeps all."""
 
 
-class Routes(Reads):
+class Routes(History):
     """Of an open journal."""
 
     _power_safe: bool
@@ -67,6 +68,7 @@ class Routes(Reads):
             epoch = self._route().epoch + 1
             self._run(lambda core: core.execute(insert(routes).values(epoch=epoch, exchange=None, fenced_s=now_s)))
             self._event("fence", now_s, epoch=epoch)
+            self._add_history("fence", epoch, {"epoch": epoch}, now_s)
         return Route(epoch=epoch, exchange=None, since_s=now_s)
 
     def commit_route(self, epoch: int, exchange: str, now_s: float) -> Route:
@@ -83,10 +85,21 @@ class Routes(Reads):
                 change = update(routes).where(routes.c.epoch == epoch).values(exchange=exchange, committed_s=now_s)
                 self._run(lambda core: core.execute(change))
                 self._event("route", now_s, exchange=exchange, epoch=epoch)
+                self._add_history("route", epoch, {"exchange": exchange}, now_s)
             return self._route()
 
-    def save_switch(self, switch: Switch) -> None:
-        """Writes a switch into the history, replacing what was there for its epoch."""
+    def between(self) -> bool:
+        """Whether anything was taken off its exchange and is not placed elsewhere."""
+        with translated(self._where):
+            asked = "SELECT order_id FROM legs WHERE legs.state IN ('drained', 'parked') LIMIT 1"
+            return self._db.execute(asked).fetchone() is not None
+
+    def save_switch(self, switch: Switch, lines: Sequence[Line] = (), now_s: float | None = None) -> None:
+        """Keeps a switch, replacing what was there for its epoch, and appends what happened to it to the history.
+
+        Args:
+            now_s: When it happened; None for when the switch began.
+        """
         body = _converter.dumps(switch)
         self._cold.ready()
         with self._transaction():
@@ -96,6 +109,9 @@ class Routes(Reads):
             self._run(lambda core: core.execute(statement.values(**row)))
             facts = {"finished": switch.finished, "body": crc32(body.encode())}
             self._event("switch", switch.at_s, epoch=switch.epoch, **facts)
+            at_s = switch.at_s if now_s is None else now_s
+            for line in lines:
+                self._add_history(line.step, line.epoch, line.detail, at_s)
 
     def switches(self, *, unfinished: bool = False, limit: int = MAX_SWITCHES) -> tuple[Switch, ...]:
         """The newest of the history, oldest first."""

@@ -98,7 +98,7 @@ class Desk:
                     queue += self.machine.preflight_done(ready, self.now_s)
                 case AskBook(exchange=exchange) if exchange not in self.silent:
                     book = BookReply(correlation_id="", lines=(), positions=(), unread=())
-                    queue += self.machine.book_told(book, self.now_s)
+                    queue += self.machine.book_told(book, exchange, self.now_s)
                 case Answer(message=message):
                     self.answers.append(message)
 
@@ -241,9 +241,9 @@ def test_a_dead_primary_is_left_at_once_and_settled_after() -> None:
 
 def test_candidates_that_fail_yield_to_the_next_with_the_reason() -> None:
     desk = Desk()
+    desk.unready = {"okx"}
     for name in EXCHANGES:
         desk.health(name, HealthState.WELL)
-    desk.unready = {"okx"}
     desk.health("bybit", HealthState.DOWN)
     settled(desk)
     assert desk.route.exchange == "binance"

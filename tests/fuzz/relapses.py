@@ -63,12 +63,12 @@ def switch_resumed_as_if_trading_had_moved() -> Iterator[None]:
     """A coordinator that died at the commit settles the exchange the switch began at, whatever the route says."""
     recover = Coordinator.recover
 
-    def old(self: Coordinator, route: Any, unfinished: Any, now_s: float) -> Any:
+    def old(self: Coordinator, route: Any, past: Any, now_s: float, **more: Any) -> Any:
+        unfinished = [each for each in past if not each.finished]
         if unfinished and unfinished[-1].epoch <= route.epoch and route.exchange is not None:
-            self.route, self._switch = route, unfinished[-1]
-            self._started_s = unfinished[-1].at_s
+            self.route, self.switch = route, unfinished[-1]
             return self._leave(now_s)
-        return recover(self, route, unfinished, now_s)
+        return recover(self, route, past, now_s, **more)
 
     with swapped(Coordinator, "recover", old):
         yield

@@ -39,6 +39,7 @@ BOUNDED = (
     "ix_exceeded",
     "ix_set_aside",
     "ix_unknown",
+    "ix_between",
 )
 """Indexes of what is not over, which does not become more with age, and of what is rare: alarms, and what an outage had
 set aside."""
@@ -232,6 +233,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "held_notional": Journal.held_notional,
     "renew": renewed,
     "route": Journal.route,
+    "between": lambda journal: journal.between(),
     "save_switch": lambda journal: journal.save_switch(switch(7)),
     "standing": Journal.standing,
     "switches": lambda journal: (journal.switches(limit=20), journal.switches(unfinished=True)),

@@ -1,0 +1,64 @@
+"""The readiness of exchanges that are not in use, kept fresh before it is needed.
+
+Each of them that is well is asked for a pre-flight again and again. So when the exchange in use dies, a backup that
+passed a moment ago takes over without being asked once more: that would cost its slowest call, while no order flows. A
+pre-flight that did not pass is not the last word, since what stood against it may be over: whoever failed it is asked
+anew when nobody else is ready.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from app.domain.saga_effects import AskPreflight, FailoverSettings
+from messages.failover import PreflightReply, Readiness
+
+
+@define
+class Readied:
+    """What the last pre-flights found."""
+
+    settings: FailoverSettings
+    _known: dict[str, Readiness] = field(init=False, factory=dict)
+    _next_s: dict[str, float] = field(init=False, factory=dict)
+
+    def told(self, reply: PreflightReply, now_s: float) -> None:
+        """A connector answers, whoever asked."""
+        at_s = min(reply.at_s or now_s, now_s)
+        self._known[reply.exchange] = Readiness(
+            exchange=reply.exchange, problems=reply.problems, at_s=at_s, notes=reply.notes
+        )
+
+    def forget(self, exchange: str) -> None:
+        """It is down, or in use: what it said before is worth nothing."""
+        self._known.pop(exchange, None)
+        self._next_s.pop(exchange, None)
+
+    def of(self, exchange: str) -> Readiness:
+        """What is known of an exchange."""
+        return self._known.get(exchange, Readiness(exchange=exchange, problems=(), at_s=None))
+
+    def fresh(self, exchange: str, now_s: float) -> Readiness | None:
+        """Its last pre-flight, where it is young enough to be used."""
+        found = self._known.get(exchange)
+        if found is None or found.at_s is None or now_s - found.at_s > self.settings.preflight_max_age_s:
+            return None
+        return found
+
+    def asked(self, exchange: str, now_s: float) -> None:
+        """A switch asks it."""
+        self._next_s[exchange] = now_s + self.settings.preflight_interval_s
+
+    def due(self, well: list[str], now_s: float) -> list[AskPreflight]:
+        """Whom to ask now, of those that are well and not in use."""
+        out = []
+        for exchange in well:
+            if now_s >= self._next_s.get(exchange, 0.0):
+                self.asked(exchange, now_s)
+                deadline_s = now_s + self.settings.preflight_timeout_s
+                out.append(AskPreflight(exchange=exchange, deadline_s=deadline_s))
+        return out
+
+    def next_s(self, well: list[str]) -> float | None:
+        """When the next one is to be asked."""
+        return min((self._next_s.get(exchange, 0.0) for exchange in well), default=None)

@@ -1,0 +1,95 @@
+"""What becomes known of a switch after it is over: it is appended to the history, and kept with the switch.
+
+The steps after the commit wait only for the first pass. An order that was in doubt on a dead exchange is resolved when
+that one is back, minutes or days later: then it is taken off there, placed where trading is by then, and told here.
+"""
+
+from __future__ import annotations
+
+from attrs import define, evolve
+
+from app.domain.saga_effects import CoordinatorEffect, Line, SaveSwitch
+from app.domain.saga_state import PAST, SagaState
+from messages.carries import CarryReply
+from messages.failover import PositionLeft, SettleReply, Switch, SwitchResult
+from messages.positions import MovesReply
+
+MOST_KEPT = 1000
+"""Orders kept with one switch; each is a row of the history besides."""
+
+
+@define
+class SagaLate(SagaState):
+    """What comes late."""
+
+    def _remember(self, switch: Switch) -> None:
+        self.past = [*(each for each in self.past if each.epoch != switch.epoch), switch][-PAST:]
+
+    def _with_carried(self, switch: Switch, reply: CarryReply) -> tuple[Switch, Line | None]:
+        """The switch with what was placed and parked, and the row that says so; None where that is no news."""
+        carried = {(each.order_id, each.to_exchange): each for each in switch.orders_carried}
+        parked = {each.order_id: each for each in switch.orders_parked}
+        news = [each for each in reply.carried if carried.get((each.order_id, each.to_exchange)) != each]
+        kept = [each for each in reply.parked if parked.get(each.order_id) != each]
+        if not news and not kept:
+            return switch, None
+        carried |= {(each.order_id, each.to_exchange): each for each in news}
+        parked = {name: each for name, each in parked.items() if name not in {one.order_id for one in news}}
+        parked |= {each.order_id: each for each in kept}
+        changed = evolve(
+            switch,
+            orders_carried=tuple(carried.values())[-MOST_KEPT:],
+            orders_parked=tuple(parked.values())[-MOST_KEPT:],
+        )
+        detail = {
+            "exchange": reply.exchange,
+            "carried": [[each.order_id, each.from_exchange, each.quantity, each.price] for each in news],
+            "parked": [[each.order_id, each.quantity, each.code, each.words] for each in kept],
+            "waiting": reply.waiting,
+        }
+        return changed, Line(step="carried", epoch=self.route.epoch, detail=detail)
+
+    def _with_moved(self, switch: Switch, reply: MovesReply) -> tuple[Switch, Line | None]:
+        """Likewise, with what was moved of positions."""
+        moved = tuple(
+            PositionLeft(symbol=str(each.symbol), quantity=format(each.quantity if each.long else -each.quantity, "f"))
+            for each in reply.moved
+        )[-MOST_KEPT:]
+        if moved == switch.positions_moved:
+            return switch, None
+        stays = [[each.exchange, str(each.symbol), format(each.quantity, "f"), each.words] for each in reply.plan.stays]
+        detail = {
+            "moved": [[each.symbol, each.quantity] for each in moved[len(switch.positions_moved) :]],
+            "slices_left": len(reply.plan.slices),
+            "stays": stays,
+            "words": reply.words,
+        }
+        changed = evolve(switch, positions_moved=moved)
+        return changed, Line(step="moved", epoch=self.route.epoch, detail=detail)
+
+    def _append(self, told: CarryReply | MovesReply, now_s: float) -> list[CoordinatorEffect]:
+        done = [each for each in self.past if each.result is SwitchResult.COMPLETED]
+        if not done:
+            return []
+        newest = done[-1]
+        changed, line = (
+            self._with_carried(newest, told) if isinstance(told, CarryReply) else self._with_moved(newest, told)
+        )
+        return [] if line is None else self._again(changed, line)
+
+    def _left_since(self, reply: SettleReply) -> list[CoordinatorEffect]:
+        """An exchange that was left says what it took off: of the newest switch that left it."""
+        newest = next((each for each in reversed(self.past) if each.from_exchange == reply.exchange), None)
+        if newest is None or newest.result is not SwitchResult.COMPLETED:
+            return []
+        cancelled = tuple(dict.fromkeys(newest.orders_cancelled + reply.cancelled))
+        if (cancelled, reply.left) == (newest.orders_cancelled, newest.orders_left):
+            return []
+        changed = evolve(newest, orders_cancelled=cancelled, orders_left=reply.left)
+        detail = {"exchange": reply.exchange, "taken_off": len(reply.cancelled), "left": len(reply.left)}
+        return self._again(changed, Line(step="settled_late", epoch=newest.epoch, detail=detail))
+
+    def _again(self, switch: Switch, line: Line) -> list[CoordinatorEffect]:
+        at = next(n for n, each in enumerate(self.past) if each.epoch == switch.epoch)
+        self.past[at] = switch
+        return [SaveSwitch(switch=switch, lines=(line,))]
