@@ -30,6 +30,7 @@ from app.domain.ids import order_id
 from app.domain.kept_limits import KeepsLimits
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
+from messages.account import PrepareSymbol
 from messages.base import Failed, Request
 from messages.executions import CatchUp, GetOrderFills, Heard
 from messages.failover import SettleRequest, Subscribe, Unsubscribe
@@ -229,6 +230,12 @@ class ConnectorActor(Shell):
                 self.post(sender, self._replies.fills_of(message))
             case GetPositions() if self.environment.market_type == MarketType.SPOT:
                 self.post(sender, self._replies.no_positions(message))
+            case PrepareSymbol() if self.runner.port.ready:
+                self._perform(machine.prepare(sender, message, now_s), now_s)
+            case PrepareSymbol():
+                words, asked = self._why_not_ready(), message.correlation_id
+                failed = Failed(correlation_id=asked, code="exchange_not_ready", words=words, retryable=True)
+                self.post(sender, failed)
             case CheckOrderPath():
                 self._perform(self._check_path(sender, message, now_s), now_s)
             case Subscribe():

@@ -34,6 +34,7 @@ from app.domain.leg_task import LegTask
 from app.domain.limiter import Priority
 from app.domain.misnamed import other_symbol, unknown_order
 from app.domain.pretrade import PriceNeeded
+from messages.account import PrepareSymbol
 from messages.base import Reply
 from messages.failover import SettleRequest
 from messages.orders import (
@@ -182,6 +183,10 @@ class Connector(ConnectorWork):
             return self._placing.over_limit(turned, order, now_s) + self._grant(now_s)
         message = OrderNotExecuted(correlation_id=turned.request.correlation_id, code=turned.code, words=turned.words)
         return [Answer(asker=turned.asker, message=message)]
+
+    def prepare(self, asker: Asker, request: PrepareSymbol, now_s: float) -> list[Effect]:
+        """Somebody is about to open a position, and wants its margin mode and leverage set."""
+        return self._prepared(self._preparing.ask(asker, request, now_s), now_s)
 
     # ------------------------------------------------------------------------------------------------ changes
 

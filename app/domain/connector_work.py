@@ -15,7 +15,7 @@ from app.domain import calls as c
 from app.domain.amending import Amending
 from app.domain.changes import Waiting
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.effects import Asker, Deliver, Effect, Inside, Mark, Observe, Send
+from app.domain.effects import Answer, Asker, Deliver, Effect, Inside, Mark, Observe, Send
 from app.domain.errands import BY_CHANGES, Errand, Flight, ForLeg, Place, Read, Timed
 from app.domain.evidence import evidence_of
 from app.domain.exit_watch import ExitWatch
@@ -26,6 +26,7 @@ from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
 from app.domain.no_room import left_no_room, no_room
 from app.domain.placing import Placing
+from app.domain.preparing import Preparing
 from app.domain.rate_gate import RateGate
 from app.domain.rates import Rates, rates_of
 from app.domain.settling import Settlings
@@ -62,10 +63,12 @@ class ConnectorWork:
     exits: ExitWatch = field(init=False)
     _amending: Amending = field(init=False)
     fills: FillWatch = field(init=False)
+    _preparing: Preparing = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.exits = ExitWatch(self.exchange, self.settings.request_timeout_s, self.admits, self.ready)
         self.fills = FillWatch(self.exchange, self.rates, self.settings.request_timeout_s)
+        self._preparing = Preparing(self.exchange, self.settings.request_timeout_s)
         self._rate_gate = RateGate(self.rates)
         self._watch = LegWatch(self.exchange, self.proof, self.rates.per_s(c.LookUpCall))
         self._placing = Placing(self.exchange, self.settings, self._watch, self._rate_gate)
@@ -133,6 +136,8 @@ class ConnectorWork:
     def _read_back(self, item: Read, result: c.Result, now_s: float, asked_s: float = 0.0) -> list[Effect]:
         if item.asker is Inside.FILLS:
             return list(self.fills.returned(result, self.tasks, now_s))
+        if item.asker is Inside.PREPARING:
+            return self._prepared(self._preparing.returned(item.call, result, now_s), now_s)
         out = self._placing.ticker_read(item, result, asked_s, now_s)
         if isinstance(item.call, c.TickerCall):
             out += self._amending.priced(item.call.symbol, now_s)
@@ -146,6 +151,12 @@ class ConnectorWork:
                 return self._amending.divert(task, [task.report(result.report, asked_s)], flight, now_s)
         if item.request is not None:
             out.append(Deliver(asker=item.asker, request=item.request, result=result))
+        return out
+
+    def _prepared(self, wanted: list[Answer | c.Call], now_s: float) -> list[Effect]:
+        out: list[Effect] = []
+        for each in wanted:
+            out += [each] if isinstance(each, Answer) else self.read(Inside.PREPARING, None, each, now_s)
         return out
 
     def _polled(self, result: c.OpenOrders, now_s: float) -> list[Effect]:

@@ -24,6 +24,7 @@ class Inside(Enum):
 
     EXITS = "exits"
     FILLS = "fills"
+    PREPARING = "preparing"
 
 
 @frozen(kw_only=True)

@@ -77,6 +77,7 @@ class Stage:
         poll_s: float = 2.0,
         clock: Callable[[], float] = time.time,
         speed: float = 1.0,
+        market_type: str = "swap",
     ) -> None:
         self.speed = speed
         self.sent: list[tuple[float, Any, Any]] = []
@@ -112,7 +113,7 @@ class Stage:
                 max_retry_attempts=3,
                 retry_delay_s=1.0,
                 order_timeout_s=10.0,
-                market_type="swap",
+                market_type=market_type,
             )
         )
         self.actor = _Alone(self)
