@@ -126,6 +126,7 @@ def test_what_the_exchange_cannot_set_is_told_and_the_rest_is_set() -> None:
     assert sent == ["AccountCall", "MarginModeCall", "LeverageCall", "AccountCall"]
     assert isinstance(answer, SymbolPrepared)
     assert answer.words == (words,)
+    assert answer.settings is not None
     assert (answer.settings.leverage, answer.settings.margin_mode) == (D(5), CROSS)
 
 

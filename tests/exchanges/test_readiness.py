@@ -206,6 +206,7 @@ def test_prepared(counter: Counter) -> None:
     # Kraken's cross margin has no leverage to choose, which is said and no failure.
     cross = counter.ask(PrepareSymbol, symbol=btc, leverage=D(3))
     assert isinstance(cross, SymbolPrepared)
+    assert cross.settings is not None
     if counter.name == "kraken":
         assert "no leverage can be set" in cross.words[0]
     else:
