@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -32,10 +33,11 @@ from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
 from messages.account import PrepareSymbol
 from messages.base import Failed, Request
+from messages.carries import CarryOrders, CarryReply
 from messages.executions import CatchUp, GetOrderFills, Heard
 from messages.failover import SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceSeen, Probe
-from messages.market import MarketType
+from messages.market import MarketType, Symbol
 from messages.orders import (
     AmendOrder,
     CancelOrder,
@@ -89,6 +91,9 @@ class ConnectorActor(Shell):
             port.rates,
             admits=port.check,
             ready=lambda: port.ready,
+            lots=port.lots,
+            left=self._left,
+            held=self._held,
         )
         self._limits = port.limits
         if self._limits is not None:
@@ -222,6 +227,8 @@ class ConnectorActor(Shell):
             case GetOrder():
                 question, order = self._replies.by_id(message), self._replies.order(message)
                 self._perform(machine.get(sender, question, order, now_s), now_s)
+            case CarryOrders():
+                self._perform(self._carry(sender, message, now_s), now_s)
             case SettleRequest():
                 self._perform(machine.settle(sender, message, now_s), now_s)
             case GetOpenOrders(fresh=False) | GetClosedOrders():
@@ -252,6 +259,26 @@ class ConnectorActor(Shell):
                 self._perform(self._read(sender, message, now_s), now_s)
             case _:
                 log.warning("connector.unexpected_message", exchange=self.name, message_type=type(message).__name__)
+
+    def _carry(self, sender: Address, request: CarryOrders, now_s: float) -> Iterable[Effect]:
+        orders = self.journal.to_carry()
+        if not self.runner.port.ready:
+            waits = CarryReply(
+                correlation_id=request.correlation_id, exchange=self.name, carried=(), parked=(), waiting=len(orders)
+            )
+            return [e.Answer(asker=sender, message=waits)]
+        known = [(order, self.journal.standing_of(order, self.name)) for order in orders]
+        return self.machine.carry(sender, request, known, now_s)
+
+    def _left(self) -> bool:
+        """Whether trading is on another exchange; not while nobody can say."""
+        try:
+            return self.journal.route().exchange not in (None, self.name)
+        except JournalError:
+            return False
+
+    def _held(self, symbol: Symbol) -> Decimal:
+        return self.journal.attributed(self.name, symbol)
 
     def _place(self, sender: Address, request: PlaceOrder, now_s: float) -> Iterable[Effect]:
         if not self.runner.port.ready:
@@ -308,6 +335,8 @@ class ConnectorActor(Shell):
                     queue.extendleft(reversed(self._writes.commit(leading(queue, effect), now_s)))
                 case e.TurnAway():
                     queue.extendleft(reversed(list(self._turn_away(effect, now_s))))
+                case e.TakeUp():
+                    queue.extend(self._writes.take_up(effect, now_s, self._changes))
                 case e.Record():
                     queue.extend(self._writes.record(leading(queue, effect), now_s, self._changes))
                 case e.RecordFills():

@@ -261,6 +261,27 @@ class OrderWrites:
         _tell(recorded, len(recorded.order.legs), ended.event.value, changes)
         return self._machine.renewed(recorded.order, now_s)
 
+    def take_up(self, effect: e.TakeUp, now_s: float, changes: list[News]) -> list[Effect]:
+        """Ends what was taken off another exchange and commits the next leg here, or parks it; returns what follows."""
+        try:
+            moved = self._journal.carry(
+                effect.order_id,
+                effect.number,
+                exchange=self._exchange,
+                epoch=effect.epoch,
+                expiry_s=effect.expiry_s,
+                now_s=now_s,
+                decide=effect.decide,
+                linked=wants_exits(effect.spec) and not self._runner.port.attaches(effect.spec),
+            )
+        except JournalError as error:
+            facts = {"exchange": self._exchange, "order_id": effect.order_id, "leg": effect.number}
+            log.error("journal.unavailable", words=str(error), learned="carry", **facts)
+            return self._machine.not_carried(effect.order_id, now_s)
+        for recorded in moved.news:
+            _tell(recorded, effect.number, "carry", changes)
+        return self._machine.carried(moved.carried, now_s)
+
     def intend(self, effect: e.Intend, now_s: float) -> list[Effect]:
         """Keeps what a leg is about to be asked to become; returns what the machine makes of it."""
         event = LegEvent.AMEND_SENT if effect.until_s is None else LegEvent.REPLACE_ASKED

@@ -93,6 +93,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         max_unresolved=router.max_unresolved,
         max_unresolved_total=router.max_unresolved_total,
         unknown_max_notional=config.failover.placed_elsewhere,
+        max_carry_age_s=config.orders.max_carry_age_s,
         limits=config.orders.pretrade,
         reduce_across=config.positions.reduce_only_across_exchanges and router.market_type != MarketType.SPOT,
     )

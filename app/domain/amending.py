@@ -18,7 +18,7 @@ from app.domain.changes import Change, NotMade, Stage, Waiting
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Effect, Intend
 from app.domain.errands import Flight, ForLeg, Read
-from app.domain.leg_life import LegEvent, Terms
+from app.domain.leg_life import BETWEEN, LegEvent, Terms
 from app.domain.leg_task import LegTask
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
@@ -299,7 +299,7 @@ class Amending:
         rested = leg.state is not LegState.REFUSED and leg.exchange_order_id is not None
         if change.stage is Stage.REPLACED and rested:
             return [_reply(waiting, order) for waiting in change.waiting]
-        if leg.reason_code is None or leg.state is LegState.FILLED:
+        if leg.reason_code is None or leg.state is LegState.FILLED or leg.state in BETWEEN:
             return [_ended(waiting, order) for waiting in change.waiting]
         words = leg.reason_words or ""
         if change.stage is Stage.REPLACED and not words.startswith("The order was"):
@@ -381,7 +381,15 @@ def _refusal(waiting: Waiting, order: OrderView, why: NotMade) -> Answer:
 
 def _ended(waiting: Waiting, order: OrderView) -> Answer:
     assert order.leg is not None
+    if order.leg.state is LegState.DRAINED:
+        words = f"Order {order.order_id} is on its way from {order.leg.exchange} to where trading is: ask again then."
+        moving = Failed(
+            correlation_id=waiting.correlation_id, code="order_moving", words=words, native_code=None, retryable=True
+        )
+        return Answer(asker=waiting.asker, message=moving)
     words = f"Order {order.order_id} cannot be changed: it is {order.leg.state.value}."
+    if order.leg.state is LegState.PARKED:
+        words = f"{words} {order.leg.reason_words} Cancel it, or have it placed, instead."
     failed = Failed(
         correlation_id=waiting.correlation_id,
         code="order_not_open",

@@ -22,6 +22,7 @@ from typing import Any
 
 from attrs import define
 
+from app.domain.carry import Carried, Standing
 from app.domain.changes import Waiting
 from app.domain.commit import Decision, Judge, already
 from app.domain.connector_work import ConnectorWork
@@ -29,13 +30,14 @@ from app.domain.effects import Answer, Asker, Effect, Mark, TurnAway
 from app.domain.elsewhere import Elsewhere
 from app.domain.errands import ForLeg
 from app.domain.exits import parent_of
-from app.domain.leg_life import LegEvent
+from app.domain.leg_life import BETWEEN, LegEvent
 from app.domain.leg_task import LegTask
 from app.domain.limiter import Priority
 from app.domain.misnamed import other_symbol, unknown_order
 from app.domain.pretrade import PriceNeeded
 from messages.account import PrepareSymbol
 from messages.base import Reply
+from messages.carries import CarryOrders, CarryPolicy
 from messages.failover import SettleRequest
 from messages.orders import (
     AmendOrder,
@@ -72,6 +74,7 @@ class Connector(ConnectorWork):
         """
         out: list[Effect] = []
         self.exits.recover(linked)
+        self._carrying.recover(now_s)
         for task in self._watch.recover(orders, now_s):
             if task.unproven:
                 self._placing.waits.doubted(task)
@@ -88,7 +91,7 @@ class Connector(ConnectorWork):
             return [Answer(asker=asker, message=other_symbol(request, order, "cancelled"))]
         task, waiting = self._watch.concerned(order), Waiting.of(asker, request)
         leg = order.legs[task.number - 1]
-        if leg.state is LegState.ABSENT:
+        if leg.state is LegState.ABSENT or leg.state in BETWEEN:  # on no exchange: any connector can end it
             self._watch.take_up(task).cancellers.append(waiting)
             return [task.record(LegEvent.WITHDRAWN)]
         if not task.live and not task.unproven:
@@ -125,20 +128,52 @@ class Connector(ConnectorWork):
     def settle(self, asker: Asker, request: SettleRequest, now_s: float) -> list[Effect]:
         """The coordinator leaves this exchange: resolve what is in doubt, cancel what rests, say what is left.
 
-        Exits stay: they protect a position that stays too. What is of the request's epoch, or later, is not meant.
+        Exits stay: they protect a position that stays too. So does what only reduces, while there is what it reduces,
+        unless the policy is to drop all. What is of the request's epoch, or later, is not meant.
         """
         epoch = request.epoch
         meant = {name: task for name, task in self.tasks.items() if epoch is None or task.leg.epoch < epoch}
         staying = {name for name, task in meant.items() if parent_of(task.order.key)}
+        if request.policy is not CarryPolicy.DROP:
+            staying |= {name for name, task in meant.items() if self._carrying.stays(task)}
         self._settlings.add(asker, request, meant, staying)
+        going = {task.name for task in self._settlings.to_mark(self.tasks)}
         for name, task in meant.items():
             if name in staying:
                 continue
+            if name in going:
+                continue  # marked first, and cancelled once that is in the journal
             if request.cancel:
                 self._want_cancel(task, now_s)
             elif task.unproven:
                 self._watch.look_at(task, now_s)
         return self.tick(now_s)
+
+    def carry(
+        self, asker: Asker, request: CarryOrders, orders: Iterable[tuple[OrderView, Standing]], now_s: float
+    ) -> list[Effect]:
+        """The coordinator wants placed here what was taken off other exchanges: all that the journal has of it now."""
+        return self._carrying.ask(asker, request, orders, now_s) + self._grant(now_s)
+
+    def carried(self, carried: Carried, now_s: float) -> list[Effect]:
+        """What the journal made of an order that was to be taken up: a fresh intent is sent now."""
+        task = self._carrying.carried(carried, now_s)
+        if task is None:
+            return [*self.recorded(carried.order, now_s), *self._carrying.tick(now_s), *self._grant(now_s)]
+        order = carried.order
+        for older in self._watch.all_of(order):
+            self._watch.now(older, order)
+        self._watch.take_up(task)
+        self.fills.changed(order, now_s)
+        self._placing.under_way += 1
+        call = task.place_call(now_s + self.settings.request_timeout_s)
+        sent = self._send(ForLeg(order.order_id, task.number, "place"), call, now_s)
+        return [sent, *self._for_exits(self.exits.changed(order, now_s), now_s), *self._carrying.answers(now_s)]
+
+    def not_carried(self, order_id: str, now_s: float) -> list[Effect]:
+        """The journal did not take it, so nothing is sent."""
+        self._carrying.not_carried(order_id)
+        return self._carrying.answers(now_s)
 
     # ------------------------------------------------------------------------------------------------ placements
 

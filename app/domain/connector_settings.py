@@ -21,6 +21,7 @@ class ConnectorSettings:
         unknown_max_notional: What legs that are set aside may be worth together, in quote coin
             (`app.domain.elsewhere`); None where an order of which nobody knows is held.
         poll_s: Between polls of open orders while any rests.
+        max_carry_age_s: An order that trading left behind longer ago is parked instead of being placed elsewhere.
         limits: What an order is held against before it is committed.
         reduce_across: A reduce-only order may reduce what stands on another exchange (`app.domain.reduce_across`).
     """
@@ -31,5 +32,6 @@ class ConnectorSettings:
     max_unresolved_total: int | None = None
     unknown_max_notional: Decimal | None = None
     poll_s: float = 2.0
+    max_carry_age_s: float = 3600.0
     limits: PretradeLimits = field(factory=PretradeLimits)
     reduce_across: bool = False

@@ -8,11 +8,13 @@ what the journal answers it. One errand at a time for each leg; everything that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from attrs import define, field
 
 from app.domain import calls as c
 from app.domain.amending import Amending
+from app.domain.carrying import Carrying
 from app.domain.changes import Waiting
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Answer, Asker, Deliver, Effect, Inside, Mark, Observe, Send
@@ -31,6 +33,7 @@ from app.domain.rate_gate import RateGate
 from app.domain.rates import Rates, rates_of
 from app.domain.settling import Settlings
 from messages.base import Request
+from messages.market import Lots, Symbol
 from messages.orders import (
     LegState,
     OrderSpec,
@@ -61,7 +64,11 @@ class ConnectorWork:
     admits: Callable[[OrderSpec], str] = field(default=lambda _: "")
     ready: Callable[[], bool] = field(default=lambda: True)
     exits: ExitWatch = field(init=False)
+    lots: Callable[[Symbol], Lots | None] = field(default=lambda _: None)
+    left: Callable[[], bool] = field(default=lambda: False)
+    held: Callable[[Symbol], Decimal] = field(default=lambda _: Decimal(0))
     _amending: Amending = field(init=False)
+    _carrying: Carrying = field(init=False)
     fills: FillWatch = field(init=False)
     _preparing: Preparing = field(init=False)
 
@@ -77,7 +84,10 @@ class ConnectorWork:
         slowest_s = 1.0 / (POLL_SHARE * self.rates.times_per_s(self.rates.cost_of(poll)))
         self._poll_s = max(self.settings.poll_s, slowest_s)
         gate, watch = self._placing.gate, self._watch
-        self._amending = Amending(self.exchange, self.settings, watch, self._rate_gate, gate, self.admits, self.ready)
+        settings, rates = self.settings, self._rate_gate
+        self._amending = Amending(self.exchange, settings, watch, rates, gate, self.admits, self.ready)
+        ask = self.admits, self.lots, self.left, self.held
+        self._carrying = Carrying(self.exchange, settings, watch, rates, *ask)
 
     @property
     def tasks(self) -> dict[str, LegTask]:
@@ -127,7 +137,8 @@ class ConnectorWork:
             if task is not None:
                 task.in_flight, task.last = None, item.kind
                 learn = self._amending.returned if item.kind == "amend" else self._watch.learn
-                out += self._amending.divert(task, learn(task, result, now_s), flight, now_s)
+                learned = self._amending.divert(task, learn(task, result, now_s), flight, now_s)
+                out += self._carrying.divert(task, learned, flight, now_s)
                 if self._amending.untold(task, result):
                     self._poll_at_s = now_s  # some tell in the list of open orders what no look-up does
                 return out + self._step(task, now_s)
@@ -138,6 +149,8 @@ class ConnectorWork:
             return list(self.fills.returned(result, self.tasks, now_s))
         if item.asker is Inside.PREPARING:
             return self._prepared(self._preparing.returned(item.call, result, now_s), now_s)
+        if item.asker is Inside.CARRIES and isinstance(item.call, c.TickerCall):
+            return self._carrying.priced(item.call.symbol, result, now_s)
         out = self._placing.ticker_read(item, result, asked_s, now_s)
         if isinstance(item.call, c.TickerCall):
             out += self._amending.priced(item.call.symbol, now_s)
@@ -148,7 +161,8 @@ class ConnectorWork:
             if task is not None and isinstance(result, c.Found) and item.request is not None:
                 task.readers.append(Waiting.of(item.asker, item.request))
                 flight = Flight(item, item.call, asked_s)
-                return self._amending.divert(task, [task.report(result.report, asked_s)], flight, now_s)
+                learned = self._amending.divert(task, [task.report(result.report, asked_s)], flight, now_s)
+                return self._carrying.divert(task, learned, flight, now_s)
         if item.request is not None:
             out.append(Deliver(asker=item.asker, request=item.request, result=result))
         return out
@@ -175,6 +189,7 @@ class ConnectorWork:
     def recorded(self, order: OrderView, now_s: float) -> list[Effect]:
         """The journal took over what was learned: tell whoever waited for it."""
         self.fills.changed(order, now_s)
+        self._carrying.recorded(order)
         followed = self._for_exits(self.exits.changed(order, now_s), now_s)
         told = [effect for task in self._watch.all_of(order) for effect in self._told(task, order, now_s)]
         return [*told, *followed]
@@ -189,6 +204,8 @@ class ConnectorWork:
         out: list[Effect] = [] if withdrawn else list(task.answers())
         if withdrawn:
             out.append(task.record(LegEvent.WITHDRAWN))
+        elif task.leg.carry_s is not None and not task.cancel_wanted and (task.live or task.unproven):
+            self._want_cancel(task, now_s)
         elif not task.live and not task.unproven:
             self._watch.let_go(task)
             self._settlings.ended(task)
@@ -196,6 +213,7 @@ class ConnectorWork:
 
     def not_recorded(self, order_id: str, now_s: float) -> list[Effect]:
         """The journal could not take it: learn it again from the exchange, a little later."""
+        self._carrying.not_recorded(order_id)
         for task in [task for task in self.tasks.values() if task.order.order_id == order_id]:
             if task.live or task.unproven:
                 task.in_flight = None if task.in_flight == "replace" else task.in_flight
@@ -214,7 +232,8 @@ class ConnectorWork:
 
     def tick(self, now_s: float) -> list[Effect]:
         """Does whatever is due."""
-        changes = self._amending.tick(now_s)
+        changes = self._amending.tick(now_s) + self._carrying.tick(now_s)
+        changes += self._carrying.marks(self.tasks, self._settlings, now_s)
         for task in self._watch.due(now_s):
             self._pursue(task, now_s)
             changes += self._amending.pursue(task, now_s)
@@ -263,7 +282,7 @@ class ConnectorWork:
     def next_s(self, now_s: float) -> float | None:
         """When `tick` has something to do next; None when nothing is due."""
         rooms: tuple[Timed, ...]
-        rooms = self._watch, self._settlings, self._placing, self.exits, self._amending, self.fills
+        rooms = self._watch, self._settlings, self._placing, self.exits, self._amending, self._carrying, self.fills
         due = [room.next_s() for room in rooms] + [self._poll_at_s, self._rate_gate.limiter.next_s(now_s)]
         return min((at_s for at_s in due if at_s is not None), default=None)
 
@@ -275,6 +294,8 @@ class ConnectorWork:
         for item in late:
             if isinstance(item, Place):
                 out.append(self._placing.late(item))
+            elif isinstance(item, ForLeg) and item.kind == "carry":
+                out += self._carrying.late(item, now_s)
             elif isinstance(item, ForLeg) and item.kind in BY_CHANGES:
                 out += self._amending.late(item, now_s)
             elif isinstance(item, ForLeg):
@@ -287,6 +308,8 @@ class ConnectorWork:
         for item in go:
             if isinstance(item, Place):
                 out.append(self._placing.commit(item, now_s))
+            elif isinstance(item, ForLeg) and item.kind == "carry":
+                out += self._carrying.granted(item, now_s)
             elif isinstance(item, ForLeg) and item.kind in BY_CHANGES:
                 out += self._amending.granted(item, now_s)
             elif isinstance(item, ForLeg):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 from attrs import frozen
 
 from app.domain.calls import Call, FillReport, Result
+from app.domain.carry import Decision, Standing
 from app.domain.leg_life import SAME, LegEvent, Terms
 from app.domain.renewal import Over
 from messages.base import Request
 from messages.health import Evidence
-from messages.orders import Linked, OrderView, PlaceOrder
+from messages.orders import Linked, OrderSpec, OrderView, PlaceOrder
 
 Asker = Any
 """Who asked, as the shell knows them; the machine only keeps it and gives it back."""
@@ -23,6 +25,7 @@ class Inside(Enum):
     """Who asks from inside the machine. An `Answer` to EXITS is given back to it, `Connector.exits_answered`."""
 
     EXITS = "exits"
+    CARRIES = "carries"
     FILLS = "fills"
     PREPARING = "preparing"
 
@@ -108,6 +111,26 @@ class Renew:
 
 
 @frozen(kw_only=True)
+class TakeUp:
+    """End a leg that was taken off its exchange, and commit the next one here, or park it; answer with
+    `Connector.carried`, or `not_carried`.
+
+    Attributes:
+        number: Of the leg that was taken off.
+        epoch: Of the route under which it is taken up.
+        decide: Decides, within the transaction, over the order as that reads it.
+        spec: Of the order.
+    """
+
+    order_id: str
+    number: int
+    epoch: int
+    expiry_s: float
+    decide: Callable[[OrderView, Standing], Decision]
+    spec: OrderSpec
+
+
+@frozen(kw_only=True)
 class Mark:
     """Keep something of a leg in the journal for the sake of exits; answer with `Connector.marked` or `not_marked`.
 
@@ -175,6 +198,5 @@ class Observe:
     evidence: Evidence
 
 
-Effect = (
-    Commit | TurnAway | Record | RecordFills | NotListed | Mark | Intend | Renew | Send | Answer | Deliver | Observe
-)
+Writing = Commit | Record | RecordFills | Mark | Intend | Renew | TakeUp
+Effect = Writing | TurnAway | NotListed | Send | Answer | Deliver | Observe

@@ -202,6 +202,8 @@ def advance(
         state = S.CANCELLED  # so that nobody can commit it again between the proof and the owner's wish
     if event is E.SEEN_CANCELLED and state is S.CANCELLED and leg.state in MAY_FILL:
         state = _off(leg, grown, behind=behind)
+    if event is E.PARKED and leg.state in MAY_FILL and leg.cancel_asked_s is not None:
+        state = S.CANCELLED  # its owner wants it gone
     if state is S.OPEN and grown > 0:
         state = S.PARTIALLY_FILLED
     most = leg.quantity if leg.most is None else leg.most

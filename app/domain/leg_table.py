@@ -38,7 +38,8 @@ class LegEvent(StrEnum):
         AMEND_SETTLED: A change is known not to have been made, nor ever to be.
         CARRY_ASKED: Trading moves: it is about to be cancelled, so that what is left of it is placed where trading is.
         CARRIED: The journal commits the leg that takes it up elsewhere.
-        PARKED: What is left of it is not placed elsewhere by itself.
+        PARKED: What is left of it is not placed elsewhere by itself; or it was placed for what was left of an order,
+            and is proven not to have executed, or to rest no more.
         UNPARKED: It is, after all.
     """
 
@@ -175,6 +176,7 @@ TABLE: dict[LegState, dict[LegEvent, Answer]] = {
             E.PROVEN_ABSENT: S.ABSENT,
             E.WITHDRAWN: Stale("it was committed again before it could be withdrawn"),
             E.SET_ASIDE: Illegal("its answer may still come: it is unknown first"),
+            E.PARKED: S.PARKED,
         },
     ),
     S.UNKNOWN: _row(
@@ -186,6 +188,7 @@ TABLE: dict[LegState, dict[LegEvent, Answer]] = {
             E.PROVEN_ABSENT: S.ABSENT,
             E.WITHDRAWN: _NOT_GONE,
             E.SET_ASIDE: S.HELD,
+            E.PARKED: S.PARKED,
         },
     ),
     S.OPEN: _row(
@@ -197,6 +200,7 @@ TABLE: dict[LegState, dict[LegEvent, Answer]] = {
             E.REFUSED: S.REFUSED,
             E.PROVEN_ABSENT: Contradicts(S.OPEN, _WAS_SHOWN),
             E.WITHDRAWN: _NOT_GONE,
+            E.PARKED: S.PARKED,
         },
     ),
     S.PARTIALLY_FILLED: _row(
@@ -209,6 +213,7 @@ TABLE: dict[LegState, dict[LegEvent, Answer]] = {
             E.REFUSED: S.CANCELLED,
             E.PROVEN_ABSENT: Contradicts(S.PARTIALLY_FILLED, _WAS_SHOWN),
             E.WITHDRAWN: _NOT_GONE,
+            E.PARKED: S.PARKED,
         },
     ),
     S.FILLED: _row(

@@ -32,7 +32,7 @@ LOOK_UP_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
 CANCEL_AGAIN_AFTER = 3
 """Look-ups that still show an order open after an acknowledged cancel, before the cancel is sent again."""
 
-InFlight = Literal["place", "cancel", "look_up", "amend", "replace"]
+InFlight = Literal["place", "cancel", "look_up", "amend", "replace", "carry"]
 
 
 @define(kw_only=True)
@@ -113,9 +113,9 @@ class LegTask:
 
     @property
     def owner_cancels(self) -> bool:
-        """It is to be cancelled, for good or to be replaced."""
-        wanted = self.leg.wanted
-        return self.unwanted or (wanted is not None and wanted.replaces)
+        """It is to be cancelled: for good, to be replaced, or since trading moves."""
+        wanted, moves = self.leg.wanted, self.leg.carry_s is not None
+        return self.unwanted or moves or (wanted is not None and wanted.replaces)
 
     @property
     def conditional(self) -> bool:

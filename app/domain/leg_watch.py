@@ -10,7 +10,7 @@ from attrs import define, field
 
 from app.domain import calls as c
 from app.domain.effects import Effect
-from app.domain.leg_life import ASIDE, DOUBTED, LIVE, MAY_FILL, UNPROVEN, LegEvent
+from app.domain.leg_life import ASIDE, BETWEEN, DOUBTED, LIVE, MAY_FILL, UNPROVEN, LegEvent
 from app.domain.leg_task import CANCEL_AGAIN_AFTER, LOOK_UP_DELAYS_S, LegTask
 from messages.orders import LegState, OrderSpec, OrderType, OrderView, TimeInForce
 
@@ -98,7 +98,7 @@ class LegWatch:
         """The task that whoever asks for an order is about: its newest leg's or, once that is over, one's that is set
         aside here."""
         leg = order.legs[-1]
-        if leg.state not in LIVE | UNPROVEN | {LegState.ABSENT}:
+        if leg.state not in LIVE | UNPROVEN | BETWEEN | {LegState.ABSENT}:
             here = (each for each in order.legs if each.state in ASIDE and each.exchange == self.exchange)
             leg = next(here, leg)
         return self.of(order.order_id, leg.number) or LegTask(order=order, number=leg.number)

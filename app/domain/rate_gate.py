@@ -26,6 +26,7 @@ KINDS: dict[str, type[c.Call]] = {
     "cancel": c.CancelCall,
     "amend": c.AmendCall,
     "replace": c.PlaceCall,
+    "carry": c.PlaceCall,
     "look_up": c.LookUpCall,
 }
 """Calls about a leg, by what the connector calls them."""

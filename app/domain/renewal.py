@@ -12,7 +12,8 @@ that comes twice, a replacement that is lost or sent twice, an order that is ove
 - the new leg is for what was asked of the whole, less all that is proven to have filled, so that the order never fills
   beyond the larger of old and new;
 - that transaction asks what a placement's asks: the route, the exchange's rules, whether there is time left. What it
-  does not let pass is the end of the order, in words.
+  does not let pass is the end of the order, in words; but where trading has left, the order goes after it
+  (`app.domain.carry`).
 
 Legs that stand in for each other are adjacent legs on one exchange: no other reason makes a second leg where the first
 one was. Exits go by the whole row of them (`as_one`), whose number is the first one's.
@@ -36,6 +37,9 @@ exchange, or a death of the connector, is mostly over by then. Later it is told 
 
 AGAIN_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a replacement that is proven not to have executed is sent again, by how often it was; then it is given up."""
+
+NOT_ROUTED = "not_routed"
+"""Why nothing takes a leg's place where trading has left: what is left of its order goes where that went."""
 
 
 @frozen(kw_only=True)
@@ -69,7 +73,7 @@ def stands_in(
     if leg.cancel_asked_s is not None or leg.linked in (Linked.RESIZED, Linked.GIVEN_UP):
         return Over(code="being_cancelled", words="Its owner cancelled it while it was being replaced.")
     if not protects and route.exchange != exchange:
-        return Over(code="not_routed", words=f"{_CANCELLED} and trading left {exchange} meanwhile. {_NOTHING}")
+        return Over(code=NOT_ROUTED, words=f"{_CANCELLED} and trading left {exchange} meanwhile. {_NOTHING}")
     if now_s > wanted.until_s_or_never:
         return Over(code="deadline_passed", words=f"{_CANCELLED} and that took longer than its deadline. {_NOTHING}")
     quantity = (leg.quantity if wanted.quantity is None else wanted.quantity) - filled
@@ -111,7 +115,7 @@ def stands_again(order: OrderView, route: Route, *, exchange: str, protects: boo
     leg = order.leg
     assert leg is not None
     if not protects and route.exchange != exchange:
-        return Over(code="not_routed", words=f"{_CANCELLED} and trading left {exchange} meanwhile. {_NOTHING}")
+        return Over(code=NOT_ROUTED, words=f"{_CANCELLED} and trading left {exchange} meanwhile. {_NOTHING}")
     return CommitAgain(number=leg.number)
 
 

@@ -57,6 +57,8 @@ class Replacing:
         newest = task.order.leg
         if newest is None or newest.number != task.leg.number:
             return None  # one that was set aside
+        if task.leg.carry_s is not None:
+            return None  # trading moves, and what was asked for goes with it
         wanted = task.leg.wanted
         if wanted is not None and wanted.replaces:
             terms = Terms(quantity=wanted.quantity, price=wanted.price, trigger_price=wanted.trigger_price)
@@ -117,7 +119,7 @@ class Replacing:
         return out
 
     def _diverted(self, task: LegTask, change: Change, record: Record, flight: Flight, now_s: float) -> list[Effect]:
-        if task.unwanted:
+        if task.unwanted or task.leg.carry_s is not None:  # trading moves, and what was asked for goes with it
             return [record]
         if change.stage is Stage.REPLACING and record.event is LegEvent.SEEN_CANCELLED:
             return self._gone(task, change, record, flight, now_s)
@@ -165,8 +167,8 @@ class Replacing:
         record = self._ends.pop(task.order.order_id, None)
         if record is None:
             return []
-        if task.unwanted:
-            return [record]  # its owner wants it gone by now
+        if task.unwanted or task.leg.carry_s is not None:
+            return [record]  # its owner wants it gone by now, or trading moves
         return [self._renew(task, record, None, now_s)]
 
     def late(self, task: LegTask, now_s: float) -> list[Effect]:

@@ -364,6 +364,10 @@ class Session:
             case LivesElsewhere(exchange=exchange):
                 pending.elsewhere = exchange
                 return self._send(pending, now_s)
+            case Failed(retryable=True, code="order_moving"):
+                pending.next_s = now_s + PENDING_AGAIN_S[min(pending.pendings, len(PENDING_AGAIN_S) - 1)]
+                pending.pendings += 1
+                return []
             case Failed(retryable=True):
                 pending.failures += 1
                 if pending.failures < self.settings.max_retry_attempts:

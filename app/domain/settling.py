@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping
 
 from attrs import define, evolve, field
 
+from app.domain.carry import takes_away
 from app.domain.effects import Answer, Asker
 from app.domain.leg_task import LegTask
+from messages.carries import CarryPolicy
 from messages.failover import SettleReply, SettleRequest
 from messages.orders import LegState
 
@@ -40,11 +42,18 @@ class Settlings:
 
     def wants_cancelled(self, task: LegTask) -> bool:
         """Whether somebody waits for an order to be cancelled."""
-        return any(each.request.cancel and task.name in each.waiting for each in self._open)
+        return any(
+            each.request.cancel and task.name in each.waiting and not _to_mark(each, task) for each in self._open
+        )
+
+    def to_mark(self, tasks: Mapping[str, LegTask]) -> list[LegTask]:
+        """Legs whose orders go on elsewhere, and of which the journal does not say so yet."""
+        waiting = ((each, tasks[name]) for each in self._open for name in sorted(each.waiting & tasks.keys()))
+        return [task for each, task in waiting if each.request.cancel and _to_mark(each, task)]
 
     def ended(self, task: LegTask) -> None:
         """A leg can no longer fill."""
-        if task.leg.state in (LegState.CANCELLED, LegState.EXPIRED):
+        if task.leg.state in (LegState.CANCELLED, LegState.EXPIRED, LegState.DRAINED):
             for each in self._open:
                 if task.name in each.waiting:
                     each.cancelled.append(task.order.order_id)
@@ -72,3 +81,8 @@ class Settlings:
     def next_s(self) -> float | None:
         """When the first one's time is up; None when there is none."""
         return min((each.request.deadline_s for each in self._open), default=None)
+
+
+def _to_mark(each: _Settling, task: LegTask) -> bool:
+    goes_on = each.request.policy is not CarryPolicy.DROP and takes_away(task.order, task.leg)
+    return goes_on and task.leg.carry_s is None

@@ -65,11 +65,13 @@ class Reads(ABC):
         return tuple(order for order in found if order is not None)
 
     def open_orders(self, *, exchange: str | None = None, strategy: str | None = None) -> tuple[OrderView, ...]:
-        """Orders with a leg that is live, unproven or set aside, oldest first."""
+        """Orders with a leg that is live, unproven or set aside, oldest first; of all exchanges also those of which
+        what is left was taken off one and is on none yet."""
         with translated(self._where):  # what a connector asks first
             asked = hot.OPEN(self._db) if exchange is None else hot.OPEN_ON(self._db, exchange=exchange)
             aside = hot.ASIDE(self._db) if exchange is None else hot.ASIDE_ON(self._db, exchange=exchange)
-            order_ids = dict.fromkeys(row["order_id"] for row in (*asked.fetchall(), *aside.fetchall()))
+            between = hot.BETWEEN(self._db).fetchall() if exchange is None else []
+            order_ids = dict.fromkeys(row["order_id"] for row in (*asked.fetchall(), *aside.fetchall(), *between))
             found = [order for order_id in order_ids if (order := self._read(order_id)) is not None]
             found.sort(key=lambda order: (order.created_s, order.order_id))
         return tuple(order for order in found if strategy in (None, order.key.strategy))

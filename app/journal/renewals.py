@@ -14,9 +14,10 @@ from typing import Any
 from attrs import evolve
 
 from app.domain import ids
+from app.domain.carry import NOT_EXECUTED
 from app.domain.commit import CommitNew
 from app.domain.leg_life import LegEvent
-from app.domain.renewal import Over, stands_again, stands_in
+from app.domain.renewal import NOT_ROUTED, Over, stands_again, stands_in
 from app.journal import statements as hot
 from app.journal.facts import of_intent
 from app.journal.rows import new_leg, row_of_leg, with_leg
@@ -56,6 +57,14 @@ class Renewals(Totals):
 
     @abstractmethod
     def _commit_again(self, leg: LegView, order_id: str, epoch: int, expiry_s: float, now_s: float) -> LegView: ...
+
+    def _leaves(self, order_id: str, number: int, event: LegEvent, now_s: float, seen: dict[str, Any]) -> Recorded:
+        """Trading has left meanwhile: what was to take its place is placed where trading is, as for any other order."""
+        self.record(order_id, number, LegEvent.CARRY_ASKED, now_s=now_s)
+        if event is LegEvent.SEEN_CANCELLED:
+            return self.record(order_id, number, event, now_s=now_s, **seen)
+        words = "What was to replace it never executed, and trading has moved meanwhile."
+        return self.record(order_id, number, LegEvent.PARKED, now_s=now_s, code=NOT_EXECUTED, words=words)
 
     def renew(
         self,
@@ -117,6 +126,8 @@ class Renewals(Totals):
                     check=check,
                     protects=protects,
                 )
+            if isinstance(decision, Over) and decision.code == NOT_ROUTED:
+                return self._leaves(order_id, number, event, now_s, seen)
             if isinstance(decision, Over):
                 over = event if ends else LegEvent.REFUSED
                 seen |= {"code": decision.code, "words": decision.words, "native_code": native_code}

@@ -15,6 +15,7 @@ from sqlalchemy.sql import ClauseElement
 
 from app.journal.schema import (
     ASIDE_LEG,
+    BETWEEN_LEG,
     EXCEEDED,
     LINKED_LEG,
     LIVE_LEG,
@@ -77,7 +78,9 @@ ASIDE_ON = Hot(
 )
 OPEN = Hot(select(orders.c.order_id).join(legs).where(LIVE_LEG).order_by(orders.c.created_s, orders.c.order_id))
 _live_leg = select(legs.c.order_id).where(legs.c.order_id == orders.c.order_id, LIVE_LEG)
+BETWEEN = Hot(select(orders.c.order_id).join(legs).where(BETWEEN_LEG).order_by(orders.c.created_s, orders.c.order_id))
 _aside_leg = select(legs.c.order_id).where(legs.c.order_id == orders.c.order_id, ASIDE_LEG)
+_between_leg = select(legs.c.order_id).where(legs.c.order_id == orders.c.order_id, BETWEEN_LEG)
 CLOSED = Hot(
     select(orders.c.order_id, orders.c.created_s)
     .where(
@@ -85,6 +88,7 @@ CLOSED = Hot(
         orders.c.settle.is_not_distinct_from(bindparam("settle")),
         ~_live_leg.exists(),
         ~_aside_leg.exists(),
+        ~_between_leg.exists(),
     )
     .order_by(orders.c.created_s.desc(), orders.c.order_id)
 )
@@ -237,6 +241,18 @@ TRADE = Hot(
 READ_ATTRIBUTED = Hot(select(traded.c.attributed).where(*_MARKET))
 READ_MOVED = Hot(select(traded.c.moved).where(*_MARKET))
 ADD_MOVED = Hot(update(traded).where(*_MARKET).values(moved=bindparam("moved")))
+READ_HELD = Hot(
+    select(traded.c.exchange, traded.c.attributed, traded.c.adopted).where(traded.c.symbol == bindparam("key_symbol"))
+)
+READ_LEFT = Hot(
+    select(routes.c.fenced_s)
+    .where(
+        routes.c.epoch > bindparam("after"),
+        or_(routes.c.exchange.is_(None), routes.c.exchange != bindparam("key_exchange")),
+    )
+    .order_by(routes.c.epoch)
+    .limit(1)
+)
 ATTRIBUTE = Hot(update(traded).where(*_MARKET).values(attributed=bindparam("attributed")))
 COUNT_ENDED = Hot(
     sqlite.insert(ended)

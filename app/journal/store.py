@@ -26,6 +26,7 @@ from app.domain.moving import balances
 from app.journal import statements as hot
 from app.journal.adjustments import Adjustments
 from app.journal.aside import Asides
+from app.journal.carries import Carries
 from app.journal.checkpoints import PAGE_BYTES, writer_pages
 from app.journal.cold import Cold
 from app.journal.controls import ControlsKept
@@ -37,7 +38,6 @@ from app.journal.moves import Moves
 from app.journal.news import of_news
 from app.journal.patience import BUSY_TIMEOUT_S, WriteLock
 from app.journal.place import Place
-from app.journal.renewals import Renewals
 from app.journal.routes import Routes
 from app.journal.rows import (
     learned_leg,
@@ -59,7 +59,7 @@ __all__ = ["BUSY_TIMEOUT_S", "Committed", "Journal", "JournalError", "JournalUnu
 ZERO = Decimal(0)
 
 
-class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Renewals):
+class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Carries):
     """An open journal. Not thread-safe: one thread of one process."""
 
     def __init__(

@@ -313,6 +313,7 @@ class _Check:
             order_id=order[0],
             key=OrderKey(strategy=order[1], client_order_id=order[2]),
             created_s=order[_CREATED],
+            order=dict(zip(_ASKED, order[1:_CREATED], strict=True)),
             legs=lives,
             dim=set() if event.checksum is not None else {leg.number for leg in lives},
         )

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain import calls as c
+from app.domain.carry import asked_of
+from app.domain.leg_life import BETWEEN
 from app.domain.order_life import OrderState, state_of
 from messages.base import Failed
 from messages.orders import LegState, OrderAccepted, OrderRefused, OrderReply
@@ -60,7 +62,8 @@ def test_whatever_comes_between(data: st.DataObject) -> None:
     for asker, answers in truth.answers.items():
         assert len(answers) == 1 or asker.startswith("place"), answers
     leg = truth.order.leg if truth.journal.order(truth.order_id) else None
-    assert leg is None or (leg.wanted, leg.most) == (None, None), "something is still in doubt"
+    if leg is not None and leg.state not in BETWEEN:  # there, what was asked for last is kept for what takes its place
+        assert (leg.wanted, leg.most) == (None, None), "something is still in doubt"
 
 
 def resting(fill: int = 0) -> Truth:
@@ -261,7 +264,7 @@ def test_a_change_in_place_that_a_death_left_in_doubt_is_told_also_where_it_was_
     assert len(truth.told) > told
 
 
-def test_when_trading_has_moved_nothing_takes_its_place() -> None:
+def test_when_trading_has_moved_what_was_asked_for_goes_after_it() -> None:
     truth = resting()
     name = truth.amends(D(6), None)
     refused_in_place(truth)
@@ -269,9 +272,10 @@ def test_when_trading_has_moved_nothing_takes_its_place() -> None:
     truth.journal.commit_route(2, "okx", truth.now_s)
     truth.ends()
     (answer,) = truth.answers[name]
-    assert isinstance(answer, OrderRefused)
-    assert answer.code == "not_routed"
-    assert (not truth.open, len(truth.order.legs)) == (True, 1)
+    assert isinstance(answer, Failed)
+    assert (answer.code, answer.retryable) == ("order_moving", True)
+    assert (not truth.open, len(truth.order.legs), state_of(truth.order)) == (True, 1, OrderState.MOVING)
+    assert asked_of(truth.order) == (truth.order.spec, D(6)), "its owner's newest word is kept"
 
 
 def test_a_cancel_meanwhile_is_for_good() -> None:

@@ -21,7 +21,7 @@ from app.domain import effects as e
 from app.domain import ids
 from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.leg_life import LIVE, TERMINAL, LegEvent
+from app.domain.leg_life import BETWEEN, LIVE, TERMINAL, LegEvent
 from app.domain.limiter import RateLimit
 from app.journal.store import Committed, Journal
 from messages.orders import AmendOrder, CancelOrder, LegState, OrderReply, OrderSpec, OrderView, PlaceOrder
@@ -423,7 +423,10 @@ class Truth:
         assert order.filled == self.filled
         leg = self.legs.get(order.leg.wire_id)
         if leg is None:
-            assert order.leg.state in (LegState.ABSENT, LegState.REFUSED, LegState.CANCELLED), order.leg
+            nowhere = LegState.ABSENT, LegState.REFUSED, LegState.CANCELLED, LegState.PARKED
+            assert order.leg.state in nowhere, order.leg
+        elif order.leg.state in BETWEEN:
+            assert leg.cancelled
         else:
             assert order.leg.state is leg.report().state
         for asker, (request, life) in self.asked.items():

@@ -17,6 +17,7 @@ import pytest
 
 from app.domain.book import NOTHING
 from app.domain.calls import FillReport
+from app.domain.carry import Carry
 from app.domain.leg_life import LegEvent
 from app.domain.verb_words import Change
 from app.journal import statements
@@ -154,6 +155,26 @@ def renewed(journal: Journal) -> None:
     )
 
 
+def moved(journal: Journal) -> None:
+    """One that was taken off its exchange, parked, let go again, and taken up."""
+    order_id = place(journal, f"moved-{next(names)}")
+    journal.record(order_id, 1, LegEvent.CARRY_ASKED, now_s=NOW_S)
+    journal.record(order_id, 1, LegEvent.SEEN_CANCELLED, now_s=NOW_S, filled=Decimal(0))
+    journal.park(order_id, "policy", "It waits.", NOW_S)
+    journal.unpark(order_id, "placed_by_owner", "Place it.", NOW_S)
+    taken_up = journal.carry(
+        order_id,
+        1,
+        exchange=EXCHANGES[0],
+        epoch=journal.route().epoch,
+        expiry_s=NOW_S + 5,
+        now_s=NOW_S,
+        decide=lambda _order, _standing: Carry(quantity=Decimal(1), price=None, trigger_price=None, whole=None),
+    )
+    assert taken_up.carried.fresh
+    journal.record(order_id, 2, LegEvent.SEEN_FILLED, now_s=NOW_S, filled=Decimal(1), average_price=Decimal(100))
+
+
 def some(journal: Journal, column: str) -> list[str]:
     """Values that ended legs have."""
     rows = sqlite3.Connection.execute(
@@ -191,7 +212,9 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "adjusted": Journal.adjusted,
     "adopt": adopted,
     "attached": lambda journal: journal.attached(EXCHANGES[0], BTC),
+    "attributed": lambda journal: journal.attributed(EXCHANGES[0], BTC),
     "book": Journal.book,
+    "carry": moved,
     "closed_orders": lambda journal: (
         journal.closed_orders(STRATEGY, None, 5),
         journal.closed_orders(STRATEGY, BTC, 3),
@@ -204,6 +227,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     ],
     "controls": Journal.controls,
     "counts": Journal.counts,
+    "drained": Journal.drained,
     "dry_commit": Journal.dry_commit,
     "exposures": Journal.exposures,
     "fence": lambda journal: journal.commit_route(journal.fence(NOW_S).epoch, EXCHANGES[0], NOW_S),
@@ -231,14 +255,17 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     ),
     "exceeded": Journal.exceeded,
     "held_notional": Journal.held_notional,
+    "parked": Journal.parked,
     "renew": renewed,
     "route": Journal.route,
     "between": lambda journal: journal.between(),
     "save_switch": lambda journal: journal.save_switch(switch(7)),
     "standing": Journal.standing,
+    "standing_of": lambda journal: journal.standing_of(journal.open_orders()[0], EXCHANGES[0]),
     "switches": lambda journal: (journal.switches(limit=20), journal.switches(unfinished=True)),
     "symbols": lambda journal: journal.symbols(NOW_S - 100.0),
     "told_after": lambda journal: journal.told_after(STRATEGY, journal.last_told(STRATEGY) - 20, 10),
+    "to_carry": Journal.to_carry,
     "trouble": Journal.trouble,
     "unlisted": lambda journal: journal.unlisted(EXCHANGES[0], 10),
     "unprotected": Journal.unprotected,
@@ -249,8 +276,10 @@ WITH = {
     "commit_route": "fence",
     "heard": "hear",
     "move": "moves_after",
+    "park": "carry",
     "record": "commit_intent",
     "together": "commit_intent",
+    "unpark": "carry",
 }
 """Done with another."""
 NOT_RUNNING = {
