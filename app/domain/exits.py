@@ -414,7 +414,10 @@ def _now(known: Known, kind: _Kind, failed: LegView, quantity: Decimal, now_s: f
     parent, leg = known.parent, known.leg
     assert leg is not None
     exit_ = Exit(parent.order_id, leg.number, NOW[kind.kind], number)
-    return Plan(place=((exit_, spec_of(parent.spec, exit_.kind, quantity)),), words=words)
+    spec = spec_of(parent.spec, exit_.kind, quantity)
+    if known.admits(spec):
+        return Plan(words=words)  # less is open by now than the market takes: it waits for more
+    return Plan(place=((exit_, spec),), words=words)
 
 
 def _order_id(known: Known, kind: _Kind, number: int) -> str:

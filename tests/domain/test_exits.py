@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain.effects import Mark
@@ -455,6 +455,15 @@ STEPS = st.one_of(
 
 
 @settings(max_examples=200, deadline=None)
+@example(
+    steps=[
+        ("outcomes", [(LegState.OPEN, ""), (LegState.REFUSED, "would_trigger"), (LegState.REFUSED, "turned_away")]),
+        ("fill", 1),
+        ("fill", 1),
+        ("fill", 2),
+        ("exit fills", 0),
+    ]
+).via("what is closed at the market late may be less than the market takes")
 @given(st.lists(STEPS, max_size=30))
 def test_the_exits_never_exceed_and_come_to_equal_what_is_open(
     steps: list[tuple[str, object]],
