@@ -15,7 +15,7 @@ A slice is priced as an order that executes at once or not at all, so that nothi
 beyond the best price. Where an order of our own rests within that, the bound is drawn in to a tick before it, and
 where our own order is the best price nothing is moved until it is not. What a slice is expected to cost is what is
 paid on one exchange more than is got on the other, by the best prices; where that is more than `max_cost` of its
-worth, the position waits for better ones.
+worth, or with it all that was moved under the same route would have cost more, the position waits for better ones.
 """
 
 from __future__ import annotations
@@ -171,10 +171,11 @@ def _migrated(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
         if limit is None and pieces:
             return _Cut(wait=_meets_own(symbol, venue, what), dust=dust, stays=stays)
     each_costs = price - source.market.touch(other) if side is Side.BUY else source.market.touch(other) - price
-    if pieces and each_costs > limits.max_cost * price:
-        return _Cut(
-            wait=_too_dear(symbol, situation.in_use, source, each_costs / price, limits), dust=dust, stays=stays
-        )
+    first = pieces[0][0] if pieces else ZERO
+    most = limits.max_cost * (first * price + situation.moved_notional)
+    if pieces and (each_costs > limits.max_cost * price or first * each_costs + situation.spent > most):
+        words = _too_dear(situation, source, each_costs / price, limits)
+        return _Cut(wait=words, dust=dust, stays=stays)
     slices = tuple(
         PlannedSlice(
             from_exchange=source.exchange,
@@ -290,8 +291,9 @@ def _meets_own(symbol: Symbol, venue: Venue, side: Side) -> str:
     )
 
 
-def _too_dear(symbol: Symbol, in_use: str, source: Venue, share: Decimal, limits: MoveLimits) -> str:
+def _too_dear(situation: Situation, source: Venue, share: Decimal, limits: MoveLimits) -> str:
+    so_far = f", after {plain(situation.spent)} for what was moved so far" if situation.spent > 0 else ""
     return (
-        f"{symbol} waits: moving it from {source.exchange} to {in_use} would cost {share * 100:.3f} % of its worth by"
-        f" the prices now, and max_cost is {limits.max_cost * 100:.3f} %."
+        f"{situation.symbol} waits: moving it from {source.exchange} to {situation.in_use} would cost"
+        f" {share * 100:.3f} % of its worth by the prices now{so_far}, and max_cost is {limits.max_cost * 100:.3f} %."
     )

@@ -14,6 +14,23 @@ from messages.positions import PositionPolicy
 
 
 @frozen(kw_only=True)
+class Standing:
+    """One symbol on one exchange, in base coin, signed.
+
+    Attributes:
+        attributed: What our own fills add up to.
+        adopted: What was taken over into the book besides.
+        moved: Of `attributed`, what slices of moved positions have filled.
+    """
+
+    exchange: str
+    symbol: Symbol
+    attributed: Decimal
+    adopted: Decimal
+    moved: Decimal
+
+
+@frozen(kw_only=True)
 class MoveLimits:
     """What moving keeps to.
 
@@ -121,6 +138,8 @@ class Situation:
         imbalance: What our moves have opened and not closed yet, signed; what is closed and not opened below zero.
         everywhere: Of FLATTEN: also on the exchange in use.
         left: Of MIRROR: the exchange whose position is to stand here, too; empty where there is none.
+        moved_notional: What was opened under this epoch so far, in quote coin.
+        spent: What moving that has cost so far, in quote coin.
     """
 
     symbol: Symbol
@@ -130,6 +149,8 @@ class Situation:
     policy: PositionPolicy = PositionPolicy.MIGRATE
     everywhere: bool = False
     left: str = ""
+    moved_notional: Decimal = ZERO
+    spent: Decimal = ZERO
 
     @property
     def here(self) -> Venue:

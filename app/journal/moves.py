@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from heapq import merge
 
-from attrs import frozen
 from sqlalchemy import select
 
 from app.domain.ids import order_id
 from app.domain.moving import Move, MoveKind
+from app.domain.position_situation import Standing
 from app.journal.errors import translated
 from app.journal.reads import Reads
 from app.journal.rows import symbol_of
@@ -28,23 +28,6 @@ _STRATEGIES = (
     " SELECT (SELECT min(strategy) FROM orders WHERE strategy > named.strategy) FROM named"
     " WHERE named.strategy IS NOT NULL) SELECT strategy FROM named WHERE strategy IS NOT NULL"
 )
-
-
-@frozen(kw_only=True)
-class Standing:
-    """One symbol on one exchange, in base coin, signed.
-
-    Attributes:
-        attributed: What our own fills add up to.
-        adopted: What was taken over into the book besides.
-        moved: Of `attributed`, what slices of moved positions have filled.
-    """
-
-    exchange: str
-    symbol: Symbol
-    attributed: Decimal
-    adopted: Decimal
-    moved: Decimal
 
 
 class Moves(Reads):
