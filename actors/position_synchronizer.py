@@ -14,6 +14,7 @@ from actors.position_moves import PositionMoves
 from actors.position_reading import PositionReading
 from app.journal.store import Journal
 from messages.base import Failed
+from messages.positions import PositionsReply
 from messages.supervision import Role, Start
 
 log = structlog.get_logger()
@@ -56,7 +57,9 @@ class PositionSynchronizerActor(Shell):
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
         """Whichever half knows it; a failure that neither asked for any more is passed over."""
-        if self.reading.on_message(message, sender, now_s) or self.moves.on_message(message, sender, now_s):
+        asked = self.moves.on_message(message, sender, now_s)
+        # Positions are news for the book, whoever asked for them.
+        if (asked and not isinstance(message, PositionsReply)) or self.reading.on_message(message, sender, now_s):
             return
         if not isinstance(message, Failed):
             log.warning("positions.unexpected_message", message_type=type(message).__name__)

@@ -160,6 +160,15 @@ class Mover:
         return min(due, default=None)
 
     @property
+    def stays(self) -> tuple[NotMoved, ...]:
+        """What is not moved, and why, by the last look."""
+        return tuple(each for pursuit in self._symbols.values() for each in pursuit.stays)
+
+    def mirrors(self, epoch: int) -> bool:
+        """Whether it matters where trading was before."""
+        return self.policy(epoch)[0] is PositionPolicy.MIRROR
+
+    @property
     def idle(self) -> bool:
         """Nothing is to be moved."""
         return all(pursuit.done for pursuit in self._symbols.values())
@@ -352,7 +361,7 @@ class Mover:
 
     # ------------------------------------------------------------------------------------------------ told
 
-    def plans(self, ground: Ground, policy: PositionPolicy | None, now_s: float) -> tuple[list[ToConnector], bool]:
+    def look(self, ground: Ground, policy: PositionPolicy | None, now_s: float) -> tuple[list[ToConnector], bool]:
         """What has to be asked for a plan, and whether all of it is known."""
         keys: set[Key] = set()
         for symbol in ground.standing:
