@@ -8,6 +8,7 @@ become due, and the machine, `app.domain.mover`, says what is asked of whom.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -180,8 +181,11 @@ class PositionMoves:
         """What the journal says now; orders are read only while something moves, or may."""
         route, rows = self._journal.route(), self._journal.standing()
         controls = self._journal.controls()
-        moves = any(row.moved for row in rows) and sum((row.moved for row in rows), ZERO) != 0
-        concerned = moves or any(row.attributed and row.exchange != route.exchange for row in rows)
+        here = "" if controls.flatten else route.exchange
+        open_now: dict[Symbol, Decimal] = {}
+        for row in rows:
+            open_now[row.symbol] = open_now.get(row.symbol, ZERO) + row.moved
+        concerned = any(row.attributed and row.exchange != here for row in rows) or any(open_now.values())
         asked = any(not asker.request.dry_run for asker in self._askers)
         if concerned or asked or not self.machine.idle:
             self._exits_until_s = now_s + AFTER_S
@@ -195,6 +199,7 @@ class PositionMoves:
             pieces=self._pieces,
             left=(switches[-1].from_exchange or "") if switches else "",
             frozen=f"Trading is frozen: {controls.frozen}" if controls.frozen else "",
+            flatten=bool(controls.flatten),
         )
 
     def _orders_of(self, epoch: int, symbol: Symbol) -> tuple[OrderView, ...]:

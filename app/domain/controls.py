@@ -6,8 +6,10 @@ it is written, also while the coordinator that wrote it is dead. Cancels are nev
     purpose     frozen                  reduce-only             its exchange isolated
     ORDER       refused                 only what reduces       refused
     EXIT        passes                  passes                  passes: it only closes what stands there
-    MOVE        only a flattening's     passes                  only what reduces there
+    MOVE        closing a slice, or     passes                  only what reduces there
+                what a panic flattens
 
+A slice that was opened before a freeze is still closed, so that the net is what it was.
 A panic is a freeze under which our orders are cancelled for as long as there are any; one that flattens closes our
 positions too, until there is none. Both are kept like the freeze, so that whoever is started anew goes on with it.
 """
@@ -72,6 +74,8 @@ NONE = Controls()
 
 FLAT = "/flat"
 """How the client order id of an order ends by which the router closes a position for good."""
+CLOSE = "/close"
+"""Likewise, by which it closes what it has opened elsewhere."""
 
 
 def controlled(
@@ -80,13 +84,14 @@ def controlled(
     """Why an order may not be committed on an exchange now; None where nothing speaks against it."""
     if controls is NONE or purpose is Purpose.EXIT:
         return None
-    flattens = purpose is Purpose.MOVE and bool(controls.flatten) and client_order_id.endswith(FLAT)
-    if controls.frozen and not flattens:
+    closes = purpose is Purpose.MOVE and spec.reduce_only
+    flattens = closes and bool(controls.flatten) and client_order_id.endswith(FLAT)
+    if controls.frozen and not flattens and not (closes and client_order_id.endswith(CLOSE)):
         return Controlled(code="frozen", words=f"Trading is frozen: {controls.frozen} Cancels still pass.")
     if purpose is Purpose.ORDER and controls.reduce_only and not spec.reduce_only:
         words = f"Only orders that reduce a position are taken: {controls.reduce_only}"
         return Controlled(code="reduce_only_mode", words=words)
     isolated = controls.why_isolated(exchange)
-    if isolated and not (purpose is Purpose.MOVE and spec.reduce_only):
+    if isolated and not closes:
         return Controlled(code="isolated", words=f"{exchange} is isolated: {isolated} Nothing new is placed there.")
     return None

@@ -32,6 +32,7 @@ class Ground:
         pieces: What of a position, by place and its signed quantity, has exits there.
         left: The exchange trading was on before; empty where that is not known.
         frozen: Why no position is moved; empty where it is.
+        flatten: A person wants every position closed.
     """
 
     route: Route
@@ -41,6 +42,7 @@ class Ground:
     pieces: Callable[[str, Symbol, Decimal], tuple[Piece, ...]] = field(default=lambda *_: ())
     left: str = ""
     frozen: str = ""
+    flatten: bool = False
 
     @classmethod
     def of(cls, rows: Iterable[Standing], **more: object) -> Ground:

@@ -107,9 +107,11 @@ class Mover:
 
     # ------------------------------------------------------------------------------------------------ in
 
-    def policy(self, epoch: int) -> tuple[PositionPolicy, bool]:
-        """The policy in force, and whether somebody asked for it besides the configuration."""
-        if self._override is not None and self._override[0] == epoch:
+    def policy(self, ground: Ground) -> tuple[PositionPolicy, bool]:
+        """The policy in force, and whether a person asked for it besides the configuration."""
+        if ground.flatten:
+            return PositionPolicy.FLATTEN, True
+        if self._override is not None and self._override[0] == ground.route.epoch:
             return self._override[1], True
         return self.settings.policy, False
 
@@ -117,7 +119,7 @@ class Mover:
         """Somebody wants positions moved now: what waits is looked at at once."""
         if policy is not None:
             self._override = epoch, policy
-        if self.policy(epoch)[0] is PositionPolicy.MIRROR:
+        if (policy or self.settings.policy) is PositionPolicy.MIRROR:
             self._mirrored = epoch
         for pursuit in self._symbols.values():
             if not pursuit.failures:
@@ -166,7 +168,7 @@ class Mover:
 
     def mirrors(self, epoch: int) -> bool:
         """Whether it matters where trading was before."""
-        return self.policy(epoch)[0] is PositionPolicy.MIRROR
+        return self._mirrored == epoch
 
     @property
     def idle(self) -> bool:
@@ -192,7 +194,7 @@ class Mover:
             if name in rows
         }
         assert ground.route.exchange is not None
-        policy, asked = self.policy(ground.route.epoch)
+        policy, asked = self.policy(ground)
         if policy is PositionPolicy.MIRROR and self._mirrored != ground.route.epoch:
             policy = PositionPolicy.TRACK  # once for each switch: what is traded since is not made the same again
         return Situation(
@@ -243,7 +245,7 @@ class Mover:
         if moving:
             return self._ask_after(pursuit, moving, now_s)
         pursuit.looked = 0
-        bare, asked = self._bare(symbol, ground), self.policy(ground.route.epoch)[1]
+        bare = self._bare(symbol, ground)
         said = (ground.route.epoch, bare.policy, bare.everywhere, tuple(sorted(ground.standing[symbol].items())))
         if pursuit.before is not None:
             filled = pursuit.before != said
@@ -260,7 +262,7 @@ class Mover:
         if not seen:
             return [ToConnector(exchange=exchange, request=request) for exchange, request in asks]
         situation = self._seen(bare, ground)
-        held = bool(ground.frozen) and not bare.imbalance and not (bare.policy is PositionPolicy.FLATTEN and asked)
+        held = bool(ground.frozen) and not bare.imbalance and not ground.flatten
         step = Stays() if held else next_step(situation, self.settings.limits)
         if isinstance(step, Stays):
             pursuit.stays, pursuit.done = (*step.waits, *step.dust), not step.waits and not held
@@ -343,7 +345,7 @@ class Mover:
         return ToConnector(exchange=step.exchange, request=request)
 
     def _stale_exits(self, ground: Ground, now_s: float) -> list[ToConnector]:
-        policy, asked = self.policy(ground.route.epoch)
+        policy, asked = self.policy(ground)
         out: list[ToConnector] = []
         for exchange, order in stale_exits(ground, policy, self.settings.exchanges, everywhere=asked):
             if now_s < self._cancelled_s.get(order.order_id, 0.0) + CANCEL_AGAIN_S:
@@ -373,7 +375,7 @@ class Mover:
         """As if it were done by a policy; None: by that in force."""
         bare = self._bare(symbol, ground)
         if policy is None:
-            return evolve(bare, policy=self.policy(ground.route.epoch)[0])
+            return evolve(bare, policy=self.policy(ground)[0])
         return evolve(bare, policy=policy, everywhere=policy is PositionPolicy.FLATTEN)
 
     def planned(self, ground: Ground, policy: PositionPolicy | None) -> tuple[SymbolPlan, ...]:

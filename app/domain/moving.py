@@ -34,7 +34,7 @@ from app.domain.position_plan import PlannedSlice, closing_side, opening_side, p
 from app.domain.position_situation import MoveLimits, Situation, Venue
 from messages.market import Symbol
 from messages.orders import OrderKey, OrderSpec, OrderType, Side, TimeInForce
-from messages.positions import NotMoved
+from messages.positions import NotMoved, PositionPolicy
 
 PREFIX = "move/"
 
@@ -132,18 +132,21 @@ class Stays:
 
 def next_step(situation: Situation, limits: MoveLimits) -> MoveOrder | Stays:
     """What is next of a symbol of which no move may still fill."""
+    waits: tuple[NotMoved, ...] = ()
     dust: tuple[NotMoved, ...] = ()
     if situation.imbalance:
         balance = _balanced(situation, limits)
-        if isinstance(balance, MoveOrder) or balance.waits:
+        if isinstance(balance, MoveOrder):
             return balance
-        dust = balance.dust
+        if balance.waits and situation.policy is not PositionPolicy.FLATTEN:  # which only ever makes less
+            return balance
+        waits, dust = balance.waits, balance.dust
     planned = plan(situation, limits)
     for one in planned.slices:
         order = _begun(situation, one)
         if order is not None:
             return order
-    return Stays(waits=planned.waits, dust=(*dust, *planned.dust))
+    return Stays(waits=(*waits, *planned.waits), dust=(*dust, *planned.dust))
 
 
 def _begun(situation: Situation, one: PlannedSlice) -> MoveOrder | None:

@@ -1,4 +1,4 @@
-"""Positions go with trading, over real HTTP and with real processes: by slices, through kill -9, as the exchanges' books say."""
+"""Positions go with trading, on real processes and over HTTP: by slices, through kill -9, by the exchanges' books."""
 
 from __future__ import annotations
 

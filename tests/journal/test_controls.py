@@ -91,9 +91,10 @@ def test_a_freeze_survives_whoever_wrote_it(journal: Journal, path: Path) -> Non
     [
         (FREEZE, Purpose.ORDER, True, "x", "frozen"),
         (FREEZE, Purpose.EXIT, True, "x", "Committed"),
-        (FREEZE, Purpose.MOVE, True, "move/1/BTC/1/close", "frozen"),
+        (FREEZE, Purpose.MOVE, False, "move/1/BTC/1/open", "frozen"),
+        (FREEZE, Purpose.MOVE, True, "move/1/BTC/1/close", "Committed"),
         (FREEZE, Purpose.MOVE, True, "move/1/BTC/1/flat", "frozen"),
-        (FLATTEN, Purpose.MOVE, True, "move/1/BTC/1/close", "frozen"),
+        (FLATTEN, Purpose.MOVE, True, "move/1/BTC/1/close", "Committed"),
         (FLATTEN, Purpose.MOVE, True, "move/1/BTC/1/flat", "Committed"),
         (FLATTEN, Purpose.ORDER, True, "move/1/BTC/1/flat", "frozen"),
         (Change(put=(("reduce_only", "Why."),)), Purpose.ORDER, False, "x", "reduce_only_mode"),
