@@ -7,12 +7,13 @@ from typing import Any
 
 import structlog
 
-from actors.failover_effects import FailoverHands
+from actors.failover_effects import SOURCE_S, FailoverHands
 from app.domain import failover as f
 from app.domain.failover import CoordinatorEffect
 from app.domain.health import own_network
 from app.domain.unwritten import Unwritten
 from app.journal.store import JournalError, StaleEpoch
+from messages.account import AccountReply, AccountView
 from messages.base import Failed, Request
 from messages.carries import CarryReply
 from messages.failover import (
@@ -52,6 +53,8 @@ class FailoverCoordinatorActor(FailoverHands):
         self._subscribers: dict[str, tuple[Address, float]] = {}
         self._book: BookReply | None = None
         self._books_asked: dict[str, str] = {}
+        self._accounts: dict[str, AccountView] = {}
+        self._source_s = -SOURCE_S
         self._serial = 0
         self._unwritten = Unwritten()
         self._manual: tuple[Address, ManualFailover] | None = None
@@ -108,6 +111,8 @@ class FailoverCoordinatorActor(FailoverHands):
         match message:
             case HealthChanged() if self._unwritten.waits:
                 machine.health[message.view.exchange] = message.view
+            case AccountReply():
+                self._accounts[message.account.exchange] = message.account
             case SettleReply() | PreflightReply() | CarryReply() | MovesReply() if self._unwritten.waits:
                 pass  # of a step that was given up
             case ManualFailover() if self._unwritten.waits:
@@ -117,6 +122,8 @@ class FailoverCoordinatorActor(FailoverHands):
             case SettleReply():
                 self._perform(machine.settled(message, now_s), now_s)
             case PreflightReply():
+                if message.account is not None:
+                    self._accounts[message.exchange] = message.account
                 self._perform(machine.preflight_done(message, now_s), now_s)
             case BookReply():
                 self._book = message

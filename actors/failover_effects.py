@@ -11,6 +11,7 @@ from attrs import evolve
 
 from actors._shell import Shell
 from app.domain import saga_effects as f
+from app.domain.calls import MAX_SYMBOLS
 from app.domain.effects import Answer
 from app.domain.exits import parent_of
 from app.domain.failover import Coordinator
@@ -18,6 +19,7 @@ from app.domain.leg_life import LIVE
 from app.domain.saga_effects import CoordinatorEffect
 from app.domain.unwritten import Unwritten
 from app.journal.store import Journal, JournalError, StaleEpoch
+from messages.account import AccountView, GetAccount
 from messages.carries import CarryOrders, CarryPolicy, CarryReply
 from messages.failover import ManualFailover, PreflightRequest, RouteChanged, SettleRequest, Switch
 from messages.market import Symbol
@@ -31,6 +33,8 @@ TRADED_S = 7 * 86_400.0
 """A symbol traded within this time is one that a candidate must have."""
 MAX_SHOWN = 200
 """Resting orders that a candidate is asked about: what it cannot take of more is parked there, with a reason."""
+SOURCE_S = 60.0
+"""Between two questions for the account in use."""
 MAX_ASKED = 64
 """Questions to the synchronizer that are remembered; older ones are answered to nobody."""
 PAST = 50
@@ -45,6 +49,8 @@ class FailoverHands(Shell):
     _subscribers: dict[str, tuple[Address, float]]
     _book: BookReply | None
     _books_asked: dict[str, str]
+    _accounts: dict[str, AccountView]
+    _source_s: float
     _serial: int
     _unwritten: Unwritten
     _manual: tuple[Address, ManualFailover] | None
@@ -129,12 +135,15 @@ class FailoverHands(Shell):
                 settle = SettleRequest(correlation_id=correlation_id, deadline_s=deadline_s, policy=policy, epoch=epoch)
                 self._to_connector(exchange, settle)
             case f.AskPreflight(exchange=exchange):
+                self._ask_source(now_s)
                 ready = PreflightRequest(
                     correlation_id=correlation_id,
                     deadline_s=deadline_s,
                     symbols=self.journal.symbols(now_s - TRADED_S),
                     orders=self._would_carry(),
                     positions=self._would_open(),
+                    leverage=self.environment.positions.leverage,
+                    source=self._accounts.get(self._leaving() or ""),
                 )
                 self._to_connector(exchange, ready)
             case f.AskMoves(epoch=epoch):
@@ -168,11 +177,25 @@ class FailoverHands(Shell):
 
     # ------------------------------------------------------------------------------------------------ what would move
 
+    def _leaving(self) -> str | None:
+        """Where trading is, or was until the fence."""
+        switch = self.machine.switch
+        return self.machine.route.exchange or (None if switch is None else switch.from_exchange)
+
+    def _ask_source(self, now_s: float) -> None:
+        """What the account in use is like is asked for now and then: once its exchange is dead it cannot be."""
+        exchange = self.machine.route.exchange
+        if exchange is None or now_s < self._source_s + SOURCE_S:
+            return
+        self._source_s = now_s
+        symbols = tuple(symbol for symbol, _ in self._would_open())[:MAX_SYMBOLS]
+        deadline_s = now_s + self.environment.failover.preflight_timeout_s
+        asked = GetAccount(correlation_id=self._correlation(), deadline_s=deadline_s, symbols=symbols)
+        self._to_connector(exchange, asked)
+
     def _would_carry(self) -> tuple[OrderSpec, ...]:
         """Orders that rest where trading is, each with what is left of it: exits stay with their positions."""
-        exchange = self.machine.route.exchange or (
-            self.machine.switch.from_exchange if self.machine.switch is not None else None
-        )
+        exchange = self._leaving()
         if exchange is None or self.environment.failover.carry is not CarryPolicy.REPLACE:
             return ()
         out = []
@@ -187,12 +210,14 @@ class FailoverHands(Shell):
         if self.environment.failover.positions not in (PositionPolicy.MIGRATE, PositionPolicy.MIRROR):
             return ()
         attributed, _ = self.journal.book()
-        exchange = self.machine.route.exchange
+        exchange = self._leaving()
         return tuple((symbol, held) for (name, symbol), held in attributed.items() if name == exchange and held)
 
     # ------------------------------------------------------------------------------------------------ whom to ask
 
-    def _to_connector(self, exchange: str, request: SettleRequest | PreflightRequest | CarryOrders) -> None:
+    def _to_connector(
+        self, exchange: str, request: SettleRequest | PreflightRequest | CarryOrders | GetAccount
+    ) -> None:
         entry = self.directory.find(Role.CONNECTOR, exchange) if self.directory is not None else None
         if entry is not None:
             self.send(entry.address, request)

@@ -384,6 +384,8 @@ class Coordinator(SagaSteps):
         if reply.exchange != self.route.exchange:
             self.readied.told(reply, now_s)
         if self.step is Step.PREFLIGHT and self._candidates and reply.exchange == self._candidates[0]:
+            if not reply.problems and reply.shortfalls and self.puts_off(now_s):
+                return self._ask_next(now_s)
             return self.happened(Happened.UNREADY if reply.problems else Happened.READY, now_s, reply)
         return self._consider(now_s)
 

@@ -26,7 +26,11 @@ class Readied:
         """A connector answers, whoever asked."""
         at_s = min(reply.at_s or now_s, now_s)
         self._known[reply.exchange] = Readiness(
-            exchange=reply.exchange, problems=reply.problems, at_s=at_s, notes=reply.notes
+            exchange=reply.exchange,
+            problems=reply.problems,
+            at_s=at_s,
+            notes=reply.notes,
+            shortfalls=reply.shortfalls,
         )
 
     def forget(self, exchange: str) -> None:
@@ -44,6 +48,17 @@ class Readied:
         if found is None or found.at_s is None or now_s - found.at_s > self.settings.preflight_max_age_s:
             return None
         return found
+
+    def best_first(self, candidates: list[str], now_s: float) -> list[str]:
+        """In their order, but those last of whom it is known that not all that is open would follow there."""
+        places = self.settings.exchanges
+
+        def key(exchange: str) -> tuple[bool, int]:
+            found = self.fresh(exchange, now_s)
+            short = found is not None and not found.problems and bool(found.shortfalls)
+            return short, places.index(exchange) if exchange in places else len(places)
+
+        return sorted(candidates, key=key)
 
     def asked(self, exchange: str, now_s: float) -> None:
         """A switch asks it."""

@@ -118,6 +118,8 @@ class SagaSteps(SagaLate):
 
     def _ask_all(self, now_s: float) -> list[CoordinatorEffect]:
         self._doubted, self._asked_anew, self._settled, self._chosen = [], False, False, ""
+        if self.switch is not None and not by_person(self.switch):
+            self._candidates = self.readied.best_first(self._candidates, now_s)
         return self._ask_next(now_s)
 
     def _ask_next(self, now_s: float) -> list[CoordinatorEffect]:
@@ -177,13 +179,38 @@ class SagaSteps(SagaLate):
         doubted, self._doubted = self._doubted, []
         for name in doubted:
             out += self._noted(name, " ".join(self.readied.of(name).problems))
+        out += self._yielded(told)
         age_s = max(0.0, now_s - told.at_s) if told.at_s else 0.0
-        out += self._mark(Step.PREFLIGHT, now_s, exchange=told.exchange, age_s=round(age_s, 3), notes=list(told.notes))
+        found: dict[str, Any] = {"notes": list(told.notes)}
+        found |= {"shortfalls": list(told.shortfalls)} if told.shortfalls else {}
+        out += self._mark(Step.PREFLIGHT, now_s, exchange=told.exchange, age_s=round(age_s, 3), **found)
         old = self.switch.from_exchange
         if old is None or self.is_down(old):
             return out + self._commit(now_s)
         self.step, self._due_s = Step.SETTLE, now_s + self.settings.settle_timeout_s
         return [*out, self._ask_settle(old, now_s)]
+
+    def puts_off(self, now_s: float) -> bool:
+        """Whether another candidate, to which more might follow, is to be looked at before the one that is asked."""
+        assert self.switch is not None
+        if by_person(self.switch) or self._asked_anew:
+            return False
+        order = self.readied.best_first(self._candidates, now_s)
+        other, self._candidates = order[0] != self._candidates[0], order
+        return other
+
+    def _yielded(self, told: PreflightReply | Readiness) -> list[CoordinatorEffect]:
+        """Says of those that come before it by their place why they were passed over: not all would have followed."""
+        assert self.switch is not None
+        if by_person(self.switch) or told.shortfalls or told.exchange not in self.settings.exchanges:
+            return []
+        before = self.settings.exchanges[: self.settings.exchanges.index(told.exchange)]
+        out: list[CoordinatorEffect] = []
+        for name in before:
+            if name in self._candidates and (words := self.readied.of(name).shortfalls):
+                self._candidates.remove(name)
+                out += self._noted(name, " ".join(words))
+        return out
 
     def _ask_settle(self, old: str, now_s: float) -> AskSettle:
         assert self.switch is not None

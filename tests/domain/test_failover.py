@@ -54,6 +54,7 @@ class Desk:
         self.settled: list[str] = []
         self.silent: set[str] = set()
         self.unready: set[str] = set()
+        self.short: set[str] = set()
         self.dies_before: int | None = None
         self.writes = 0
         self.machine = self.life()
@@ -94,7 +95,8 @@ class Desk:
                         queue += self.machine.settled(reply, self.now_s)
                 case AskPreflight(exchange=exchange) if exchange not in self.silent:
                     problems = ("Not ready.",) if exchange in self.unready else ()
-                    ready = PreflightReply(correlation_id="", exchange=exchange, problems=problems)
+                    short = (f"Not all would follow to {exchange}.",) if exchange in self.short else ()
+                    ready = PreflightReply(correlation_id="", exchange=exchange, problems=problems, shortfalls=short)
                     queue += self.machine.preflight_done(ready, self.now_s)
                 case AskBook(exchange=exchange) if exchange not in self.silent:
                     book = BookReply(correlation_id="", lines=(), positions=(), unread=())
@@ -237,6 +239,46 @@ def test_a_dead_primary_is_left_at_once_and_settled_after() -> None:
     settled(desk)
     (switch,) = desk.history.values()
     assert not switch.positions_read
+
+
+def test_a_candidate_to_which_not_all_would_follow_yields_to_one_to_which_it_would() -> None:
+    """And the history says why; where all are such, the first of them is better than none."""
+    desk = Desk()
+    desk.short = {"okx"}
+    for name in EXCHANGES:
+        desk.health(name, HealthState.WELL)
+    desk.health("bybit", HealthState.DOWN)
+    settled(desk)
+    assert desk.route.exchange == "binance"
+    assert desk.history[2].candidates_rejected == (("okx", "Not all would follow to okx."),)
+    every = Desk()
+    every.short = set(EXCHANGES)
+    for name in EXCHANGES:
+        every.health(name, HealthState.WELL)
+    every.health("bybit", HealthState.DOWN)
+    settled(every)
+    assert every.route.exchange == "okx"
+    assert every.history[2].candidates_rejected == ()
+    asked = Desk()
+    asked.short = {"okx"}
+    for name in EXCHANGES:
+        asked.health(name, HealthState.WELL)
+    asked.manual("okx")
+    settled(asked)
+    assert asked.route.exchange == "okx", "a person knows what he wants"
+
+
+def test_candidates_are_looked_at_once_each_before_one_is_taken_to_which_not_all_follows() -> None:
+    """None of them has been asked before: each is, and no more than once."""
+    desk = Desk()
+    desk.short = set(EXCHANGES)
+    for name in EXCHANGES:
+        desk.health(name, HealthState.WELL)
+    desk.machine.readied.forget("okx")
+    desk.machine.readied.forget("binance")
+    desk.health("bybit", HealthState.DOWN)
+    settled(desk)
+    assert desk.route.exchange == "okx"
 
 
 def test_candidates_that_fail_yield_to_the_next_with_the_reason() -> None:
