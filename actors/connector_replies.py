@@ -198,6 +198,7 @@ class Replies:
                     fee_coin=fill.fee_coin,
                     maker=fill.maker,
                     at_s=fill.at_s,
+                    cause=fill.cause,
                 )
             )
         return tuple(out)

@@ -43,6 +43,10 @@ _WORDS_OF = {
 }
 
 
+OURS_FIRST = frozenset({DifferenceKind.LIQUIDATION, DifferenceKind.EXCHANGE_CLOSE, DifferenceKind.STOP})
+"""Kinds of differences that close the router's own position before what stands beside it."""
+
+
 @frozen(kw_only=True)
 class Verdict:
     """What a difference was.
@@ -56,8 +60,8 @@ class Verdict:
 
 
 @frozen
-class OurOwn:
-    """An execution of an order of ours that the journal does not have yet explains it: nothing is adopted."""
+class NotYet:
+    """An order of ours may be what it is: nothing is adopted, and why."""
 
     words: str
 
@@ -67,7 +71,7 @@ def weigh(
     executions: Sequence[Execution] | None,
     unknown: frozenset[str],
     attached: Iterable[OrderView],
-) -> Verdict | OurOwn:
+) -> Verdict | NotYet:
     """What a difference was, and by what it is known.
 
     Args:
@@ -78,11 +82,13 @@ def weigh(
     own = [each for each in executions or () if each.order_id is not None and each.trade_id in unknown]
     if own:
         words = ", ".join(sorted({each.trade_id for each in own})[:3])
-        return OurOwn(f"trade {words} of our own is listed on {stands.exchange}, and not in the journal yet")
+        return NotYet(f"trade {words} of our own is listed on {stands.exchange}, and not in the journal yet")
     strangers = [each for each in executions or () if each.order_id is None]
     found = _adding_up(strangers, stands.quantity)
     if found:
         return _by_trades(stands, found, attached)
+    if stands.standing.may_explain(stands.quantity):
+        return NotYet(f"an order of ours rests on {stands.exchange} that may have filled as much")
     before = stands.before
     if before is not None and _gone(stands) and _liquidated(before):
         words = (

@@ -11,14 +11,13 @@ unchanged journal:
     | what the journal says                          | nothing is suspected any more                            |
     | something else, journal or legs in motion      | nothing is suspected; read again soon                    |
     | something else, for the first time             | suspected; read again after `STAND_S`                    |
-    | the same again, and a leg resting there could  | its exchange's open orders are read, so that what filled |
-    |   have filled as much                          |   is in the journal; then the position is read again     |
     | the same again                                 | it stands: the account's executions are asked for        |
 
 Executions are the evidence (`book_evidence`). One of them that is ours, and that the journal does not have, explains
-more than any of the rest: then nothing is adopted, and it begins anew. Otherwise it is adopted, whatever it was, since
-it is there; an exchange that does not answer what it listed is not waited for. The journal adopts it only if it still
-says what it did when it was judged.
+more than any of the rest: then nothing is adopted, and it begins anew. So it does where a leg that rests there may have
+filled as much and nothing that is listed says otherwise. Else it is adopted, whatever it was, since it is there; an
+exchange that does not tell what was executed is not waited for. The journal adopts it only if it still says what it did
+when it was judged.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from decimal import Decimal
 
 from attrs import define, field, frozen
 
-from app.domain.book import NOTHING, ZERO, Exposure, Holding
+from app.domain.book import NOTHING, ZERO, Exposure, Holding, Place
 from app.domain.leg_life import MAY_FILL
 from app.domain.leg_table import ASIDE, UNPROVEN
 from messages.market import Symbol
@@ -39,7 +38,7 @@ STAND_S = 3.0
 """Between two readings that show the same: longer than any exchange's lists lag behind."""
 
 PATIENCE_S = 10.0
-"""For open orders or executions that were asked for; after that it begins anew, or is adopted without evidence."""
+"""For executions that were asked for; after that there are none."""
 
 MOTION_S = 1.0
 """Before what is in motion is read again; each time in vain twice as long, up to `MOTION_MAX_S`."""
@@ -49,6 +48,9 @@ WINDOW_S = 86_400.0
 """So far back executions are asked for at most."""
 SLACK_S = 10.0
 """So much before the last reading that agreed they are asked for: clocks differ, and positions lag."""
+
+LASTING_S = 30.0
+"""What differs for so long and cannot be adopted is told."""
 
 MAX_SUSPECTED = 1000
 
@@ -70,7 +72,7 @@ class Standing:
         return any(state in _DOUBTED for _, state, _, _ in self.legs)
 
     def may_explain(self, quantity: Decimal) -> bool:
-        """Whether a leg that rests there could have filled so as to make some of a difference."""
+        """Whether a leg there may have filled so as to make some of a difference."""
         side = Side.BUY if quantity > 0 else Side.SELL
         return any(each == side.value for each, _, _, _ in self.legs)
 
@@ -78,9 +80,7 @@ class Standing:
 _DOUBTED = frozenset(state.value for state in UNPROVEN | ASIDE)
 
 
-def standings(
-    exchange: str, holdings: Mapping[tuple[str, Symbol], Holding], may_fill: Iterable[Exposure]
-) -> dict[Symbol, Standing]:
+def standings(exchange: str, holdings: Mapping[Place, Holding], may_fill: Iterable[Exposure]) -> dict[Symbol, Standing]:
     """What the journal says of an exchange now, by symbol."""
     legs: dict[Symbol, list[tuple[str, str, Decimal, Decimal]]] = {}
     for leg in may_fill:
@@ -98,15 +98,6 @@ class Read:
     """Read an exchange's positions."""
 
     exchange: str
-
-
-@frozen(kw_only=True)
-class Look:
-    """Read the open orders of a symbol on an exchange, so that what filled of ours is in the journal."""
-
-    exchange: str
-    symbol: Symbol
-    deadline_s: float
 
 
 @frozen(kw_only=True)
@@ -137,7 +128,7 @@ class Stands:
     since_s: float
 
 
-Effect = Read | Look | Inquire
+Effect = Read | Inquire
 
 
 @define
@@ -145,8 +136,6 @@ class _Suspicion:
     quantity: Decimal
     standing: Standing
     first_s: float
-    looked: bool = False
-    looking_until_s: float | None = None
     inquiring_until_s: float | None = None
     since_s: float = 0.0
 
@@ -155,10 +144,13 @@ class _Suspicion:
 class BookWatch:
     """Of all exchanges. Methods take an event and the time, and return effects."""
 
-    _suspected: dict[tuple[str, Symbol], _Suspicion] = field(init=False, factory=dict)
-    _agreed: dict[tuple[str, Symbol], tuple[float, Position | None]] = field(init=False, factory=dict)
+    _suspected: dict[Place, _Suspicion] = field(init=False, factory=dict)
+    _agreed: dict[Place, tuple[float, Position | None]] = field(init=False, factory=dict)
+    _differed: dict[Place, tuple[Decimal, float]] = field(init=False, factory=dict)
     _again_s: dict[str, float] = field(init=False, factory=dict)
     _motion_s: dict[str, float] = field(init=False, factory=dict)
+    _held: dict[Place, tuple[float, float]] = field(init=False, factory=dict)
+    """What could not be adopted: until when, and for how long, it is left."""
 
     def read(
         self,
@@ -185,6 +177,11 @@ class BookWatch:
             place = exchange, symbol
             position, standing = shown.get(symbol), after.get(symbol, Standing())
             quantity = (ZERO if position is None else position.quantity) - standing.holding.due
+            if quantity:
+                self._differed[place] = quantity, self._differed.get(place, (ZERO, now_s))[1]
+            else:
+                self._differed.pop(place, None)
+                self._held.pop(place, None)
             if not quantity and before.get(symbol, Standing()).holding == standing.holding:
                 self._suspected.pop(place, None)
                 self._agreed[place] = asked_s, position
@@ -202,7 +199,7 @@ class BookWatch:
         return out
 
     def _differs(
-        self, place: tuple[str, Symbol], quantity: Decimal, standing: Standing, asked_s: float, now_s: float
+        self, place: Place, quantity: Decimal, standing: Standing, asked_s: float, now_s: float
     ) -> list[Effect]:
         exchange, symbol = place
         known = self._suspected.get(place)
@@ -211,30 +208,19 @@ class BookWatch:
                 self._suspected[place] = _Suspicion(quantity, standing, now_s)
                 self._sooner(exchange, now_s + STAND_S)
             return []
-        if known.inquiring_until_s is not None or known.looking_until_s is not None:
+        if known.inquiring_until_s is not None:
             return []
         if asked_s < known.first_s + STAND_S:
             self._sooner(exchange, known.first_s + STAND_S)
             return []
-        if standing.may_explain(quantity) and not known.looked:
-            known.looking_until_s = now_s + PATIENCE_S
-            return [Look(exchange=exchange, symbol=symbol, deadline_s=known.looking_until_s)]
+        if now_s < (held_s := self._held.get(place, (0.0, 0.0))[0]):
+            self._sooner(exchange, held_s)
+            return []
         agreed_s = self._agreed[place][0] if place in self._agreed else now_s - WINDOW_S
         known.since_s = max(agreed_s - SLACK_S, now_s - WINDOW_S)
         known.inquiring_until_s = now_s + PATIENCE_S
         deadline_s = known.inquiring_until_s
         return [Inquire(exchange=exchange, symbol=symbol, since_s=known.since_s, deadline_s=deadline_s)]
-
-    def looked(self, exchange: str, symbol: Symbol, *, answered: bool, now_s: float) -> None:
-        """Open orders were read, or could not be: then it begins anew."""
-        known = self._suspected.get((exchange, symbol))
-        if known is None or known.looking_until_s is None:
-            return
-        if answered:  # what vanished from the list is looked up now: that takes a while, too
-            self._suspected[exchange, symbol] = _Suspicion(known.quantity, known.standing, now_s, looked=True)
-        else:
-            del self._suspected[exchange, symbol]
-        self._sooner(exchange, now_s + STAND_S)
 
     def inquired(self, exchange: str, symbol: Symbol) -> Stands | None:
         """Executions were told, or cannot be: what stands by now; None where nothing does any more."""
@@ -254,32 +240,37 @@ class BookWatch:
 
     def settled(self, stands: Stands, now_s: float, *, adopted: bool) -> None:
         """It was adopted, or is not to be: then it begins anew."""
-        self._suspected.pop((stands.exchange, stands.symbol), None)
-        self._sooner(stands.exchange, now_s if adopted else now_s + STAND_S)
+        place = stands.exchange, stands.symbol
+        self._suspected.pop(place, None)
+        if adopted:
+            self._held.pop(place, None)
+            self._sooner(stands.exchange, now_s)
+        else:
+            _, wait_s = self._held.get(place, (0.0, STAND_S / 2))
+            wait_s = min(2 * wait_s, MOTION_MAX_S)
+            self._held[place] = now_s + wait_s, wait_s
+            self._sooner(stands.exchange, now_s + wait_s)
 
-    def suspected(self, exchange: str, symbol: Symbol) -> Decimal:
-        """How much more than the journal says is suspected; 0 where nothing is."""
-        known = self._suspected.get((exchange, symbol))
-        return ZERO if known is None else known.quantity
+    def lasting(self, now_s: float) -> list[tuple[Place, Decimal, float]]:
+        """What has differed for long and is not adopted: by how much, as last read, and since when."""
+        found = [(place, quantity, at_s) for place, (quantity, at_s) in self._differed.items()]
+        return [each for each in found if now_s - each[2] >= LASTING_S]
 
-    def tick(self, now_s: float) -> tuple[list[Effect], list[tuple[str, Symbol]]]:
+    def tick(self, now_s: float) -> tuple[list[Effect], list[Place]]:
         """What is due: exchanges to read, and places whose executions nobody told in time."""
         out: list[Effect] = [Read(exchange=name) for name, at_s in sorted(self._again_s.items()) if at_s <= now_s]
         for read in out:
             del self._again_s[read.exchange]
         silent = []
-        for (exchange, symbol), known in list(self._suspected.items()):
-            if known.looking_until_s is not None and known.looking_until_s <= now_s:
-                self.looked(exchange, symbol, answered=False, now_s=now_s)
-            elif known.inquiring_until_s is not None and known.inquiring_until_s <= now_s:
-                silent.append((exchange, symbol))
+        for place, known in self._suspected.items():
+            if known.inquiring_until_s is not None and known.inquiring_until_s <= now_s:
+                silent.append(place)
         return out, silent
 
     def next_s(self) -> float | None:
         """When `tick` has something to do next; None while nothing is suspected."""
         due = list(self._again_s.values())
-        for known in self._suspected.values():
-            due += [at_s for at_s in (known.looking_until_s, known.inquiring_until_s) if at_s is not None]
+        due += [each.inquiring_until_s for each in self._suspected.values() if each.inquiring_until_s is not None]
         return min(due, default=None)
 
     def _sooner(self, exchange: str, at_s: float) -> None:

@@ -84,6 +84,7 @@ def fills(rows: Iterable[FillRow], market: Market, symbol: Symbol) -> tuple[Fill
             fee_coin=row.fee_coin,
             maker=row.maker,
             at_s=row.at_s,
+            cause=row.cause,
         )
         for row in sorted(once.values(), key=lambda each: each.at_s)
     )
@@ -107,6 +108,7 @@ def positions(rows: Iterable[PositionRow], table: MarketTable, exchange: str, at
             leverage=row.leverage,
             unrealised_pnl=row.unrealised_pnl if other is None else None,
             at_s=at_s,
+            liquidation_price=row.liquidation_price if other is None else None,
         )
     return tuple(position for position in net.values() if position.quantity)
 

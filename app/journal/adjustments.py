@@ -17,7 +17,7 @@ from app.domain.book import NOTHING, Holding
 from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
-from app.journal.rows import holding_of, symbol_of, text
+from app.journal.rows import holding_of, symbol_of
 from app.journal.schema import ATTACHED, adjustments, orders, traded
 from app.journal.sums import sum_text
 from messages.executions import Execution
@@ -77,7 +77,7 @@ class Adjustments(Reads):
             else:
                 change = update(traded).where(*here).values(**sums)
             self._run(lambda core: core.execute(change))
-            facts = {"quantity": text(quantity), "ours": text(ours), "words": words} | kept_type
+            facts = {"quantity": sum_text(quantity), "ours": sum_text(ours), "words": words} | kept_type
             (last,) = self._db.execute("SELECT coalesce(max(number), 0) FROM adjustments").fetchone()
             number = int(last) + 1
             kept = insert(adjustments).values(number=number, **market, **facts, kind=kind.value, at_s=now_s)

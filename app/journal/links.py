@@ -15,6 +15,7 @@ from app.journal.errors import translated
 from app.journal.reads import Reads
 from app.journal.rows import with_leg
 from app.journal.schema import LINKED_LEG, legs
+from messages.market import Symbol
 from messages.orders import Linked, OrderView
 
 
@@ -56,6 +57,18 @@ class Links(Reads):
                     yield from (order for order in found if order is not None)
                     if found[0] is None:
                         break
+
+    def unprotected_on(self, exchange: str) -> dict[Symbol, int]:
+        """How many orders there are on an exchange of which not all that filled has its exits, by symbol."""
+        found: dict[Symbol, int] = {}
+        with translated(self._where):
+            rows = hot.LINKED_ON(self._db, exchange=exchange).fetchall()
+            for order in (self._read(row["order_id"]) for row in rows):
+                if order is not None and any(
+                    leg.exchange == exchange and leg.linked is Linked.UNPROTECTED for leg in order.legs
+                ):
+                    found[order.spec.symbol] = found.get(order.spec.symbol, 0) + 1
+        return found
 
     def unprotected(self) -> int:
         """How many legs lack exits that could not be placed."""

@@ -77,6 +77,11 @@ class ControlClient:
         """Change a balance; negative withdraws."""
         self._ask("POST", "/deposit", {"coin": coin, "amount": str(amount)})
 
+    def trade(self, symbol: str, side: str, qty: Decimal | str | int) -> dict[str, Any]:
+        """Trade at the market, by an order of a person's; returns it."""
+        found: dict[str, Any] = self._ask("POST", "/trade", {"symbol": symbol, "side": side, "qty": str(qty)})
+        return found
+
     def position(self, symbol: str, qty: Decimal | str | int) -> None:
         """Make the net position `qty` base coin, signed."""
         self._ask("POST", "/position", {"symbol": symbol, "qty": str(qty)})

@@ -21,7 +21,8 @@ Account
     POST /fill {client_order_id|order_id, qty?, account?}     fill a resting order, or part of it
     POST /cancel {client_order_id|order_id, account?}         cancel it: a person's hand
     POST /deposit {coin, amount, account?}                    negative withdraws
-    POST /position {symbol, qty, side?, account?}             make the position `qty`, signed: a person's trade
+    POST /trade {symbol, side, qty, account?}                 "buy" or "sell" at the market: a person's order
+    POST /position {symbol, qty, side?, account?}             make the position `qty`, signed, without order or fill
     POST /mode {hedge|margin_mode|leverage, symbol?, account?}         hedge true or false; "cross" or "isolated"
     POST /account {name}                                      another account on the same market
     GET  /key; POST /key {api_key, secret, password?, account?, permissions?, ips?}; DELETE /key/{api_key}
@@ -62,7 +63,7 @@ from app.simulator.control_shapes import (
 )
 from app.simulator.engine import MAIN
 from app.simulator.fault_rules import Kind
-from app.simulator.model import MarginMode, Refusal, text
+from app.simulator.model import MarginMode, NewOrder, OrderType, Refusal, Side, text
 from app.simulator.server import SimulatedExchange
 
 STATE_LIMIT_BYTES = 1 << 30
@@ -101,6 +102,7 @@ class Control:
             web.post("/fill", self.fill),
             web.post("/cancel", self.cancel),
             web.post("/deposit", self.deposit),
+            web.post("/trade", self.trade),
             web.post("/position", self.position),
             web.post("/mode", self.mode),
             web.post("/account", self.add_account),
@@ -181,6 +183,20 @@ class Control:
         ledger.deposit(coin, decimal_of(body, "amount"), self.exchange.clock())
         self.exchange.keep()
         return json_of({"coin": coin, "balance": text(ledger.balances[coin])})
+
+    async def trade(self, request: web.Request) -> web.StreamResponse:
+        """Place an order at the market that is nobody's we know."""
+        body = await body_of(request, {"symbol", "side", "qty", "account"})
+        side = {"buy": Side.BUY, "sell": Side.SELL}.get(word_of(body, "side"))
+        if side is None:
+            raise BadInput(f"side must be buy or sell, not {body['side']!r}.")
+        engine = engine_of(self.exchange, body.get("account"))
+        new = NewOrder(
+            symbol=symbol_of(self.exchange, body), side=side, type=OrderType.MARKET, qty=decimal_of(body, "qty")
+        )
+        order = engine.place(new, self.exchange.clock())
+        self.exchange.keep()
+        return json_of(order_truth(order))
 
     async def position(self, request: web.Request) -> web.StreamResponse:
         """Make a position what is asked for."""

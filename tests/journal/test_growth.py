@@ -269,6 +269,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "trouble": Journal.trouble,
     "unlisted": lambda journal: journal.unlisted(EXCHANGES[0], 10),
     "unprotected": Journal.unprotected,
+    "unprotected_on": lambda journal: journal.unprotected_on(EXCHANGES[0]),
     "unknown_trades": lambda journal: journal.unknown_trades(journal.fills_of(some(journal, "order_id")[0])),
 }
 """What a running router does with its journal; a new operation is to be added here, or to one of the below."""

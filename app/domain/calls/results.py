@@ -15,6 +15,7 @@ from decimal import Decimal
 from attrs import frozen
 
 from messages.account import AccountView
+from messages.executions import Cause
 from messages.market import (
     Balance,
     ExchangeStatus,
@@ -63,6 +64,7 @@ class FillReport:
         quantity: Base coin.
         fee: In `fee_coin`, below zero for a rebate; None where the exchange does not say.
         maker: Whether it rested; None where the exchange does not say.
+        cause: Why it was executed although nobody ordered it; None where it was ordered, or the exchange does not say.
     """
 
     trade_id: str
@@ -76,6 +78,7 @@ class FillReport:
     fee_coin: str | None
     maker: bool | None
     at_s: float
+    cause: Cause | None = None
 
 
 @frozen(kw_only=True)

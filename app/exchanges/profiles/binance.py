@@ -416,4 +416,5 @@ def _position(row: Any) -> PositionRow:
         mark_price=price(row, "markPrice"),
         leverage=price(row, "leverage"),
         unrealised_pnl=number(row, "unRealizedProfit"),
+        liquidation_price=price(row, "liquidationPrice"),
     )

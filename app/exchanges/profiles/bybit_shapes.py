@@ -12,6 +12,7 @@ from app.exchanges.client import Unreadable
 from app.exchanges.profiles.base import ServerStatus
 from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, PositionRow, listed, number, price, state_of, word
 from app.exchanges.rules.bybit import UNFILLED_KEPT_S
+from messages.executions import Cause
 from messages.orders import LegState, Side
 
 LIVE = (LegState.OPEN, LegState.PARTIALLY_FILLED)
@@ -122,7 +123,17 @@ def _fill_row(row: Any, settle: str | None) -> FillRow:
         fee_coin=word(row, "feeCurrency") or settle,
         maker=maker if isinstance(maker, bool) else None,
         at_s=float(when) / 1000,
+        cause=_CAUSES.get(word(row, "execType") or "") or _STOPS.get(word(row, "stopOrderType") or ""),
     )
+
+
+_CAUSES = {"BustTrade": Cause.LIQUIDATION, "AdlTrade": Cause.DELEVERAGED}
+_STOPS = dict.fromkeys(
+    ("TakeProfit", "StopLoss", "TrailingStop", "PartialTakeProfit", "PartialStopLoss"),
+    Cause.STOP,
+)
+"""By `stopOrderType`, of what is attached to a position; an order that waits for its trigger says "Stop":
+https://bybit-exchange.github.io/docs/v5/enum#stopordertype."""
 
 
 def position_row(row: Any) -> PositionRow:
@@ -137,6 +148,7 @@ def position_row(row: Any) -> PositionRow:
         mark_price=price(row, "markPrice"),
         leverage=price(row, "leverage"),
         unrealised_pnl=number(row, "unrealisedPnl"),
+        liquidation_price=price(row, "liqPrice"),
     )
 
 

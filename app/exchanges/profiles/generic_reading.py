@@ -146,6 +146,7 @@ def position(client: type_client, row: Mapping[str, Any]) -> PositionRow:
         mark_price=_number(row.get("markPrice")) or None,
         leverage=_number(row.get("leverage")) or None,
         unrealised_pnl=_number(row.get("unrealizedPnl")),
+        liquidation_price=_number(row.get("liquidationPrice")) or None,
     )
 
 

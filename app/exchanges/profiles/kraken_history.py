@@ -21,6 +21,7 @@ from app.exchanges.client import Unreadable, type_client
 from app.exchanges.profiles.kraken_shapes import native
 from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, combined, listed, number, price, word
 from app.exchanges.symbols import Market
+from messages.executions import Cause
 from messages.orders import LegState, Side
 
 _PAGE = 1000
@@ -124,9 +125,14 @@ def fills_in(done: Mapping[str, Any], market: Market) -> list[FillRow]:
                 fee_coin=market.symbol.settle,
                 maker=maker if isinstance(maker, bool) else None,
                 at_s=float(at) / 1000,
+                cause=_CAUSES.get(word(body, "orderType") or ""),
             )
         )
     return rows
+
+
+_CAUSES = {"Liquidation": Cause.LIQUIDATION, "Assignment": Cause.DELEVERAGED, "Unwind": Cause.DELEVERAGED}
+"""By the order's type: https://docs.kraken.com/api/docs/futures-api/history/get-execution-events."""
 
 
 async def _latest(

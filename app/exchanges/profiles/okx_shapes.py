@@ -11,6 +11,7 @@ from app.exchanges.client import Unreadable
 from app.exchanges.profiles.base import ServerStatus, Unsupported
 from app.exchanges.profiles.rows import MAX_PAGES, FillRow, OrderRow, PositionRow, listed, number, price, state_of, word
 from app.exchanges.rules.okx import UNFILLED_KEPT_S
+from messages.executions import Cause
 from messages.orders import LegState, Side
 
 STATES = {
@@ -117,7 +118,16 @@ def fill(row: Any) -> FillRow:
         fee_coin=word(row, "feeCcy"),
         maker={"M": True, "T": False}.get(word(row, "execType") or ""),
         at_s=float(_counted(row, "fillTime", "ts")) / 1000,
+        cause=_CAUSES.get(word(row, "subType") or ""),
     )
+
+
+_CAUSES = (
+    dict.fromkeys(map(str, range(100, 108)), Cause.LIQUIDATION)
+    | dict.fromkeys(map(str, range(125, 129)), Cause.DELEVERAGED)
+    | dict.fromkeys(("112", "113"), Cause.DELIVERED)
+)
+"""By `subType`: https://www.okx.com/docs-v5/en/#order-book-trading-trade-get-transaction-details-last-3-days."""
 
 
 def _there(row: Any, key: str) -> str:
@@ -147,6 +157,7 @@ def position(row: Any) -> PositionRow:
         mark_price=price(row, "markPx"),
         leverage=price(row, "lever"),
         unrealised_pnl=number(row, "upl"),
+        liquidation_price=price(row, "liqPx"),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from app.exchanges.client import Unreadable
+from messages.executions import Cause
 from messages.market import MarginMode, PositionMode
 from messages.orders import LegState, Side
 
@@ -46,7 +47,11 @@ class OrderRow:
 
 @frozen(kw_only=True)
 class FillRow:
-    """One execution as the exchange shows it; `contracts` is not signed, `fee` is below zero for a rebate."""
+    """One execution as the exchange shows it; `contracts` is not signed, `fee` is below zero for a rebate.
+
+    Attributes:
+        cause: Why it was executed although nobody ordered it; None where it was ordered, or the answer does not say.
+    """
 
     trade_id: str
     order_id: str
@@ -59,6 +64,7 @@ class FillRow:
     fee_coin: str | None
     maker: bool | None
     at_s: float
+    cause: Cause | None = None
 
 
 def of_order(rows: Iterable[FillRow], wire_id: str | None, order_id: str | None) -> list[FillRow]:
@@ -80,6 +86,7 @@ class PositionRow:
     mark_price: Decimal | None
     leverage: Decimal | None
     unrealised_pnl: Decimal | None
+    liquidation_price: Decimal | None = None
 
 
 @frozen(kw_only=True)

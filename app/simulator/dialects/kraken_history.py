@@ -19,7 +19,7 @@ from app.simulator.dialects.base import Call, Context, NativeError, Route
 from app.simulator.dialects.kraken_bodies import fell_at_set_off, iso, limit_price, signal
 from app.simulator.dialects.wire import Answer, int_or_none, json_answer
 from app.simulator.engine import Engine
-from app.simulator.model import Fill, Order, OrderType, Side, Status, Tif, text
+from app.simulator.model import Fill, Order, OrderType, Role, Side, Status, Tif, text
 
 ACCOUNT_UID = "406142dd-7c5c-4a8b-acbc-5f16eca30009"
 MAX_EVENTS = 1_000
@@ -197,7 +197,7 @@ class HistoryApi:
             "filled": text(filled),
             "timestamp": order.created_ms,
             "limitPrice": text(limit_price(order, self._engine)),
-            "orderType": order_type(order.type, order.tif),
+            "orderType": "Liquidation" if order.role is Role.LIQUIDATION else order_type(order.type, order.tif),
             "clientId": order.client_order_id or "",
             "reduceOnly": order.reduce_only,
             "lastUpdateTimestamp": at_ms,

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from app.simulator.dialects.wire import with_money
 from app.simulator.engine import Engine
-from app.simulator.model import Fill, Order, OrderType, Position, PositionSide, Side, Status, Tif, TriggerBy, text
+from app.simulator.model import Fill, Order, OrderType, Position, PositionSide, Role, Side, Status, Tif, TriggerBy, text
 from app.simulator.spec import MarketSpec
 
 FIRST_ALGO_ID = 2_000_000_000_000_000_000
@@ -168,6 +168,14 @@ def _level_price(level: Decimal | None, limit: Decimal | None) -> str:
     return "-1" if limit is None else text(limit)
 
 
+def _sub_type(fill: Fill) -> str:
+    """Buy and sell, or what a liquidation is listed as, of a net position."""
+    buys = fill.side is Side.BUY
+    if fill.order.role is Role.LIQUIDATION:
+        return "106" if buys else "107"
+    return "1" if buys else "2"
+
+
 def fill_item(fill: Fill, market: MarketSpec) -> dict[str, object]:
     """An element of /trade/fills and /trade/fills-history."""
     return {
@@ -177,7 +185,7 @@ def fill_item(fill: Fill, market: MarketSpec) -> dict[str, object]:
         "ordId": fill.order.order_id,
         "clOrdId": "" if fill.order.trigger is not None else fill.order.client_order_id or "",
         "billId": fill.trade_id,
-        "subType": "1",
+        "subType": _sub_type(fill),
         "tag": own_tag(fill.order),
         "fillPx": text(fill.price),
         "fillSz": contracts(fill.qty, market),

@@ -1,0 +1,153 @@
+"""What others do to positions is found on the exchanges, adopted, told, and undone only where that is wanted.
+
+Over real HTTP: a person trades on the account, a position is liquidated, a stop fires that went along with an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.bootstrap import JOURNAL_NAME
+from app.core.order_router import OrderRouter
+from app.journal.store import Journal
+from app.journal.verify import verify
+from messages.positions import Difference, DifferenceKind
+from tests.e2e.world import World, place, until
+
+EXCHANGES = ("bybit", "okx", "binance", "kraken")
+QUICK = {"sync_interval_s": 0.5}
+
+
+class _World(World):
+    """Kraken's futures settle in dollars."""
+
+    def account(self, name: str) -> dict[str, Any]:
+        """As everywhere else, and that is allowed."""
+        return super().account(name) | ({"allow_settlement_change": True} if name == "kraken" else {})
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """All four, positions read twice a second."""
+    with _World(EXCHANGES, tmp_path_factory.mktemp("book"), positions=QUICK) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def router(world: World) -> Iterator[OrderRouter]:
+    """A router on it."""
+    with world.running() as router:
+        yield router
+
+
+@pytest.fixture(scope="module")
+def journal(world: World, router: OrderRouter) -> Iterator[Journal]:
+    """Its journal, read beside it."""
+    journal = Journal(world.state_dir / JOURNAL_NAME, make=False)
+    yield journal
+    journal.close()
+
+
+def differences(journal: Journal, exchange: str, symbol: str) -> list[Difference]:
+    """What was adopted of a symbol."""
+    return [each for each in journal.adjusted() if (each.exchange, str(each.symbol)) == (exchange, symbol)]
+
+
+def use(router: OrderRouter, exchange: str) -> None:
+    """Moves trading there, unless it is."""
+    if router.get_status()["current_exchange"] != exchange:
+        router.manual_failover(exchange)
+
+
+def settle(exchange: str, base: str) -> str:
+    """A market as its simulator names it."""
+    return f"{base}/USD:USD" if exchange == "kraken" else f"{base}/USDT:USDT"
+
+
+def buy(router: OrderRouter, name: str, base: str, qty: str, **asked: Any) -> None:
+    """Buys at the market."""
+    bought = place(router, name, symbol=f"{base}USDT", order_type="Market", price=None, qty=qty, **asked)
+    assert bought.order is not None, bought
+
+
+def line(router: OrderRouter, exchange: str, base: str) -> dict[str, Any]:
+    """Of the book, as the status tells it."""
+    found = [e for e in router.get_status()["book"] if (e["exchange"], e["symbol"]) == (exchange, f"{base}USDT")]
+    return dict(found[0]) if found else {}
+
+
+def stands(router: OrderRouter, exchange: str, base: str, quantity: Decimal) -> None:
+    """Waits until the book has a position."""
+    until(lambda: Decimal(line(router, exchange, base).get("actual") or 0) == quantity, means=f"{quantity} {base}")
+
+
+def adopted(journal: Journal, exchange: str, base: str, number: int) -> list[Difference]:
+    """What was adopted, once there is so much of it."""
+    symbol = f"{base}/USDT:USDT"
+    return until(
+        lambda: found if len(found := differences(journal, exchange, symbol)) >= number else None, means="adoption"
+    )
+
+
+def test_a_persons_trades_are_adopted_on_every_exchange(world: World, router: OrderRouter, journal: Journal) -> None:
+    """With the trade as evidence; what cut our own position is ours, what stands beside it is not."""
+    for exchange in EXCHANGES:
+        use(router, exchange)
+        buy(router, f"eth-{exchange}", "ETH", "1")
+    for exchange in EXCHANGES:
+        world[exchange].control.trade(settle(exchange, "ETH"), "sell", "0.4")
+    for exchange in EXCHANGES:
+        [found] = adopted(journal, exchange, "ETH", 1)
+        assert (found.kind, found.quantity, found.ours) == (DifferenceKind.PERSON, Decimal("-0.4"), Decimal("-0.4"))
+        assert "an order that is not the router's" in found.words
+        assert "trade" in found.words
+    for exchange in EXCHANGES:
+        world[exchange].control.trade(settle(exchange, "ETH"), "buy", "0.7")
+    for exchange in EXCHANGES:
+        found = adopted(journal, exchange, "ETH", 2)[1]
+        assert (found.quantity, found.ours) == (Decimal("0.7"), Decimal(0))
+        stands(router, exchange, "ETH", Decimal("1.3"))
+
+
+def test_what_the_router_does_itself_is_no_difference(world: World, router: OrderRouter, journal: Journal) -> None:
+    """Fills beside readings, one after the other: nothing is adopted, and the book adds up."""
+    for exchange in EXCHANGES:
+        use(router, exchange)
+        for number in range(12):
+            side = "Buy" if number % 3 else "Sell"
+            done = place(
+                router,
+                f"sol-{exchange}-{number}",
+                symbol="SOLUSDT",
+                side=side,
+                order_type="Market",
+                price=None,
+                qty="1",
+            )
+            assert done.order is not None
+    for exchange in EXCHANGES:
+        stands(router, exchange, "SOL", Decimal(4))
+        assert differences(journal, exchange, "SOL/USDT:USDT") == []
+
+
+def test_a_stop_that_went_along_with_an_order_is_told_as_that(
+    world: World, router: OrderRouter, journal: Journal
+) -> None:
+    """Bybit lists what it was; on OKX it is told by its level."""
+    for exchange in ("bybit", "okx"):
+        use(router, exchange)
+        price = Decimal(router.get_market_data("XRPUSDT")["lastPrice"])
+        buy(router, f"xrp-{exchange}", "XRP", "100", stop_loss=str(round(price * Decimal("0.9"), 3)))
+        stands(router, exchange, "XRP", Decimal(100))
+        world[exchange].control.price(settle(exchange, "XRP"), price * Decimal("0.89"))
+        [found] = adopted(journal, exchange, "XRP", 1)
+        assert (found.kind, found.ours) == (DifferenceKind.STOP, Decimal(-100)), found.words
+
+
+def test_the_journal_is_proven(world: World, journal: Journal) -> None:
+    """With all that was adopted in it."""
+    assert verify(world.state_dir / JOURNAL_NAME).findings == ()
