@@ -20,10 +20,8 @@ from attrs import define, evolve
 
 from actors import environment as e
 from app.domain.calls import PlaceCall
-from app.domain.connector_settings import ConnectorSettings
 from app.domain.controls import NONE
-from app.domain.failover import FailoverSettings, Step
-from app.domain.health import HealthSettings
+from app.domain.failover import Step
 from app.domain.restart import RestartPolicy
 from app.domain.session import RESEND_S
 from app.domain.supervision import Timing
@@ -35,6 +33,7 @@ from app.fuzz.faults import Weather, Window
 from app.fuzz.plan import CALM_S, END_S, MESSAGE, Plan, Profile
 from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
+from app.fuzz.settings import HEALTH, connector_settings, failover_settings, position_settings, sync_interval_s
 from app.fuzz.strategy import StrategyPlan
 from app.fuzz.verbs import Person
 from app.fuzz.watched import WatchedJournal
@@ -52,8 +51,6 @@ BOOK_S = 2.5
 
 ENOUGH = Decimal(10_000_000)
 """What an account has that had too little, once all is calm."""
-
-HEALTH = HealthSettings(health_check_interval_s=10.0, max_retry_attempts=3, retry_delay_s=1.0, probe_timeout_s=2.0)
 
 
 @define
@@ -179,17 +176,14 @@ class World:
 
     def _environment(self) -> e.Environment:
         names = tuple(self.exchanges)
-        settings = ConnectorSettings(
-            request_timeout_s=4.0, poll_s=2.0, unknown_max_notional=self._profile.unknown_max_notional
-        )
         return e.Environment(
             clock=self._now,
             open_journal=lambda: self.journal,
             open_runner=self._open_runner,
             adopt=lambda role, name: None,
-            connectors=dict.fromkeys(names, settings),
+            connectors=dict.fromkeys(names, connector_settings(self._profile, self.plan)),
             health=HEALTH,
-            failover=FailoverSettings(exchanges=names, settle_timeout_s=5.0, preflight_timeout_s=3.0),
+            failover=failover_settings(names, self.plan),
             restarts=RestartPolicy.within(intensity=10, period_s=60.0),
             root_restarts=RestartPolicy.within(intensity=40, period_s=60.0),
             # Rarer than in production: a heartbeat is a message like any other, and the run is about orders.
@@ -198,7 +192,8 @@ class World:
             child_pids=frozenset,
             jitter=lambda: 0.5,
             retry_jitter=Random(self.journal.journal_id).random,  # a stream of its own, which shifts no other draw
-            sync_interval_s=20.0,
+            positions=position_settings(self.plan),
+            sync_interval_s=sync_interval_s(self.plan),
             max_retry_attempts=3,
             retry_delay_s=1.0,
             order_timeout_s=10.0,

@@ -1,0 +1,58 @@
+"""What the actors of a run are configured with: quicker than in production, so that a run is short."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from app.domain.connector_settings import ConnectorSettings
+from app.domain.failover import FailoverSettings
+from app.domain.health import HealthSettings
+from app.domain.position_settings import PositionSettings
+from app.fuzz.plan import Plan, Profile
+from messages.carries import CarryPolicy
+
+HEALTH = HealthSettings(health_check_interval_s=10.0, max_retry_attempts=3, retry_delay_s=1.0, probe_timeout_s=2.0)
+
+
+def sync_interval_s(plan: Plan) -> float:
+    """Between two readings of positions."""
+    return 20.0 if plan.books is None else 3.0
+
+
+def connector_settings(profile: Profile, plan: Plan) -> ConnectorSettings:
+    """Of every connector."""
+    return ConnectorSettings(
+        request_timeout_s=4.0,
+        poll_s=2.0,
+        unknown_max_notional=profile.unknown_max_notional,
+        reduce_across=plan.books is not None and plan.books.across,
+    )
+
+
+def failover_settings(names: tuple[str, ...], plan: Plan) -> FailoverSettings:
+    """Of the coordinator; without books orders are cancelled and positions stay when trading moves."""
+    usual = FailoverSettings(
+        exchanges=names, settle_timeout_s=5.0, preflight_timeout_s=3.0, carry=CarryPolicy.DROP, return_settle_s=15.0
+    )
+    books = plan.books
+    if books is None:
+        return usual
+    return evolve(
+        usual,
+        failback_auto=books.failback == "auto",
+        hold_down_s=books.hold_down_s,
+        preflight_interval_s=5.0,
+        preflight_max_age_s=15.0,
+        carry=books.carry,
+        positions=books.positions,
+    )
+
+
+def position_settings(plan: Plan) -> PositionSettings:
+    """Of the position synchronizer."""
+    books = plan.books
+    if books is None:
+        return PositionSettings()
+    return PositionSettings(
+        policy=books.positions, slice_notional=books.slice_notional, slice_pause_s=books.slice_pause_s
+    )
