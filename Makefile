@@ -76,6 +76,9 @@ fuzz-deep: $(STAMP) ## 20,000 seeds in which orders and positions move, resumed 
 chaos: $(STAMP) ## kill, crash and freeze everything of a real daemon under load (ARGS="--kills 10", "--resume", ...)
 	@timeout --kill-after=60 3600 "$(BIN)/python" -m tests.chaos $(ARGS)
 
+chaos-switch: $(STAMP) ## kill -9 of everybody in the middle of a switch with orders and positions (ARGS="--injuries 6")
+	@timeout --kill-after=60 3600 "$(BIN)/python" -m tests.chaos.switching $(ARGS)
+
 lint: $(STAMP) ## style and likely mistakes
 	@"$(BIN)/ruff" check $(CODE)
 	@"$(BIN)/ruff" format --check $(CODE)
@@ -93,4 +96,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal bench-switch peers soak thespian-suite fuzz fuzz-deep chaos lint types layers clean
+.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal bench-switch peers soak thespian-suite fuzz fuzz-deep chaos chaos-switch lint types layers clean

@@ -96,6 +96,21 @@ ORDERS: Final = (
 )
 
 
+@frozen(kw_only=True)
+class Cargo:
+    """What goes with trading.
+
+    Attributes:
+        positions: By base coin, signed.
+    """
+
+    orders: tuple[Placed, ...]
+    positions: Mapping[str, Decimal]
+
+
+CARGO: Final = Cargo(orders=ORDERS, positions=POSITIONS)
+
+
 @define(kw_only=True)
 class Stop:
     """One switch.
@@ -149,9 +164,12 @@ class Journey:
         journal_id: str,
         seed: int,
         told: Callable[[str], None],
+        cargo: Cargo = CARGO,
+        strategy: str = STRATEGY,
     ) -> None:
         self._router = router
         self._controls = controls
+        self._cargo = cargo
         self._chance = random.Random(seed)
         self._told = told
         self._began_s, self.began_at_s = time.monotonic(), time.time()
@@ -163,9 +181,9 @@ class Journey:
                 kind=each.kind,
                 qty=Decimal(each.qty),
             )
-            for number, each in enumerate(ORDERS)
+            for number, each in enumerate(cargo.orders)
         ]
-        self.ledger = Ledger(intents, journal_id=journal_id, strategy=STRATEGY)
+        self.ledger = Ledger(intents, journal_id=journal_id, strategy=strategy)
         opened = [
             Intent(
                 client_order_id=f"open-{base}",
@@ -174,11 +192,11 @@ class Journey:
                 kind="market",
                 qty=abs(quantity),
             )
-            for base, quantity in POSITIONS.items()
+            for base, quantity in cargo.positions.items()
         ]
-        self.opened = Ledger(opened, journal_id=journal_id, strategy=STRATEGY)
+        self.opened = Ledger(opened, journal_id=journal_id, strategy=strategy)
         self.executed: dict[str, Decimal] = {}
-        self.positions = dict(POSITIONS)
+        self.positions = dict(cargo.positions)
         self.stops: list[Stop] = []
 
     def now_s(self) -> float:
@@ -189,13 +207,17 @@ class Journey:
         """What the exchanges say."""
         return {name: control.truth() for name, control in self._controls.items()}
 
-    def set_out(self) -> list[str]:
+    def standing(self, truths: Truths) -> list[Point]:
+        """How it stood after each execution."""
+        return points(executions(truths, {*self.ledger.of_wire, *self.opened.of_wire}))
+
+    def set_out(self, exchange: str = EXCHANGES[0]) -> list[str]:
         """Opens the positions, places the orders, and looks; returns what is not as it should be."""
         for intent in self.opened.intents:
             self._router.place_order(
                 f"{intent.base}USDT", intent.side, "Market", str(intent.qty), client_order_id=intent.client_order_id
             )
-        for intent, each in zip(self.ledger.intents, ORDERS, strict=True):
+        for intent, each in zip(self.ledger.intents, self._cargo.orders, strict=True):
             extra: dict[str, Any] = {"trigger_price": each.trigger, "trigger": "Stop"} if each.trigger else {}
             self._router.place_order(
                 f"{each.base}USDT",
@@ -208,13 +230,13 @@ class Journey:
                 client_order_id=intent.client_order_id,
                 **extra,
             )
-        return self._arrived(EXCHANGES[0], START_S)
+        return self.arrived(exchange, START_S)
 
     def move(self, exchange: str) -> Stop:
         """The market takes something, trading is moved, and all of it arrives, or not."""
         stop = Stop(exchange=exchange, from_s=self.now_s())
         self.stops.append(stop)
-        stop.taken = {name: str(qty) for name, qty in self._take().items()}
+        stop.taken = {name: str(qty) for name, qty in self.take().items()}
         stop.from_s = self.now_s()
         try:
             self._router.manual_failover(exchange)
@@ -222,7 +244,7 @@ class Journey:
             stop.wrong, stop.to_s = [f"The switch to {exchange} was refused: {error}"], self.now_s()
             return stop
         stop.switch_s = self.now_s() - stop.from_s
-        stop.wrong = self._arrived(exchange, STOP_S)
+        stop.wrong = self.arrived(exchange, STOP_S)
         stop.to_s = self.now_s()
         stop.history = dict(self._entry(exchange) or {})
         self._told(f"{exchange}: {stop.to_s - stop.from_s:.1f} s, {len(stop.wrong)} wrong {stop.wrong[:4]}")
@@ -232,7 +254,7 @@ class Journey:
         moved = [s for s in self._router.get_failover_history() if s["to_exchange"] == exchange]
         return max(moved, key=lambda switch: switch["epoch"], default=None)
 
-    def _take(self) -> dict[str, Decimal]:
+    def take(self) -> dict[str, Decimal]:
         """Parts of some orders execute where they rest."""
         truths = self.truths()
         legs = self.ledger.legs(truths)
@@ -252,7 +274,7 @@ class Journey:
             self.positions[intent.base] += intent.sign * qty
         return taken
 
-    def _arrived(self, exchange: str, timeout_s: float) -> list[str]:
+    def arrived(self, exchange: str, timeout_s: float) -> list[str]:
         """Waits until nothing is wrong at a stop; what still is when the time is over."""
         end_s, pause = time.monotonic() + timeout_s, threading.Event()
         while True:
@@ -295,8 +317,7 @@ def _all_well(router: OrderRouter) -> None:
 
 
 def _result(journey: Journey, begun: list[str], truths: Truths, way: Sequence[str]) -> dict[str, Any]:
-    own = {*journey.ledger.of_wire, *journey.opened.of_wire}
-    standing = points(executions(truths, own))
+    standing = journey.standing(truths)
     largest = largest_drift(standing, PRICES)
     return {
         "way": [EXCHANGES[0], *way],

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -50,8 +50,13 @@ class Stage:
         census: Who is which process.
     """
 
-    def __init__(self, exchanges: Sequence[str]) -> None:
+    def __init__(self, exchanges: Sequence[str], **sections: Mapping[str, Any]) -> None:
+        """
+        Args:
+            sections: Of the configuration, over the stage's own.
+        """
         self._names = list(exchanges)
+        self._sections = sections
         self._process: subprocess.Popen[bytes] | None = None
         self.starts = 0
 
@@ -165,7 +170,7 @@ class Stage:
         return tuple(self._secrets().values())
 
     def _tables(self) -> dict[str, Any]:
-        return {
+        tables: dict[str, Any] = {
             "router": {
                 "primary_exchange": self._names[0],
                 "failover_exchanges": self._names[1:],
@@ -178,6 +183,9 @@ class Stage:
             "supervision": SUPERVISION,
             "exchanges": {name: self._account(name) for name in self._names},
         }
+        for section, table in self._sections.items():
+            tables[section] = {**tables.get(section, {}), **table}
+        return tables
 
     def _account(self, name: str) -> dict[str, Any]:
         fact = self.world.facts[name]
