@@ -75,6 +75,7 @@ def broken(result: Mapping[str, Any]) -> list[str]:
     part = result.get("planned")
     if part is not None:
         found += [f"at the start: {words}" for words in part["begun_wrong"]]
+        found += part["unexplained"]
         found += [f"at {stop['exchange']}: {words}" for stop in part["stops"] for words in stop["wrong"]]
         if not part["complete"]:
             found.append("The planned journey did not come to its end.")

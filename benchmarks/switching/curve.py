@@ -104,6 +104,22 @@ def _worst_first(made: Sequence[Execution]) -> Iterable[Execution]:
         yield each
 
 
+def unexplained(standing: Sequence[Point], truths: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Positions that the exchanges tell and their executions do not add up to, a sentence each."""
+    summed = standing[-1].positions if standing else {}
+    told = {
+        (exchange, base_of(symbol)): Decimal(quantity)
+        for exchange, truth in truths.items()
+        for symbol, quantity in truth["positions"].items()
+    }
+    return [
+        f"{exchange} tells of {told.get((exchange, base), ZERO)} {base}, and its executions add up to "
+        f"{summed.get((exchange, base), ZERO)}."
+        for exchange, base in sorted({*summed, *told})
+        if summed.get((exchange, base), ZERO) != told.get((exchange, base), ZERO)
+    ]
+
+
 def largest_drift(standing: Iterable[Point], prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """By base coin, the largest drift at any moment, in quote coin at `prices`."""
     largest: dict[str, Decimal] = {}

@@ -23,7 +23,7 @@ from app.core.shapes import HistoryEntry
 from app.launcher.presence import read_presence
 from app.simulator.client import ControlClient
 from benchmarks.exchange import exchanges
-from benchmarks.switching.curve import ZERO, Point, executions, gross, largest_drift, points
+from benchmarks.switching.curve import ZERO, Point, executions, gross, largest_drift, points, unexplained
 from benchmarks.switching.stops import Intent, Ledger, Truths, live_leg, wrong
 
 EXCHANGES: Final = ("bybit", "okx", "binance", "kraken")
@@ -327,6 +327,7 @@ def _result(journey: Journey, begun: list[str], truths: Truths, way: Sequence[st
         "slice_notional": SLICE_NOTIONAL,
         "slice_pause_s": SLICE_PAUSE_S,
         "begun_wrong": begun,
+        "unexplained": unexplained(standing, truths),
         "complete": not begun and len(journey.stops) == len(way) and not any(stop.wrong for stop in journey.stops),
         "stops": [
             {

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.health import HealthSettings
 from benchmarks.switching.__main__ import broken
-from benchmarks.switching.curve import Execution, executions, gross, largest_drift, points
+from benchmarks.switching.curve import Execution, executions, gross, largest_drift, points, unexplained
 from benchmarks.switching.dead import LOOP, ROUTER
 from benchmarks.switching.pages import page
 from benchmarks.switching.planned import ORDERS, POSITIONS
@@ -95,6 +95,14 @@ def test_the_drift_is_what_the_strategy_did_not_ask_for() -> None:
     assert largest_drift(standing, PRICES) == {"BTC": 200}
     assert gross(standing[-1], "bybit", PRICES) == 400
     assert gross(standing[-1], "okx", PRICES) == 300
+
+
+def test_positions_that_no_execution_explains_are_said() -> None:
+    standing = points([made(1, "bybit", "5", own=True), made(2, "bybit", "-5"), made(2, "okx", "5")])
+    told: dict[str, dict[str, Any]] = {"bybit": {"positions": {}}, "okx": {"positions": {"BTC/USDT:USDT": "5"}}}
+    assert unexplained(standing, told) == []
+    told["okx"]["positions"]["BTC/USDT:USDT"] = "4"
+    assert unexplained(standing, told) == ["okx tells of 4 BTC, and its executions add up to 5."]
 
 
 def test_of_one_millisecond_the_worst_order_is_taken() -> None:
@@ -191,6 +199,7 @@ def result() -> dict[str, Any]:
         "slice_notional": 500,
         "slice_pause_s": 0.1,
         "begun_wrong": [],
+        "unexplained": [],
         "complete": True,
         "stops": [stop],
         "largest_drift": {"BTC": 480.0},
@@ -235,6 +244,7 @@ def test_the_page_tells_both_parts() -> None:
         (changed("dead", "deaths", 0, "ways", LOOP, "orders", "lost", to=1), []),
         (changed("planned", "largest_drift", "BTC", to=501.0), ["drifted by 501"]),
         (changed("planned", "stops", 0, "wrong", to=["x rests nowhere."]), ["x rests nowhere."]),
+        (changed("planned", "unexplained", to=["okx tells of 4 BTC."]), ["okx tells of 4 BTC."]),
         (changed("planned", "complete", to=False), ["did not come to its end"]),
     ],
 )
