@@ -25,13 +25,16 @@ class Preflights:
         self._runner = runner
         self._market_type = market_type
         self._order_call: Evidence | None = None
+        self._silent_s: float | None = None
         self._read: c.AccountResult | None = None
 
     def observed(self, evidence: Iterable[Evidence]) -> None:
-        """How real calls went, oldest first."""
+        """How real calls and probes went, oldest first."""
         for each in evidence:
             if each.kind in _ORDERS:
                 self._order_call = each
+            elif each.kind is EvidenceKind.SIGNED_PROBE and not each.ok:
+                self._silent_s = each.at_s
 
     def reply(self, request: PreflightRequest, result: c.Result, now_s: float) -> PreflightReply:
         """What is to be said of the exchange."""
@@ -43,6 +46,7 @@ class Preflights:
             account=account,
             clock_error_s=port.proof.clock_error_s,
             order_call=self._order_call,
+            silent_s=self._silent_s,
         )
         verdict = judge(need_of(request), found, port, now_s)
         read = account if isinstance(account, c.AccountResult) else None

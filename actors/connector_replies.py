@@ -115,7 +115,10 @@ class Replies:
             self._clock_offset_s = result.clock_offset_s
         match request, result:
             case Probe(), _:
-                return ProbeReply(correlation_id=correlation_id, evidence=self._probe_evidence(request, result, now_s))
+                evidence = self._probe_evidence(request, result, now_s)
+                if evidence is not None:
+                    self._preflights.observed((evidence,))
+                return ProbeReply(correlation_id=correlation_id, evidence=evidence)
             case PreflightRequest(), _:
                 return self._preflights.reply(request, result, now_s)
             case CheckOrderPath(), _:

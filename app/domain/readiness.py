@@ -39,7 +39,8 @@ ZERO = Decimal(0)
 MARGIN_SLACK = Decimal("1.05")
 """Over what is estimated: fees, and prices that move until it is used. Declared by us."""
 ORDERS_ILL_S = 60.0
-"""For so long an order that failed for illness speaks against its exchange, unless one was answered since."""
+"""For so long an order that failed for illness speaks against its exchange, unless one was answered since, or signed
+probes failed as well: what ends such an outage for probes ends it for orders."""
 DOLLARS = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "USDE", "USDG"})
 """Quote coins that the exchanges' own figures of free margin count alike."""
 MOST_TOLD = 5
@@ -89,6 +90,7 @@ class Found:
         account: What it answered, or why it did not.
         clock_error_s: What its proofs of absence allow for (`Proof.clock_error_s`).
         order_call: How the newest call that places or cancels went; None where there was none.
+        silent_s: When a signed probe failed last; None where none did.
     """
 
     exchange: str
@@ -96,6 +98,7 @@ class Found:
     account: c.AccountResult | c.CallFailed
     clock_error_s: float
     order_call: Evidence | None = None
+    silent_s: float | None = None
 
 
 @frozen(kw_only=True)
@@ -168,7 +171,11 @@ def judge(need: Need, found: Found, rules: Rules, now_s: float) -> Verdict:
 
 def _ill(found: Found, now_s: float) -> Iterable[str]:
     last = found.order_call
-    if last is not None and not last.ok and now_s - last.at_s < ORDERS_ILL_S:
+    if last is None or last.ok:
+        return
+    if found.silent_s is not None and found.silent_s >= last.at_s - last.latency_s:
+        return  # not orders alone failed, but the whole exchange, and that it is back is told by what it answers
+    if now_s - last.at_s < ORDERS_ILL_S:
         yield (
             f"The newest order that {found.exchange} was sent, {now_s - last.at_s:.0f} s ago, failed: {last.words}"
             f" That it answers other questions proves nothing for orders; it counts for {ORDERS_ILL_S:.0f} s."

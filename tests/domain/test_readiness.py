@@ -159,6 +159,9 @@ def test_orders_failed_lately() -> None:
     assert "failed: no answer." in verdict(BOOK, order_call=failed).problems[0]
     assert verdict(BOOK, order_call=evolve(failed, ok=True)).problems == ()
     assert verdict(BOOK, order_call=evolve(failed, at_s=NOW_S - ORDERS_ILL_S)).problems == ()
+    assert verdict(BOOK, order_call=failed, silent_s=NOW_S - 34).problems == (), "all of it was out, and is back"
+    before = verdict(BOOK, order_call=failed, silent_s=NOW_S - 36)
+    assert "failed: no answer." in before.problems[0], "probes failed before it was sent, not since"
 
 
 def test_position_mode() -> None:
