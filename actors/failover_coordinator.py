@@ -66,7 +66,9 @@ class FailoverCoordinatorActor(FailoverHands):
         settings = self.environment.health
         self.machine = f.Coordinator(self.environment.failover, lambda views, at_s: own_network(views, at_s, settings))
         self.machine.controls = self.journal.controls()
-        return self.machine.recover(self.journal.route(), self._past(), now_s, stranded=self._stranded())
+        route = self.journal.route()
+        stranded, carried = self._stranded(), self._taken_up(route)
+        return self.machine.recover(route, self._past(), now_s, stranded=stranded, carried=carried)
 
     def on_exit(self) -> None:
         """Closes the journal."""

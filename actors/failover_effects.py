@@ -12,6 +12,7 @@ from attrs import evolve
 from actors._shell import Shell
 from app.domain import saga_effects as f
 from app.domain.calls import MAX_SYMBOLS
+from app.domain.carry_told import told
 from app.domain.effects import Answer
 from app.domain.exits import parent_of
 from app.domain.failover import Coordinator
@@ -21,7 +22,7 @@ from app.domain.unwritten import Unwritten
 from app.journal.store import Journal, JournalError, StaleEpoch
 from messages.account import AccountView, GetAccount
 from messages.carries import CarryOrders, CarryPolicy, CarryReply
-from messages.failover import ManualFailover, PreflightRequest, RouteChanged, SettleRequest, Switch
+from messages.failover import ManualFailover, PreflightRequest, Route, RouteChanged, SettleRequest, Switch
 from messages.market import Symbol
 from messages.orders import OrderSpec
 from messages.positions import BookReply, GetBook, MovePositions, PositionPolicy
@@ -95,6 +96,9 @@ class FailoverHands(Shell):
         newest = {switch.epoch: switch for switch in self.journal.switches(limit=PAST)}
         return tuple(switch for _, switch in sorted((unfinished | newest).items()))
 
+    def _taken_up(self, route: Route) -> CarryReply:
+        return told(self.journal.history_since(route.epoch), route.exchange or "")
+
     def _stranded(self) -> frozenset[str]:
         return frozenset(leg.exchange for leg in self.journal.exposures())
 
@@ -163,7 +167,8 @@ class FailoverHands(Shell):
         except StaleEpoch as error:
             # Somebody else moved the route: what the journal says now is true, whatever this saga wanted.
             log.error("route.stale", words=str(error))
-            return self.machine.route_moved(self.journal.route(), self._past(), now_s, stranded=self._stranded())
+            route = self.journal.route()
+            return self.machine.route_moved(route, self._past(), now_s, stranded=self._stranded())
         return self.machine.committed(route, now_s)
 
     def _carry(self, exchange: str, epoch: int, deadline_s: float, now_s: float) -> Iterable[CoordinatorEffect]:

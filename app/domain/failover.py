@@ -78,6 +78,8 @@ PATIENCE_S = 0.3
 """Before its deadline, whoever waits for an exchange that comes back is told that it has not yet."""
 CARRY_AGAIN_S = 0.5
 """Between two looks at whether something that was taken off is to be placed, while something is under way."""
+MOVES_AGAIN_S = 5.0
+"""Between two times that positions are asked to be moved, as long as some are not where they should be."""
 CARRY_IDLE_S = 2.0
 """Likewise otherwise: an order in doubt elsewhere may have been resolved, and taken off."""
 
@@ -103,16 +105,23 @@ class Coordinator(SagaSteps):
     # ------------------------------------------------------------------------------------------------ start
 
     def recover(
-        self, route: Route, past: tuple[Switch, ...], now_s: float, *, stranded: frozenset[str] = frozenset()
+        self,
+        route: Route,
+        past: tuple[Switch, ...],
+        now_s: float,
+        *,
+        stranded: frozenset[str] = frozenset(),
+        carried: CarryReply | None = None,
     ) -> list[CoordinatorEffect]:
         """After a start, or when another one moved the route: takes the journal's word, and resumes its saga.
 
         Args:
             past: The newest switches, oldest first, with the one that is not finished.
             stranded: Exchanges on which orders of ours may still fill.
+            carried: What was placed and parked since the route was committed: an earlier life may not have heard it.
         """
         self.route, self.step, self.switch, self._due_s, self._settled = route, Step.IDLE, None, None, False
-        self._carry_s = now_s
+        self._carry_s = self._moves_s = now_s
         self.past = [each for each in past if each.finished]
         self.standings.begin(stranded - {route.exchange}, now_s)
         unfinished = [each for each in past if not each.finished]
@@ -120,16 +129,22 @@ class Coordinator(SagaSteps):
         for each in unfinished[: -1 if unfinished and unfinished[-1].epoch >= route.epoch else None]:
             out += self._overtaken(each)
         if len(out) < len(unfinished):
-            switch = self.switch = unfinished[-1]
+            switch = self.switch = self._as_carried(unfinished[-1], carried)
             self._candidates = [switch.to_exchange] if by_person(switch) and switch.to_exchange else []
             self._candidates = self._candidates or self.others(switch.from_exchange)
             return out + self._resumed(switch, now_s)
+        if carried is not None:
+            out += self._append(carried, now_s)
         self.asker = None  # whoever asked asks again; the answer to another switch is none of theirs
         if route.exchange in self.settings.exchanges:
             return [*out, self.announced()]
         # A new journal, or one whose exchange is no longer configured: begin with the primary.
         self.step = Step.FENCE
         return [*out, Fence()]
+
+    def _as_carried(self, switch: Switch, carried: CarryReply | None) -> Switch:
+        known = carried is not None and switch.epoch == self.route.epoch
+        return self._with_carried(switch, carried) if carried is not None and known else switch
 
     def _overtaken(self, switch: Switch) -> list[CoordinatorEffect]:
         """The route is of a newer epoch: another coordinator moved it."""
@@ -398,6 +413,7 @@ class Coordinator(SagaSteps):
     def moved(self, reply: MovesReply, now_s: float) -> list[CoordinatorEffect]:
         """The synchronizer says what was moved of positions, and what is still to be."""
         over = reply.done or not reply.plan.slices
+        self._moves_s = None if reply.done else now_s + MOVES_AGAIN_S
         return self.happened(Happened.MOVED_ALL if over else Happened.MOVED_SOME, now_s, reply)
 
     def book_told(self, reply: BookReply, exchange: str, now_s: float) -> list[CoordinatorEffect]:
@@ -407,6 +423,7 @@ class Coordinator(SagaSteps):
             out += self.happened(Happened.BOOK, now_s, reply)
         if exchange != self.route.exchange:
             out += self.standings.read(exchange, now_s, answered=exchange not in reply.unread)
+            self._moves_s = now_s  # what stands there may be closed by now
         return out + self._consider(now_s)
 
     # ------------------------------------------------------------------------------------------------ time
@@ -420,6 +437,8 @@ class Coordinator(SagaSteps):
         out += self.standings.tick(now_s)
         if self.step not in MOVING and now_s >= self._carry_s:
             out += self._ask_carry(now_s)
+        if self.step not in MOVING and self._moves_s is not None and now_s >= self._moves_s:
+            out += self._ask_moves(now_s)
         return out + self._consider(now_s) + self._asked_now(now_s)
 
     def _asked_now(self, now_s: float) -> list[CoordinatorEffect]:
@@ -437,7 +456,7 @@ class Coordinator(SagaSteps):
         if self._held:
             due.append(self._hold_until_s)
         if self.step not in MOVING and self.route.exchange is not None:
-            due += [self._carry_s, self.readied.next_s(self.waiting())]
+            due += [self._carry_s, self._moves_s, self.readied.next_s(self.waiting())]
             if self._waits is not None:
                 due.append(self._waits.deadline_s - PATIENCE_S)
         return min((at_s for at_s in due if at_s is not None), default=None)

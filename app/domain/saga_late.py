@@ -25,14 +25,14 @@ class SagaLate(SagaState):
     def _remember(self, switch: Switch) -> None:
         self.past = [*(each for each in self.past if each.epoch != switch.epoch), switch][-PAST:]
 
-    def _with_carried(self, switch: Switch, reply: CarryReply) -> tuple[Switch, Line | None]:
-        """The switch with what was placed and parked, and the row that says so; None where that is no news."""
+    def _with_carried(self, switch: Switch, reply: CarryReply) -> Switch:
+        """The switch with what was placed and parked; the rows that say so were written by whoever did it."""
         carried = {(each.order_id, each.to_exchange): each for each in switch.orders_carried}
         parked = {each.order_id: each for each in switch.orders_parked}
         news = [each for each in reply.carried if carried.get((each.order_id, each.to_exchange)) != each]
         kept = [each for each in reply.parked if parked.get(each.order_id) != each]
         if not news and not kept:
-            return switch, None
+            return switch
         carried |= {(each.order_id, each.to_exchange): each for each in news}
         parked = {name: each for name, each in parked.items() if name not in {one.order_id for one in news}}
         parked |= {each.order_id: each for each in kept}
@@ -41,16 +41,10 @@ class SagaLate(SagaState):
             orders_carried=tuple(carried.values())[-MOST_KEPT:],
             orders_parked=tuple(parked.values())[-MOST_KEPT:],
         )
-        detail = {
-            "exchange": reply.exchange,
-            "carried": [[each.order_id, each.from_exchange, each.quantity, each.price] for each in news],
-            "parked": [[each.order_id, each.quantity, each.code, each.words] for each in kept],
-            "waiting": reply.waiting,
-        }
-        return changed, Line(step="carried", epoch=self.route.epoch, detail=detail)
+        return changed
 
     def _with_moved(self, switch: Switch, reply: MovesReply) -> tuple[Switch, Line | None]:
-        """Likewise, with what was moved of positions."""
+        """The switch with what was moved of positions, and the row that says so; None where that is no news."""
         moved = tuple(
             PositionLeft(symbol=str(each.symbol), quantity=format(each.quantity if each.long else -each.quantity, "f"))
             for each in reply.moved
@@ -72,9 +66,10 @@ class SagaLate(SagaState):
         if not done:
             return []
         newest = done[-1]
-        changed, line = (
-            self._with_carried(newest, told) if isinstance(told, CarryReply) else self._with_moved(newest, told)
-        )
+        if isinstance(told, CarryReply):
+            changed = self._with_carried(newest, told)
+            return [] if changed is newest else self._again(changed)
+        changed, line = self._with_moved(newest, told)
         return [] if line is None else self._again(changed, line)
 
     def _left_since(self, reply: SettleReply) -> list[CoordinatorEffect]:
@@ -89,7 +84,7 @@ class SagaLate(SagaState):
         detail = {"exchange": reply.exchange, "taken_off": len(reply.cancelled), "left": len(reply.left)}
         return self._again(changed, Line(step="settled_late", epoch=newest.epoch, detail=detail))
 
-    def _again(self, switch: Switch, line: Line) -> list[CoordinatorEffect]:
+    def _again(self, switch: Switch, *lines: Line) -> list[CoordinatorEffect]:
         at = next(n for n, each in enumerate(self.past) if each.epoch == switch.epoch)
         self.past[at] = switch
-        return [SaveSwitch(switch=switch, lines=(line,))]
+        return [SaveSwitch(switch=switch, lines=lines)]

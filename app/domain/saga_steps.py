@@ -51,6 +51,7 @@ class SagaSteps(SagaLate):
     """The machine's steps."""
 
     _carry_s: float = field(init=False, default=0.0)
+    _moves_s: float | None = field(init=False, default=None)
 
     def happened(self, happened: Happened, now_s: float, told: Any = None) -> list[CoordinatorEffect]:
         """Does what the table says.
@@ -246,7 +247,7 @@ class SagaSteps(SagaLate):
         assert route.exchange is not None
         self.standings.taken(route.exchange, now_s)
         self.readied.forget(route.exchange)
-        self._carry_s = now_s
+        self._carry_s = self._moves_s = now_s
         if self.switch is None:
             return [self.announced(), *self._consider(now_s)]
         old = self.switch.from_exchange
@@ -318,8 +319,8 @@ class SagaSteps(SagaLate):
 
     def _note_carried(self, reply: CarryReply, now_s: float) -> list[CoordinatorEffect]:
         assert self.switch is not None
-        self.switch, line = self._with_carried(self.switch, reply)
-        return [] if line is None else self._saved(line)
+        before, self.switch = self.switch, self._with_carried(self.switch, reply)
+        return [] if self.switch is before else self._saved()
 
     def _positions(self, reply: CarryReply | None, now_s: float) -> list[CoordinatorEffect]:
         assert self.switch is not None
@@ -329,7 +330,14 @@ class SagaSteps(SagaLate):
         self.step, self._due_s = Step.POSITIONS, now_s + self.settings.moves_timeout_s
         if self.settings.positions is PositionPolicy.TRACK:
             return out + self._report(None, now_s)
-        return [*out, AskMoves(epoch=self.route.epoch, deadline_s=self._due_s)]
+        return out + self._ask_moves(now_s)
+
+    def _ask_moves(self, now_s: float) -> list[CoordinatorEffect]:
+        if self.settings.positions is PositionPolicy.TRACK or self.route.exchange is None:
+            self._moves_s = None
+            return []
+        self._moves_s = deadline_s = now_s + self.settings.moves_timeout_s  # if nobody answers
+        return [AskMoves(epoch=self.route.epoch, deadline_s=deadline_s)]
 
     def _note_moved(self, reply: MovesReply, now_s: float) -> list[CoordinatorEffect]:
         assert self.switch is not None

@@ -24,7 +24,7 @@ from enum import StrEnum
 
 from attrs import define, field
 
-from app.domain.saga_effects import AskBook, AskMoves, AskSettle, CoordinatorEffect, FailoverSettings, Line, Tell
+from app.domain.saga_effects import AskBook, AskSettle, CoordinatorEffect, FailoverSettings, Line, Tell
 from messages.failover import Route, SettleReply
 
 AGAIN_S = 2.0
@@ -289,10 +289,6 @@ class Standings:
         }
         detail |= {**evidence, **({"words": one.words} if one.words else {})}
         out: list[CoordinatorEffect] = [Tell(line=Line(step="standing", epoch=route.epoch, detail=detail))]
-        if one.back is Back.CANDIDATE and route.exchange is not None:
-            # What stands there can be closed again: what waited for it goes on.
-            deadline_s = now_s + self.settings.moves_timeout_s
-            return [*out, AskMoves(epoch=route.epoch, deadline_s=deadline_s)]
         return out + self._ask(exchange, one, now_s)
 
     def _ask(self, exchange: str, one: _Exchange, now_s: float) -> list[CoordinatorEffect]:

@@ -7,8 +7,9 @@ end of the drained leg for good and the intent of the next one are one transacti
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from attrs import frozen
 
@@ -23,8 +24,10 @@ from app.domain.carry import (
     Standing,
     moved_first,
 )
+from app.domain.carry_told import CARRIED, PARKED, carried_of, parked_of
 from app.domain.commit import CommitNew
 from app.domain.controls import Controls, controlled
+from app.domain.history_chain import HistoryRow
 from app.domain.leg_life import BETWEEN, LegEvent
 from app.journal import statements as hot
 from app.journal.errors import translated
@@ -55,6 +58,9 @@ class Carries(Renewals):
 
     @abstractmethod
     def _controls_now(self) -> Controls: ...
+
+    @abstractmethod
+    def _add_history(self, step: str, epoch: int, detail: Mapping[str, Any], now_s: float) -> HistoryRow: ...
 
     # ------------------------------------------------------------------------------------------------------ questions
 
@@ -169,6 +175,7 @@ class Carries(Renewals):
             self._event("intent", now_s, order_id=order_id, leg=fresh.number, exchange=exchange, epoch=epoch, **facts)
             view = with_leg(view, fresh)
             self._memory.wrote(view)
+            self._add_history(CARRIED, epoch, carried_of(view), now_s)
         return Moved(carried=Carried(order=view, fresh=True, decision=decision), news=tuple(news))
 
     def _unparked(self, order: OrderView, now_s: float) -> list[Recorded]:
@@ -190,6 +197,7 @@ class Carries(Renewals):
         news.append(
             self.record(order.order_id, leg.number, kind, now_s=now_s, code=why.code, words=words, native_code=code)
         )
+        self._add_history(PARKED, self._route().epoch, parked_of(news[-1].order, why.code, words), now_s)
         return Moved(carried=Carried(order=news[-1].order, decision=why), news=tuple(news))
 
     def park(self, order_id: str, code: str, words: str, now_s: float) -> Moved:

@@ -16,6 +16,8 @@ from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
 
+_ROWS = "SELECT sequence, at_s, epoch, step, detail, previous, hash FROM history ORDER BY sequence"
+
 
 class History(Reads):
     """Of an open journal."""
@@ -49,6 +51,16 @@ class History(Reads):
         with self._transaction():
             return self._add_history(step, epoch, detail, now_s)
 
+    def history_since(self, epoch: int) -> tuple[HistoryRow, ...]:
+        """Rows from the first one of an epoch on, the oldest first."""
+        newest: list[HistoryRow] = []
+        with translated(self._where):
+            for row in self._db.execute(f"{_ROWS} DESC"):
+                if row["epoch"] < epoch:
+                    break
+                newest.append(HistoryRow(**{name: row[name] for name in row.keys()}))  # noqa: SIM118
+        return tuple(reversed(newest))
+
     def history_rows(self) -> Iterator[HistoryRow]:
         """All of it, the oldest first, as it is while it is read."""
         with translated(self._where):
@@ -57,7 +69,7 @@ class History(Reads):
 
 def rows_of(db: sqlite3.Connection) -> Iterator[HistoryRow]:
     """The history of a journal that is only read, the oldest first."""
-    for row in db.execute("SELECT sequence, at_s, epoch, step, detail, previous, hash FROM history ORDER BY sequence"):
+    for row in db.execute(_ROWS):
         yield HistoryRow(
             sequence=row[0], at_s=row[1], epoch=row[2], step=row[3], detail=row[4], previous=row[5], hash=row[6]
         )

@@ -234,6 +234,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "fills_of": lambda journal: journal.fills_of(some(journal, "order_id")[0]),
     "holdings": Journal.holdings,
     "hear": lambda journal: journal.hear(STRATEGY, journal.heard(STRATEGY, NOW_S) + 1, NOW_S),
+    "history_since": lambda journal: journal.history_since(journal.route().epoch),
     "history_add": lambda journal: journal.history_add("fence", 1, {"why": "down"}, NOW_S),
     "last_told": lambda journal: journal.last_told(STRATEGY),
     "last_sequence": Journal.last_sequence,

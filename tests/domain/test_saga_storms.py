@@ -1,0 +1,259 @@
+"""Storms: along any sequence of failures, verbs, silence and deaths of the coordinator a switch ends as it should."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.controls import Controls
+from app.domain.saga_table import Step
+from app.domain.standing import Standing
+from messages.base import Failed
+from messages.failover import SwitchReply, SwitchResult
+from messages.health import HealthState
+from tests.domain.saga_desk import EXCHANGES, Desk
+
+WELL, DOWN = HealthState.WELL, HealthState.DOWN
+WHATEVER = (
+    *("health", "health", "manual", "silent", "unready", "die", "trap", "wait", "deliver", "deliver"),
+    *("place", "isolate", "release", "network"),
+)
+
+
+def holds_at_the_end(desk: Desk) -> None:
+    """What holds once everybody is well again: nothing is under way, lost, doubled or untold."""
+    desk.settles_down()
+    for order in desk.orders.values():
+        assert order.exchange == desk.route.exchange, f"{order.name} is where trading is"
+    for name in EXCHANGES:
+        expected = Standing.IN_USE if name == desk.route.exchange else Standing.CANDIDATE
+        assert desk.machine.standing(name) is expected
+    assert all(not held for name, held in desk.positions.items() if name != desk.route.exchange)
+    for epoch, switch in desk.kept.items():
+        assert switch.finished
+        assert switch.result is not SwitchResult.RUNNING
+        rows = desk.steps(epoch)
+        assert rows[0] == "begin"
+        assert {"over", "cut_short", "overtaken"} & set(rows), "how it ended is in the history"
+
+
+@given(st.data())
+def test_along_any_sequence_and_a_death_between_any_two_effects(data: st.DataObject) -> None:
+    desk = Desk()
+    desk.positions["bybit"] = Decimal(2)
+    names = st.sampled_from(EXCHANGES)
+    for number in range(data.draw(st.integers(1, 25))):
+        match data.draw(st.sampled_from(WHATEVER)):
+            case "health":
+                desk.safely(desk.health, data.draw(names), data.draw(st.sampled_from(list(HealthState))))
+            case "manual":
+                desk.safely(desk.manual, data.draw(names), f"m{number}")
+            case "silent":
+                desk.silent ^= {data.draw(names)}
+            case "unready":
+                desk.unready ^= {data.draw(names)}
+            case "die":
+                desk.safely(desk.life)
+            case "trap":
+                desk.dies_in = data.draw(st.integers(0, 12))
+            case "deliver" if desk.mail:
+                desk.deliver(data.draw(st.integers(0, len(desk.mail) - 1)))
+            case "place":
+                desk.place(f"o{number}")
+            case "isolate":
+                desk.safely(desk.holds, Controls(isolated=((data.draw(names), "So it is."),)))
+            case "release":
+                desk.safely(desk.holds, Controls())
+            case "network":
+                desk.network_down = not desk.network_down
+            case _:
+                desk.passes(data.draw(st.sampled_from([0.1, 4.0, 9.0, 70.0])))
+    holds_at_the_end(desk)
+    assert len(desk.orders) == sum(each.exchange is not None for each in desk.orders.values())
+
+
+@pytest.mark.parametrize("before", range(45))
+def test_a_planned_switch_is_resumed_wherever_its_coordinator_died(before: int) -> None:
+    """A death before each effect in turn, with everything that is asked answered in between."""
+    desk = Desk()
+    desk.all_well()
+    desk.place("a")
+    desk.positions["bybit"] = Decimal(2)
+    desk.dies_in = before
+    desk.safely(desk.manual, "okx")
+    desk.lives(1.0)
+    desk.dies_in = None
+    if not desk.kept:
+        assert before == 0, "it had not begun"
+        return
+    holds_at_the_end(desk)
+    (switch,) = desk.kept.values()
+    assert (switch.result, switch.to_exchange) == (SwitchResult.COMPLETED, "okx")
+    assert desk.orders["a"].legs == 2
+    assert desk.positions["okx"] == Decimal(2)
+    assert [each.order_id for each in switch.orders_carried] == ["a"]
+
+
+def test_the_exchange_that_is_left_dies_while_it_settles_and_is_not_waited_for() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.place("a")
+    desk.manual("okx")
+    desk.deliver(0)  # okx is ready
+    assert desk.step() is Step.SETTLE
+    desk.health("bybit", DOWN)
+    assert desk.route.exchange == "okx"
+    desk.mail.clear()  # what it was asked is lost with it
+    assert desk.where("a")[0] == "bybit", "nobody knows of it, and it is not placed twice"
+    desk.lives(30.0)
+    assert desk.machine.standing("bybit") is Standing.LEFT
+    desk.health("bybit", WELL)
+    desk.lives(3.0)
+    assert desk.machine.standing("bybit") is Standing.CANDIDATE
+    assert desk.where("a") == ("okx", 2)
+    (switch,) = desk.kept.values()
+    assert switch.orders_cancelled == ("a",), "told though it came late"
+    assert [each.order_id for each in switch.orders_carried] == ["a"]
+    rows = [line.step for _, line in desk.lines]
+    assert rows.index("over") < rows.index("settled_late") < rows.index("carried")
+
+
+def test_a_candidate_that_dies_while_the_old_exchange_settles_yields_at_once() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.place("a")
+    desk.manual("okx")
+    desk.deliver(0)
+    assert desk.done[-1] == "settle bybit"
+    desk.health("okx", DOWN)
+    assert desk.route.exchange == "bybit", "asked for by name: no other takes its place"
+    (refused,) = desk.answers
+    assert isinstance(refused, Failed)
+    desk.lives(5.0)
+    assert desk.where("a")[0] == "bybit"
+    holds_at_the_end(desk)
+
+
+def test_what_was_taken_off_is_placed_again_where_it_was_when_nobody_can_take_over() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.place("a")
+    desk.manual("okx")
+    desk.deliver(0)
+    (asked,) = desk.mail
+    desk.mail.clear()
+    reply = desk._settled(asked)
+    assert desk.where("a")[0] is None
+    desk.health("okx", DOWN)
+    desk.run(desk.machine.settled(reply, desk.now_s))  # too late
+    assert desk.route.exchange == "bybit"
+    desk.lives(3.0)
+    assert desk.where("a") == ("bybit", 2)
+
+
+def test_the_new_exchange_dies_before_anything_was_carried_there() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.place("a")
+    desk.manual("okx")
+    while desk.step() is not Step.CARRY:
+        desk.deliver(0)
+    desk.mail.clear()
+    desk.unready = {"bybit"}  # which settled, and is a candidate again, first in order
+    desk.health("okx", DOWN)
+    assert desk.step() is Step.PREFLIGHT, "it is left at once"
+    desk.lives(3.0)
+    assert desk.route.exchange == "binance"
+    assert desk.where("a") == ("binance", 2)
+    first, second = (desk.kept[epoch] for epoch in sorted(desk.kept))
+    assert "cut_short" in desk.steps(first.epoch)
+    assert [each.to_exchange for each in second.orders_carried] == ["binance"]
+    assert ("bybit", "bybit is not ready.") in second.candidates_rejected
+
+
+def test_a_carry_that_arrives_after_trading_moved_on_places_nothing() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.place("a")
+    desk.manual("okx")
+    while desk.step() is not Step.CARRY:
+        desk.deliver(0)
+    late = [each for each in desk.mail if type(each).__name__ == "AskCarry"]
+    desk.mail.clear()
+    desk.health("okx", DOWN)
+    desk.mail[:0] = late
+    desk.deliver(0)
+    assert desk.where("a")[0] is None
+    desk.lives(3.0)
+    assert desk.where("a")[0] == desk.route.exchange == "bybit"
+
+
+def test_a_verb_during_an_automatic_switch_is_refused_and_after_its_commit_it_cuts_that_short() -> None:
+    desk = Desk()
+    for name in EXCHANGES:
+        desk.health(name, WELL)
+    desk.mail.clear()  # nobody's readiness is known: they have to be asked
+    desk.health("bybit", DOWN)
+    assert desk.step() is Step.PREFLIGHT
+    desk.manual("binance", "one")
+    (refused,) = desk.answers
+    assert isinstance(refused, Failed)
+    assert "a switch is running (preflight)" in refused.words
+    desk.deliver(0)
+    assert (desk.route.exchange, desk.step()) == ("okx", Step.LEAVE)
+    desk.manual("binance", "two")
+    desk.lives(1.0)
+    assert desk.route.exchange == "binance"
+    assert isinstance(desk.answers[-1], SwitchReply)
+    holds_at_the_end(desk)
+
+
+def test_of_two_verbs_at_once_the_first_wins_and_the_second_is_told() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.manual("okx", "one")
+    desk.manual("binance", "two")
+    desk.manual("okx", "one")  # sent again, which is the same
+    (refused,) = desk.answers
+    assert refused.correlation_id == "two"
+    desk.lives(5.0)
+    assert [type(each) for each in desk.answers] == [Failed, SwitchReply]
+    desk.manual("okx", "one")
+    assert isinstance(desk.answers[-1], SwitchReply), "sent again once more it is told how it ended"
+    desk.safely(desk.life)
+    desk.manual("okx", "one")
+    assert isinstance(desk.answers[-1], SwitchReply), "also by the next coordinator"
+    assert len(desk.kept) == 1
+
+
+def test_an_exchange_that_is_isolated_while_in_use_is_left_and_is_no_candidate() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.holds(Controls(isolated=(("bybit", "Its margin engine."),)))
+    desk.lives(1.0)
+    assert desk.route.exchange == "okx"
+    assert desk.kept[2].reason == "bybit is isolated: Its margin engine."
+    assert desk.machine.standing("bybit") is Standing.ISOLATED
+    desk.manual("bybit")
+    assert "release it first" in desk.answers[-1].words
+    desk.health("okx", DOWN)
+    desk.lives(1.0)
+    assert desk.route.exchange == "binance"
+    assert ("bybit", "bybit is isolated: Its margin engine.") in desk.kept[3].candidates_rejected
+
+
+def test_a_candidate_that_is_isolated_after_its_pre_flight_yields_to_the_next() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.place("a")
+    desk.health("bybit", HealthState.SUSPECT)
+    desk.manual("okx")
+    desk.deliver(0)
+    assert desk.step() is Step.SETTLE
+    desk.holds(Controls(isolated=(("okx", "Why not."),)))
+    desk.lives(5.0)
+    assert desk.route.exchange == "bybit"
+    assert ("okx", "okx is isolated: Why not.") in desk.kept[2].candidates_rejected
