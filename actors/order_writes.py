@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import structlog
+from attrs import evolve
 
 from actors.environment import PortRunner
 from actors.order_path import OrderPath
@@ -27,7 +28,7 @@ from app.domain.leg_life import LegEvent
 from app.journal.store import Committed, Journal, JournalError, Recorded
 from app.process.logs import state
 from messages.executions import OrderFilled
-from messages.orders import Linked, OrderChanged, OrderView, PlaceOrder, Purpose
+from messages.orders import Linked, OrderChanged, OrderSpec, OrderView, PlaceOrder, Purpose
 
 log = structlog.get_logger()
 
@@ -214,7 +215,20 @@ class OrderWrites:
             purpose=request.purpose,
             max_unresolved=self._machine.settings.max_unresolved_total,
             elsewhere=self._machine.elsewhere(request, now_s) if ordinary else None,
+            across=self._unflagged(request.spec) if self._machine.settings.reduce_across else None,
         )
+
+    def _unflagged(self, spec: OrderSpec) -> Callable[[], str]:
+        """Asks why the exchange does not admit a reduce-only order without that."""
+        return lambda: self._runner.port.check(evolve(spec, reduce_only=False))
+
+    def _grows_unheld(self, effect: e.Intend) -> bool:
+        """Whether a leg is to be for more than was held of the net for it (`app.domain.reduce_across`)."""
+        if effect.terms.quantity is None:
+            return False
+        order = self._journal.order(effect.order_id)
+        leg = None if order is None else order.legs[effect.number - 1]
+        return leg is not None and leg.unflagged and effect.terms.quantity > leg.quantity
 
     def _recorded(self, effect: e.Record, now_s: float) -> Recorded:
         return self._journal.record(
@@ -289,6 +303,9 @@ class OrderWrites:
             if effect.until_s is not None and not effect.protects and self._journal.route().exchange != self._exchange:
                 words = f"{self._exchange} is not traded on now, so nothing could take its place: it was not touched."
                 return self._machine.not_intended(effect.order_id, words, now_s, "not_routed")
+            if self._grows_unheld(effect):
+                words = "It reduces what stands on another exchange, and no more than it is for was held for that."
+                return self._machine.not_intended(effect.order_id, words, now_s, "nothing_to_reduce")
             recorded = self._journal.record(
                 effect.order_id, effect.number, event, now_s=now_s, terms=effect.terms, until_s=effect.until_s
             )

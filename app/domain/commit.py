@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from app.domain.controls import NONE, Controlled, Controls, controlled
 from app.domain.elsewhere import Elsewhere, SetAside, may_follow
 from app.domain.order_life import OrderState, state_of
 from app.domain.pretrade import LimitRefused, PriceNeeded
+from app.domain.reduce_across import NothingToReduce, Reduces
 from messages.failover import Route
 from messages.orders import OrderSpec, OrderView, Purpose
 
@@ -29,6 +30,7 @@ class CommitNew:
         trigger_price: Likewise.
         whole: Likewise, of the whole order.
         aside: The leg before it is set aside, in the same transaction; None where it is proven absent.
+        unflagged: It reduces what stands elsewhere, and is sent without the flag.
     """
 
     number: int
@@ -37,6 +39,7 @@ class CommitNew:
     trigger_price: Decimal | None = None
     whole: Decimal | None = None
     aside: SetAside | None = None
+    unflagged: bool = False
 
 
 @frozen(kw_only=True)
@@ -103,12 +106,17 @@ Decision = (
     | LimitRefused
     | PriceNeeded
     | TooManyUnresolved
+    | NothingToReduce
     | TooLate
 )
 
 Judge = Callable[[OrderView | None, Decimal, Callable[[], int]], LimitRefused | PriceNeeded | None]
 """What the limits say of an order that would be committed: as known before, the leg's quantity, and how to count orders
 that are live or unproven."""
+
+Reduce = Callable[[Decimal, bool | None], Reduces | NothingToReduce | Inadmissible]
+"""How a reduce-only leg of a quantity may be sent by the net over all exchanges; with the flag it had, where it is sent
+again."""
 
 
 def _difference(known: OrderSpec, asked: OrderSpec) -> BodyDiffers | None:
@@ -148,6 +156,7 @@ def decide(
     max_unresolved: int | None = None,
     elsewhere: Elsewhere | None = None,
     held: Callable[[], Decimal] = lambda: Decimal(0),
+    reduce: Reduce | None = None,
 ) -> Decision:
     """What to do with a request to place.
 
@@ -171,7 +180,10 @@ def decide(
         max_unresolved: At so many nothing is placed, but for exits; None for no limit.
         elsewhere: The owner's leave to place what nobody knows of elsewhere; None where it is held.
         held: What all legs set aside so far may be worth together, in quote coin.
+        reduce: Holds a reduce-only order against the net over all exchanges; None where only its own matters.
     """
+    if not spec.reduce_only or purpose is not Purpose.ORDER:
+        reduce = None
     answer = already(known, spec)
     ordinary, protects = purpose is Purpose.ORDER, purpose is Purpose.EXIT
     of_now = route.epoch == epoch and route.exchange is not None
@@ -180,7 +192,7 @@ def decide(
     if isinstance(answer, AlreadyKnown) and elsewhere is not None and here and ordinary and held_up is None:
         room = may_follow(answer.order, elsewhere, exchange, epoch, held)
         if room and not problem and (max_unresolved is None or unresolved() < max_unresolved):
-            return _following(answer, exchange, room, judge, open_orders)
+            return _following(answer, exchange, room, judge, open_orders, reduce)
     if answer is not None:
         return answer
     if not protects and not here:
@@ -201,7 +213,23 @@ def decide(
     else:
         decision = _next(known)
         quantity = decision.quantity
-    return decision if judge is None else judge(known, quantity, open_orders) or decision
+    reduced = _reducing(decision, quantity, known, reduce)
+    if not isinstance(reduced, CommitNew | CommitAgain):
+        return reduced
+    return reduced if judge is None else judge(known, quantity, open_orders) or reduced
+
+
+def _reducing(
+    decision: CommitNew | CommitAgain, quantity: Decimal, known: OrderView | None, reduce: Reduce | None
+) -> CommitNew | CommitAgain | NothingToReduce | Inadmissible:
+    """The decision, as the net over all exchanges admits it."""
+    if reduce is None:
+        return decision
+    leg = known.leg if known is not None and isinstance(decision, CommitAgain) else None
+    found = reduce(quantity, None if leg is None else not leg.unflagged)
+    if isinstance(found, Reduces) and isinstance(decision, CommitNew):
+        return evolve(decision, unflagged=not found.flagged)
+    return decision if isinstance(found, Reduces) else found
 
 
 def _next(known: OrderView, aside: SetAside | None = None) -> CommitNew:
@@ -224,6 +252,7 @@ def _following(
     room: SetAside | PriceNeeded | bool,
     judge: Judge | None,
     open_: Callable[[], int],
+    reduce: Reduce | None,
 ) -> Decision:
     """Another leg of an order of which nobody knows; where a limit refuses it, it is only told what is known."""
     if isinstance(room, PriceNeeded):
@@ -233,6 +262,10 @@ def _following(
     quantity, leg = known.quantity - known.filled, known.leg
     if aside is None and leg is not None and leg.exchange == exchange:
         decision = CommitAgain(number=leg.number)
+    reduced = _reducing(decision, quantity, known, reduce)
+    if not isinstance(reduced, CommitNew | CommitAgain):
+        return answer
+    decision = reduced
     judged = None if judge is None else judge(known, quantity, open_)
     if isinstance(judged, LimitRefused):
         return answer

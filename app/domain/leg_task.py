@@ -133,8 +133,9 @@ class LegTask:
         """The call that sends it."""
         leg = self.leg
         as_asked = leg.price is None and leg.trigger_price is None
+        spec = self.order.spec if as_asked else self.order.now
         return PlaceCall(
-            spec=self.order.spec if as_asked else self.order.now,
+            spec=evolve(spec, reduce_only=False) if leg.unflagged else spec,
             quantity=leg.quantity,
             wire_id=leg.wire_id,
             committed_s=leg.committed_s,

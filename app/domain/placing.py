@@ -37,6 +37,7 @@ from app.domain.order_life import unproven
 from app.domain.pretrade import LimitRefused
 from app.domain.pretrade_gate import PretradeGate
 from app.domain.rate_gate import RateGate
+from app.domain.reduce_across import NothingToReduce
 from app.domain.reduce_waits import ReduceWaits
 from messages.failover import NotRouted
 from messages.market import Symbol
@@ -136,6 +137,8 @@ class Placing:
                 return [_refused(asker, request, "invalid_order", words)]
             case TooLate():
                 return [_too_late(asker, request)]
+            case NothingToReduce(words=words):
+                return [_refused(asker, request, "nothing_to_reduce", words)]
             case LimitRefused(code=code, words=words) | Controlled(code=code, words=words):
                 return [_refused(asker, request, code, words)]
             case TooManyUnresolved(words=words):

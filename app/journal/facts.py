@@ -72,6 +72,8 @@ def of_intent(leg: LegView, order: dict[str, Any] | None) -> dict[str, Any]:
     for name, value in (("price", leg.price), ("trigger_price", leg.trigger_price), ("whole", leg.whole)):
         if value is not None:
             facts[name] = text(value)
+    if leg.unflagged:
+        facts["unflagged"] = True
     if leg.linked is not None:
         facts["linked"] = leg.linked.value
     if order is not None:

@@ -15,8 +15,9 @@ from attrs import evolve
 
 from app.domain import ids
 from app.domain.carry import NOT_EXECUTED
-from app.domain.commit import CommitNew
+from app.domain.commit import CommitAgain, CommitNew
 from app.domain.leg_life import LegEvent
+from app.domain.reduce_across import NothingToReduce
 from app.domain.renewal import NOT_ROUTED, Over, stands_again, stands_in
 from app.journal import statements as hot
 from app.journal.facts import of_intent
@@ -65,6 +66,19 @@ class Renewals(Totals):
             return self.record(order_id, number, event, now_s=now_s, **seen)
         words = "What was to replace it never executed, and trading has moved meanwhile."
         return self.record(order_id, number, LegEvent.PARKED, now_s=now_s, code=NOT_EXECUTED, words=words)
+
+    def _as_reduces(
+        self, order: OrderView, decision: CommitNew | CommitAgain, exchange: str
+    ) -> CommitNew | CommitAgain | Over:
+        """What takes the place of a reduce-only leg, as the net over all exchanges admits it: flagged as that was."""
+        leg = order.leg
+        assert leg is not None, "what is renewed has a leg"
+        quantity = decision.quantity if isinstance(decision, CommitNew) else leg.quantity
+        place = order.order_id, leg.number
+        found = self._reduction(order.spec, quantity, exchange, not leg.unflagged, instead_of=place)
+        if isinstance(found, NothingToReduce):
+            return Over(code="nothing_to_reduce", words=found.words)
+        return evolve(decision, unflagged=leg.unflagged) if isinstance(decision, CommitNew) else decision
 
     def renew(
         self,
@@ -126,6 +140,8 @@ class Renewals(Totals):
                     check=check,
                     protects=protects,
                 )
+            if order.spec.reduce_only and not protects and isinstance(decision, CommitNew | CommitAgain):
+                decision = self._as_reduces(order, decision, exchange)
             if isinstance(decision, Over) and decision.code == NOT_ROUTED:
                 return self._leaves(order_id, number, event, now_s, seen)
             if isinstance(decision, Over):

@@ -289,6 +289,7 @@ class Replay:
             price=_decimal(facts.get("price")),
             trigger_price=_decimal(facts.get("trigger_price")),
             whole=_decimal(facts.get("whole")),
+            unflagged=facts.get("unflagged", False),
         )
         if life.order is not None and number not in life.dim and not life.dim:
             before = life.legs[-1].whole if life.legs else None

@@ -196,7 +196,6 @@ def new_leg(
     expiry_s: float,
     now_s: float,
     linked: Linked | None = None,
-    unflagged: bool = False,
 ) -> LegView:
     """The leg that a decision asks for, as it is about to be written."""
     return LegView(
@@ -221,7 +220,7 @@ def new_leg(
         price=new.price,
         trigger_price=new.trigger_price,
         whole=new.whole,
-        unflagged=unflagged,
+        unflagged=new.unflagged,
     )
 
 

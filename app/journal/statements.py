@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, union_all, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
@@ -244,6 +244,17 @@ ADD_MOVED = Hot(update(traded).where(*_MARKET).values(moved=bindparam("moved")))
 READ_HELD = Hot(
     select(traded.c.exchange, traded.c.attributed, traded.c.adopted).where(traded.c.symbol == bindparam("key_symbol"))
 )
+_exposed = select(
+    orders,
+    legs.c.number,
+    legs.c.exchange,
+    legs.c.state,
+    legs.c.filled,
+    legs.c.unflagged,
+    func.coalesce(legs.c.most, legs.c.quantity).label("leg_quantity"),
+).join(legs)
+EXPOSED = Hot(union_all(*(_exposed.where(which) for which in (LIVE_LEG, ASIDE_LEG))))
+READ_HOLDINGS = Hot(select(traded).where(traded.c.symbol == bindparam("key_symbol")))
 READ_LEFT = Hot(
     select(routes.c.fenced_s)
     .where(

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from errno import ENOENT
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from app.domain import ids
-from app.domain.commit import CommitAgain, CommitNew, Decision, Judge, decide
+from app.domain.commit import CommitAgain, CommitNew, Decision, Inadmissible, Judge, decide
 from app.domain.elsewhere import Elsewhere
 from app.domain.leg_life import ASKED, CHANGES, DOUBTED, SAME, LegEvent, Terms, advance, resolved
 from app.domain.moving import balances
+from app.domain.reduce_across import NothingToReduce, Reduces
 from app.journal import statements as hot
 from app.journal.adjustments import Adjustments
 from app.journal.aside import Asides
@@ -208,6 +210,7 @@ class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Carries):
         purpose: Purpose = Purpose.ORDER,
         max_unresolved: int | None = None,
         elsewhere: Elsewhere | None = None,
+        across: Callable[[], str] | None = None,
     ) -> Committed | Decision:
         """Fence, duplicate check and intent in one transaction: the leg returned may be sent, once.
 
@@ -221,6 +224,8 @@ class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Carries):
             purpose: What it is for, which decides where it may go (`app.domain.commit`).
             max_unresolved: At so many legs in doubt, over all exchanges, nothing else is placed; None for no limit.
             elsewhere: The owner's leave to place what nobody knows of elsewhere; None where it is held.
+            across: Where reduce-only holds over all exchanges (`app.domain.reduce_across`), why the exchange's rules do
+                not admit the order without the flag; None where each exchange holds it to its own position.
 
         Returns:
             `Committed`, or why not: `AlreadyKnown`, `BodyDiffers`, `Fenced`, `Inadmissible`, or what `judge` said.
@@ -250,6 +255,7 @@ class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Carries):
                 max_unresolved=max_unresolved,
                 elsewhere=elsewhere,
                 held=self._held_notional,
+                reduce=None if across is None else partial(self._reduce, spec, exchange, across),
             )
             if purpose is Purpose.EXIT:
                 epoch = self._memory.route.epoch
@@ -280,6 +286,14 @@ class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Carries):
             order = with_leg(known, leg)
         self._memory.wrote(order)
         return Committed(order=order)
+
+    def _reduce(
+        self, spec: OrderSpec, exchange: str, across: Callable[[], str], quantity: Decimal, flagged: bool | None
+    ) -> Reduces | NothingToReduce | Inadmissible:
+        found = self._reduction(spec, quantity, exchange, flagged)
+        if isinstance(found, Reduces) and not found.flagged and (problem := across()):
+            return Inadmissible(words=problem)
+        return found
 
     def _commit_again(self, leg: LegView, order_id: str, epoch: int, expiry_s: float, now_s: float) -> LegView:
         state = advance(life_of(leg), LegEvent.RECOMMITTED).state

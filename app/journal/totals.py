@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from app.domain.book import NOTHING, Exposure, Holding, Place
 from app.domain.leg_life import ASIDE, MAY_FILL, UNPROVEN
+from app.domain.reduce_across import NothingToReduce, Reduces, reduction
 from app.journal import queries
 from app.journal import statements as hot
 from app.journal.errors import translated
@@ -65,6 +66,33 @@ class Totals(Reads):
             if slice_:
                 (before,) = hot.READ_MOVED(self._db, **market).fetchone()
                 hot.ADD_MOVED(self._db, **market, moved=sum_text(more if before is None else Decimal(before) + more))
+
+    def _reduction(
+        self,
+        spec: OrderSpec,
+        quantity: Decimal,
+        exchange: str,
+        flagged: bool | None,
+        instead_of: tuple[str, int] | None = None,
+    ) -> Reduces | NothingToReduce:
+        """How a reduce-only leg may be committed by the net over all exchanges: what is committed by this transaction
+        is among what may fill in the next.
+
+        Args:
+            flagged: As it was before, where it is sent again or takes the place of another; None for a new one.
+            instead_of: Order and number of the leg whose place it takes.
+        """
+        symbol = spec.symbol
+        held = hot.READ_HOLDINGS(self._db, key_symbol=str(symbol)).fetchall()
+        legs_ = [
+            exposure_of(row)
+            for row in hot.EXPOSED(self._db).fetchall()
+            if (row["base"], row["quote"]) == (symbol.base, symbol.quote)
+            and (row["order_id"], row["number"]) != instead_of
+        ]
+        holdings = {row["exchange"]: holding_of(row) for row in held}
+        same = [leg for leg in legs_ if leg.symbol == symbol]
+        return reduction(spec, quantity, exchange, holdings, same, flagged)
 
     # ------------------------------------------------------------------------------------------------------ questions
 

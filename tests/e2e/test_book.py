@@ -6,20 +6,21 @@ Over real HTTP: a person trades on the account, a position is liquidated, a stop
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from app.bootstrap import JOURNAL_NAME
-from app.core.order_router import OrderRouter
+from app.core.order_router import OrderRefused, OrderRouter
 from app.journal.store import Journal
 from app.journal.verify import verify
 from messages.positions import Difference, DifferenceKind
-from tests.e2e.world import World, place, until
+from tests.e2e.world import Answered, World, of_order, place, until
 
 EXCHANGES = ("bybit", "okx", "binance", "kraken")
-QUICK = {"sync_interval_s": 0.5}
+SETTINGS = {"sync_interval_s": 0.5, "policy": "track", "reduce_only_across_exchanges": True}
 
 
 class _World(World):
@@ -33,7 +34,7 @@ class _World(World):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """All four, positions read twice a second."""
-    with _World(EXCHANGES, tmp_path_factory.mktemp("book"), positions=QUICK) as world:
+    with _World(EXCHANGES, tmp_path_factory.mktemp("book"), positions=SETTINGS) as world:
         yield world
 
 
@@ -146,6 +147,32 @@ def test_a_stop_that_went_along_with_an_order_is_told_as_that(
         world[exchange].control.price(settle(exchange, "XRP"), price * Decimal("0.89"))
         [found] = adopted(journal, exchange, "XRP", 1)
         assert (found.kind, found.ours) == (DifferenceKind.STOP, Decimal(-100)), found.words
+
+
+def test_a_position_elsewhere_is_reduced_without_the_flag_and_never_turned_round(
+    world: World, router: OrderRouter, journal: Journal
+) -> None:
+    """Six at once, each for half of what stands on the exchange that was left: two are placed, and four refused."""
+    use(router, "bybit")
+    buy(router, "btc", "BTC", "0.02")
+    use(router, "okx")
+
+    def reduce(number: int) -> Answered:
+        asked = {"side": "Sell", "order_type": "Market", "price": None, "qty": "0.01", "reduce_only": True}
+        return place(router, f"reduce-{number}", **asked)
+
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(reduce, range(6)))
+    placed = [each for each in answers if each.order is not None]
+    refused = [each.error for each in answers if each.order is None]
+    assert len(placed) == 2, answers
+    assert all(isinstance(error, OrderRefused) and "can still be sold to reduce" in str(error) for error in refused)
+    books = world.books()
+    for each in placed:
+        [(exchange, order)] = of_order(books, journal.journal_id, "default", each.client_order_id)
+        assert (exchange, order["reduce_only"], Decimal(order["filled"])) == ("okx", False, Decimal("0.01"))
+    stands(router, "bybit", "BTC", Decimal("0.02"))
+    stands(router, "okx", "BTC", Decimal("-0.02"))
 
 
 def test_the_journal_is_proven(world: World, journal: Journal) -> None:
