@@ -261,7 +261,7 @@ class ConnectorActor(Shell):
                 log.warning("connector.unexpected_message", exchange=self.name, message_type=type(message).__name__)
 
     def _carry(self, sender: Address, request: CarryOrders, now_s: float) -> Iterable[Effect]:
-        orders = self.journal.to_carry()
+        orders = self.journal.to_carry(self.name)
         if not self.runner.port.ready:
             waits = CarryReply(
                 correlation_id=request.correlation_id, exchange=self.name, carried=(), parked=(), waiting=len(orders)

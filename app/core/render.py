@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from app.core import shapes
 from app.domain.exits import parent_of
-from app.domain.leg_life import ASIDE
+from app.domain.leg_life import ASIDE, BETWEEN
 from app.domain.order_life import OrderState, state_of
 from messages.executions import Execution
 from messages.failover import StatusReply, Switch
@@ -93,7 +93,7 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
         triggerBy=TRIGGER_BY_WORDS[trigger.by] if trigger else "",
         orderStatus=STATUS_WORDS[state],
         cumExecQty=number(filled),
-        leavesQty=number(leg.remaining) if leg and leg.state in LIVE_OR_UNPROVEN else "0",
+        leavesQty=number(_leaves(view)),
         heldQty=number(sum((each.remaining for each in view.legs if each.state in ASIDE), Decimal(0))),
         excessQty=number(max(Decimal(0), filled - spec.quantity)),
         avgPrice=number(_average(value, filled, view)),
@@ -103,6 +103,14 @@ def order(view: OrderView, spell: Spell) -> shapes.Order:
         exchange=spell(leg.exchange) if leg else "",
         epoch=leg.epoch if leg else 0,
     )
+
+
+def _leaves(view: OrderView) -> Decimal:
+    """What of it may still fill, or is still to be placed."""
+    leg = view.leg
+    if leg is None or leg.state not in LIVE_OR_UNPROVEN | BETWEEN:
+        return Decimal(0)
+    return leg.remaining if leg.state in LIVE_OR_UNPROVEN else view.quantity - view.filled
 
 
 def _average(value: Decimal, filled: Decimal, view: OrderView) -> Decimal | None:

@@ -44,6 +44,7 @@ from app.domain.leg_table import ASIDE, BETWEEN, LIVE, UNPROVEN
 from messages.carries import CarryPolicy
 from messages.market import Lots, Ticker
 from messages.orders import (
+    LegState,
     LegView,
     OrderSpec,
     OrderType,
@@ -69,8 +70,11 @@ BY_RULES = "rules"
 TOO_SMALL = "too_small"
 TOO_OFTEN = "refused_again"
 
-WAITING = frozenset({NO_POSITION, POST_ONLY_CROSSED, TRIGGER_PASSED, NOT_EXECUTED, NO_FUNDS})
-"""Reasons that pass by themselves: a parked order that has one of these is asked about again."""
+WAITING = frozenset({NO_POSITION, POST_ONLY_CROSSED, TRIGGER_PASSED, NOT_EXECUTED, NO_FUNDS, BY_RULES, TOO_SMALL})
+"""Reasons that may pass by themselves, or where trading goes next: a parked order that has one is asked about again."""
+
+OWNERS = frozenset({BY_POLICY, TOO_OLD})
+"""Reasons that hold wherever trading goes: only the order's owner, or the router's, ends them."""
 
 WAITS_AFTER = {
     "reduce_only_rejected": NO_POSITION,
@@ -199,11 +203,20 @@ def after_refusal(code: str | None) -> str:
     return WAITS_AFTER.get(code or "", code or "refused")
 
 
-def tries_of(order: OrderView) -> int:
-    """How often in a row it was sent where its newest leg was, and did not come to rest."""
+def waits(order: OrderView, exchange: str) -> bool:
+    """Whether an order is to be asked about where trading is, without its owner."""
+    leg = order.leg
+    if leg is None or leg.state not in BETWEEN:
+        return False
+    refused_elsewhere = leg.exchange != exchange and leg.reason_code not in OWNERS
+    return leg.state is LegState.DRAINED or leg.reason_code in WAITING or refused_elsewhere
+
+
+def tries_of(order: OrderView, exchange: str) -> int:
+    """How often in a row it was sent to an exchange, and did not come to rest there."""
     count = 0
     for leg in reversed(order.legs):
-        if leg.exchange != order.legs[-1].exchange or leg.filled or not is_carried(order, leg.number):
+        if leg.exchange != exchange or leg.filled or not is_carried(order, leg.number):
             break
         count += 1
     return count
@@ -254,7 +267,7 @@ def decide(order: OrderView, facts: Facts, now_s: float) -> Decision:
                 f" {_plain(left)} of it wait for their owner."
             )
             return Park(code=TOO_OLD, words=words)
-    if tries_of(order) >= MAX_TRIES:
+    if tries_of(order, facts.exchange) >= MAX_TRIES:
         words = f"{facts.exchange} refused it {MAX_TRIES} times in a row: {leg.reason_words or leg.reason_code}"
         return Park(code=TOO_OFTEN, words=words)
     spec = evolve(asked, quantity=left) if facts.lots is None else fitted(evolve(asked, quantity=left), facts.lots)

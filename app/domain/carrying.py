@@ -230,7 +230,7 @@ class Carrying:
             del self._coming[order.order_id]  # as it was: whoever asks next finds it again
             return []
         if isinstance(decision, Carry):
-            tries = tries_of(order)
+            tries = tries_of(order, self.exchange)
             if tries and now_s < leg.updated_s + AGAIN_S[min(tries, len(AGAIN_S)) - 1]:
                 del self._coming[order.order_id]
                 return []

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from app.domain import ids
 from app.domain.carry import (
-    WAITING,
     Carried,
     Carry,
     Decision,
@@ -23,6 +22,7 @@ from app.domain.carry import (
     Park,
     Standing,
     moved_first,
+    waits,
 )
 from app.domain.carry_told import CARRIED, PARKED, carried_of, parked_of
 from app.domain.commit import CommitNew
@@ -78,9 +78,9 @@ class Carries(Renewals):
         """Orders of which nothing is on any exchange, and which are not placed by themselves now; oldest first."""
         return tuple(order for order in self._between() if _newest(order) is LegState.PARKED)
 
-    def to_carry(self) -> tuple[OrderView, ...]:
-        """Those that are to be placed, and those parked for a reason that may pass by itself; oldest first."""
-        return tuple(order for order in self._between() if _waits(order))
+    def to_carry(self, exchange: str) -> tuple[OrderView, ...]:
+        """Those that are to be placed on an exchange, and those parked for what may have passed; oldest first."""
+        return tuple(order for order in self._between() if waits(order, exchange))
 
     def standing_of(self, order: OrderView, exchange: str) -> Standing:
         """What matters to an order that is to be placed on an exchange, besides its legs."""
@@ -176,7 +176,9 @@ class Carries(Renewals):
             view = with_leg(view, fresh)
             self._memory.wrote(view)
             self._add_history(CARRIED, epoch, carried_of(view), now_s)
-        return Moved(carried=Carried(order=view, fresh=True, decision=decision), news=tuple(news))
+        # Told as it is after all of it: nobody hears of an end that is none.
+        told = tuple(evolve(each, order=view) for each in news)
+        return Moved(carried=Carried(order=view, fresh=True, decision=decision), news=told)
 
     def _unparked(self, order: OrderView, now_s: float) -> list[Recorded]:
         """As drained again, in the same transaction, where it was parked."""
@@ -237,8 +239,3 @@ class Carries(Renewals):
 
 def _newest(order: OrderView) -> LegState | None:
     return None if order.leg is None else order.leg.state
-
-
-def _waits(order: OrderView) -> bool:
-    leg = order.leg
-    return leg is not None and (leg.state is LegState.DRAINED or leg.reason_code in WAITING)

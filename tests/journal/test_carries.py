@@ -110,7 +110,7 @@ def test_it_is_taken_up_once(journal: Journal) -> None:
     assert (old.state, new.state) == (LegState.CANCELLED, LegState.INTENT)
     assert (new.exchange, new.epoch, new.quantity) == ("okx", 2, D("0.6"))
     assert new.wire_id != old.wire_id
-    assert not journal.to_carry()
+    assert not journal.to_carry("okx")
     consistent(journal)
 
 
@@ -129,17 +129,17 @@ def test_what_is_parked_says_why_and_is_not_told_twice(journal: Journal) -> None
     order = drained(journal)
     moves(journal)
 
-    def waits(_order: OrderView, _standing: Standing) -> Decision:
+    def none_there(_order: OrderView, _standing: Standing) -> Decision:
         return Park(code=NO_POSITION, words="Nothing to reduce.")
 
-    first, again = taken_up(journal, order, waits), taken_up(journal, order, waits)
+    first, again = taken_up(journal, order, none_there), taken_up(journal, order, none_there)
     assert (len(first.news), len(again.news)) == (1, 0)
     assert state_of(again.carried.order) is OrderState.PARKED
     assert again.carried.order.legs[-1].reason_words == "Nothing to reduce."
-    assert [each.order_id for each in journal.to_carry()] == [order.order_id], "that may pass"
+    assert [each.order_id for each in journal.to_carry("okx")] == [order.order_id], "that may pass"
     old = taken_up(journal, order, lambda _order, _standing: Park(code=TOO_OLD, words="Too old."))
     assert old.carried.order.legs[-1].reason_code == TOO_OLD
-    assert (len(journal.parked()), len(journal.to_carry())) == (1, 0)
+    assert (len(journal.parked()), len(journal.to_carry("okx"))) == (1, 0)
     consistent(journal)
 
 
@@ -180,7 +180,7 @@ def test_what_is_to_be_dropped_is_over(journal: Journal) -> None:
     moves(journal)
     gone = taken_up(journal, order, lambda _order, _standing: Finished(words="Dropped."))
     assert state_of(gone.carried.order) is OrderState.CANCELLED
-    assert not journal.to_carry()
+    assert not journal.to_carry("okx")
     consistent(journal)
 
 
@@ -198,7 +198,7 @@ def test_one_that_was_refused_there_is_parked_and_sent_again(journal: Journal) -
     why = {"code": "insufficient_funds", "words": "No funds."}
     refused = journal.record(order.order_id, 2, LegEvent.PARKED, now_s=7.0, **why)  # type: ignore[arg-type]
     assert state_of(refused.order) is OrderState.PARKED
-    assert len(journal.to_carry()) == 1
+    assert len(journal.to_carry("okx")) == 1
     again = taken_up(journal, order, number=2)
     assert again.carried.fresh
     assert [each.state for each in again.carried.order.legs] == [

@@ -266,7 +266,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "switches": lambda journal: (journal.switches(limit=20), journal.switches(unfinished=True)),
     "symbols": lambda journal: journal.symbols(NOW_S - 100.0),
     "told_after": lambda journal: journal.told_after(STRATEGY, journal.last_told(STRATEGY) - 20, 10),
-    "to_carry": Journal.to_carry,
+    "to_carry": lambda journal: journal.to_carry(EXCHANGES[0]),
     "trouble": Journal.trouble,
     "unlisted": lambda journal: journal.unlisted(EXCHANGES[0], 10),
     "unprotected": Journal.unprotected,
