@@ -17,11 +17,12 @@ from app.domain.ids import ROUTER
 from app.domain.lots import ZERO
 from app.domain.move_ground import Ground, moved, spent, stale_exits
 from app.domain.moving import Move, MoveKind, MoveOrder, Stays, next_step
+from app.domain.opening import OpeningTerms
 from app.domain.position_plan import SymbolPlan, plan, shown
 from app.domain.position_situation import Market, MoveLimits, Situation, Venue
 from app.domain.sights import Key, Sights
 from messages.base import Failed, Reply, Request
-from messages.market import SetLeverage, SettingDone, Symbol
+from messages.market import Symbol
 from messages.orders import CancelOrder, GetOrder, OrderNotExecuted, OrderRefused, OrderView, PlaceOrder, Purpose
 from messages.positions import MovesReply, NotMoved, PositionPolicy
 
@@ -95,8 +96,7 @@ class Mover:
     life: int
     _sights: Sights = field(init=False)
     _symbols: dict[Symbol, _Pursuit] = field(init=False, factory=dict)
-    _levered: set[tuple[int, str, Symbol]] = field(init=False, factory=set)
-    _lever: dict[str, tuple[tuple[int, str, Symbol], float]] = field(init=False, factory=dict)
+    _preparing: OpeningTerms = field(init=False)
     _cancelled_s: dict[str, float] = field(init=False, factory=dict)
     _override: tuple[int, PositionPolicy] | None = field(init=False, default=None)
     _mirrored: int = field(init=False, default=0)
@@ -104,6 +104,8 @@ class Mover:
 
     def __attrs_post_init__(self) -> None:
         self._sights = Sights(f"moves-{self.life}-look-")
+        settings = self.settings
+        self._preparing = OpeningTerms(f"moves-{self.life}-prepare-", settings.leverage, settings.order_timeout_s)
 
     # ------------------------------------------------------------------------------------------------ in
 
@@ -127,13 +129,7 @@ class Mover:
 
     def heard(self, reply: Reply, now_s: float) -> bool:
         """An answer; whether it is one to a request of ours."""
-        if self._sights.heard(reply, now_s):
-            return True
-        lever = self._lever.pop(reply.correlation_id, None)
-        if lever is not None:
-            # What is refused stays refused: margin is checked by the exchange, and the position is worth the same.
-            if isinstance(reply, SettingDone) or (isinstance(reply, Failed) and not reply.retryable):
-                self._levered.add(lever[0])
+        if self._sights.heard(reply, now_s) or self._preparing.heard(reply):
             return True
         for pursuit in self._symbols.values():
             if pursuit.placing is not None and pursuit.placing[0] == reply.correlation_id:
@@ -141,7 +137,7 @@ class Mover:
                 if isinstance(reply, OrderRefused | OrderNotExecuted | Failed):
                     pursuit.words = reply.words
                 return True
-        return reply.correlation_id.startswith(f"moves-{self.life}-")
+        return reply.correlation_id.startswith("moves-")  # late, or to an earlier life
 
     # ------------------------------------------------------------------------------------------------ time
 
@@ -157,8 +153,7 @@ class Mover:
     def next_s(self) -> float | None:
         """When `tick` has something to do next; None while nothing moves."""
         due = [p.again_s if p.placing is None else p.placing[1] for p in self._symbols.values() if not p.listening]
-        due += [at_s for at_s in (self._sights.next_s(),) if at_s is not None]
-        due += [until_s for _, until_s in self._lever.values()]
+        due += [at_s for at_s in (self._sights.next_s(), self._preparing.next_s()) if at_s is not None]
         return min(due, default=None)
 
     @property
@@ -270,10 +265,10 @@ class Mover:
             pursuit.again_s = now_s + (SETTLED_S if pursuit.done else WAIT_S)
             return []
         if step.kind in (MoveKind.OPEN, MoveKind.MIRROR):
-            lever = self._leverage(step, situation, ground, now_s)
-            if lever is not None:
+            asks_first = self._prepared(step, situation, ground, now_s)
+            if asks_first is not None:
                 pursuit.listening = True
-                return lever
+                return asks_first
         pursuit.before = said
         return [self._place(pursuit, symbol, step, ground, now_s)]
 
@@ -303,30 +298,18 @@ class Mover:
                 out.append(ToConnector(exchange=order.leg.exchange, request=request))
         return out
 
-    def _leverage(
+    def _prepared(
         self, step: MoveOrder, situation: Situation, ground: Ground, now_s: float
     ) -> list[ToConnector] | None:
-        """Sets the leverage where a position is to be opened, once for each route; None where that is done."""
-        key = (ground.route.epoch, step.exchange, situation.symbol)
-        if key in self._levered:
+        """Leverage and margin mode are set where a position is to be opened; None where that is done."""
+        opening = (ground.route.epoch, step.exchange, situation.symbol)
+        if self._preparing.ready(opening):
             return None
-        held = (self._sights.position(v.exchange, situation.symbol) for v in situation.sources)
-        of_source = next((each.leverage for each in held if each is not None and each.leverage), None)
-        leverage = self.settings.leverage or of_source
-        if leverage is None:
-            self._levered.add(key)
-            return None
-        for named, (other, until_s) in list(self._lever.items()):
-            if other == key and now_s < until_s:
-                return []
-            if now_s >= until_s:
-                del self._lever[named]
-        self._serial += 1
-        named = f"moves-{self.life}-leverage-{self._serial}"
-        deadline_s = now_s + self.settings.order_timeout_s
-        self._lever[named] = key, deadline_s + WAIT_S
-        request = SetLeverage(correlation_id=named, deadline_s=deadline_s, symbol=situation.symbol, leverage=leverage)
-        return [ToConnector(exchange=step.exchange, request=request)]
+        held = [self._sights.position(venue.exchange, situation.symbol) for venue in situation.sources]
+        source = next((each for each in held if each is not None), None)
+        name, leverage = ("", None) if source is None else (source.exchange, source.leverage)
+        asked = self._preparing.ask(opening, name, leverage, now_s)
+        return [] if asked is None else [ToConnector(exchange=asked[0], request=asked[1])]
 
     def _place(self, pursuit: _Pursuit, symbol: Symbol, step: MoveOrder, ground: Ground, now_s: float) -> ToConnector:
         number = len(ground.done(symbol)) + 1
