@@ -31,7 +31,7 @@ from app.domain.ids import order_id
 from app.domain.kept_limits import KeepsLimits
 from app.domain.limiter import Priority
 from app.journal.store import Journal, JournalError
-from messages.account import PrepareSymbol
+from messages.account import DeadManTold, Disarm, PrepareSymbol
 from messages.base import Failed, Request
 from messages.carries import CarryOrders, CarryReply
 from messages.executions import CatchUp, GetOrderFills, Heard
@@ -115,6 +115,10 @@ class ConnectorActor(Shell):
         """Remembers where evidence goes."""
         entry = directory.find(Role.HEALTH_MONITOR)
         self._monitor: Address | None = entry.address if entry is not None else None
+        entry = directory.find(Role.FAILOVER_COORDINATOR)
+        self._coordinator: Address | None = entry.address if entry is not None else None
+        if hasattr(self, "machine"):
+            self.machine.dead_man.untold()  # it may be a new one
 
     def on_exit(self) -> None:
         """Closes what is open."""
@@ -237,6 +241,8 @@ class ConnectorActor(Shell):
                 self.post(sender, self._replies.fills_of(message))
             case GetPositions() if self.environment.market_type == MarketType.SPOT:
                 self.post(sender, self._replies.no_positions(message))
+            case Disarm():
+                self._perform(machine.disarm(sender, message, now_s), now_s)
             case PrepareSymbol() if self.runner.port.ready:
                 self._perform(machine.prepare(sender, message, now_s), now_s)
             case PrepareSymbol():
@@ -364,6 +370,8 @@ class ConnectorActor(Shell):
                     self._deliver(effect, now_s)
                 case e.Observe():
                     observed.append(effect.evidence)
+        if self._coordinator is not None and (switch := self.machine.dead_man.news(now_s)) is not None:
+            self.post(self._coordinator, DeadManTold(view=switch))
         # Whoever waits has been answered: only now those who listen are told.
         changes, self._changes = self._changes, []
         for changed in changes:

@@ -14,7 +14,7 @@ from app.domain.ids import order_id
 from app.domain.misnamed import unknown_order
 from app.domain.no_room import NO_ROOM
 from app.journal.store import Journal
-from messages.account import AccountReply, GetAccount
+from messages.account import AccountReply, Disarm, Disarmed, GetAccount
 from messages.base import Failed, Request
 from messages.executions import Execution, ExecutionsReply, GetExecutions, GetOrderFills
 from messages.failover import PreflightRequest
@@ -130,6 +130,9 @@ class Replies:
             case GetBalances(), c.BalancesResult(balances=balances):
                 chosen = tuple(b for b in balances if request.coin in (None, b.coin))
                 return BalancesReply(correlation_id=correlation_id, balances=chosen)
+            case Disarm(), _:
+                words = "" if isinstance(result, c.DeadManArmed) else self._failed(request, result).words
+                return Disarmed(correlation_id=correlation_id, exchange=self._exchange, words=words)
             case GetAccount(), c.AccountResult(account=account):
                 return AccountReply(correlation_id=correlation_id, account=account)
             case GetPositions(), c.PositionsResult(positions=positions):
@@ -160,9 +163,12 @@ class Replies:
             order = self.order(request)
             if order is not None:
                 return OrderReply(correlation_id=correlation_id, order=order)
+        return self._failed(request, result)
+
+    def _failed(self, request: Request, result: c.Result) -> Failed:
         failed = result if isinstance(result, c.CallFailed) else None
         return Failed(
-            correlation_id=correlation_id,
+            correlation_id=request.correlation_id,
             code=failed.code if failed is not None else "unexpected_answer",
             words=failed.words
             if failed is not None

@@ -13,7 +13,7 @@ from app.domain.failover import CoordinatorEffect
 from app.domain.health import own_network
 from app.domain.unwritten import Unwritten
 from app.journal.store import JournalError, StaleEpoch
-from messages.account import AccountReply, AccountView
+from messages.account import AccountReply, AccountView, DeadManTold, DeadManView
 from messages.base import Failed, Request
 from messages.carries import CarryReply
 from messages.failover import (
@@ -54,6 +54,7 @@ class FailoverCoordinatorActor(FailoverHands):
         self._book: BookReply | None = None
         self._books_asked: dict[str, str] = {}
         self._accounts: dict[str, AccountView] = {}
+        self._dead_man: dict[str, DeadManView] = {}
         self._source_s = -SOURCE_S
         self._serial = 0
         self._unwritten = Unwritten()
@@ -113,6 +114,8 @@ class FailoverCoordinatorActor(FailoverHands):
         match message:
             case HealthChanged() if self._unwritten.waits:
                 machine.health[message.view.exchange] = message.view
+            case DeadManTold():
+                self._dead_man[message.view.exchange] = message.view
             case AccountReply():
                 self._accounts[message.account.exchange] = message.account
             case SettleReply() | PreflightReply() | CarryReply() | MovesReply() if self._unwritten.waits:
@@ -188,6 +191,7 @@ class FailoverCoordinatorActor(FailoverHands):
             held_notional=self.journal.held_notional(),
             readiness=self.machine.readiness(now_s),
             controls=self.machine.controls.shown(),
+            dead_man=tuple(self._dead_man.values()),
             at_s=now_s,
         )
 

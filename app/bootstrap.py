@@ -9,8 +9,10 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from attrs import evolve
+
 from actors.environment import Environment, PortRunner, StrategySpec
-from app.config import Config, read_credentials
+from app.config import Config, dead_man, read_credentials
 from app.config.handover import forget, keep_own
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.failover import FailoverSettings
@@ -103,7 +105,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         open_runner=open_runner,
         copy_log=copy_log,
         adopt=adopt,
-        connectors=dict.fromkeys(config.routed, connector),
+        connectors={name: evolve(connector, dead_man=dead_man.settings_of(config, name)) for name in config.routed},
         health=config.health_settings,
         failover=FailoverSettings(
             exchanges=config.routed,

@@ -1,4 +1,4 @@
-"""What an account is like: position mode, margin left, and what is set for a market before a position is opened."""
+"""What an account is like: position mode, margin left, what is set for a market, and its dead-man switch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from messages.base import Reply, Request
+from messages.base import Message, Reply, Request
 from messages.market import MarginMode, PositionMode, Symbol
 
 
@@ -93,3 +93,43 @@ class SymbolPrepared(Reply):
     settings: SymbolSettings | None
     changed: bool
     words: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class DeadManView:
+    """How the dead-man switch of an exchange stands.
+
+    Attributes:
+        timeout_s: What it counts down from.
+        armed_s: When the newest request was sent that was answered; None before the first.
+        fires_s: The earliest moment at which the exchange may cancel; None where nobody knows that it is armed.
+        words: What is wrong, or what has happened; empty while it is armed and nothing is.
+        gone: Orders of ours that are gone from there, and of which nobody knows yet how much filled.
+    """
+
+    exchange: str
+    timeout_s: float
+    armed_s: float | None
+    fires_s: float | None
+    words: str
+    gone: int = 0
+
+
+@frozen(kw_only=True)
+class DeadManTold(Message):
+    """Connector to coordinator: how its switch stands, at every change."""
+
+    view: DeadManView
+
+
+@frozen(kw_only=True)
+class Disarm(Request):
+    """Asks a connector to switch its dead-man switch off, since the router stops and what rests is to stay."""
+
+
+@frozen(kw_only=True)
+class Disarmed(Reply):
+    """Answers `Disarm`; `words` say what went wrong, and are empty where nothing did."""
+
+    exchange: str
+    words: str

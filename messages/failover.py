@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
-from messages.account import AccountView
+from messages.account import AccountView, DeadManView
 from messages.base import Reply, Request
 from messages.carries import CarryPolicy, OrderCarried, OrderParked
 from messages.health import HealthView
@@ -284,6 +284,7 @@ class StatusReply(Reply):
         held_notional: What may execute twice of all that was set aside, in quote coin.
         readiness: Of every exchange that is not in use.
         controls: What a person holds the router to, a sentence each.
+        dead_man: The dead-man switches that are on.
     """
 
     state: RouterState
@@ -303,6 +304,7 @@ class StatusReply(Reply):
     held_notional: Decimal = Decimal(0)
     readiness: tuple[Readiness, ...] = ()
     controls: tuple[str, ...] = ()
+    dead_man: tuple[DeadManView, ...] = ()
     at_s: float = field(default=0.0)
 
 

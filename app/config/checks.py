@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from app.config import dead_man
 from app.config.errors import ConfigError
 from app.config.files import is_descriptor
 from app.config.secrets import CREDENTIALS, NEEDS_PASSWORD, SecretRef, SecretSource, credentials_directory
@@ -71,6 +72,7 @@ def _contradictions(config: Config) -> Iterator[str]:
             profile_of(name, config.market_type)
         except NoSuchMarkets as error:
             yield f'router.market_type is "{config.market_type}": {str(error)[0].lower()}{str(error)[1:].rstrip(".")}'
+    yield from dead_man.contradictions(config)
     for name, exchange in config.exchanges.items():
         if exchange.market_type not in (None, config.market_type):
             yield (

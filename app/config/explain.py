@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from app.config import dead_man
 from app.config.secrets import SecretRef
 from app.config.shape import Config
 from app.config.structure import SECTIONS
@@ -81,6 +82,8 @@ def _derived(config: Config, limits: Mapping[str, str]) -> Iterator[tuple[str, s
             place = f"at {table.base_url}"
         else:
             place = "on the exchange's test network" if table.sandbox else "on the exchange itself, with real money"
+        if (switch := dead_man.in_words(config, name)) is not None:
+            yield switch
         role = "primary" if name == config.router.primary_exchange else "failover"
         own = f"; {limits[name]}" if name in limits else ""
         yield (

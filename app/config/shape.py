@@ -433,6 +433,12 @@ class Config:
         return (self.router.primary_exchange, *self.router.failover_exchanges)
 
     @property
+    def dead_man_switches(self) -> dict[str, float]:
+        """Seconds by exchange, of those where it is on."""
+        tables = {name: self.exchanges.get(name, Exchange()) for name in self.routed}
+        return {n: table.dead_man_switch_s for n, table in tables.items() if table.dead_man_switch_s is not None}
+
+    @property
     def market_type(self) -> MarketType:
         """What is traded, on every exchange alike: books add up over one kind of market."""
         return MarketType(self.router.market_type)

@@ -127,9 +127,15 @@ class Carrying:
         held = self.held(spec.symbol)
         return held > 0 if spec.side is Side.SELL else held < 0
 
-    def marks(self, tasks: Mapping[str, LegTask], settlings: Settlings, now_s: float) -> list[Effect]:
-        """What is to be marked now, before it is cancelled."""
-        wanted = [task for task in settlings.to_mark(tasks) if task.name not in self._marking]
+    def marks(
+        self, tasks: Mapping[str, LegTask], settlings: Settlings, now_s: float, gone: Iterable[LegTask] = ()
+    ) -> list[Effect]:
+        """What is to be marked now, before it is cancelled.
+
+        Args:
+            gone: The exchange itself has taken it off (`app.domain.dead_man`).
+        """
+        wanted = [task for task in (*settlings.to_mark(tasks), *gone) if task.name not in self._marking]
         if len(settlings):
             self._stays_s = now_s if self._stays_s is None else self._stays_s
         if self._stays_s is not None and now_s >= self._stays_s:

@@ -35,7 +35,7 @@ from app.domain.leg_task import LegTask
 from app.domain.limiter import Priority
 from app.domain.misnamed import other_symbol, unknown_order
 from app.domain.pretrade import PriceNeeded
-from messages.account import PrepareSymbol
+from messages.account import Disarm, PrepareSymbol
 from messages.base import Reply
 from messages.carries import CarryOrders, CarryPolicy
 from messages.failover import SettleRequest
@@ -75,6 +75,7 @@ class Connector(ConnectorWork):
         out: list[Effect] = []
         self.exits.recover(linked)
         self._carrying.recover(now_s)
+        self.dead_man.recover(now_s)
         for task in self._watch.recover(orders, now_s):
             if task.unproven:
                 self._placing.waits.doubted(task)
@@ -222,6 +223,12 @@ class Connector(ConnectorWork):
     def prepare(self, asker: Asker, request: PrepareSymbol, now_s: float) -> list[Effect]:
         """Somebody is about to open a position, and wants its margin mode and leverage set."""
         return self._prepared(self._preparing.ask(asker, request, now_s), now_s)
+
+    def disarm(self, asker: Asker, request: Disarm, now_s: float) -> list[Effect]:
+        """The router stops: what rests is not to be cancelled by the exchange for its silence."""
+        answer = self.dead_man.disarm(asker, request)
+        self._disarm(now_s)
+        return [answer] if answer is not None else self._grant(now_s)
 
     # ------------------------------------------------------------------------------------------------ changes
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
+from app.domain.dead_man import DeadManSettings
 from app.domain.pretrade import PretradeLimits
 
 
@@ -24,6 +25,7 @@ class ConnectorSettings:
         max_carry_age_s: An order that trading left behind longer ago is parked instead of being placed elsewhere.
         limits: What an order is held against before it is committed.
         reduce_across: A reduce-only order may reduce what stands on another exchange (`app.domain.reduce_across`).
+        dead_man: The exchange's dead-man switch; None where it is off.
     """
 
     request_timeout_s: float = 10.0
@@ -35,3 +37,4 @@ class ConnectorSettings:
     max_carry_age_s: float = 3600.0
     limits: PretradeLimits = field(factory=PretradeLimits)
     reduce_across: bool = False
+    dead_man: DeadManSettings | None = None

@@ -17,6 +17,7 @@ from app.domain.amending import Amending
 from app.domain.carrying import Carrying
 from app.domain.changes import Waiting
 from app.domain.connector_settings import ConnectorSettings
+from app.domain.dead_man import DeadMan
 from app.domain.effects import Answer, Asker, Deliver, Effect, Inside, Mark, Observe, Send
 from app.domain.errands import BY_CHANGES, Errand, Flight, ForLeg, Place, Read, Timed
 from app.domain.evidence import evidence_of
@@ -40,6 +41,9 @@ from messages.orders import (
     OrderView,
     PlaceOrder,
 )
+
+SILENT = (c.CallFailed, c.Ambiguous, c.NotExecuted, c.DryOk)
+"""Results that do not show that the exchange has answered."""
 
 POLL_SHARE = 0.5
 """Of the rate of the exchange that polls of open orders may take; they are further apart where it is low."""
@@ -71,11 +75,14 @@ class ConnectorWork:
     _carrying: Carrying = field(init=False)
     fills: FillWatch = field(init=False)
     _preparing: Preparing = field(init=False)
+    dead_man: DeadMan = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.exits = ExitWatch(self.exchange, self.settings.request_timeout_s, self.admits, self.ready)
         self.fills = FillWatch(self.exchange, self.rates, self.settings.request_timeout_s)
-        self._preparing = Preparing(self.exchange, self.settings.request_timeout_s)
+        timeout_s = self.settings.request_timeout_s
+        self._preparing = Preparing(self.exchange, timeout_s)
+        self.dead_man = DeadMan(self.exchange, self.settings.dead_man, self.proof, timeout_s)
         self._rate_gate = RateGate(self.rates)
         self._watch = LegWatch(self.exchange, self.proof, self.rates.per_s(c.LookUpCall))
         self._placing = Placing(self.exchange, self.settings, self._watch, self._rate_gate)
@@ -127,6 +134,8 @@ class ConnectorWork:
         if evidence is not None:
             out.append(Observe(evidence=evidence))
         self._rate_gate.answered(flight.call, result, flight.sent_s, now_s)
+        if not isinstance(result, SILENT):
+            self.dead_man.alive(now_s)
         item = flight.errand
         if isinstance(item, Read):
             out += self._read_back(item, result, now_s, flight.sent_s)
@@ -149,6 +158,9 @@ class ConnectorWork:
             return list(self.fills.returned(result, self.tasks, now_s))
         if item.asker is Inside.PREPARING:
             return self._prepared(self._preparing.returned(item.call, result, now_s), now_s)
+        if isinstance(item.call, c.DeadManCall):
+            self.dead_man.returned(item.call, result, asked_s, now_s)
+            self._disarm(now_s)
         if item.asker is Inside.CARRIES and isinstance(item.call, c.TickerCall):
             return self._carrying.priced(item.call.symbol, result, now_s)
         out = self._placing.ticker_read(item, result, asked_s, now_s)
@@ -172,6 +184,10 @@ class ConnectorWork:
         for each in wanted:
             out += [each] if isinstance(each, Answer) else self.read(Inside.PREPARING, None, each, now_s)
         return out
+
+    def _disarm(self, now_s: float) -> None:
+        for asker, request, call in self.dead_man.to_disarm():
+            self._rate_gate.read(Read(asker, request, call), Priority.CANCEL, now_s)
 
     def _polled(self, result: c.OpenOrders, now_s: float) -> list[Effect]:
         out: list[Effect] = []
@@ -233,7 +249,10 @@ class ConnectorWork:
     def tick(self, now_s: float) -> list[Effect]:
         """Does whatever is due."""
         changes = self._amending.tick(now_s) + self._carrying.tick(now_s)
-        changes += self._carrying.marks(self.tasks, self._settlings, now_s)
+        gone = self.dead_man.gone(self.tasks.values(), now_s)
+        changes += self._carrying.marks(self.tasks, self._settlings, now_s, gone)
+        if (armed := self.dead_man.call(now_s)) is not None:
+            changes += self.read(Inside.DEAD_MAN, None, armed, now_s, Priority.PROBE)
         for task in self._watch.due(now_s):
             self._pursue(task, now_s)
             changes += self._amending.pursue(task, now_s)
@@ -283,7 +302,8 @@ class ConnectorWork:
         """When `tick` has something to do next; None when nothing is due."""
         rooms: tuple[Timed, ...]
         rooms = self._watch, self._settlings, self._placing, self.exits, self._amending, self._carrying, self.fills
-        due = [room.next_s() for room in rooms] + [self._poll_at_s, self._rate_gate.limiter.next_s(now_s)]
+        due = [room.next_s() for room in (*rooms, self.dead_man)]
+        due += [self._poll_at_s, self._rate_gate.limiter.next_s(now_s)]
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ out

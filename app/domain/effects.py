@@ -28,6 +28,7 @@ class Inside(Enum):
     CARRIES = "carries"
     FILLS = "fills"
     PREPARING = "preparing"
+    DEAD_MAN = "dead_man"
 
 
 @frozen(kw_only=True)

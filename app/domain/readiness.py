@@ -23,17 +23,18 @@ one dollar each, as the exchanges' own figures do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Protocol
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from app.domain import calls as c
+from app.domain.carry import fitted
 from messages.account import AccountView
 from messages.failover import PreflightRequest
 from messages.health import Evidence
 from messages.market import Lots, MarketType, PositionMode, Symbol
-from messages.orders import OrderSpec, Side, TriggerKind
+from messages.orders import OrderSpec, Side
 
 ZERO = Decimal(0)
 MARGIN_SLACK = Decimal("1.05")
@@ -236,7 +237,7 @@ def _refused(need: Need, rules: Rules) -> tuple[tuple[int, str], ...]:
         if lots is None:
             words.append((place, rules.tradable(str(spec.symbol))))
             continue
-        sized = _fitted(spec, lots)
+        sized = fitted(spec, lots)
         why = "" if sized.quantity > 0 else f"It is less than the step of {_plain(lots.step)}."
         if why := why or rules.check(sized):
             words.append((place, why))
@@ -335,21 +336,6 @@ def _own_price(spec: OrderSpec) -> Decimal | None:
     if spec.price is not None:
         return spec.price
     return None if spec.trigger is None else spec.trigger.price
-
-
-def _fitted(spec: OrderSpec, lots: Lots) -> OrderSpec:
-    """As it would be placed: rounded to the market's steps, and never against its owner."""
-    price, trigger = spec.price, spec.trigger
-    if price is not None:
-        price = _to(price, lots.tick, up=spec.side is Side.SELL)
-    if trigger is not None:
-        rises = (trigger.kind is TriggerKind.STOP) is (spec.side is Side.BUY)
-        trigger = evolve(trigger, price=_to(trigger.price, lots.tick, up=rises))
-    return evolve(spec, quantity=_to(spec.quantity, lots.step, up=False), price=price, trigger=trigger)
-
-
-def _to(value: Decimal, step: Decimal, *, up: bool) -> Decimal:
-    return (value / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * step
 
 
 def _few(words: Iterable[str]) -> list[str]:

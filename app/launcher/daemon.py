@@ -300,7 +300,7 @@ class Daemon:
             self._notifier.reloading()
             self._notifier.starting_anew(STOP_BUDGET_S + starts_within_s(self._base))
         cancel = bool(self._stop) and self._config.orders.on_shutdown == "cancel"
-        tree.end(cancel=cancel)
+        tree.end(cancel=cancel, switched=self._config.dead_man_switches)
 
     def _reloaded(self) -> bool:
         """Takes over the configuration as it is now; False when it stays as it was."""

@@ -16,7 +16,7 @@ import os
 import secrets
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ from app.transport.base import (
     stop_system,
 )
 from app.transport.mailbox import Mailbox
+from messages.account import Disarm, Disarmed
+from messages.base import Request
 from messages.failover import SettleReply, SettleRequest
 from messages.supervision import (
     Address,
@@ -287,11 +289,14 @@ class Tree:
                 case Withhold(words):
                     self._orders.order_path(words)
 
-    def end(self, *, cancel: bool) -> None:
-        """Asks everybody to end, within a few seconds; whoever does not is killed when the tree is left."""
+    def end(self, *, cancel: bool, switched: Collection[str] = ()) -> None:
+        """Asks everybody to end, within a few seconds; whoever does not is killed when the tree is left.
+
+        Args:
+            switched: Exchanges whose dead-man switch is on.
+        """
         self._end_by_s = time.monotonic() + STOP_BUDGET_S - OWN_TIME_S
-        if cancel:
-            self._cancel_all()
+        self._leave_orders(cancel=cancel, switched=switched)
         share_s = self.share_s(CHILDREN_TIMEOUT_S)
         until_s = time.monotonic() + share_s
         stop = StopTree(correlation_id=secrets.token_hex(8), deadline_s=self._orders.clock() + share_s)
@@ -309,17 +314,31 @@ class Tree:
         """How long a step may take: what it wants or, at an end that `end` began, what is left of the budget."""
         return wanted_s if self._end_by_s is None else max(0.0, min(wanted_s, self._end_by_s - time.monotonic()))
 
-    def _cancel_all(self) -> None:
+    def _leave_orders(self, *, cancel: bool, switched: Collection[str]) -> None:
+        """Cancels what rests, or has it stay: where a dead-man switch is on, its exchange would cancel it later."""
         deadline_s = self._orders.clock() + 0.8 * CANCEL_TIMEOUT_S
+        awaited = 0
         for name, address in self._connectors.items():
-            self._mailbox.tell(address, SettleRequest(correlation_id=f"shutdown-{name}", deadline_s=deadline_s))
+            asked: list[Request] = []
+            if cancel:
+                asked.append(SettleRequest(correlation_id=f"shutdown-{name}", deadline_s=deadline_s))
+            if name in switched:
+                asked.append(Disarm(correlation_id=f"disarm-{name}", deadline_s=deadline_s))
+            awaited += len(asked)
+            for request in asked:
+                self._mailbox.tell(address, request)
         until_s = time.monotonic() + CANCEL_TIMEOUT_S
-        for _ in self._connectors:
-            reply = self._receive(SettleReply, until_s - time.monotonic(), heed=False)
-            if isinstance(reply, SettleReply):
-                log.info(
-                    "daemon.cancelled", exchange=reply.exchange, cancelled=len(reply.cancelled), left=len(reply.left)
-                )
+        for _ in range(awaited):
+            match self._receive((SettleReply, Disarmed), until_s - time.monotonic(), heed=False):
+                case SettleReply() as reply:
+                    taken, left = len(reply.cancelled), len(reply.left)
+                    log.info("daemon.cancelled", exchange=reply.exchange, cancelled=taken, left=left)
+                case Disarmed(words="") as reply:
+                    log.info("dead_man.switched_off", exchange=reply.exchange)
+                case Disarmed() as reply:
+                    log.warning("dead_man.not_switched_off", exchange=reply.exchange, words=reply.words)
+                case _:
+                    log.warning("daemon.no_answer", words="A connector did not say in time what becomes of its orders.")
 
     def close(self) -> None:
         """Closes our endpoint."""
@@ -330,7 +349,7 @@ class Tree:
         got = self._receive(TreeState, timeout_s)
         return got if isinstance(got, TreeState) else None
 
-    def _receive(self, kind: type, timeout_s: float, *, heed: bool = True) -> object | None:
+    def _receive(self, kind: type | tuple[type, ...], timeout_s: float, *, heed: bool = True) -> object | None:
         """The next message of a kind; None when none came in time. Raises Stopped if it is to heed that."""
         until_s = time.monotonic() + timeout_s
         while (remaining_s := until_s - time.monotonic()) > 0:

@@ -19,6 +19,7 @@ from thespian.actors import ActorExitRequest, WakeupMessage, WatchMessage
 from actors import environment as e
 from actors.connector import ConnectorActor
 from app.domain.connector_settings import ConnectorSettings
+from app.domain.dead_man import DeadManSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
 from app.domain.pretrade import PretradeLimits
@@ -78,6 +79,7 @@ class Stage:
         clock: Callable[[], float] = time.time,
         speed: float = 1.0,
         market_type: str = "swap",
+        dead_man: DeadManSettings | None = None,
     ) -> None:
         self.speed = speed
         self.sent: list[tuple[float, Any, Any]] = []
@@ -88,7 +90,10 @@ class Stage:
         self.runner: LoopRunner
         name = port.exchange
         settings = ConnectorSettings(
-            request_timeout_s=request_timeout_s, limits=limits or PretradeLimits(), poll_s=poll_s
+            request_timeout_s=request_timeout_s,
+            limits=limits or PretradeLimits(),
+            poll_s=poll_s,
+            dead_man=dead_man,
         )
 
         def open_runner(_exchange: str, _owner: Any) -> LoopRunner:

@@ -149,6 +149,9 @@ class ExchangeRules:
         amendable: What can be changed, in words.
         dead_man: What there is for an account that falls silent.
         dead_man_scope: Which orders that cancels, in words; empty where there is none.
+        dead_man_counts: The shortest and the longest it counts down, in seconds; empty where no request arms one.
+        dead_man_triggers: Whether that cancels orders that wait for a trigger, too.
+        dead_man_by_market: Whether it counts for each market by itself in which an order rests when it is armed.
         attached_exits: Whether an order can carry its take profit and stop loss.
         times_in_force: Those of limit orders.
         trigger_prices: Prices that can set an order off.
@@ -187,6 +190,9 @@ class ExchangeRules:
     margin_modes: Rule[tuple[MarginMode, ...]]
     sandbox: Rule[Sandbox]
     trigger_lateness_s: Rule[float] | None = None
+    dead_man_counts: Rule[tuple[int, ...]] = Rule((), "no request arms one")
+    dead_man_triggers: Rule[bool] = Rule(False, "no request arms one")
+    dead_man_by_market: Rule[bool] = Rule(False, "no request arms one")
 
     @property
     def proof(self) -> Proof:

@@ -91,6 +91,9 @@ SWAP = ExchangeRules(
         _COUNTDOWN,
         "Orders that wait for a trigger are not on the book; that they stay is our reading.",
     ),
+    dead_man_counts=Rule(COUNTDOWN_S, _COUNTDOWN),
+    dead_man_triggers=Rule(False, _COUNTDOWN, "Our reading: they are not on the book."),
+    dead_man_by_market=Rule(False, _COUNTDOWN),
     attached_exits=Rule(True, _PLACE, "attachAlgoOrds; at market, by the last price, once the order filled."),
     times_in_force=Rule(
         (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.POST_ONLY),
