@@ -350,7 +350,8 @@ def test_what_is_concluded_is_true(given_fates: list[tuple[str, float, float]]) 
         there.until(back_s)
         fires_s = dead_man.fires_s
         assert there.fired_s is None or fires_s is None or there.fired_s >= fires_s
-        result = {"answered": ARMED, "never sent": UNREACHABLE}.get(fate, LOST)
+        results: dict[str, c.Result] = {"answered": ARMED, "never sent": UNREACHABLE}
+        result = results.get(fate, LOST)
         dead_man.returned(call, result, now_s, back_s)
         now_s = back_s
         assert not dead_man.expired(now_s)

@@ -190,9 +190,9 @@ class ExchangeRules:
     margin_modes: Rule[tuple[MarginMode, ...]]
     sandbox: Rule[Sandbox]
     trigger_lateness_s: Rule[float] | None = None
-    dead_man_counts: Rule[tuple[int, ...]] = Rule((), "no request arms one")
-    dead_man_triggers: Rule[bool] = Rule(False, "no request arms one")
-    dead_man_by_market: Rule[bool] = Rule(False, "no request arms one")
+    dead_man_counts: Rule[tuple[int, ...]] = Rule((), DECLARED, "No request arms one.")
+    dead_man_triggers: Rule[bool] = Rule(False, DECLARED, "No request arms one.")
+    dead_man_by_market: Rule[bool] = Rule(False, DECLARED, "No request arms one.")
 
     @property
     def proof(self) -> Proof:
