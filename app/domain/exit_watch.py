@@ -2,6 +2,10 @@
 
 What is to be done is `app.domain.exits.plan`; here is only what a plan is made of, kept up to date by whatever is
 committed and recorded, and what became of asking. All of it is in the journal too: a life begins with what that says.
+
+An order that trading took along has legs on several exchanges, and what filled of each stays there until its position
+is moved. So what is followed here is each row of legs on this exchange (`app.domain.renewal.rows_on`), by the number of
+its first, whatever newer legs there are elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from attrs import define, field
 from app.domain.effects import Mark
 from app.domain.exits import AGAIN_S, Exit, Known, plan
 from app.domain.leg_life import LIVE, UNPROVEN
+from app.domain.renewal import rows_on
 from messages.base import Reply
 from messages.orders import (
     LegState,
@@ -70,7 +75,7 @@ class ExitWatch:
     timeout_s: float
     admits: Callable[[OrderSpec], str]
     ready: Callable[[], bool]
-    _legs: dict[str, _Followed] = field(init=False, factory=dict)
+    _legs: dict[tuple[str, int], _Followed] = field(init=False, factory=dict)
     _serial: int = field(init=False, default=0)
 
     def __len__(self) -> int:
@@ -80,20 +85,21 @@ class ExitWatch:
     def recover(self, linked: Iterable[tuple[OrderView, Iterable[OrderView]]]) -> None:
         """After a start: the orders whose exits are not over, each with all that were placed; `tick` goes on.
 
-        An order whose leg here was absent may have been placed elsewhere since: what fills of it there is not ours.
+        What of an order filled elsewhere is not ours.
         """
         for parent, exits in linked:
-            if parent.leg is None or parent.leg.exchange != self.exchange or parent.leg.linked not in FOLLOWED:
-                continue
-            named = ((Exit.named(order.key.client_order_id), order) for order in exits)
-            known = {name: order for name, order in named if name is not None}
-            self._legs[parent.order_id] = _Followed(parent=parent, exits=known, again_s=0.0)
+            named = [(Exit.named(order.key.client_order_id), order) for order in exits]
+            for number, row in rows_on(parent, self.exchange):
+                if row.leg is None or row.leg.linked not in FOLLOWED:
+                    continue
+                known = {name: order for name, order in named if name is not None and name.leg == number}
+                self._legs[parent.order_id, number] = _Followed(parent=row, exits=known, again_s=0.0)
 
     def changed(self, order: OrderView, now_s: float) -> list[PlaceOrder | Mark]:
         """An order was committed, or something was learned of it."""
         name = Exit.named(order.key.client_order_id)
         if name is not None:
-            followed = self._legs.get(name.parent_id)
+            followed = self._legs.get((name.parent_id, name.leg))
             if followed is None or order.leg is None:
                 return []
             followed.exits[name] = order
@@ -102,23 +108,27 @@ class ExitWatch:
             if order.leg.state in LIVE:
                 followed.failures, followed.held_s, followed.words = 0, 0.0, ""
             return self._plan(followed, now_s)
-        leg = order.leg
-        if leg is None or leg.linked is None:
+        if all(leg.linked is None for leg in order.legs):
             return []
-        if leg.linked not in FOLLOWED or leg.exchange != self.exchange:
-            self._legs.pop(order.order_id, None)
+        return [each for number, row in rows_on(order, self.exchange) for each in self._row(number, row, now_s)]
+
+    def _row(self, number: int, row: OrderView, now_s: float) -> list[PlaceOrder | Mark]:
+        leg = row.leg
+        assert leg is not None, "a row has legs"
+        if leg.linked is None:
             return []
-        if leg.state is LegState.ABSENT and leg.filled == 0:
-            self._legs.pop(order.order_id, None)  # until it is committed again
+        absent = leg.state is LegState.ABSENT and leg.filled == 0  # until it is committed again
+        if leg.linked not in FOLLOWED or absent:
+            self._legs.pop((row.order_id, number), None)
             return []
-        followed = self._legs.setdefault(order.order_id, _Followed(parent=order))
-        followed.parent = order
+        followed = self._legs.setdefault((row.order_id, number), _Followed(parent=row))
+        followed.parent = row
         return self._plan(followed, now_s)
 
     def answered(self, reply: Reply, now_s: float) -> list[PlaceOrder | Mark]:
         """The answer to a placement that was asked for."""
         name = Exit.named(reply.correlation_id.rpartition("#")[0])
-        followed = self._legs.get(name.parent_id) if name is not None else None
+        followed = self._legs.get((name.parent_id, name.leg)) if name is not None else None
         if followed is None or name is None:
             return []
         followed.asked.pop(name, None)

@@ -21,7 +21,7 @@ one was. Exits go by the whole row of them (`as_one`), whose number is the first
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from attrs import evolve, frozen
@@ -129,6 +129,21 @@ def again_after_s(order: OrderView) -> float | None:
     leg = order.leg
     assert leg is not None
     return AGAIN_S[leg.attempts - 1] if leg.attempts <= len(AGAIN_S) and leg.cancel_asked_s is None else None
+
+
+def rows_on(order: OrderView, exchange: str) -> Iterator[tuple[int, OrderView]]:
+    """The rows of adjacent legs that an order has on an exchange: the first one's number, and the order up to its last.
+
+    Legs in between are elsewhere: the order has been carried away, and came back.
+    """
+    first = None
+    for at, leg in enumerate(order.legs):
+        if leg.exchange != exchange:
+            first = None
+            continue
+        first = leg.number if first is None else first
+        if leg is order.legs[-1] or order.legs[at + 1].exchange != exchange:
+            yield first, order if leg is order.legs[-1] else evolve(order, legs=order.legs[: at + 1])
 
 
 def as_one(order: OrderView) -> LegView | None:

@@ -167,6 +167,9 @@ class Carries(Renewals):
                 trigger_price=decision.trigger_price,
                 whole=decision.whole,
             )
+            if leg.exchange == exchange and leg.linked is not None:
+                view = self.mark(order_id, number, Linked.DONE, now_s)  # its exits follow the row, by the newest's mark
+                linked = True
             mark = Linked.OPEN if linked else None
             fresh = new_leg(new, wire_id, exchange, epoch, expiry_s=expiry_s, now_s=now_s, linked=mark)
             hot.ADD_LEG(self._db, **row_of_leg(order_id, fresh))

@@ -218,6 +218,35 @@ def test_what_protects_a_position_that_stays_stays_with_it(shared: Shared) -> No
     router.cancel_order("SOLUSDT", stop.order["orderId"])  # type: ignore[index]
 
 
+def test_exits_of_what_filled_before_stay_with_that_and_those_of_the_rest_go_along(shared: Shared) -> None:
+    world, router = shared
+    goes(router, "binance")
+    entry = place(router, "entry", symbol="ETHUSDT", qty="0.5", price="1700", take_profit="1900", stop_loss="1500")
+    first = rests(router, entry, "binance")
+    world["binance"].control.fill(order_id=first["exchangeOrderId"], qty="0.2")
+
+    def exits(exchange: str) -> dict[str, Order]:
+        """Of what filled there, by kind."""
+        rows = [row for row in router.get_open_orders("ETHUSDT") if row["parentOrderId"] == first["orderId"]]
+        there = [row for row in rows if row["exchange"] == exchange and row["orderStatus"] in RESTS]
+        return {row["stopOrderType"]: row for row in there}
+
+    until(lambda: set(exits("binance")) == {"Stop", "TakeProfit"}, means="both exits of what filled on binance")
+    goes(router, "kraken")
+    second = rests(router, entry, "kraken")
+    assert (D(second["cumExecQty"]), D(second["leavesQty"])) == (D("0.2"), D("0.3"))
+    assert {D(row["qty"]) for row in exits("binance").values()} == {D("0.2")}, "they protect what stays there"
+    world["kraken"].control.fill(order_id=second["exchangeOrderId"])
+    until(lambda: set(exits("kraken")) == {"Stop", "TakeProfit"}, means="both exits of what filled on kraken")
+    assert {D(row["qty"]) for row in exits("kraken").values()} == {D("0.3")}
+    world["binance"].control.price("ETH/USDT:USDT", "1901")
+    until(lambda: not exits("binance"), means="the other exit on binance being taken back")
+    world["binance"].control.price("ETH/USDT:USDT", "1800")
+    assert set(exits("kraken")) == {"Stop", "TakeProfit"}
+    for row in exits("kraken").values():
+        router.cancel_order("ETHUSDT", row["orderId"])
+
+
 def test_a_wish_that_was_under_way_goes_along(shared: Shared) -> None:
     world, router = shared
     goes(router, "bybit")
