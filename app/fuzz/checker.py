@@ -46,7 +46,7 @@ class Seen:
 
     Attributes:
         given: By strategy, the numbers that the journal gave to what it is told.
-        moves: Serials of orders that move positions.
+        moves: Serials of orders that move positions; `untold`, with their exits: no strategy hears of them.
     """
 
     plan: Plan
@@ -57,6 +57,7 @@ class Seen:
     end_s: float
     given: dict[str, tuple[int, ...]]
     moves: frozenset[int] = frozenset()
+    untold: frozenset[int] = frozenset()
     unknown_max_notional: Decimal | None = None
 
     def truth(self, serial: int) -> list[SimOrder]:

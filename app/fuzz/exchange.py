@@ -221,14 +221,23 @@ class SimExchange:
                     at_s=self.now(),
                     listed_s=self.now() + late_s,
                     quantity=part,
-                    price=self._price(order.symbol),
+                    price=self._price(order),
                 )
             )
 
-    def _price(self, symbol: Symbol) -> Decimal:
-        """About what the market costs."""
+    def _price(self, order: SimOrder) -> Decimal:
+        """About what the market costs, and never beyond an order's limit."""
         drawn = Decimal(self.rng.randint(240_000, 260_000)) / 10
-        return drawn if self.account is None else drawn * price_of(symbol) / MARKET
+        if self.account is None:
+            return drawn
+        bid, ask = self.account.bid_ask(order.symbol)
+        worse = 1 + (drawn / MARKET - 1) / 100  # by two basis points at most
+        limit, tick = order.spec.price, self.account.terms.tick
+        if order.side is Side.BUY:
+            price = ask * worse // tick * tick
+            return price if limit is None else min(limit, price)
+        price = bid / worse // tick * tick
+        return price if limit is None else max(limit, price)
 
     def price_moves(self) -> None:
         """Some of what rests fills, wholly or in part, and some exits that orders took along fire."""

@@ -50,7 +50,7 @@ def fills_heard(seen: Seen) -> Iterator[Violation]:
     for fact in seen.facts:
         if isinstance(fact, TradeHeard):
             told.setdefault((fact.serial, fact.exchange, fact.trade_id), []).append(fact)
-    true = {(o.serial, o.exchange, t.trade_id) for o in seen.orders if o.serial not in seen.moves for t in o.trades}
+    true = {(o.serial, o.exchange, t.trade_id) for o in seen.orders if o.serial not in seen.untold for t in o.trades}
     for serial, exchange, trade_id in sorted(true - set(told)):
         yield Violation("trade not told", seen.end_s, serial, f"{trade_id} on {exchange}")
     for (serial, exchange, trade_id), heard in told.items():

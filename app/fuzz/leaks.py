@@ -16,6 +16,7 @@ from app.domain.failover import Step
 from app.fuzz.checker_news import Violation
 from app.fuzz.record import Died
 from app.fuzz.world import World
+from app.journal.verify import verify_tables
 from messages.base import Failed
 from messages.failover import SwitchResult
 from messages.health import HealthState
@@ -60,6 +61,8 @@ def leaks(world: World) -> Iterator[Violation]:
 
     if differ := world.journal.sums_differ():
         yield left(f"a sum that the legs do not add up to: {differ}")
+    for words in verify_tables(world.journal._db).findings:
+        yield left(f"a journal that its own events do not prove: {words}")
     if world.tree is None or not world.tree.ready:
         yield left(f"the tree is not ready: {world.tree.words if world.tree is not None else 'no answer'}")
     for name in [*world.exchanges, "health_monitor", "failover_coordinator", "position_synchronizer"]:

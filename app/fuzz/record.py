@@ -150,6 +150,10 @@ class Record:
         own = self.own.items()
         return frozenset(n for key, n in own if key.strategy == strategy and key.client_order_id.startswith(prefix))
 
+    def untold(self) -> frozenset[int]:
+        """The serials of orders of which no strategy is told: such as move positions, and their exits."""
+        return frozenset(n for key, n in self.own.items() if key.strategy == MOVES[0])
+
     def add(self, fact: Fact) -> None:
         """One more."""
         self.facts.append(fact)

@@ -71,9 +71,9 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         orders = tuple(order for exchange in world.exchanges.values() for order in exchange.orders)
         facts, now_s = tuple(world.record.facts), world.scheduler.now_s
         declared = PROFILES[profile].unknown_max_notional
-        seen = Seen(
-            world.plan, facts, orders, START_S, world.calm_s, now_s, world.given(), world.record.moves(), declared
-        )
+        moves, untold = world.record.moves(), world.record.untold()
+        given = world.given()
+        seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, given, moves, untold, declared)
         ended = [] if broken else [*leaks(world), *fills_kept(world), *fills_heard(seen), *book_violations(world, seen)]
         moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
         violations = (*broken, *check(seen), *moved, *ended)

@@ -24,6 +24,7 @@ class WatchedJournal(Journal):
     ) -> None:
         super().__init__(None)
         self.journal_id = journal_id  # the one thing of a run that would else be drawn by nobody's seed
+        self._db.execute("UPDATE meta SET value = ? WHERE name = 'journal_id'", (journal_id,))
         self._touch = touch
         self._locked = locked
         self._routed = routed
