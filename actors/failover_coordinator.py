@@ -31,7 +31,7 @@ from messages.failover import (
     Unsubscribe,
 )
 from messages.health import HealthChanged
-from messages.positions import BookReply, MovesReply
+from messages.positions import BookNews, BookReply, MovesReply
 from messages.supervision import Address, Role, Start
 
 log = structlog.get_logger()
@@ -135,6 +135,10 @@ class FailoverCoordinatorActor(FailoverHands):
                 exchange = self._books_asked.pop(message.correlation_id, None)
                 if exchange is not None and not self._unwritten.waits:
                     self._perform(machine.book_told(message, exchange, now_s), now_s)
+            case BookNews():
+                for address, until_s in self._subscribers.values():
+                    if until_s >= now_s:
+                        self.send(address, message)
             case CarryReply():
                 self._perform(machine.carried(message, now_s), now_s)
             case MovesReply():
@@ -185,6 +189,9 @@ class FailoverCoordinatorActor(FailoverHands):
             orders=self.journal.counts(),
             unknown_oldest_s=None if oldest_s is None else max(0.0, now_s - oldest_s),
             book=self._book.lines if self._book is not None else (),
+            net=self._book.net if self._book is not None else (),
+            alarms=self._book.alarms if self._book is not None else (),
+            differences=self._book.differences if self._book is not None else (),
             limits=self.environment.connectors[exchanges[0]].limits.shown(),
             unprotected=self.journal.unprotected(),
             excess=self.journal.exceeded(),

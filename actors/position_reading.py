@@ -24,6 +24,7 @@ from messages.base import Failed
 from messages.executions import Execution, ExecutionsReply, GetExecutions
 from messages.market import MarketType, Symbol
 from messages.positions import (
+    BookNews,
     BookReply,
     Difference,
     DifferenceKind,
@@ -226,6 +227,7 @@ class PositionReading:
         if self.environment.positions.correct_differences:
             self.corrections.take(found, now_s)
         self._tell(now_s)
+        self._to_coordinator(BookNews(differences=(found,)))
 
     def _not_adopted(self, now_s: float) -> list[Difference]:
         """What differs for long and cannot be adopted; the first time it is told in the log as well."""
@@ -267,12 +269,11 @@ class PositionReading:
         for alarm in over:
             facts = {"exchange": alarm.exchange, "symbol": str(alarm.symbol), "code": alarm.code}
             log.info("position.alarm_over", **facts)
+        if raised or over:
+            self._to_coordinator(BookNews(raised=tuple(raised), over=tuple(over)))
 
     def _tell(self, now_s: float) -> None:
-        directory = self.directory()
-        coordinator = directory.find(Role.FAILOVER_COORDINATOR) if directory is not None else None
-        if coordinator is not None:
-            self.send(coordinator.address, self._book(None, now_s))
+        self._to_coordinator(self._book(None, now_s))
 
     def _answer(self, now_s: float, came: str | None = None) -> None:
         for asker in list(self._askers):
@@ -309,6 +310,12 @@ class PositionReading:
         return dict(targets_of(holdings, policy, self.journal.route().exchange))
 
     # ------------------------------------------------------------------------------------------------ pieces
+
+    def _to_coordinator(self, message: Any) -> None:
+        directory = self.directory()
+        entry = directory.find(Role.FAILOVER_COORDINATOR) if directory is not None else None
+        if entry is not None:
+            self.send(entry.address, message)
 
     def _to_connector(self, exchange: str, message: Any) -> bool:
         directory = self.directory()

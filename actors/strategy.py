@@ -38,6 +38,7 @@ from messages.orders import (
     TriggerBy,
     TriggerKind,
 )
+from messages.positions import BookNews
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -112,6 +113,9 @@ class Strategy:
 
     def on_route(self, route: Route, state: RouterState) -> None:
         """Trading moved, or is about to: between fence and commit `route.exchange` is None."""
+
+    def on_positions(self, news: BookNews) -> None:
+        """Others changed positions of the account, of any strategy, or one is in danger: see `messages.positions`."""
 
     def on_timer(self, now_s: float) -> None:
         """A moment asked for by `call_at` has come; several that passed together come as one."""

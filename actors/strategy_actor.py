@@ -38,6 +38,7 @@ from messages.orders import (
     PlaceOrder,
     Told,
 )
+from messages.positions import BookNews
 from messages.supervision import Directory, Role, Start
 
 log = structlog.get_logger()
@@ -113,6 +114,8 @@ class StrategyActor(Shell):
                 self._perform(self.session.news_told(message, now_s))
             case Reply():
                 self._perform(self.session.reply(message, now_s))
+            case BookNews():
+                self.strategy.on_positions(message)
             case _:
                 log.warning("strategy.unexpected_message", strategy=self.name, message_type=type(message).__name__)
 

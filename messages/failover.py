@@ -13,7 +13,7 @@ from messages.carries import CarryPolicy, OrderCarried, OrderParked
 from messages.health import HealthView
 from messages.market import Symbol
 from messages.orders import OrderSpec
-from messages.positions import BookLine
+from messages.positions import Alarm, BookLine, Difference
 
 
 @frozen(kw_only=True)
@@ -282,6 +282,9 @@ class StatusReply(Reply):
         unprotected: Orders of which not all that filled has its take profit and stop loss: one could not be placed.
         excess: Orders of which more filled than was asked for, ever.
         held_notional: What may execute twice of all that was set aside, in quote coin.
+        net: The book over all exchanges, by symbol.
+        alarms: Positions that somebody should look at.
+        differences: Between our fills and the exchanges' positions, the newest last, adopted or not.
         readiness: Of every exchange that is not in use.
         controls: What a person holds the router to, a sentence each.
         dead_man: The dead-man switches that are on.
@@ -302,6 +305,9 @@ class StatusReply(Reply):
     unprotected: int = field(default=0)
     excess: int = 0
     held_notional: Decimal = Decimal(0)
+    net: tuple[BookLine, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    differences: tuple[Difference, ...] = ()
     readiness: tuple[Readiness, ...] = ()
     controls: tuple[str, ...] = ()
     dead_man: tuple[DeadManView, ...] = ()

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from messages.base import Reply, Request
+from messages.base import Message, Reply, Request
 from messages.market import Symbol
 
 
@@ -119,6 +119,21 @@ class Alarm:
     code: str
     words: str
     at_s: float
+
+
+@frozen(kw_only=True)
+class BookNews(Message):
+    """The position synchronizer to the coordinator, and that to every session: something about positions to look at.
+
+    Attributes:
+        differences: That were adopted just now.
+        raised: Alarms that began.
+        over: Alarms that ended.
+    """
+
+    differences: tuple[Difference, ...] = ()
+    raised: tuple[Alarm, ...] = ()
+    over: tuple[Alarm, ...] = ()
 
 
 @frozen(kw_only=True)

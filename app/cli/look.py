@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -122,14 +123,15 @@ def _order(order: Order) -> Text:
 
 def positions(config: ConfigOption = None, state_dir: StateDirOption = None, json: JsonOption = False) -> int:
     """Show the positions on the exchange in use, and the router's book of all exchanges."""
-    from app.cli.output import console, print_json, table
+    from app.cli.output import console, print_json, table, when
 
     with attached(config, state_dir) as router:
         found = router.get_positions()
         state = router.get_status()
     book = state["book"]
     if json:
-        print_json({"exchange": state["current_exchange"], "positions": found, "book": book})
+        facts = {"net": state["net"], "alarms": state["position_alarms"], "differences": state["position_differences"]}
+        print_json({"exchange": state["current_exchange"], "positions": found, "book": book} | facts)
         return 0
     out = console()
     if found:
@@ -146,7 +148,11 @@ def positions(config: ConfigOption = None, state_dir: StateDirOption = None, jso
         out.print(f"No position on {state['current_exchange'] or 'any exchange: trading is between two'}.")
     if book:
         out.print()
-        out.print(book_view(book))
+        out.print(book_view([*book, *state["net"]]))
+    for each in state["position_differences"]:
+        out.print(Text(f"{when(each['timestamp'])}  {each['words']}", style="" if each["adopted"] else "yellow"))
+    for alarm in state["position_alarms"]:
+        out.print(Text(alarm["words"], style="red"))
     return 0
 
 
@@ -154,12 +160,18 @@ def positions(config: ConfigOption = None, state_dir: StateDirOption = None, jso
 
 
 def book_view(book: Any) -> RenderableType:
-    """The book: per exchange and symbol what is there, what is ours, and how far it may still move."""
+    """The book: per exchange and symbol, and over all of them, what is to be there and is, what of that is ours, and
+    how far it may still move."""
     from app.cli.output import table
+    from app.core.spelling import number
 
-    columns = ("book", "symbol", "actual", "ours", "at least", "at most")
+    columns = ("book", "symbol", "target", "actual", "ours", "others'", "at least", "at most")
     rows = [
-        (e["exchange"], e["symbol"], e["actual"] or "-", e["attributed"], e["possible_min"], e["possible_max"])
+        (
+            *(e["exchange"] or "all", e["symbol"], e["target"] or "-", e["actual"] or "-"),
+            *(number(Decimal(e["attributed"]) + Decimal(e["adopted"])), e["foreign"]),
+            *(e["possible_min"], e["possible_max"]),
+        )
         for e in book
     ]
     return table(columns, rows, right=columns[2:])
@@ -199,6 +211,8 @@ def status_view(found: Status) -> RenderableType:
         parts.append(Text(f"unresolved: the oldest for {oldest_s:.1f} s", style="yellow"))
     if found["unprotected"]:
         parts.append(Text(f"without take profit or stop loss that was asked for: {found['unprotected']}", style="red"))
+    for alarm in found["position_alarms"]:
+        parts.append(Text(alarm["words"], style="red"))
     if found["excess"]:
         parts.append(Text(f"filled beyond what was asked for: {found['excess']}", style="red"))
     if found["held_notional"] != "0":

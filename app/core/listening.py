@@ -79,7 +79,7 @@ class Listening:
             stream.starts(now)
         return stream
 
-    def tell(self, news: s.OrderTold | s.NewsBegin | s.NeverCommitted | shapes.RouteEvent) -> None:
+    def tell(self, news: s.OrderTold | s.NewsBegin | s.NeverCommitted | shapes.Event) -> None:
         """Something happened. On the router's own thread; does not block."""
         if not self._streams:
             return  # nobody listens: what an answer costs its caller is also what is done here beside it

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from app.core import parse, shapes
+from app.core import parse, render_book, shapes
 from app.core.aio import AsyncCalls
 from app.core.calls import Call
 from app.core.client import ANSWER_SLACK_S, Client, News, no_answer
@@ -46,6 +46,7 @@ from app.launcher.presence import Presence, read_presence
 from app.launcher.spawn import OwnDaemon, SpawnFailed
 from app.process.lock import StateDirError, private_dir
 from messages.failover import RouterState as OrderRouterStatus
+from messages.positions import BookNews
 
 __all__ = [
     "InvalidRequest",
@@ -361,6 +362,10 @@ class OrderRouter(Trading, ExchangeInUse):
     # ------------------------------------------------------------------------------------------------ pieces
 
     def _news(self, news: News) -> None:
+        if isinstance(news, BookNews):
+            for event in render_book.events(news, self._settings.spell):
+                self._listening.tell(event)
+            return
         if not isinstance(news, s.RouteTold):
             self._listening.tell(news)
             return
@@ -423,6 +428,9 @@ class OrderRouter(Trading, ExchangeInUse):
             orders={},
             unknown_oldest_s=None,
             book=[],
+            net=[],
+            position_alarms=[],
+            position_differences=[],
             limits=self._settings.config.orders.pretrade.shown(),
             unprotected=0,
             excess=0,

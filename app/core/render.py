@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 
-from app.core import shapes
+from app.core import render_book, shapes
+from app.core.spelling import Spell as Spell
+from app.core.spelling import compact as compact
+from app.core.spelling import milliseconds as milliseconds
+from app.core.spelling import number as number
 from app.domain.exits import parent_of
 from app.domain.leg_life import ASIDE, BETWEEN
 from app.domain.order_life import OrderState, state_of
@@ -20,14 +24,10 @@ from messages.market import (
     OrderBook,
     ServerTimeReply,
     SettingDone,
-    Symbol,
     Ticker,
 )
 from messages.orders import LIVE_OR_UNPROVEN, OrderType, OrderView, Side, TriggerBy, TriggerKind
-from messages.positions import BookLine, Position
-
-Spell = Callable[[str], str]
-"""The caller's spelling of an exchange's name."""
+from messages.positions import Position
 
 STATUS_WORDS = {
     OrderState.INTENT: "Created",
@@ -50,21 +50,6 @@ SIDE_WORDS = {Side.BUY: "Buy", Side.SELL: "Sell"}
 TRIGGER_WORDS = {TriggerKind.STOP: "Stop", TriggerKind.TAKE_PROFIT: "TakeProfit"}
 TRIGGER_BY_WORDS = {TriggerBy.LAST: "LastPrice", TriggerBy.MARK: "MarkPrice"}
 TYPE_WORDS = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}
-
-
-def number(value: Decimal | None) -> str:
-    """A decimal string, plain; empty for None."""
-    return "" if value is None else format(value, "f")
-
-
-def milliseconds(at_s: float | None) -> str:
-    """Milliseconds since 1970 as a string; empty for None."""
-    return "" if at_s is None else str(round(at_s * 1000))
-
-
-def compact(symbol: Symbol) -> str:
-    """The spelling without separators, ``BTCUSDT``."""
-    return symbol.base + symbol.quote
 
 
 def order(view: OrderView, spell: Spell) -> shapes.Order:
@@ -233,6 +218,7 @@ def position(view: Position, spell: Spell) -> shapes.Position:
         markPrice=number(view.mark_price),
         leverage=number(view.leverage),
         unrealisedPnl=number(view.unrealised_pnl),
+        liqPrice=number(view.liquidation_price),
         exchange=spell(view.exchange),
         updatedTime=milliseconds(view.at_s),
     )
@@ -256,17 +242,6 @@ def health(view: HealthView) -> shapes.ExchangeHealth:
     )
 
 
-def _book(line: BookLine, spell: Spell) -> shapes.BookEntry:
-    return shapes.BookEntry(
-        exchange=spell(line.exchange),
-        symbol=compact(line.symbol),
-        actual=number(line.actual),
-        attributed=number(line.attributed),
-        possible_min=number(line.possible_min),
-        possible_max=number(line.possible_max),
-    )
-
-
 def status(reply: StatusReply, spell: Spell) -> shapes.Status:
     """The state of the router."""
     return shapes.Status(
@@ -281,7 +256,10 @@ def status(reply: StatusReply, spell: Spell) -> shapes.Status:
         actors=[shapes.ActorStatus(name=a.name, pid=a.pid, restarts=a.restarts) for a in reply.actors],
         orders=dict(reply.orders),
         unknown_oldest_s=reply.unknown_oldest_s,
-        book=[_book(line, spell) for line in reply.book],
+        book=[render_book.entry(line, spell) for line in reply.book],
+        net=[render_book.entry(line, spell) for line in reply.net],
+        position_alarms=[render_book.alarm(each, spell) for each in reply.alarms],
+        position_differences=[render_book.difference(each, spell) for each in reply.differences],
         limits=dict(reply.limits),
         unprotected=reply.unprotected,
         excess=reply.excess,

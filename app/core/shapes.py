@@ -200,6 +200,7 @@ class Position(TypedDict):
     markPrice: str
     leverage: str
     unrealisedPnl: str
+    liqPrice: str
     exchange: str
     updatedTime: str
 
@@ -226,14 +227,49 @@ class ActorStatus(TypedDict):
 
 
 class BookEntry(TypedDict):
-    """One symbol on one exchange: what the exchange said, what our fills add up to, and how far it may still move."""
+    """One symbol on one exchange, or over all of them where `exchange` is empty.
+
+    `actual` is what the exchange said last, `target` what should come to stand there. `attributed` is what our own
+    fills add up to, `adopted` what of that others cut or closed, `foreign` what is somebody else's beside it. Between
+    `possible_min` and `possible_max` is whatever it may come to by what is open.
+    """
 
     exchange: str
     symbol: str
+    target: str
     actual: str
     attributed: str
+    adopted: str
+    foreign: str
     possible_min: str
     possible_max: str
+
+
+class PositionDifference(TypedDict):
+    """By how much an exchange had another position than was known; `ours` of it is of the router's own.
+
+    `cause` is person, liquidation, exchange_close, stop, fee or unexplained. `adopted` is False while an open order of
+    ours may be what it is.
+    """
+
+    exchange: str
+    symbol: str
+    cause: str
+    qty: str
+    ours: str
+    adopted: bool
+    words: str
+    timestamp: str
+
+
+class PositionAlarm(TypedDict):
+    """A position to look at; `code` is near_liquidation, stop_lost, size, unprotected or unread."""
+
+    exchange: str
+    symbol: str
+    code: str
+    words: str
+    timestamp: str
 
 
 class Status(TypedDict):
@@ -257,6 +293,9 @@ class Status(TypedDict):
     orders: dict[str, int]
     unknown_oldest_s: float | None
     book: list[BookEntry]
+    net: list[BookEntry]
+    position_alarms: list[PositionAlarm]
+    position_differences: list[PositionDifference]
     limits: dict[str, str]
     unprotected: int
     excess: int
@@ -348,6 +387,21 @@ class RouteEvent(TypedDict):
     status: str
 
 
+class DifferenceEvent(TypedDict):
+    """Others traded, or closed, what the router knew otherwise: the book has taken it over."""
+
+    kind: Literal["position_difference"]
+    difference: PositionDifference
+
+
+class AlarmEvent(TypedDict):
+    """A position to look at; or, where it is `over`, not any more."""
+
+    kind: Literal["position_alarm"]
+    alarm: PositionAlarm
+    over: bool
+
+
 class GapEvent(TypedDict):
     """The reader did not keep up, and so many events were lost that have no number; those that have one are not."""
 
@@ -355,5 +409,5 @@ class GapEvent(TypedDict):
     dropped: int
 
 
-Event = OrderEvent | FillEvent | NeverCommittedEvent | RouteEvent | GapEvent
+Event = OrderEvent | FillEvent | NeverCommittedEvent | RouteEvent | DifferenceEvent | AlarmEvent | GapEvent
 """Something that happened; `kind` says which."""

@@ -17,7 +17,7 @@ from app.core.order_router import OrderRefused, OrderRouter
 from app.journal.store import Journal
 from app.journal.verify import verify
 from messages.positions import Difference, DifferenceKind
-from tests.e2e.world import Answered, World, of_order, place, until
+from tests.e2e.world import Answered, Heard, World, of_order, place, until
 
 EXCHANGES = ("bybit", "okx", "binance", "kraken")
 SETTINGS = {"sync_interval_s": 0.5, "policy": "track", "reduce_only_across_exchanges": True}
@@ -173,6 +173,33 @@ def test_a_position_elsewhere_is_reduced_without_the_flag_and_never_turned_round
         assert (exchange, order["reduce_only"], Decimal(order["filled"])) == ("okx", False, Decimal("0.01"))
     stands(router, "bybit", "BTC", Decimal("0.02"))
     stands(router, "okx", "BTC", Decimal("-0.02"))
+
+
+def test_a_liquidation_is_told_before_and_after(world: World, router: OrderRouter, journal: Journal) -> None:
+    """Near it, an alarm; then what was liquidated is adopted as that, and the stream tells of both."""
+    use(router, "bybit")
+    control = world["bybit"].control
+    heard = Heard(router)
+    try:
+        price = Decimal(router.get_market_data("ADAUSDT")["lastPrice"])
+        wealth = Decimal(control.truth()["balance"]["USDT"])
+        router.set_leverage("ADAUSDT", 10)
+        qty = (wealth * 6 / price).quantize(Decimal(1000))
+        buy(router, "ada", "ADA", str(qty))
+        control.price("ADA/USDT:USDT", round(price * Decimal("0.9"), 4))
+        found = until(lambda: [a for a in router.get_status()["position_alarms"] if a["code"] == "near_liquidation"])
+        assert "from its liquidation" in found[0]["words"], found
+        control.price("ADA/USDT:USDT", round(price * Decimal("0.8"), 4))
+        [gone] = adopted(journal, "bybit", "ADA", 1)
+        assert (gone.kind, gone.ours) == (DifferenceKind.LIQUIDATION, -qty), gone.words
+        until(lambda: router.get_status()["position_alarms"] == [], means="the alarm's end")
+        told = until(
+            lambda: [e for e in heard.kinds("position_difference") if e["difference"]["cause"] == "liquidation"]
+        )
+        assert Decimal(told[0]["difference"]["ours"]) == -qty
+        until(lambda: [e["over"] for e in heard.kinds("position_alarm")] == [False, True], means="both alarms")
+    finally:
+        heard.close()
 
 
 def test_the_journal_is_proven(world: World, journal: Journal) -> None:
