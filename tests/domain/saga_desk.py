@@ -210,7 +210,8 @@ class Desk:
         self.deliver_all()
         while self.now_s < until_s:
             next_s = self.machine.next_s()
-            self.passes(min(until_s, max(next_s or until_s, self.now_s + 0.001)) - self.now_s)
+            due_s = until_s if next_s is None else next_s
+            self.passes(min(until_s, max(due_s, self.now_s + 0.001)) - self.now_s)
             self.deliver_all()
 
     # ------------------------------------------------------------------------------------------------ who answers
