@@ -93,6 +93,7 @@ class PositionMoves:
         self._look_s = now_s
         self._exits_until_s = now_s + AFTER_S
         self._told: tuple[str, ...] = ()
+        self._lives: dict[str, int] = {}
 
     # ------------------------------------------------------------------------------------------------ messages
 
@@ -115,6 +116,14 @@ class PositionMoves:
         if not request.dry_run:
             self.machine.asked(request.epoch, PositionPolicy.TRACK if self._spot else request.policy)
         self._look_s = now_s
+
+    def on_directory(self, directory: Directory) -> None:
+        """Somebody was restarted: what was asked of a connector before is not waited for."""
+        for entry in directory.entries:
+            if entry.role is Role.CONNECTOR and self._lives.get(entry.name) != entry.incarnation:
+                self._lives[entry.name] = entry.incarnation
+                self.machine.restarted(entry.name)
+                self._look_s = 0.0
 
     # ------------------------------------------------------------------------------------------------ time
 

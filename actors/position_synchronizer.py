@@ -15,7 +15,7 @@ from actors.position_reading import PositionReading
 from app.journal.store import Journal
 from messages.base import Failed
 from messages.positions import PositionsReply
-from messages.supervision import Role, Start
+from messages.supervision import Directory, Role, Start
 
 log = structlog.get_logger()
 
@@ -49,6 +49,10 @@ class PositionSynchronizerActor(Shell):
             directory=lambda: self.directory,
             now_s=now_s,
         )
+
+    def on_directory(self, directory: Directory, now_s: float) -> None:
+        """Somebody was restarted."""
+        self.moves.on_directory(directory)
 
     def on_exit(self) -> None:
         """Closes the journal."""

@@ -52,6 +52,15 @@ class Ground:
             standing.setdefault(row.symbol, {})[row.exchange] = row
         return cls(standing=standing, **more)  # type: ignore[arg-type]
 
+    @property
+    def marks(self) -> Mapping[str, object]:
+        """By exchange, what our fills there add up to: where that is another, so is what stands there."""
+        out: dict[str, tuple[object, ...]] = {}
+        for symbol in sorted(self.standing, key=str):
+            for name, row in self.standing[symbol].items():
+                out[name] = (*out.get(name, ()), symbol, row.attributed)
+        return out
+
     def imbalance(self, symbol: Symbol) -> Decimal:
         """What moves have opened of a symbol and not closed."""
         return sum((row.moved for row in self.standing.get(symbol, {}).values()), ZERO)

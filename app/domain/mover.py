@@ -29,7 +29,9 @@ from messages.positions import MovesReply, NotMoved, PositionPolicy
 LOOK_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Between questions for an order that may still fill; the last repeats."""
 WAIT_S = 1.0
-"""Before what waits is looked at again."""
+"""Beyond the deadline of a placement, before it counts as not answered."""
+WAITS_S = (1.0, 1.0, 2.0, 4.0, 8.0)
+"""Before what waits is looked at again; the last repeats."""
 SETTLED_S = 30.0
 """Before what stays for good is."""
 LONGEST_PAUSE_S = 30.0
@@ -68,21 +70,22 @@ class _Pursuit:
     """One symbol, in this life.
 
     Attributes:
-        placing: The placement that is not answered yet, and until when it may be.
+        placing: The placement that is not answered yet, until when it may be, and on which exchange.
         listening: It waits for an answer, and goes on with it.
         before: What the journal said when it was asked for.
         settled: What the journal said when nothing was left to do.
-        looked: How often an order that may still fill was asked for.
+        looked: How often an order that may still fill was asked for; `waited`, how often there was nothing to do.
         stays: What is not moved, and why, by the last look.
     """
 
-    placing: tuple[str, float] | None = None
+    placing: tuple[str, float, str] | None = None
     listening: bool = False
     before: object = None
     settled: object = None
     again_s: float = 0.0
     failures: int = 0
     looked: int = 0
+    waited: int = 0
     words: str = ""
     stays: tuple[NotMoved, ...] = ()
     done: bool = False
@@ -124,7 +127,7 @@ class Mover:
         if (policy or self.settings.policy) is PositionPolicy.MIRROR:
             self._mirrored = epoch
         for pursuit in self._symbols.values():
-            if not pursuit.failures:
+            if not pursuit.failures and not pursuit.done:
                 pursuit.again_s = 0.0
 
     def heard(self, reply: Reply, now_s: float) -> bool:
@@ -138,6 +141,14 @@ class Mover:
                     pursuit.words = reply.words
                 return True
         return reply.correlation_id.startswith("moves-")  # late, or to an earlier life
+
+    def restarted(self, exchange: str) -> None:
+        """A connector began anew: what was on its way to the last one is lost, or in the journal."""
+        self._sights.restarted(exchange)
+        for pursuit in self._symbols.values():
+            pursuit.looked = 0
+            if pursuit.placing is not None and pursuit.placing[2] == exchange:
+                pursuit.placing = None
 
     # ------------------------------------------------------------------------------------------------ time
 
@@ -249,10 +260,10 @@ class Mover:
             pursuit.again_s = now_s if filled and bare.imbalance else now_s + pause_s
             pursuit.before = None
         if pursuit.settled is not None and pursuit.settled != said:
-            pursuit.settled, pursuit.done, pursuit.again_s = None, False, now_s
+            pursuit.settled, pursuit.done, pursuit.again_s, pursuit.waited = None, False, now_s, 0
         if now_s < pursuit.again_s and not pursuit.listening:
             return []
-        asks, seen = self._sights.look(self._keys(bare), now_s)
+        asks, seen = self._sights.look(self._keys(bare), ground.marks, now_s)
         pursuit.listening, pursuit.done = not seen, False
         if not seen:
             return [ToConnector(exchange=exchange, request=request) for exchange, request in asks]
@@ -261,8 +272,9 @@ class Mover:
         step = Stays() if held else next_step(situation, self.settings.limits)
         if isinstance(step, Stays):
             pursuit.stays, pursuit.done = (*step.waits, *step.dust), not step.waits and not held
-            pursuit.settled = said
-            pursuit.again_s = now_s + (SETTLED_S if pursuit.done else WAIT_S)
+            pursuit.settled, pursuit.waited = said, pursuit.waited + 1
+            wait_s = WAITS_S[min(pursuit.waited, len(WAITS_S)) - 1]
+            pursuit.again_s = now_s + (SETTLED_S if pursuit.done else wait_s)
             return []
         if step.kind in (MoveKind.OPEN, MoveKind.MIRROR):
             asks_first = self._prepared(step, situation, ground, now_s)
@@ -316,7 +328,7 @@ class Mover:
         self._serial += 1
         named = f"moves-{self.life}-place-{self._serial}"
         deadline_s = now_s + self.settings.order_timeout_s
-        pursuit.placing, pursuit.words = (named, deadline_s + WAIT_S), ""
+        pursuit.placing, pursuit.words = (named, deadline_s + WAIT_S, step.exchange), ""
         request = PlaceOrder(
             correlation_id=named,
             deadline_s=deadline_s,
@@ -351,7 +363,7 @@ class Mover:
         keys: set[Key] = set()
         for symbol in ground.standing:
             keys |= self._keys(self._under(symbol, ground, policy))
-        asks, seen = self._sights.look(keys, now_s)
+        asks, seen = self._sights.look(keys, ground.marks, now_s)
         return [ToConnector(exchange=exchange, request=request) for exchange, request in asks], seen
 
     def _under(self, symbol: Symbol, ground: Ground, policy: PositionPolicy | None) -> Situation:

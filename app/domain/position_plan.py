@@ -159,7 +159,7 @@ def _migrated(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
     step = common_step(here.market.lots.step, source.market.lots.step)
     minimum = max(least(here.market.lots, price), source.market.lots.minimum)
     if not quantity:
-        return _Cut(dust=_not_there(symbol, source), stays=source.attributed)
+        return _Cut(wait=_not_there(symbol, source))
     bound = slice_bound(limits, step, minimum, price)
     pieces = _in_pieces(abs(quantity), source.pieces, bound, step, minimum)
     stays = quantity - sum((size for size, _ in pieces), ZERO).copy_sign(quantity)
@@ -200,7 +200,7 @@ def _flattened(situation: Situation, source: Venue, limits: MoveLimits) -> _Cut:
     assert source.market is not None
     quantity, lots = source.movable, source.market.lots
     if not quantity:
-        return _Cut(dust=_not_there(symbol, source), stays=source.attributed)
+        return _Cut(wait=_not_there(symbol, source))
     side = closing_side(quantity)
     price = source.market.touch(side)
     bound = slice_bound(limits, lots.step, lots.minimum, price)

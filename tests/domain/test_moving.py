@@ -81,7 +81,7 @@ def test_no_more_than_ours_and_never_more_than_is_there() -> None:
         assert sum((each.quantity for each in planned.slices), ZERO) == D(moved)
     adopted = evolve(venue("bybit", "0.02", actual="0.01"), adopted=D("-0.01"))
     assert sum(e.quantity for e in plan(situation(adopted, venue("okx")), LIMITS).slices) == D("0.01")
-    (nothing,) = plan(situation(venue("bybit", "0.02", actual="0"), venue("okx")), LIMITS).dust
+    (nothing,) = plan(situation(venue("bybit", "0.02", actual="0"), venue("okx")), LIMITS).waits
     assert "our fills add up to 0.02, and 0 is there" in nothing.words
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
+import pytest
+
 from app.core.order_router import OrderRouter
+from app.domain import ids
+from app.domain.moving import Move, MoveKind
 from tests.e2e.conftest import Build
-from tests.e2e.world import World, place, until
+from tests.e2e.world import World, actor_pid, place, until
 
 D = Decimal
+BALANCED = (MoveKind.OPEN, MoveKind.CLOSE)
 MIGRATE = {"policy": "migrate", "slice_notional": 300, "slice_pause_s": 0.05, "max_slippage": 0.01, "max_cost": 0.02}
 
 
@@ -35,6 +43,39 @@ def moved(world: World, to: str, quantity: str, base: str = "BTC") -> Callable[[
     return so
 
 
+def slices(world: World, base: str = "BTC") -> list[tuple[str, Decimal]]:
+    """What orders of moves have filled, by the exchanges' books and in the order of their times: (exchange, signed)."""
+    journal_id = world.presence().journal_id
+    found: list[tuple[int, str, Decimal]] = []
+    for name in world.names:
+        for fill in world[name].control.truth()["fills"]:
+            if fill["client_order_id"] in _names(journal_id, base):
+                signed = D(fill["qty"]) if fill["side"] == "buy" else -D(fill["qty"])
+                found.append((fill["ts_ms"], name, signed))
+    return [(name, signed) for _, name, signed in sorted(found, key=lambda each: each[0])]
+
+
+@cache
+def _names(journal_id: str, base: str) -> frozenset[str]:
+    symbol = f"{base}/USDT:USDT"
+    moves = (Move(epoch, symbol, n, kind) for epoch in range(1, 9) for n in range(1, 99) for kind in BALANCED)
+    return frozenset(ids.wire_id(journal_id, move.key, 1) for move in moves)
+
+
+def off_by(world: World, base: str = "BTC") -> Decimal:
+    """The most by which moving had the net off; in the end it is not."""
+    net = worst = D(0)
+    for _, signed in slices(world, base):
+        net += signed
+        worst = max(worst, abs(net))
+    assert net == 0
+    return worst
+
+
+SLICE = D(300) / 26900
+"""Of `MIGRATE`, at the simulators' price."""
+
+
 def test_a_position_goes_with_trading_slice_by_slice(world: Build) -> None:
     here = world("bybit", "okx", positions=MIGRATE)
     with here.running() as router:
@@ -42,3 +83,65 @@ def test_a_position_goes_with_trading_slice_by_slice(world: Build) -> None:
         assert there(here, "bybit") == D("0.05")
         router.manual_failover("okx")
         until(moved(here, "okx", "0.05"), means="the position being on okx")
+        assert len(slices(here)) >= 10
+        assert 0 < off_by(here) <= SLICE
+        assert router.get_order(place(router, "after").order["orderId"])["exchange"] == "okx"  # type: ignore[index]
+
+
+def test_long_and_short_go_through_all_exchanges_and_back_in_another_coin_too(world: Build) -> None:
+    """Contracts of OKX are hundredths of a coin, and Kraken's settle in USD."""
+    here = world("bybit", "okx", "binance", "kraken", positions=MIGRATE)
+    tables = here.tables()
+    tables["exchanges"]["kraken"].update(allow_settlement_change=True)
+    with here.running(config=tables) as router:
+        bought(router, "0.03")
+        bought(router, "0.4", side="Sell", symbol="ETHUSDT")
+        for exchange in ("okx", "binance", "kraken", "bybit"):
+            router.manual_failover(exchange)
+            until(moved(here, exchange, "0.03"), means=f"the long position being on {exchange}")
+            until(moved(here, exchange, "-0.4", "ETH"), means=f"the short position being on {exchange}")
+        assert 0 < off_by(here) <= SLICE
+        assert off_by(here, "ETH") > 0
+
+
+@pytest.mark.parametrize(
+    "victim", ["position_synchronizer", "connector:bybit", "connector:okx", "failover_coordinator"]
+)
+def test_kill_9_in_the_middle_of_a_move_loses_and_doubles_nothing(world: Build, victim: str) -> None:
+    here = world("bybit", "okx", positions={**MIGRATE, "slice_notional": 100})
+    with here.running() as router:
+        bought(router, "0.06")
+        router.manual_failover("okx")
+        for part in ("0.008", "0.02", "0.035"):
+            until(lambda part=part: there(here, "okx") >= D(part), means=f"{part} being moved")  # type: ignore[misc]
+            name = next(a["name"] for a in router.get_status()["actors"] if a["name"].startswith(victim))
+            os.kill(actor_pid(router, name), signal.SIGKILL)
+        until(moved(here, "okx", "0.06"), patience_s=40.0, means="the position being on okx")
+        assert 0 < off_by(here) <= D(100) / 26900
+
+
+def test_a_position_on_a_dead_exchange_stays_until_it_is_back(world: Build) -> None:
+    here = world("bybit", "okx", positions=MIGRATE)
+    with here.running() as router:
+        bought(router, "0.03")
+        here["bybit"].control.fault("refused")
+        until(lambda: router.get_status()["current_exchange"] == "okx", means="trading being on okx")
+        until(lambda: place(router, "there").order is not None, means="an order on okx")
+        assert there(here, "okx") == 0, "copying it would double the exposure"
+        here["bybit"].control.clear_faults()
+        until(moved(here, "okx", "0.03"), patience_s=40.0, means="the position being on okx")
+        assert 0 < off_by(here) <= SLICE
+
+
+def test_an_exchange_that_dies_between_opening_and_closing_leaves_one_slice(world: Build) -> None:
+    here = world("bybit", "okx", positions=MIGRATE)
+    with here.running() as router:
+        bought(router, "0.05")
+        router.manual_failover("okx")
+        until(lambda: there(here, "okx") > D("0.01"), means="the first slices")
+        here["bybit"].control.fault("hang_before")
+        until(lambda: there(here, "okx") + there(here, "bybit") >= D("0.05"), means="no more than a slice too little")
+        assert abs(there(here, "okx") + there(here, "bybit") - D("0.05")) <= SLICE
+        here["bybit"].control.clear_faults()
+        until(moved(here, "okx", "0.05"), patience_s=40.0, means="the position being on okx")
+        assert 0 < off_by(here) <= SLICE
