@@ -145,7 +145,7 @@ class Alarms:
         """Of what had a stop of its own."""
         exchange, symbol = place
         signed = stop if quantity < 0 else -stop  # buys protect a short position
-        if signed > 0 or not stop:
+        if signed <= 0:
             stop = ZERO
         if stop:
             self._stops[place] = abs(stop)

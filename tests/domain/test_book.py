@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.book import Exposure, Holding, Place, book_lines
+from app.domain.book import Exposure, Holding, Place, book_lines, net_lines, shared, targets_of
 from app.domain.leg_life import MAY_FILL
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, Side
@@ -104,3 +104,64 @@ def test_what_the_exchange_says_counts_and_silence_is_not_zero() -> None:
     read = by_key(book_lines(summed([leg]), [leg], {"okx": ()}, {"okx": 1.0}))
     assert read["okx", BTC].actual == 0
     assert read["okx", BTC].possible_max == 1
+
+
+# ---- whose it is -----------------------------------------------------------------------------------------------------
+
+tenths = st.integers(-30, 30).map(lambda n: Decimal(n) / 10)
+holdings = st.builds(Holding, attributed=tenths, adopted=tenths, foreign=tenths)
+
+
+@given(holdings, tenths, st.booleans())
+def test_a_difference_is_shared_whole_and_only_cuts_what_is_ours(held: Holding, quantity: Decimal, first: bool) -> None:
+    """Only the router opens or turns round a position of its own; what is known to have cut ours does so first."""
+    ours, foreign = shared(held, quantity, ours_first=first)
+    assert ours + foreign == quantity
+    assert ours * held.ours <= 0
+    assert abs(ours) <= abs(held.ours)
+    if first and held.ours * quantity < 0:
+        assert abs(ours) == min(abs(quantity), abs(held.ours))
+    if not first and held.foreign * quantity < 0:
+        assert ours == 0 or (held.foreign + foreign) * held.foreign <= 0, "what is foreign goes first"
+
+
+@given(holdings)
+def test_where_nothing_is_left_nothing_is_anybodys(held: Holding) -> None:
+    """A liquidation of all there is leaves nothing of ours, and nothing beside it, where both went the same way."""
+    if held.ours * held.foreign >= 0:
+        ours, foreign = shared(held, -held.due, ours_first=True)
+        assert held.ours + ours == held.foreign + foreign == 0
+
+
+def test_targets_follow_the_policy() -> None:
+    """What is ours goes where trading is, is closed, stays, or stands twice; what is foreign stays in any case."""
+    held = {
+        ("bybit", BTC): Holding(attributed=Decimal(2), foreign=Decimal(1)),
+        ("okx", BTC): Holding(adopted=Decimal(1)),
+    }
+    bybit, okx = ("bybit", BTC), ("okx", BTC)
+    assert targets_of(held, "track", "okx") == {bybit: Decimal(3), okx: Decimal(1)}
+    assert targets_of(held, "migrate", "okx") == {bybit: Decimal(1), okx: Decimal(3)}
+    assert targets_of(held, "flatten", "okx") == {bybit: Decimal(1), okx: Decimal(1)}
+    assert targets_of(held, "mirror", "okx") == {bybit: Decimal(3), okx: Decimal(3)}
+    assert targets_of(held, "migrate", None) == {bybit: Decimal(3), okx: Decimal(1)}, "nothing moves to nowhere"
+    new = targets_of(held, "migrate", "binance")
+    assert new == {bybit: Decimal(1), okx: Decimal(0), ("binance", BTC): Decimal(3)}
+
+
+@given(exposures, st.sampled_from(["track", "migrate"]))
+def test_the_net_is_the_sum_over_exchanges_and_moving_does_not_change_its_target(
+    legs: list[Exposure], policy: str
+) -> None:
+    held = summed(legs)
+    lines = book_lines(held, legs, {}, {}, targets_of(held, policy, "okx"))
+    for net in net_lines(lines):
+        same = [line for line in lines if line.symbol == net.symbol]
+        assert net.exchange == ""
+        assert net.attributed == sum(line.attributed for line in same)
+        assert (net.possible_min, net.possible_max) == (
+            sum(line.possible_min for line in same),
+            sum(line.possible_max for line in same),
+        )
+        assert net.target == net.attributed
+        assert net.actual is None
