@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from actors.failover_effects import SOURCE_S, FailoverHands
+from actors.failover_effects import SOURCE_S
+from actors.failover_verbs import VerbHands
 from app.domain import failover as f
 from app.domain.failover import CoordinatorEffect
 from app.domain.health import own_network
@@ -42,7 +43,7 @@ PATIENCE_S = 0.3
 """Before its deadline, whoever asked for a switch that cannot be written is told so."""
 
 
-class FailoverCoordinatorActor(FailoverHands):
+class FailoverCoordinatorActor(VerbHands):
     """A shell over `app.domain.failover.Coordinator`."""
 
     role = Role.FAILOVER_COORDINATOR
@@ -58,6 +59,7 @@ class FailoverCoordinatorActor(FailoverHands):
         self._source_s = -SOURCE_S
         self._serial = 0
         self._unwritten = Unwritten()
+        self._begin_verbs(now_s)
         self._manual: tuple[Address, ManualFailover] | None = None
         self._asked: tuple[Address, ManualFailover] | None = None
 
@@ -89,13 +91,15 @@ class FailoverCoordinatorActor(FailoverHands):
             self.send(asker, failed)
         if not self._unwritten.waits:
             self._perform(self.machine.tick(now_s), now_s)
+        self._tick_verbs(now_s)
 
     def next_s(self, now_s: float) -> float | None:
         """The machine's next moment, or when the journal is tried again."""
         if not self._unwritten.waits:
-            return self.machine.next_s()
+            return min(self._next_verb_s(), self.machine.next_s() or self._next_verb_s())
         asked_s = None if self._asked is None else self._asked[1].deadline_s - PATIENCE_S
-        return min((at_s for at_s in (self._unwritten.again_s, asked_s) if at_s is not None), default=None)
+        due = self._unwritten.again_s, asked_s, self._next_verb_s()
+        return min(at_s for at_s in due if at_s is not None)
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
         """Health, answers to what a switch asked, verbs, questions."""
@@ -111,6 +115,9 @@ class FailoverCoordinatorActor(FailoverHands):
 
     def _on_message(self, message: Any, sender: Any, now_s: float) -> None:
         machine = self.machine
+        if self._takes(message):
+            self._verb(message, sender, now_s)
+            return
         match message:
             case HealthChanged() if self._unwritten.waits:
                 machine.health[message.view.exchange] = message.view

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 import structlog
 from attrs import evolve
@@ -127,9 +128,13 @@ class FailoverHands(Shell):
                         if until_s >= now_s:
                             self.send(address, RouteChanged(route=route, state=state, down=effect.down))
                 case Answer(asker=asker, message=message):
-                    self.send(asker, message)
+                    self._answer(asker, message, now_s)
                 case _:
                     self._ask(effect, now_s)
+
+    def _answer(self, asker: Any, message: Any, now_s: float) -> None:
+        """Tells whoever asked for a switch how it went."""
+        self.send(asker, message)
 
     def _ask(self, effect: f.AskSettle | f.AskPreflight | f.AskMoves | f.AskBook, now_s: float) -> None:
         correlation_id, deadline_s = self._correlation(), effect.deadline_s

@@ -22,6 +22,7 @@ from actors.order_path import OrderPath
 from app.domain import effects as e
 from app.domain.commit import Decision, TooLate
 from app.domain.connector import Connector
+from app.domain.controls import NONE, Controlled, controlled
 from app.domain.effects import Effect
 from app.domain.exits import wants_exits
 from app.domain.leg_life import LegEvent
@@ -296,10 +297,25 @@ class OrderWrites:
             _tell(recorded, effect.number, "carry", changes)
         return self._machine.carried(moved.carried, now_s)
 
+    def _held_up(self, effect: e.Intend) -> Controlled | None:
+        """Why a leg may not be changed now, by what a person holds the router to; making it smaller always may be."""
+        controls = self._journal.controls()
+        order = None if controls is NONE else self._journal.order(effect.order_id)
+        if order is None:
+            return None
+        less, terms = order.legs[effect.number - 1].quantity, effect.terms
+        smaller = terms.price is None and terms.trigger_price is None
+        if smaller and effect.until_s is None and terms.quantity is not None and terms.quantity <= less:
+            return None
+        return controlled(controls, Purpose.ORDER, order.spec, self._exchange)
+
     def intend(self, effect: e.Intend, now_s: float) -> list[Effect]:
         """Keeps what a leg is about to be asked to become; returns what the machine makes of it."""
         event = LegEvent.AMEND_SENT if effect.until_s is None else LegEvent.REPLACE_ASKED
         try:
+            if not effect.protects and (held_up := self._held_up(effect)) is not None:
+                words = f"{held_up.words} The order rests as it was."
+                return self._machine.not_intended(effect.order_id, words, now_s, held_up.code)
             if effect.until_s is not None and not effect.protects and self._journal.route().exchange != self._exchange:
                 words = f"{self._exchange} is not traded on now, so nothing could take its place: it was not touched."
                 return self._machine.not_intended(effect.order_id, words, now_s, "not_routed")

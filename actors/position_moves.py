@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from attrs import define
+from attrs import define, evolve
 
 from actors.environment import Environment
 from app.domain.lots import ZERO
@@ -172,16 +172,17 @@ class PositionMoves:
             request = asker.request
             late = now_s >= request.deadline_s - BEFORE_S
             stale = request.epoch != ground.route.epoch
-            done = self.machine.idle and not stale
+            done, seen = self.machine.idle and not stale, ground
             if request.dry_run:
-                asks, done = self.machine.look(ground, request.policy, now_s)
+                seen = _as_if(ground, request)
+                asks, done = self.machine.look(seen, request.policy, now_s)
                 self._perform(asks)
             if done or late or stale:
                 self._askers.remove(asker)
                 finished = done and not request.dry_run
                 self._send(
                     asker.address,
-                    self.machine.told(request.correlation_id, ground, request.policy, done=finished),
+                    self.machine.told(request.correlation_id, seen, request.policy, done=finished),
                 )
 
     # ------------------------------------------------------------------------------------------------ the journal
@@ -225,3 +226,10 @@ class PositionMoves:
     def _pieces(self, exchange: str, symbol: Symbol, quantity: Any) -> tuple[Piece, ...]:
         linked = [each for each in self._journal.linked(exchange) if each[0].spec.symbol == symbol]
         return pieces_of(exchange, quantity, self._journal.newest(symbol, NEWEST), linked)
+
+
+def _as_if(ground: Ground, request: MovePositions) -> Ground:
+    """What a dry run is planned on: trading where it asks for, and nothing frozen that a flattening passes."""
+    if request.to_exchange:
+        ground = evolve(ground, route=evolve(ground.route, exchange=request.to_exchange))
+    return evolve(ground, frozen="", flatten=True) if request.policy is PositionPolicy.FLATTEN else ground

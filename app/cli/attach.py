@@ -33,8 +33,12 @@ STRATEGY = "order-router-command"
 
 
 @contextmanager
-def attached(config: Path | None, state_dir: Path | None) -> Iterator[OrderRouter]:
+def attached(config: Path | None, state_dir: Path | None, *, plainly: bool = False) -> Iterator[OrderRouter]:
     """The router of the daemon that runs on a state directory.
+
+    Args:
+        plainly: What is asked of it inside fails as it fails, for who makes something else of that; so does not being
+            there at all.
 
     Raises:
         Ended: There is none, it may not be used, or what is asked of it inside fails; one sentence and its code.
@@ -56,14 +60,17 @@ def attached(config: Path | None, state_dir: Path | None) -> Iterator[OrderRoute
     except InvalidRequest as error:
         raise Ended(EX_CONFIG, str(error)) from None
     except NotRunning as error:
+        if plainly:
+            raise
         raise Ended(EX_UNAVAILABLE, str(error)) from None
     try:
         yield router
-    except InvalidRequest as error:
-        raise Ended(EX_USAGE, str(error)) from None
-    except (NoExchangeAvailable, NotRunning) as error:
-        raise Ended(EX_UNAVAILABLE, str(error)) from None
     except OrderRouterError as error:
-        raise Ended(EX_TEMPFAIL, str(error)) from None
+        if plainly:
+            raise
+        if isinstance(error, InvalidRequest):
+            raise Ended(EX_USAGE, str(error)) from None
+        unavailable = isinstance(error, NoExchangeAvailable | NotRunning)
+        raise Ended(EX_UNAVAILABLE if unavailable else EX_TEMPFAIL, str(error)) from None
     finally:
         router.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from app.cli.attach import ConfigOption, JsonOption, StateDirOption, attached
-from app.cli.exits import EX_USAGE, Ended
+from app.cli.exits import EX_CONFIG, EX_DATAERR, EX_USAGE, Ended
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,10 +47,28 @@ def status(
     return 0
 
 
-def history(config: ConfigOption = None, state_dir: StateDirOption = None, json: JsonOption = False) -> int:
-    """Show every move of trading from one exchange to another, oldest first."""
+def history(
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FILE", help="Write every step, chained by hashes, a JSON object a line."),
+    ] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option("--verify", metavar="FILE", help="Prove that the history goes on from an earlier export."),
+    ] = None,
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Show every move of trading from one exchange to another, oldest first.
+
+    With --export or --verify, read from the journal itself, for which no daemon need run: every step and verb, each row
+    hashed with the one before. An export that is there already must be the beginning of what is written.
+    """
     from app.cli.output import console, print_json, styled, table, when
 
+    if export is not None or verify is not None:
+        return _chained(export, verify, config, state_dir, json)
     with attached(config, state_dir) as router:
         entries = router.get_failover_history()
     if json:
@@ -58,7 +77,7 @@ def history(config: ConfigOption = None, state_dir: StateDirOption = None, json:
     if not entries:
         console().print("Trading has not moved yet.")
         return 0
-    columns = ("when", "epoch", "from", "to", "result", "took", "left behind", "reason")
+    columns = ("when", "epoch", "from", "to", "result", "took", "went along", "left behind", "reason")
     rows = [
         (
             when(entry["timestamp"]),
@@ -67,12 +86,43 @@ def history(config: ConfigOption = None, state_dir: StateDirOption = None, json:
             entry["to_exchange"] or "-",
             styled(entry["result"]),
             f"{entry['duration_s'] * 1000:.0f} ms",
+            _went_along(entry),
             _left_behind(entry),
             _reason(entry),
         )
         for entry in entries
     ]
     console().print(table(columns, rows, right=("epoch", "took")))
+    return 0
+
+
+def _chained(export: Path | None, verify: Path | None, config: Path | None, state_dir: Path | None, json: bool) -> int:
+    """Writes the history to a file, or holds one against it."""
+    from app.cli.output import console, print_json
+    from app.core.errors import InvalidRequest
+    from app.core.export import export_history, verify_export
+    from app.core.settings import settings
+
+    if export is not None and verify is not None:
+        raise Ended(EX_USAGE, "give one of --export and --verify: a history is exported, or held against an export")
+    try:
+        place = None if state_dir is None else state_dir.expanduser().absolute()
+        found = settings(config, None, state_dir=place).config.router.state_dir
+    except InvalidRequest as error:
+        raise Ended(EX_CONFIG, str(error)) from None
+    try:
+        done = export_history(found, export) if export is not None else verify_export(found, verify or Path())
+    except InvalidRequest as error:
+        raise Ended(EX_DATAERR, str(error)) from None
+    if json:
+        print_json(done)
+        return 0
+    rows = "1 row" if done["rows"] == 1 else f"{done['rows']} rows"
+    if export is not None:
+        console().print(f"{rows} written to {done['path']}; the last one's hash, to be kept elsewhere:")
+    else:
+        console().print(f"The history goes on from {done['path']}, and is whole: {rows}, the last one's hash:")
+    console().print(done["hash"])
     return 0
 
 
@@ -83,6 +133,15 @@ def _left_behind(entry: HistoryEntry) -> str:
     if not entry["positions_read"]:
         return f"{orders}, positions unread"
     return f"{orders}, {len(entry['positions_left'])} positions"
+
+
+def _went_along(entry: HistoryEntry) -> str:
+    said = [f"{len(entry['orders_carried'])} orders"]
+    if entry["orders_parked"]:
+        said.append(f"{len(entry['orders_parked'])} parked")
+    if entry["positions_moved"]:
+        said.append(f"{len(entry['positions_moved'])} positions")
+    return ", ".join(said)
 
 
 def _reason(entry: HistoryEntry) -> str:
@@ -182,6 +241,7 @@ def status_view(found: Status) -> RenderableType:
     from rich.console import Group
 
     from app.cli.output import milliseconds, plain, styled, table, when
+    from app.cli.plans import candidates_view
 
     where = found["current_exchange"]
     head = Text.assemble(
@@ -192,6 +252,7 @@ def status_view(found: Status) -> RenderableType:
     parts: list[RenderableType] = [head]
     if found["words"]:
         parts.append(Text(plain(found["words"]), style="yellow"))
+    parts += [Text(plain(words), style="bold red") for words in found["controls"]]
     rows = [
         (
             f"{name}{' *' if name == where else ''}",
@@ -205,6 +266,8 @@ def status_view(found: Status) -> RenderableType:
     ]
     columns = ("exchange", "health", "latency", "clock", "last answer", "why")
     parts += [Text(""), table(columns, rows, right=("latency", "clock"))]
+    if found["readiness"]:
+        parts += [Text(""), candidates_view(found["readiness"])]
     parts += [Text(""), Text(f"orders: {_counts(found['orders'])}")]
     oldest_s = found["unknown_oldest_s"]
     if oldest_s is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.core import parse, shapes
@@ -209,6 +210,85 @@ class AsyncCalls:
     async def get_failover_history(self, *, timeout_s: float | None = None) -> list[shapes.HistoryEntry]:
         """See `OrderRouter.get_failover_history`."""
         return await self._wait(self._router._requests.history(timeout_s=timeout_s))
+
+    # ------------------------------------------------------------------------------------------------ verbs
+
+    async def plan_failover(self, exchange: str, *, timeout_s: float | None = None) -> shapes.Steered:
+        """See `OrderRouter.plan_failover`."""
+        return await self._wait(self._router._requests.plan_failover(exchange, timeout_s=timeout_s))
+
+    async def failback(
+        self, *, dry_run: bool = False, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.Steered:
+        """See `OrderRouter.failback`."""
+        requests = self._router._requests
+        return await self._wait(requests.failback(dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def isolate(
+        self, exchange: str, *, dry_run: bool = False, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.Steered:
+        """See `OrderRouter.isolate`."""
+        requests = self._router._requests
+        return await self._wait(requests.isolate(exchange, dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def release(
+        self, exchange: str, *, dry_run: bool = False, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.Steered:
+        """See `OrderRouter.release`."""
+        requests = self._router._requests
+        return await self._wait(requests.release(exchange, dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def drain(
+        self, exchange: str, *, dry_run: bool = False, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.Steered:
+        """See `OrderRouter.drain`."""
+        requests = self._router._requests
+        return await self._wait(requests.drain(exchange, dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def freeze(
+        self, *, dry_run: bool = False, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.Steered:
+        """See `OrderRouter.freeze`."""
+        requests = self._router._requests
+        return await self._wait(requests.freeze(dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def unfreeze(
+        self, *, dry_run: bool = False, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.Steered:
+        """See `OrderRouter.unfreeze`."""
+        requests = self._router._requests
+        return await self._wait(requests.unfreeze(dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def reduce_only(
+        self, on: bool = True, *, dry_run: bool = False, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.Steered:
+        """See `OrderRouter.reduce_only`."""
+        requests = self._router._requests
+        return await self._wait(requests.reduce_only(on, dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def panic(
+        self, flatten: bool = False, *, dry_run: bool = False, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.Steered:
+        """See `OrderRouter.panic`."""
+        requests = self._router._requests
+        return await self._wait(requests.panic(flatten, dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def resolve(
+        self,
+        order_id: str,
+        how: str = "look",
+        *,
+        dry_run: bool = False,
+        reason: str = "",
+        timeout_s: float | None = None,
+    ) -> shapes.Steered:
+        """See `OrderRouter.resolve`."""
+        requests = self._router._requests
+        return await self._wait(requests.resolve(order_id, how, dry_run=dry_run, reason=reason, timeout_s=timeout_s))
+
+    async def export_history(self, path: str | Path) -> shapes.HistoryExport:
+        """See `OrderRouter.export_history`."""
+        return await asyncio.to_thread(self._router.export_history, path)
 
     async def close(self) -> None:
         """See `OrderRouter.close`."""

@@ -8,7 +8,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from attrs import frozen
 
-from app.core import render, shapes
+from app.core import render, render_plans, shapes
 from app.core.errors import (
     InvalidRequest,
     NoExchangeAvailable,
@@ -20,6 +20,7 @@ from app.core.render import Spell
 from app.domain import session as s
 from app.domain.calls import UNSUPPORTED
 from messages.base import Failed, Request
+from messages.control import Steered
 from messages.executions import ExecutionsReply
 from messages.failover import HistoryReply, StatusReply, SwitchReply
 from messages.market import (
@@ -42,6 +43,7 @@ INVALID = frozenset(
         "client_order_id_reused",
         "unknown_order",
         "failover_refused",
+        "verb_refused",
         "order_not_open",
         "unsupported",
     }
@@ -171,6 +173,12 @@ class Reading:
         """Of a manual failover."""
         if isinstance(outcome, SwitchReply):
             return render.switch(outcome.switch, self.spell)
+        fail(outcome)
+
+    def steered(self, outcome: s.Outcome) -> shapes.Steered:
+        """Of a verb."""
+        if isinstance(outcome, Steered):
+            return render_plans.steered(outcome, self.spell)
         fail(outcome)
 
 

@@ -39,6 +39,7 @@ from app.core.exchange_in_use import ExchangeInUse
 from app.core.listening import Listening
 from app.core.requests import Requests
 from app.core.settings import Settings, settings
+from app.core.steers import Steers
 from app.core.trading import Trading
 from app.domain import session as s
 from app.domain.names import canonical_name
@@ -69,7 +70,7 @@ SPAWN_AGAIN_S = 2.0
 DESCRIPTOR = re.compile(r"/proc/self/fd/\d+")
 
 
-class OrderRouter(Trading, ExchangeInUse):
+class OrderRouter(Trading, ExchangeInUse, Steers):
     """One door to several exchanges. Arguments that are not passed come from the configuration file, then the default.
 
     Args:
@@ -435,4 +436,6 @@ class OrderRouter(Trading, ExchangeInUse):
             unprotected=0,
             excess=0,
             held_notional="0",
+            controls=[],
+            readiness=[],
         )

@@ -11,6 +11,7 @@ from app.domain.exits import PREFIX
 from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.session import MAX_TIMEOUT_S
 from app.domain.symbols import InvalidSymbol, parse_symbol
+from messages.control import Resolution
 from messages.market import Interval, MarginMode, MarketType, PositionMode, Symbol
 from messages.orders import OrderSpec, OrderType, Side, TimeInForce, Trigger, TriggerBy, TriggerKind
 
@@ -282,3 +283,18 @@ def flag(value: object, what: str) -> bool:
     if not isinstance(value, bool):
         raise InvalidRequest(f"{what} is {value!r:.60}, and must be True or False.")
     return value
+
+
+MAX_REASON = 500
+
+
+def reason(value: object) -> str:
+    """Why somebody wants something, for the history; raises InvalidRequest for what is no short text."""
+    if not isinstance(value, str) or len(value) > MAX_REASON:
+        raise InvalidRequest(f"reason is {_short(value)}, and must be a text of at most {MAX_REASON} characters.")
+    return value
+
+
+def resolution(value: object) -> Resolution:
+    """What is to become of an order that waits."""
+    return _choice({each.value: each for each in Resolution}, value, "how", "'look', 'place' or 'drop'")

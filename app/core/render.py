@@ -14,7 +14,7 @@ from app.domain.exits import parent_of
 from app.domain.leg_life import ASIDE, BETWEEN
 from app.domain.order_life import OrderState, state_of
 from messages.executions import Execution
-from messages.failover import StatusReply, Switch
+from messages.failover import OrderLeft, Readiness, StatusReply, Switch
 from messages.health import HealthState, HealthView
 from messages.market import (
     Balance,
@@ -242,6 +242,18 @@ def health(view: HealthView) -> shapes.ExchangeHealth:
     )
 
 
+def candidate(view: Readiness, spell: Spell) -> shapes.Candidate:
+    """How ready an exchange is."""
+    asked = view.at_s is not None
+    return shapes.Candidate(
+        exchange=spell(view.exchange),
+        ready=asked and not view.problems,
+        problems=list(view.problems) if asked or view.problems else ["It was not asked yet."],
+        notes=list(view.notes),
+        time=milliseconds(view.at_s),
+    )
+
+
 def status(reply: StatusReply, spell: Spell) -> shapes.Status:
     """The state of the router."""
     return shapes.Status(
@@ -264,6 +276,19 @@ def status(reply: StatusReply, spell: Spell) -> shapes.Status:
         unprotected=reply.unprotected,
         excess=reply.excess,
         held_notional=number(reply.held_notional),
+        controls=list(reply.controls),
+        readiness=[candidate(each, spell) for each in reply.readiness],
+    )
+
+
+def order_left(left: OrderLeft) -> shapes.OrderLeft:
+    """An order that may still be live where trading is not."""
+    return shapes.OrderLeft(
+        orderId=left.order_id,
+        orderLinkId=left.client_order_id,
+        symbol=left.symbol,
+        state=left.state,
+        leavesQty=left.remaining,
     )
 
 
@@ -281,16 +306,31 @@ def switch(entry: Switch, spell: Spell) -> shapes.HistoryEntry:
         steps=dict(entry.steps),
         candidates_rejected={spell(name): why for name, why in entry.candidates_rejected},
         orders_cancelled=list(entry.orders_cancelled),
-        orders_left=[
-            shapes.OrderLeft(
-                orderId=left.order_id,
-                orderLinkId=left.client_order_id,
-                symbol=left.symbol,
-                state=left.state,
-                leavesQty=left.remaining,
+        orders_left=[order_left(left) for left in entry.orders_left],
+        orders_carried=[
+            shapes.OrderCarried(
+                orderId=each.order_id,
+                orderLinkId=each.client_order_id,
+                from_exchange=spell(each.from_exchange),
+                to_exchange=spell(each.to_exchange),
+                cumExecQty=each.filled,
+                qty=each.quantity,
+                price=each.price,
             )
-            for left in entry.orders_left
+            for each in entry.orders_carried
+        ],
+        orders_parked=[
+            shapes.OrderParked(
+                orderId=each.order_id,
+                orderLinkId=each.client_order_id,
+                from_exchange=spell(each.from_exchange),
+                leavesQty=each.quantity,
+                code=each.code,
+                words=each.words,
+            )
+            for each in entry.orders_parked
         ],
         positions_left=[shapes.PositionLeft(symbol=p.symbol, size=p.quantity) for p in entry.positions_left],
         positions_read=entry.positions_read,
+        positions_moved=[shapes.PositionLeft(symbol=p.symbol, size=p.quantity) for p in entry.positions_moved],
     )

@@ -14,6 +14,7 @@ from app.core.calls import Call, Reading
 from app.core.client import Client
 from app.core.errors import InvalidRequest
 from app.core.settings import Settings
+from app.core.verb_requests import VerbRequests
 from app.domain.names import UnknownExchange
 from app.exchanges.known import known_name
 from messages.executions import CatchUp, GetExecutions, GetOrderFills
@@ -42,7 +43,7 @@ FILLS_S = 86_400.0
 """How far back fills are asked for where nobody says: a day."""
 
 
-class Requests:
+class Requests(VerbRequests):
     """Makes calls for one strategy; each raises InvalidRequest for what cannot be, and NotRunning by `client`."""
 
     def __init__(self, settings: Settings, strategy: str, client: Callable[[], Client]) -> None:

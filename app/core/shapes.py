@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from app.core.plan_shapes import Candidate as Candidate
+from app.core.plan_shapes import HistoryExport as HistoryExport
+from app.core.plan_shapes import Plan as Plan
+from app.core.plan_shapes import PlannedOrder as PlannedOrder
+from app.core.plan_shapes import PlannedSlice as PlannedSlice
+from app.core.plan_shapes import PositionStays as PositionStays
+from app.core.plan_shapes import Steered as Steered
+
 
 class Order(TypedDict):
     """An order.
@@ -278,7 +286,8 @@ class Status(TypedDict):
     `limits` are those of `[orders] limits` that are set, by name. `unprotected` counts orders of which not all that
     filled has its take profit and stop loss, since one could not be placed: it is tried again. `held_notional` is what
     may execute twice of orders placed elsewhere although nobody knew of them, in quote coin, and `excess` counts those
-    of which more filled than was asked for.
+    of which more filled than was asked for. `controls` is what a person holds the router to, a sentence each, and
+    `readiness` whether trading could move to each exchange that is not in use, before it has to.
     """
 
     status: str
@@ -300,6 +309,8 @@ class Status(TypedDict):
     unprotected: int
     excess: int
     held_notional: str
+    controls: list[str]
+    readiness: list[Candidate]
 
 
 class OrderLeft(TypedDict):
@@ -319,11 +330,36 @@ class PositionLeft(TypedDict):
     size: str
 
 
+class OrderCarried(TypedDict):
+    """An order that went along: `cumExecQty` filled before, `qty` is asked for now at `price`, empty at the market."""
+
+    orderId: str
+    orderLinkId: str
+    from_exchange: str
+    to_exchange: str
+    cumExecQty: str
+    qty: str
+    price: str
+
+
+class OrderParked(TypedDict):
+    """An order that was taken off and waits for its owner, and why: `order-router resolve` places or ends it."""
+
+    orderId: str
+    orderLinkId: str
+    from_exchange: str
+    leavesQty: str
+    code: str
+    words: str
+
+
 class HistoryEntry(TypedDict):
     """One switch.
 
     `result` is running, completed or failed; `finished` is False while the exchange left behind is still being settled.
     `positions_read` is False where that exchange did not answer, so that `positions_left` may be out of date.
+    `orders_carried` live where trading went, `orders_parked` wait for their owners, `positions_moved` is what of
+    positions went along by now, signed.
     """
 
     from_exchange: str | None
@@ -338,8 +374,11 @@ class HistoryEntry(TypedDict):
     candidates_rejected: dict[str, str]
     orders_cancelled: list[str]
     orders_left: list[OrderLeft]
+    orders_carried: list[OrderCarried]
+    orders_parked: list[OrderParked]
     positions_left: list[PositionLeft]
     positions_read: bool
+    positions_moved: list[PositionLeft]
 
 
 class OrderEvent(TypedDict):

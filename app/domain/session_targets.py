@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.domain.session_pending import Pending
 from messages.base import Request
+from messages.control import Verb
 from messages.executions import CatchUp, GetOrderFills
 from messages.failover import GetHistory, GetStatus, ManualFailover, Route
 from messages.health import GetHealth
@@ -11,7 +12,7 @@ from messages.orders import AmendOrder, CancelOrder, GetClosedOrders, GetOpenOrd
 from messages.positions import GetBook
 from messages.supervision import Directory, DirectoryEntry, Role
 
-_AT_COORDINATOR = (GetStatus, GetHistory, ManualFailover)
+_AT_COORDINATOR = (GetStatus, GetHistory, ManualFailover, Verb)
 
 
 def by_route(request: Request) -> bool:

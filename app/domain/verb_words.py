@@ -13,7 +13,7 @@ from attrs import frozen
 
 from app.domain.controls import Controls
 from app.domain.order_life import OrderState, state_of
-from messages.control import Drain, Freeze, Isolate, Panic, ReduceOnlyMode, Release, SwitchPlan, Unfreeze, Verb
+from messages.control import Drain, Freeze, Isolate, Panic, ReduceOnlyMode, Release, Resolve, SwitchPlan, Unfreeze, Verb
 from messages.failover import Switch
 from messages.orders import OrderView
 
@@ -144,7 +144,8 @@ STATES = {
 def state(order: OrderView) -> str:
     """What an order is, in one sentence."""
     leg = order.leg
-    where, filled = "" if leg is None else leg.exchange, format(order.filled, "f")
+    where = "" if leg is None else leg.exchange
+    filled = format(order.filled, "f") if order.filled else "nothing"
     words = f"Order {order.order_id} {STATES[state_of(order)].format(exchange=where, filled=filled)}"
     why = "" if leg is None or not leg.reason_words else f": {leg.reason_words}"
     return sentence(words + why)
@@ -160,6 +161,15 @@ def moved(switch: Switch) -> str:
     return f"Trading moved from {switch.from_exchange} to {switch.to_exchange} (epoch {switch.epoch})"
 
 
+def drained(exchange: str, switch: Switch | None, left: Sized, stays: Sized) -> str:
+    """What came of draining an exchange."""
+    first = "" if switch is None else f"{moved(switch)}. "
+    orders = f"{count(left)} of ours may still be live there" if left else "no order of ours is left there"
+    positions = f"{count(stays, 'position')} of ours stand{'s' if len(stays) == 1 else ''} there" if stays else ""
+    more = f"; {positions}" if positions else ", and no position" if not left else ""
+    return f"{first}{exchange} is isolated: {orders}{more}."
+
+
 def amount(value: Decimal) -> str:
     """Money, for people."""
     return f"{value:,.2f}"
@@ -168,16 +178,17 @@ def amount(value: Decimal) -> str:
 def planned(verb: Verb, plan: SwitchPlan, controls: Controls) -> str:
     """What a verb would do, in a sentence or two."""
     out = []
-    if plan.to_exchange != plan.from_exchange:
+    moves = not isinstance(verb, Freeze | Unfreeze | ReduceOnlyMode | Release | Panic | Resolve)
+    if moves and plan.to_exchange != plan.from_exchange:
         where = plan.to_exchange or "nowhere: no other exchange could take over"
         out.append(f"Trading would move from {plan.from_exchange or 'no exchange'} to {where}.")
-    else:
+    elif moves:
         out.append(f"Trading would stay on {plan.from_exchange or 'no exchange'}.")
     done = change(verb, controls)
     if done.words:
-        out.append(done.words if not done.needed else f"Then: {done.words}")
+        out.append(done.words if not done.needed else f"Then it would say: {done.words}")
     if isinstance(verb, Panic):
-        out.append("Nothing new would be placed until order-router unfreeze.")
+        out.append("Trading would be frozen until order-router unfreeze.")
     kinds = (("placed there", plan.carried), ("parked", plan.parked), ("cancelled", plan.cancelled))
     told = [f"{count(orders)} would be {what}" for what, orders in kinds if orders]
     if plan.stays:

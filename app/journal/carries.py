@@ -26,7 +26,7 @@ from app.domain.carry import (
 )
 from app.domain.carry_told import CARRIED, PARKED, carried_of, parked_of
 from app.domain.commit import CommitNew
-from app.domain.controls import Controls, controlled
+from app.domain.controls import controlled
 from app.domain.history_chain import HistoryRow
 from app.domain.leg_life import BETWEEN, LegEvent
 from app.journal import statements as hot
@@ -55,9 +55,6 @@ class Moved:
 
 class Carries(Renewals):
     """Of an open journal."""
-
-    @abstractmethod
-    def _controls_now(self) -> Controls: ...
 
     @abstractmethod
     def _add_history(self, step: str, epoch: int, detail: Mapping[str, Any], now_s: float) -> HistoryRow: ...
@@ -142,6 +139,7 @@ class Carries(Renewals):
                 return Moved(carried=Carried(order=order, words="Somebody else has taken it up."))
             if (route.epoch, route.exchange) != (epoch, exchange):
                 return Moved(carried=Carried(order=order, words=f"Trading is not on {exchange} any more."))
+            self._memory.refresh(self._db)  # the controls as they are, whoever wrote them
             held_up = controlled(self._controls_now(), Purpose.ORDER, order.spec, exchange)
             if held_up is not None:
                 return Moved(carried=Carried(order=order, words=held_up.words))

@@ -16,6 +16,7 @@ from attrs import evolve
 from app.domain import ids
 from app.domain.carry import NOT_EXECUTED
 from app.domain.commit import CommitAgain, CommitNew
+from app.domain.controls import Controls, controlled
 from app.domain.leg_life import LegEvent
 from app.domain.reduce_across import NothingToReduce
 from app.domain.renewal import NOT_ROUTED, Over, stands_again, stands_in
@@ -25,7 +26,7 @@ from app.journal.rows import new_leg, row_of_leg, with_leg
 from app.journal.totals import Totals
 from app.journal.written import Recorded
 from messages.failover import Route
-from messages.orders import LegState, LegView, Linked, OrderSpec, OrderView
+from messages.orders import LegState, LegView, Linked, OrderSpec, OrderView, Purpose
 
 
 class Renewals(Totals):
@@ -57,14 +58,19 @@ class Renewals(Totals):
     def _route(self) -> Route: ...
 
     @abstractmethod
+    def _controls_now(self) -> Controls: ...
+
+    @abstractmethod
     def _commit_again(self, leg: LegView, order_id: str, epoch: int, expiry_s: float, now_s: float) -> LegView: ...
 
-    def _leaves(self, order_id: str, number: int, event: LegEvent, now_s: float, seen: dict[str, Any]) -> Recorded:
-        """Trading has left meanwhile: what was to take its place is placed where trading is, as for any other order."""
+    def _leaves(
+        self, order_id: str, number: int, event: LegEvent, now_s: float, seen: dict[str, Any], why: str
+    ) -> Recorded:
+        """Trading has left meanwhile, or is held up: what was to take its place is placed later, where trading is."""
         self.record(order_id, number, LegEvent.CARRY_ASKED, now_s=now_s)
         if event is LegEvent.SEEN_CANCELLED:
             return self.record(order_id, number, event, now_s=now_s, **seen)
-        words = "What was to replace it never executed, and trading has moved meanwhile."
+        words = f"What was to replace it never executed, and {why}"
         return self.record(order_id, number, LegEvent.PARKED, now_s=now_s, code=NOT_EXECUTED, words=words)
 
     def _as_reduces(
@@ -140,10 +146,14 @@ class Renewals(Totals):
                     check=check,
                     protects=protects,
                 )
+            self._memory.refresh(self._db)
+            held_up = None if protects else controlled(self._controls_now(), Purpose.ORDER, order.spec, exchange)
+            if isinstance(decision, Over) and decision.code == NOT_ROUTED:
+                return self._leaves(order_id, number, event, now_s, seen, "trading has moved meanwhile.")
+            if held_up is not None and not isinstance(decision, Over):  # it waits for that, as it would for a route
+                return self._leaves(order_id, number, event, now_s, seen, held_up.words)
             if order.spec.reduce_only and not protects and isinstance(decision, CommitNew | CommitAgain):
                 decision = self._as_reduces(order, decision, exchange)
-            if isinstance(decision, Over) and decision.code == NOT_ROUTED:
-                return self._leaves(order_id, number, event, now_s, seen)
             if isinstance(decision, Over):
                 over = event if ends else LegEvent.REFUSED
                 seen |= {"code": decision.code, "words": decision.words, "native_code": native_code}

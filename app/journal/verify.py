@@ -111,7 +111,7 @@ def verify(path: Path) -> Report:
     thread = threading.Thread(target=_own_check, args=(path, said), name="integrity-check")
     with closing(reading(path)) as db:
         with translated(str(path)):
-            _known_schema(db, path)
+            known_schema(db, path)
         found = _Found()
         thread.start()
         try:
@@ -145,7 +145,8 @@ def _own_check(path: Path, said: list[str]) -> None:
         said.append(f"SQLite: {error}.")
 
 
-def _known_schema(db: sqlite3.Connection, path: Path) -> None:
+def known_schema(db: sqlite3.Connection, path: Path) -> None:
+    """Raises JournalUnusable where it is no journal, or of another schema."""
     there = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
     if there is None:
         raise JournalUnusable(f"The database at {path} is no journal of order-router.")
