@@ -130,7 +130,10 @@ class Switching:
         asking = threading.Thread(target=self._ask, args=(new, moved, began_s + BOUND_S), daemon=True)
         asking.start()
         hit = self._until(blow.moment, old, new, began_s + BOUND_S / 4)
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:  # it was just replaced, for what happened to it before
+            hit = False
         if blow.target is Target.LAUNCHER:
             self._again()
         asking.join(BOUND_S)
