@@ -56,6 +56,7 @@ from messages.carries import CarryOrders, CarryPolicy, CarryReply, OrderCarried,
 from messages.market import Lots, Symbol, Ticker
 from messages.orders import LegState, OrderSpec, OrderView, Side
 
+_ENDS = (LegEvent.SEEN_CANCELLED, LegEvent.SEEN_EXPIRED)
 FRESH_S = 1.0
 """How old a price may be by which it is decided whether an order would trade, or go off, at once."""
 
@@ -177,10 +178,25 @@ class Carrying:
     def _diverted(self, task: LegTask, record: Record, flight: Flight, now_s: float) -> list[Effect]:
         if record.event is LegEvent.SEEN_CANCELLED and task.leg.carry_s is not None:
             return self._ended(task, record, flight, now_s)
+        if record.event in _ENDS and task.order.spec.reduce_only and self.left():
+            return self._outlived(task, record, flight, now_s)
         if record.event in (LegEvent.REFUSED, LegEvent.PROVEN_ABSENT) and _ours(task):
             code = after_refusal(record.code) if record.event is LegEvent.REFUSED else NOT_EXECUTED
             return [evolve(record, event=LegEvent.PARKED, code=code)]
         return [record]
+
+    def _outlived(self, task: LegTask, record: Record, flight: Flight, now_s: float) -> list[Effect]:
+        """Exchanges end what only reduces when its position goes, and may be quicker than we: it follows it."""
+        marked = task.leg.carry_s is not None
+        if not marked and not _may_follow(task):
+            return [record]
+        ended = self._ended(task, evolve(record, event=LegEvent.SEEN_CANCELLED), flight, now_s)
+        if not any(isinstance(each, Record) and each.event is LegEvent.SEEN_CANCELLED for each in ended):
+            return ended
+        if marked:
+            return ended
+        # There still is what it reduces, by our own fills: then somebody ended it at the exchange, and it is over.
+        return [record] if self.stays(task) else [task.record(LegEvent.CARRY_ASKED), *ended]
 
     def _ended(self, task: LegTask, record: Record, flight: Flight, now_s: float) -> list[Effect]:
         """An end is proven by the engine's own answer to the cancel, else by two look-ups, a visibility lag apart."""

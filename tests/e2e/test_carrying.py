@@ -315,3 +315,17 @@ def test_its_owner_may_want_it_otherwise(world: Build, policy: str, status: str)
         assert live_on(here, order) == []
         if policy == "park":
             assert router.cancel_order("BTCUSDT", order.order["orderId"])["orderStatus"] == "Cancelled"
+
+
+def test_what_only_reduces_follows_its_position_though_the_exchange_was_quicker_to_end_it(world: Build) -> None:
+    """Binance calls it expired as soon as nothing is left to reduce, which is no end of the order."""
+    here = world("binance", "bybit", positions={"policy": "migrate", "slice_notional": 500, "slice_pause_s": 0.0})
+    with here.running() as router:
+        assert place(router, "opens", order_type="Market", price=None, qty="0.04").order is not None
+        protects = place(router, "reduces", side="Sell", qty="0.03", price="28500", reduce_only=True)
+        rests(router, protects, "binance")
+        router.manual_failover("bybit")
+        rests(router, protects, "bybit")
+        assert live_on(here, protects) == ["bybit"]
+        assert D(here["bybit"].control.truth()["positions"]["BTC/USDT:USDT"]) == D("0.04")
+        check_once(here.books(), here.presence().journal_id, "default", protects)
