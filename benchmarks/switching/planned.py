@@ -271,7 +271,7 @@ class Journey:
             name = intent.client_order_id
             taken[name] = qty
             self.executed[name] = self.executed.get(name, ZERO) + qty
-            self.positions[intent.base] += intent.sign * qty
+            self.positions[intent.base] = self.positions.get(intent.base, ZERO) + intent.sign * qty
         return taken
 
     def arrived(self, exchange: str, timeout_s: float) -> list[str]:
