@@ -7,6 +7,10 @@ the new exchange as those of any order do, attached where it takes them along, o
 - Where an exchange keeps them with the order they came with, the newest orders say it which opened what stands there.
 
 What has exits of its own is told apart from what has none; an exit that its owner has given up is not armed again.
+
+Asked again after a part was moved, the answer must be what is left: exits that are orders stay as large as they were
+until all is gone, so what has none is moved before; and what the newest orders opened is what stands there now, so what
+the oldest opened is moved before.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from app.domain.exits import Exit, ExitKind, wants_exits
+from app.domain.exits import Exit, ExitKind
 from app.domain.leg_life import LIVE, UNPROVEN
 from app.domain.lots import ZERO
 from app.domain.position_situation import Piece
@@ -27,7 +31,7 @@ Link = tuple[OrderView, Iterable[OrderView]]
 def pieces_of(
     exchange: str, quantity: Decimal, newest: Iterable[OrderView], linked: Iterable[Link]
 ) -> tuple[Piece, ...]:
-    """The parts of a position that have exits.
+    """What a position is made of, what is to be moved last first.
 
     Args:
         quantity: Of the position, signed; base coin.
@@ -52,8 +56,7 @@ def pieces_of(
             continue
         size = min(rest, filled)
         rest -= size
-        if wants_exits(spec):
-            out.append(Piece(quantity=size, take_profit=spec.take_profit, stop_loss=spec.stop_loss))
+        out.append(Piece(quantity=size, take_profit=spec.take_profit, stop_loss=spec.stop_loss))
     return tuple(out)
 
 

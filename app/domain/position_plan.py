@@ -263,16 +263,22 @@ _CUTTING = {PositionPolicy.MIGRATE: _migrated, PositionPolicy.MIRROR: _mirrored}
 def _in_pieces(
     total: Decimal, pieces: Iterable[Piece], most: Decimal, step: Decimal, minimum: Decimal
 ) -> list[tuple[Decimal, Piece | None]]:
-    """Slices of what has exits, each with its own, then of the rest; what is too small for itself goes with it."""
+    """Slices with the exits they take along: what was opened first goes first, and what is too small with the next."""
+    parts = list(pieces)[::-1]
+    unknown = total - sum((piece.quantity for piece in parts), ZERO)
+    if unknown > 0:
+        parts.insert(0, Piece(quantity=unknown))
     out: list[tuple[Decimal, Piece | None]] = []
-    rest = total
-    for piece in pieces:
-        sizes = cut(min(piece.quantity, rest), most, step, minimum)
-        if ZERO < rest - sum(sizes, ZERO) < minimum and piece.quantity >= rest:
-            sizes = cut(rest, most, step, minimum)
-        out += [(size, piece) for size in sizes]
-        rest -= sum(sizes, ZERO)
-    return out + [(size, None) for size in cut(rest, most, step, minimum)]
+    gone, left_over = max(-unknown, ZERO), ZERO
+    for piece in parts:
+        skipped = min(gone, piece.quantity)  # of what somebody else has closed, nothing is moved
+        gone -= skipped
+        size = piece.quantity - skipped + left_over
+        sizes = cut(size, most, step, minimum)
+        left_over = size - sum(sizes, ZERO)
+        exits = piece if piece.take_profit is not None or piece.stop_loss is not None else None
+        out += [(each, exits) for each in sizes]
+    return out
 
 
 def _not_there(symbol: Symbol, venue: Venue) -> str:

@@ -49,7 +49,7 @@ class MoveLimits:
 
 @frozen(kw_only=True)
 class Piece:
-    """Part of a position that has a take profit or a stop loss; quantity above zero, prices in quote coin."""
+    """Part of a position, and the exits it has; quantity above zero, prices in quote coin."""
 
     quantity: Decimal
     take_profit: Decimal | None = None
@@ -98,7 +98,7 @@ class Venue:
         adopted: What others did to our position, taken over into the book: a stop, a liquidation, a person.
         actual: What the exchange says; None while it does not answer.
         market: None while it does not answer.
-        pieces: What of our position has exits there.
+        pieces: What our position there is made of, as far as that is known: what goes last stands first.
         words: Why it does not answer; empty where it does.
     """
 

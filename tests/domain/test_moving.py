@@ -122,6 +122,9 @@ def test_slices_take_the_exits_of_what_they_move_along() -> None:
     planned = plan(situation(source, venue("okx")), LIMITS)
     assert sum(each.quantity for each in planned.slices if each.piece == piece) == D("0.06")
     assert sum(each.quantity for each in planned.slices if each.piece is None) == D("0.04")
+    assert planned.slices[0].piece is None, "exits that are orders are not made smaller: what has none goes first"
+    closed = evolve(source, actual=D("0.05"))
+    assert {each.piece for each in plan(situation(closed, venue("okx")), LIMITS).slices} == {piece}
 
 
 def test_policies() -> None:

@@ -145,3 +145,29 @@ def test_an_exchange_that_dies_between_opening_and_closing_leaves_one_slice(worl
         here["bybit"].control.clear_faults()
         until(moved(here, "okx", "0.05"), patience_s=40.0, means="the position being on okx")
         assert 0 < off_by(here) <= SLICE
+
+
+def guards(world: World, name: str) -> dict[str, Decimal]:
+    """Base coin that waiting triggers of an exchange would close, by their price."""
+    found: dict[str, Decimal] = {}
+    for order in world[name].control.truth()["orders"]:
+        if order["trigger_price"] and order["status"] in ("open", "untriggered", "partially_filled"):
+            found[order["trigger_price"]] = found.get(order["trigger_price"], D(0)) + D(order["qty"])
+    return found
+
+
+def test_stop_loss_and_take_profit_go_along_and_none_stays_behind(world: Build) -> None:
+    """Bybit and OKX keep them with the order; on Binance they are orders of the router's own."""
+    here = world("bybit", "binance", "okx", positions=MIGRATE)
+    with here.running() as router:
+        bought(router, "0.02", stop_loss="20000", take_profit="40000")
+        bought(router, "0.01")
+        for exchange, left in (("binance", "bybit"), ("okx", "binance"), ("bybit", "okx")):
+            router.manual_failover(exchange)
+            until(moved(here, exchange, "0.03"), means=f"the position being on {exchange}")
+            due = {"20000": D("0.02"), "40000": D("0.02")}
+            until(lambda e=exchange: guards(here, e) == due, means=f"its exits being on {exchange}")  # type: ignore[misc]
+            until(lambda e=left: not guards(here, e), means=f"no exit being on {left}")  # type: ignore[misc]
+            assert router.get_status()["unprotected"] == 0
+        here["bybit"].control.price("BTC/USDT:USDT", "19990")
+        until(lambda: there(here, "bybit") == D("0.01"), means="the stop having closed what it protects")
