@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from attrs import evolve
 
@@ -14,7 +15,7 @@ from tests.domain.orders import spec
 D = Decimal
 
 
-def order(name: str, of: OrderSpec, filled: str, **leg: object) -> OrderView:
+def order(name: str, of: OrderSpec, filled: str, **leg: Any) -> OrderView:
     made = LegView(
         number=1,
         exchange="bybit",
@@ -38,7 +39,7 @@ def order(name: str, of: OrderSpec, filled: str, **leg: object) -> OrderView:
     return OrderView(order_id=name, key=key, spec=of, legs=(evolve(made, **leg),), created_s=1.0)
 
 
-def buy(name: str, filled: str, stop: str | None = None, side: Side = Side.BUY, **leg: object) -> OrderView:
+def buy(name: str, filled: str, stop: str | None = None, side: Side = Side.BUY, **leg: Any) -> OrderView:
     of = evolve(spec(), side=side, quantity=D(filled), stop_loss=None if stop is None else D(stop))
     return order(name, of, filled, **leg)
 

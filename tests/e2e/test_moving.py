@@ -147,6 +147,9 @@ def test_an_exchange_that_dies_between_opening_and_closing_leaves_one_slice(worl
         assert 0 < off_by(here) <= SLICE
 
 
+EXITS = {"20000": D("0.02"), "40000": D("0.02")}
+
+
 def guards(world: World, name: str) -> dict[str, Decimal]:
     """Base coin that waiting triggers of an exchange would close, by their price."""
     found: dict[str, Decimal] = {}
@@ -165,8 +168,7 @@ def test_stop_loss_and_take_profit_go_along_and_none_stays_behind(world: Build) 
         for exchange, left in (("binance", "bybit"), ("okx", "binance"), ("bybit", "okx")):
             router.manual_failover(exchange)
             until(moved(here, exchange, "0.03"), means=f"the position being on {exchange}")
-            due = {"20000": D("0.02"), "40000": D("0.02")}
-            until(lambda e=exchange: guards(here, e) == due, means=f"its exits being on {exchange}")  # type: ignore[misc]
+            until(lambda e=exchange: guards(here, e) == EXITS, means=f"its exits being on {exchange}")  # type: ignore[misc]
             until(lambda e=left: not guards(here, e), means=f"no exit being on {left}")  # type: ignore[misc]
             assert router.get_status()["unprotected"] == 0
         here["bybit"].control.price("BTC/USDT:USDT", "19990")
