@@ -50,7 +50,8 @@ PLANNED = """
 {orders} open orders ({kinds}) and {positions} positions go {way}. Before each switch the market takes a tenth
 of some orders, which the router has not heard of yet. A switch is over when every order rests on the next
 exchange with what was asked less what was filled, every position stands there, and nothing of the strategy's is
-anywhere else, by the exchanges' own books. `slice_notional = {slice:g}`, `slice_pause_s = {pause:g}`.
+anywhere else, by the exchanges' own books. What only reduces goes last, when its position has gone.
+`slice_notional = {slice:g}`, `slice_pause_s = {pause:g}`.
 
 {stamp}
 
