@@ -162,6 +162,9 @@ class Coordinator(SagaSteps):
         if switch.epoch > route.epoch:
             self.step = Step.FENCE
             return [*out, Fence()]
+        if route.exchange is None and Step.FENCE.value not in done:
+            self.step = Step.FENCE  # it died between the fence and its entry in the history
+            return out + self.happened(Happened.FENCED, now_s, route)
         if route.exchange is None:
             return [*out, self.announced(), *self._ask_all(now_s)]
         if switch.result is SwitchResult.RUNNING:

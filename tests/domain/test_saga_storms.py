@@ -12,7 +12,7 @@ from app.domain.controls import Controls
 from app.domain.saga_table import Step
 from app.domain.standing import Standing
 from messages.base import Failed
-from messages.failover import SwitchReply, SwitchResult
+from messages.failover import Route, SwitchReply, SwitchResult
 from messages.health import HealthState
 from tests.domain.saga_desk import EXCHANGES, Desk
 
@@ -95,6 +95,38 @@ def test_a_planned_switch_is_resumed_wherever_its_coordinator_died(before: int) 
     assert desk.orders["a"].legs == 2
     assert desk.positions["okx"] == Decimal(2)
     assert [each.order_id for each in switch.orders_carried] == ["a"]
+    done = [name for name, _ in switch.steps]
+    assert {"fence", "preflight", "commit", "carry", "positions", "report"} <= set(done), "every step was gone through"
+    assert switch.positions_read
+
+
+def test_a_switch_that_another_coordinator_overtook_is_over_and_told() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.manual("okx")
+    desk.mail.clear()
+    desk.route = Route(epoch=7, exchange="binance", since_s=desk.now_s)
+    desk.life()
+    (switch,) = desk.kept.values()
+    assert (switch.finished, switch.result) == (True, SwitchResult.FAILED)
+    assert desk.steps(2)[-1] == "overtaken"
+    assert (desk.step(), desk.machine.route.exchange) == (Step.IDLE, "binance")
+
+
+def test_what_the_left_exchange_is_asked_late_takes_nothing_off_once_trading_is_back() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.health("bybit", DOWN)
+    (late,) = [each for each in desk.mail if type(each).__name__ == "AskSettle"]
+    desk.lives(30.0)
+    desk.health("bybit", WELL)
+    desk.lives(5.0)
+    desk.manual("bybit")
+    desk.lives(5.0)
+    desk.place("b")
+    desk.mail.append(late)
+    desk.lives(1.0)
+    assert desk.where("b") == ("bybit", 1)
 
 
 def test_the_exchange_that_is_left_dies_while_it_settles_and_is_not_waited_for() -> None:
