@@ -280,6 +280,9 @@ def status_view(found: Status) -> RenderableType:
         parts.append(Text(f"filled beyond what was asked for: {found['excess']}", style="red"))
     if found["held_notional"] != "0":
         parts.append(Text(f"may execute twice, by unknown_policy: {found['held_notional']}", style="yellow"))
+    for name, switch in found["dead_man"].items():
+        words = plain(switch["words"]) or f"armed, of {switch['timeout_s']:g} s"
+        parts.append(Text(f"dead-man switch of {name}: {words}", style="yellow" if switch["words"] else ""))
     if found["limits"]:
         limits = ", ".join(f"{name} {value}" for name, value in found["limits"].items())
         parts.append(Text(f"limits before sending: {limits}"))

@@ -438,4 +438,5 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
             held_notional="0",
             controls=[],
             readiness=[],
+            dead_man={},
         )

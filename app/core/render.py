@@ -13,6 +13,7 @@ from app.core.spelling import number as number
 from app.domain.exits import parent_of
 from app.domain.leg_life import ASIDE, BETWEEN
 from app.domain.order_life import OrderState, state_of
+from messages.account import DeadManView
 from messages.executions import Execution
 from messages.failover import OrderLeft, Readiness, StatusReply, Switch
 from messages.health import HealthState, HealthView
@@ -278,6 +279,7 @@ def status(reply: StatusReply, spell: Spell) -> shapes.Status:
         held_notional=number(reply.held_notional),
         controls=list(reply.controls),
         readiness=[candidate(each, spell) for each in reply.readiness],
+        dead_man={spell(view.exchange): dead_man(view) for view in reply.dead_man},
     )
 
 
@@ -289,6 +291,17 @@ def order_left(left: OrderLeft) -> shapes.OrderLeft:
         symbol=left.symbol,
         state=left.state,
         leavesQty=left.remaining,
+    )
+
+
+def dead_man(view: DeadManView) -> shapes.DeadManSwitch:
+    """How a dead-man switch stands."""
+    return shapes.DeadManSwitch(
+        timeout_s=view.timeout_s,
+        armed=milliseconds(view.armed_s),
+        fires=milliseconds(view.fires_s),
+        words=view.words,
+        gone=view.gone,
     )
 
 

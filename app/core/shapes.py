@@ -280,6 +280,20 @@ class PositionAlarm(TypedDict):
     timestamp: str
 
 
+class DeadManSwitch(TypedDict):
+    """A dead-man switch that is on: when it was `armed` last, and when it `fires` at the earliest, in ms or empty.
+
+    `words` say what is wrong, or that it has fired. `gone` counts orders of ours that it has cancelled for certain and
+    of which nobody knows yet how much filled.
+    """
+
+    timeout_s: float
+    armed: str
+    fires: str
+    words: str
+    gone: int
+
+
 class Status(TypedDict):
     """The state of the router. `orders` counts legs by state; `unknown_oldest_s` is None when nothing is unknown.
 
@@ -311,6 +325,7 @@ class Status(TypedDict):
     held_notional: str
     controls: list[str]
     readiness: list[Candidate]
+    dead_man: dict[str, DeadManSwitch]
 
 
 class OrderLeft(TypedDict):
