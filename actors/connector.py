@@ -35,7 +35,7 @@ from messages.account import DeadManTold, Disarm, PrepareSymbol
 from messages.base import Failed, Request
 from messages.carries import CarryOrders, CarryReply
 from messages.executions import CatchUp, GetOrderFills, Heard
-from messages.failover import SettleRequest, Subscribe, Unsubscribe
+from messages.failover import PreflightRequest, SettleRequest, Subscribe, Unsubscribe
 from messages.health import Evidence, EvidenceSeen, Probe
 from messages.market import MarketType, Symbol
 from messages.orders import (
@@ -322,6 +322,8 @@ class ConnectorActor(Shell):
             self._replies.probing(request, now_s)
         conditional = any(task.order.spec.trigger is not None for task in self.machine.tasks.values())
         call, priority = call_for(request, now_s, deadline_s, conditional=conditional)
+        if isinstance(request, PreflightRequest):
+            priority = self._preflights.priority(request, now_s)
         return self.machine.read(sender, request, call, now_s, priority)
 
     # ------------------------------------------------------------------------------------------------ effects

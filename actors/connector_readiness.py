@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from actors.environment import PortRunner
 from app.domain import calls as c
+from app.domain.limiter import Priority
 from app.domain.no_room import NO_ROOM
 from app.domain.readiness import Found, judge, need_of
 from messages.failover import PreflightReply, PreflightRequest
@@ -35,6 +36,14 @@ class Preflights:
                 self._order_call = each
             elif each.kind is EvidenceKind.SIGNED_PROBE and not each.ok:
                 self._silent_s = each.at_s
+
+    def priority(self, request: PreflightRequest, now_s: float) -> Priority:
+        """Behind everything else: it is asked all the time. Not so for a switch that waits, or where it went without
+        an answer for so long that a backup would soon be taken for one that is not ready."""
+        if request.urgent:
+            return Priority.PROBE
+        known = self._read is not None and now_s - self._read.account.at_s < SERVES_S / 2
+        return Priority.READ if known else Priority.LOOK_UP
 
     def reply(self, request: PreflightRequest, result: c.Result, now_s: float) -> PreflightReply:
         """What is to be said of the exchange."""

@@ -51,7 +51,6 @@ def call_for(request: Asked, now_s: float, deadline_s: float, *, conditional: bo
     Args:
         conditional: Whether an order of ours that rests was placed with a trigger, and has to be listed too.
     """
-    # A pre-flight is asked all the time, and nothing else may wait for it.
     priority = Priority.PROBE if isinstance(request, Probe) else Priority.READ
     return _call(request, now_s, deadline_s, conditional=conditional), priority
 
@@ -80,7 +79,8 @@ def _call(request: Asked, now_s: float, deadline_s: float, *, conditional: bool)
             return c.AccountCall(symbols=request.symbols, deadline_s=deadline_s)
         case PreflightRequest():
             symbols, priced = asked_of(need_of(request))
-            return c.AccountCall(symbols=symbols, priced=priced, deadline_s=deadline_s)
+            most_s = 0.8 * (deadline_s - now_s)  # the rest is to say that nobody answered
+            return c.AccountCall(symbols=symbols, priced=priced, deadline_s=now_s + most_s)
         case GetPositions():
             return c.PositionsCall(deadline_s=deadline_s)
         case GetExecutions():

@@ -143,7 +143,7 @@ class FailoverHands(Shell):
                 policy = self.environment.failover.carry
                 settle = SettleRequest(correlation_id=correlation_id, deadline_s=deadline_s, policy=policy, epoch=epoch)
                 self._to_connector(exchange, settle)
-            case f.AskPreflight(exchange=exchange):
+            case f.AskPreflight(exchange=exchange, urgent=urgent):
                 self._ask_source(now_s)
                 ready = PreflightRequest(
                     correlation_id=correlation_id,
@@ -153,6 +153,7 @@ class FailoverHands(Shell):
                     positions=self._would_open(),
                     leverage=self.environment.positions.leverage,
                     source=self._accounts.get(self._leaving() or ""),
+                    urgent=urgent,
                 )
                 self._to_connector(exchange, ready)
             case f.AskMoves(epoch=epoch):

@@ -164,6 +164,7 @@ class PreflightRequest(Request):
         positions: What would be opened there, base coin by symbol, below zero when short.
         leverage: With which they would be opened; None for that of the account they come from.
         source: That account, as its exchange told last; None where it has not.
+        urgent: A switch waits for it; else it is to keep what is known of a backup fresh, beside everything else.
     """
 
     symbols: tuple[str, ...]
@@ -171,6 +172,7 @@ class PreflightRequest(Request):
     positions: tuple[tuple[Symbol, Decimal], ...] = ()
     leverage: Decimal | None = None
     source: AccountView | None = None
+    urgent: bool = False
 
 
 @frozen(kw_only=True)

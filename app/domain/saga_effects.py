@@ -73,10 +73,15 @@ class AskSettle:
 
 @frozen(kw_only=True)
 class AskPreflight:
-    """Ask the connector of an exchange whether it is ready; answer with `Coordinator.preflight_done`, or not at all."""
+    """Ask the connector of an exchange whether it is ready; answer with `Coordinator.preflight_done`, or not at all.
+
+    Attributes:
+        urgent: A switch waits for it.
+    """
 
     exchange: str
     deadline_s: float
+    urgent: bool = False
 
 
 @frozen(kw_only=True)

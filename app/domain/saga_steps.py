@@ -138,7 +138,7 @@ class SagaSteps(SagaLate):
             if known is None:
                 self._due_s = now_s + self.settings.preflight_timeout_s
                 self.readied.asked(candidate, now_s)
-                return [*out, AskPreflight(exchange=candidate, deadline_s=self._due_s)]
+                return [*out, AskPreflight(exchange=candidate, deadline_s=self._due_s, urgent=True)]
             if not known.problems:
                 return out + self.happened(Happened.READY, now_s, known)
             self._doubted.append(self._candidates.pop(0))

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define
+from attrs import define, evolve
 
+from actors.connector_readiness import SERVES_S
+from app.domain.limiter import Priority
 from app.domain.symbols import parse_symbol
 from app.exchanges.factory import build_port
 from app.exchanges.settings import Credentials, ExchangeSettings
@@ -23,6 +25,7 @@ from app.simulator.thread import Simulated, SimulatorThread
 from messages.account import AccountReply, AccountView, GetAccount, PrepareSymbol, SymbolPrepared
 from messages.base import Failed
 from messages.failover import PreflightReply, PreflightRequest
+from messages.health import Probe, ProbeKind
 from messages.market import MarginMode, MarketType, PositionMode, Symbol
 from messages.orders import Side
 from tests.exchanges.desk import BTC, BTC_SPOT, EXCHANGES, SPOT_EXCHANGES, host, spec
@@ -43,7 +46,7 @@ class Counter:
     sim: Simulated
     name: str
 
-    def ask(self, kind: Callable[..., Any], **what: Any) -> Any:
+    def ask(self, kind: Callable[..., Any], /, **what: Any) -> Any:
         """Its answer."""
         asked = f"q{next(_serial)}"
         self.stage.deliver(kind(correlation_id=asked, deadline_s=time.time() + 10.0, **what))
@@ -170,6 +173,28 @@ def test_an_exchange_that_does_not_answer(counter: Counter) -> None:
     assert words.startswith(f"{counter.name} is not ready: ")
     counter.sim.control.clear_faults()
     assert counter.preflight(btc).problems == ()
+
+
+@pytest.mark.parametrize("sim", ["okx"], indirect=True)
+def test_a_switch_that_waits_goes_before_what_keeps_backups_fresh(counter: Counter) -> None:
+    """Probes at a quick pace leave no room for reads on OKX: what is asked all the time stands back, a switch does not.
+
+    Unless nothing at all is known of a backup any more: it would be taken for one that is not ready.
+    """
+    preflights, now_s = counter.stage.actor._preflights, time.time()
+    ask = PreflightRequest(correlation_id="p", deadline_s=now_s + 5, symbols=())
+    assert preflights.priority(ask, now_s) is Priority.LOOK_UP, "nothing is known yet"
+    assert counter.preflight().problems == ()
+    now_s = time.time()
+    assert preflights.priority(ask, now_s) is Priority.READ
+    assert preflights.priority(ask, now_s + SERVES_S / 2 + 1) is Priority.LOOK_UP
+    assert preflights.priority(evolve(ask, urgent=True), now_s) is Priority.PROBE
+    for _ in range(4):  # as many as the reserve leaves to reads
+        counter.ask(Probe, kind=ProbeKind.SIGNED)
+        counter.ask(Probe, kind=ProbeKind.PUBLIC)
+    began_s = time.monotonic()
+    assert counter.preflight(urgent=True).problems == ()
+    assert time.monotonic() - began_s < 1.0
 
 
 def test_nothing_to_trade_with(counter: Counter) -> None:
