@@ -88,7 +88,7 @@ def candidates_view(candidates: Sequence[Candidate]) -> RenderableType:
             each["exchange"],
             Text("ready", style="green") if each["ready"] else Text("not ready", style="red"),
             when(each["time"]) or "never",
-            " ".join(each["problems"] or each["notes"]),
+            " ".join(each["problems"] or [*each["shortfalls"], *each["notes"]]),
         )
         for each in candidates
     ]

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 class Candidate(TypedDict):
     """An exchange that is not in use: `problems` says why trading could not move there, and is empty where it could.
 
-    `time` is when it was asked, empty where it has not answered yet; `notes` say what was found well.
+    `time` is when it was asked, empty where it has not answered yet; `notes` say what was found well, and `shortfalls`
+    what of all that is open would not follow there.
     """
 
     exchange: str
     ready: bool
     problems: list[str]
+    shortfalls: list[str]
     notes: list[str]
     time: str
 

@@ -250,6 +250,7 @@ def candidate(view: Readiness, spell: Spell) -> shapes.Candidate:
         exchange=spell(view.exchange),
         ready=asked and not view.problems,
         problems=list(view.problems) if asked or view.problems else ["It was not asked yet."],
+        shortfalls=list(view.shortfalls),
         notes=list(view.notes),
         time=milliseconds(view.at_s),
     )
