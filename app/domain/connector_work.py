@@ -23,7 +23,7 @@ from app.domain.errands import BY_CHANGES, Errand, Flight, ForLeg, Place, Read, 
 from app.domain.evidence import evidence_of
 from app.domain.exit_watch import ExitWatch
 from app.domain.fill_watch import FillWatch
-from app.domain.leg_life import LegEvent
+from app.domain.leg_life import BETWEEN, LegEvent
 from app.domain.leg_task import LegTask
 from app.domain.leg_watch import LegWatch
 from app.domain.limiter import Priority
@@ -216,7 +216,8 @@ class ConnectorWork:
         freed = self._placing.known(task, now_s)
         changed = self._amending.recorded(task, now_s)
         # Where another connector has placed it meanwhile, there is nothing to withdraw: who waits is to ask that one.
-        withdrawn = task.leg.state is LegState.ABSENT and not task.behind and bool(task.cancellers)
+        nowhere = task.leg.state is LegState.ABSENT or task.leg.state in BETWEEN
+        withdrawn = nowhere and not task.behind and bool(task.cancellers)
         out: list[Effect] = [] if withdrawn else list(task.answers())
         if withdrawn:
             out.append(task.record(LegEvent.WITHDRAWN))

@@ -24,6 +24,7 @@ from app.domain.connector_settings import ConnectorSettings
 from app.domain.leg_life import BETWEEN, LIVE, TERMINAL, LegEvent
 from app.domain.limiter import RateLimit
 from app.journal.store import Committed, Journal
+from messages.market import Lots
 from messages.orders import AmendOrder, CancelOrder, LegState, OrderReply, OrderSpec, OrderView, PlaceOrder
 from tests.domain.orders import BTC, key, spec
 
@@ -76,12 +77,22 @@ class Flight:
 class Truth:
     """See the module."""
 
-    def __init__(self, settings: ConnectorSettings | None = None) -> None:
+    def __init__(self, settings: ConnectorSettings | None = None, *, before: Truth | None = None) -> None:
+        """
+        Args:
+            before: One of the exchange on which trading begins; this is another one then, over the same journal.
+        """
         self.now_s, self.life = 0.0, 0
         self.settings = settings or ConnectorSettings()
-        self.journal = Journal(None)
-        self.journal.fence(0.0)
-        self.journal.commit_route(1, "bybit", 0.0)
+        self.name = "bybit" if before is None else "okx"
+        self.all: list[Truth] = [self] if before is None else [before, self]
+        if before is None:
+            self.journal = Journal(None)
+            self.journal.fence(0.0)
+            self.journal.commit_route(1, "bybit", 0.0)
+        else:
+            self.journal = before.journal
+            before.all = self.all
         self.legs: dict[str, TrueLeg] = {}
         self.flights: dict[int, Flight] = {}
         self.late: list[tuple[float, Callable[[], None]]] = []
@@ -95,7 +106,16 @@ class Truth:
     def born(self) -> Connector:
         """A machine of this life."""
         self.life += 1
-        return Connector("bybit", PROOF, self.settings, ROOM, admits=self.check)
+        return Connector(
+            self.name,
+            PROOF,
+            self.settings,
+            ROOM,
+            admits=self.check,
+            lots=lambda _: Lots(step=Decimal(1), minimum=Decimal(1), tick=Decimal(1)),
+            left=lambda: self.journal.route().exchange not in (None, self.name),
+            held=lambda symbol: self.journal.attributed(self.name, symbol),
+        )
 
     def check(self, spec: OrderSpec) -> str:
         """The exchange's rules: whole coins."""
@@ -106,7 +126,7 @@ class Truth:
         """Its mailbox and what is on its way are lost; the next one finds the journal."""
         self.flights.clear()
         self.machine = self.born()
-        self.perform(self.machine.recover(self.journal.open_orders(exchange="bybit"), self.now_s))
+        self.perform(self.machine.recover(self.journal.open_orders(exchange=self.name), self.now_s))
 
     @property
     def order_id(self) -> str:
@@ -123,12 +143,17 @@ class Truth:
     @property
     def filled(self) -> Decimal:
         """Of the order, in truth."""
-        return sum((leg.filled for leg in self.legs.values()), Decimal(0))
+        return sum((leg.filled for each in self.all for leg in each.legs.values()), Decimal(0))
 
     @property
     def open(self) -> list[TrueLeg]:
         """What can still fill."""
         return [leg for leg in self.legs.values() if leg.open]
+
+    @property
+    def open_anywhere(self) -> list[TrueLeg]:
+        """What can still fill, on whichever exchange."""
+        return [leg for each in self.all for leg in each.open]
 
     # ------------------------------------------------------------------------------------------------ the actor's part
 
@@ -154,7 +179,7 @@ class Truth:
         match effect:
             case e.Commit(request=request):
                 made = self.journal.commit_intent(
-                    exchange="bybit",
+                    exchange=self.name,
                     epoch=request.epoch,
                     key=request.key,
                     spec=request.spec,
@@ -170,7 +195,7 @@ class Truth:
                     ended.order_id,
                     ended.number,
                     ended.event,
-                    exchange="bybit",
+                    exchange=self.name,
                     expiry_s=effect.expiry_s,
                     now_s=self.now_s,
                     check=self.check,
@@ -184,6 +209,20 @@ class Truth:
                 assert not renewed.contradiction
                 self.told.append(renewed.order)
                 return self.machine.renewed(renewed.order, self.now_s)
+            case e.TakeUp() if self.locked:
+                return self.machine.not_carried(effect.order_id, self.now_s)
+            case e.TakeUp():
+                moved = self.journal.carry(
+                    effect.order_id,
+                    effect.number,
+                    exchange=self.name,
+                    epoch=effect.epoch,
+                    expiry_s=effect.expiry_s,
+                    now_s=self.now_s,
+                    decide=effect.decide,
+                )
+                self.told += [each.order for each in moved.news]
+                return self.machine.carried(moved.carried, self.now_s)
             case e.Intend() if self.locked:
                 return self.machine.not_intended(effect.order_id, "Locked.", self.now_s)
             case e.Record() if self.locked:
@@ -221,8 +260,9 @@ class Truth:
     def sent(self, call_id: int, call: c.Call) -> None:
         """A call leaves: about a leg one at a time."""
         lists = c.OpenOrdersCall | c.FillsCall
+        wire_id = getattr(call, "wire_id", None)
         if not isinstance(call, lists):
-            others = [f for f in self.flights.values() if not isinstance(f.call, lists)]
+            others = [f for f in self.flights.values() if getattr(f.call, "wire_id", None) == wire_id]
             assert not others, f"{call} while {others} is in flight"
         self.flights[call_id] = Flight(call, self.now_s)
 
@@ -232,7 +272,7 @@ class Truth:
         if isinstance(request, CancelOrder) and isinstance(message, OrderReply):
             assert message.order.leg is not None
             assert message.order.leg.state in TERMINAL
-            assert not self.open, "told cancelled, and it can fill"
+            assert not self.open_anywhere, "told cancelled, and it can fill"
             assert message.order.filled == self.filled, "told cancelled, and not what had filled"
         if isinstance(request, AmendOrder) and isinstance(message, OrderReply):
             for asked, known in ((request.quantity, message.order.quantity), (request.price, message.order.now.price)):
@@ -240,18 +280,18 @@ class Truth:
 
     def holds(self) -> None:
         """At every moment."""
-        assert len(self.open) <= 1, f"two legs can fill: {self.open}"
+        assert len(self.open_anywhere) <= 1, f"two legs can fill: {self.open_anywhere}"
         assert self.filled <= self.most
         order = self.journal.order(self.order_id)
         if order is None:
-            assert not self.legs
+            assert not any(each.legs for each in self.all)
             return
         assert order.filled <= self.filled
-        if self.open:
+        if self.open_anywhere:
             assert order.leg is not None
-            assert order.leg.wire_id == self.open[0].wire_id, "what can fill is the newest leg"
+            assert order.leg.wire_id == self.open_anywhere[0].wire_id, "what can fill is the newest leg"
             assert order.leg.state not in TERMINAL
-            assert order.leg.filled + order.leg.remaining >= self.open[0].quantity
+            assert order.leg.filled + order.leg.remaining >= self.open_anywhere[0].quantity
 
     def back(self, call_id: int, result: c.Result) -> None:
         """A call comes back."""
