@@ -295,7 +295,8 @@ class Replay:
             before = life.legs[-1].whole if life.legs else None
             whole = before if new.whole is None else new.whole  # one that replaces another may be for more, or less
             due = (Decimal(life.order["quantity"]) if whole is None else whole) - life.filled
-            carried = bool(life.legs) and life.legs[-1].carry_s is not None  # rounded down to another exchange's step
+            # Once carried it is rounded down to another exchange's step, and refused there it goes on to the next.
+            carried = any(each.carry_s is not None for each in life.legs)
             if quantity != due and not (carried and 0 < quantity < due):
                 self.tell(
                     f"Event {event.sequence}: leg {number} of order {life.order_id} is for {text(quantity)}, and"
