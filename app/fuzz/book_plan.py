@@ -20,7 +20,8 @@ from messages.positions import PositionPolicy
 SYMBOLS = tuple(Symbol(base=base, quote="USDT", settle="USDT", market_type=MarketType.SWAP) for base in PRICES)
 
 VERBS = ("failback", "isolate", "release", "drain", "freeze", "unfreeze", "reduce-only", "panic", "flatten", "plan")
-"""`flatten` is a panic that closes positions too; `plan` is a dry run of a failover."""
+"""`flatten` is a panic that closes positions too; `plan` is a dry run of a failover. Beside these there is "any order",
+which ends the reduce-only mode."""
 
 LOT = Decimal("0.001")
 """Quantities of orders are whole numbers of it."""

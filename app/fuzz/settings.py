@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from app.domain.connector_settings import ConnectorSettings
+from app.domain.dead_man import DeadManSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
 from app.domain.position_settings import PositionSettings
@@ -21,12 +22,15 @@ def sync_interval_s(plan: Plan) -> float:
 
 def connector_settings(profile: Profile, plan: Plan) -> ConnectorSettings:
     """Of every connector."""
-    return ConnectorSettings(
-        request_timeout_s=4.0,
-        poll_s=2.0,
-        unknown_max_notional=profile.unknown_max_notional,
-        reduce_across=plan.books is not None and plan.books.across,
-    )
+    usual = ConnectorSettings(request_timeout_s=4.0, poll_s=2.0, unknown_max_notional=profile.unknown_max_notional)
+    books = plan.books
+    if books is None:
+        return usual
+    dead_man = None
+    if books.dead_man_s is not None:
+        marks = books.carry is not CarryPolicy.DROP
+        dead_man = DeadManSettings(timeout_s=books.dead_man_s, triggers=True, by_market=False, marks=marks)
+    return evolve(usual, reduce_across=books.across, max_carry_age_s=books.max_carry_age_s, dead_man=dead_man)
 
 
 def failover_settings(names: tuple[str, ...], plan: Plan) -> FailoverSettings:

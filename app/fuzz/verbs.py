@@ -93,7 +93,7 @@ def _request(verb: VerbPlan, correlation_id: str, deadline_s: float) -> Request:
             return Freeze(**more)
         case "unfreeze":
             return Unfreeze(**more)
-        case "reduce-only":
-            return ReduceOnlyMode(**more)
+        case "reduce-only" | "any order":
+            return ReduceOnlyMode(**more, on=verb.kind == "reduce-only")
         case _:
             return Panic(**more, flatten=verb.kind == "flatten")

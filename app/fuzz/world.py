@@ -319,7 +319,8 @@ class World:
             assert poor is not None
             poor.money = ENOUGH
         if self.person.asked:  # whatever was held up goes on from here
-            self.person.ask(VerbPlan(at_s=CALM_S, kind="unfreeze", exchange="", dry_run=False))
+            for kind in ("unfreeze", "any order"):
+                self.person.ask(VerbPlan(at_s=CALM_S, kind=kind, exchange="", dry_run=False))
             for name in self.exchanges:
                 self.person.ask(VerbPlan(at_s=CALM_S, kind="release", exchange=name, dry_run=False))
 
