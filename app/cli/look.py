@@ -174,10 +174,14 @@ def orders(config: ConfigOption = None, state_dir: StateDirOption = None, json: 
 
 
 def _order(order: Order) -> Text:
-    """What it is, and under it the id to ask by."""
+    """What it is, and under it the id to ask by; of one that is parked also why."""
+    from app.cli.output import plain
+
     at = f"at {order['price']}" if order["price"] else "at market"
     reduce = ", reduce only" if order["reduceOnly"] else ""
-    return Text.assemble(f"{order['side']} {order['qty']} {order['symbol']} {at}{reduce}\n", (order["orderId"], "dim"))
+    why = f"\n{plain(order['rejectReason'])}" if order["orderStatus"] == "Parked" else ""
+    what = f"{order['side']} {order['qty']} {order['symbol']} {at}{reduce}\n"
+    return Text.assemble(what, (order["orderId"], "dim"), why)
 
 
 def positions(config: ConfigOption = None, state_dir: StateDirOption = None, json: JsonOption = False) -> int:

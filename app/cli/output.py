@@ -29,6 +29,8 @@ STATE_STYLES = {
     "initializing": "yellow",
     "running": "yellow",
     "Unknown": "yellow",
+    "Moving": "yellow",
+    "Parked": "yellow",
     "down": "red",
     "error": "red",
     "failed": "red",
