@@ -129,19 +129,23 @@ def _chained(export: Path | None, verify: Path | None, config: Path | None, stat
 def _left_behind(entry: HistoryEntry) -> str:
     if not entry["finished"]:
         return "being settled"
-    orders = f"{len(entry['orders_left'])} orders"
+    orders = _count(len(entry["orders_left"]), "order")
     if not entry["positions_read"]:
         return f"{orders}, positions unread"
-    return f"{orders}, {len(entry['positions_left'])} positions"
+    return f"{orders}, {_count(len(entry['positions_left']), 'position')}"
 
 
 def _went_along(entry: HistoryEntry) -> str:
-    said = [f"{len(entry['orders_carried'])} orders"]
+    said = [_count(len(entry["orders_carried"]), "order")]
     if entry["orders_parked"]:
         said.append(f"{len(entry['orders_parked'])} parked")
     if entry["positions_moved"]:
-        said.append(f"{len(entry['positions_moved'])} positions")
+        said.append(_count(len({moved["symbol"] for moved in entry["positions_moved"]}), "position"))
     return ", ".join(said)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _reason(entry: HistoryEntry) -> str:

@@ -88,7 +88,7 @@ def candidates_view(candidates: Sequence[Candidate]) -> RenderableType:
             each["exchange"],
             Text("ready", style="green") if each["ready"] else Text("not ready", style="red"),
             when(each["time"]) or "never",
-            " ".join(each["problems"] or [*each["shortfalls"], *each["notes"]]),
+            " ".join(each["problems"]) or "; ".join(note.rstrip(".") for note in [*each["shortfalls"], *each["notes"]]),
         )
         for each in candidates
     ]
@@ -117,7 +117,7 @@ def _stay(stays: Sequence[PositionStays]) -> RenderableType:
 def _step(exchange: str | None, limit: str) -> str:
     if exchange is None:
         return "-"
-    return f"{exchange} up to {limit}" if limit else exchange
+    return f"{exchange} at {limit} at worst" if limit else exchange
 
 
 def _money(value: str) -> str:

@@ -322,7 +322,7 @@ class Coordinator(SagaSteps):
         elif exchange == self.route.exchange:
             refusal = f"Cannot fail over to {exchange}: trading is there already."
         elif isolated := self.controls.why_isolated(exchange):
-            refusal = f"Cannot fail over to {exchange}: it is isolated ({isolated}); release it first."
+            refusal = f"Cannot fail over to {exchange}: it is isolated ({isolated.rstrip('.')}); release it first."
         if refusal:
             failed = Failed(correlation_id=want.correlation_id, code="failover_refused", words=refusal)
             return [Answer(asker=want.asker, message=failed)]

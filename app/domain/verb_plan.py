@@ -166,6 +166,9 @@ def planned(order: OrderView, leg: LegView, words: str = "") -> PlannedOrder:
     """An order, for a plan."""
     spec = order.now
     trigger = spec.trigger.price if spec.trigger is not None else None
+    kinds = [] if spec.trigger is None else [spec.trigger.kind.value.replace("_", " ")]
+    kinds += ["reduce only"] if spec.reduce_only else []
+    words = f"{', '.join(kinds).capitalize()}. {words}".rstrip() if kinds else words
     return PlannedOrder(
         order_id=order.order_id,
         client_order_id=order.key.client_order_id,

@@ -175,6 +175,23 @@ def amount(value: Decimal) -> str:
     return f"{value:,.2f}"
 
 
+def _would(verb: Verb) -> str:
+    """What a verb would hold the router to, or end."""
+    match verb:
+        case Freeze():
+            return "Nothing new would be placed on any exchange, and no position moved; cancels and exits would pass."
+        case Unfreeze():
+            return "Orders would be taken again."
+        case ReduceOnlyMode(on=on):
+            return "Only orders that reduce a position would be taken." if on else "All orders would be taken again."
+        case Isolate(exchange=exchange) | Drain(exchange=exchange):
+            return f"{exchange} would be isolated until it is released: nothing new is placed there."
+        case Release(exchange=exchange):
+            return f"{exchange} would be released; trading would not move by that."
+        case _:
+            return ""
+
+
 def planned(verb: Verb, plan: SwitchPlan, controls: Controls) -> str:
     """What a verb would do, in a sentence or two."""
     out = []
@@ -184,9 +201,12 @@ def planned(verb: Verb, plan: SwitchPlan, controls: Controls) -> str:
         out.append(f"Trading would move from {plan.from_exchange or 'no exchange'} to {where}.")
     elif moves:
         out.append(f"Trading would stay on {plan.from_exchange or 'no exchange'}.")
+    look = next((each for each in plan.candidates if each.exchange == plan.to_exchange), None)
+    if moves and look is not None and look.problems:
+        out.append(f"It would be given up: {' '.join(look.problems)}")
     done = change(verb, controls)
     if done.words:
-        out.append(done.words if not done.needed else f"Then it would say: {done.words}")
+        out.append(_would(verb) if done.needed else done.words)
     if isinstance(verb, Panic):
         out.append("Trading would be frozen until order-router unfreeze.")
     kinds = (("placed there", plan.carried), ("parked", plan.parked), ("cancelled", plan.cancelled))
