@@ -329,3 +329,18 @@ def test_what_only_reduces_follows_its_position_though_the_exchange_was_quicker_
         assert live_on(here, protects) == ["bybit"]
         assert D(here["bybit"].control.truth()["positions"]["BTC/USDT:USDT"]) == D("0.04")
         check_once(here.books(), here.presence().journal_id, "default", protects)
+
+
+def test_a_stop_of_its_owners_goes_after_the_position_that_is_moved(world: Build) -> None:
+    here = world("bybit", "okx", positions={"policy": "migrate", "slice_notional": 200, "slice_pause_s": 0.1})
+    with here.running() as router:
+        opened = place(router, "opened", qty="0.02", order_type="Market", price=None)
+        assert opened.order is not None
+        until(lambda: router.get_order(opened.order["orderId"])["orderStatus"] == "Filled")  # type: ignore[index]
+        closes = {"qty": "0.02", "side": "Sell", "order_type": "Market", "price": None, "reduce_only": True}
+        stop = place(router, "protects", **closes, trigger_price="20000", trigger="stop")
+        router.manual_failover("okx")
+        rests(router, stop, "okx")
+        assert live_on(here, stop) == ["okx"]
+        assert [D(each["size"]) for each in router.get_positions()] == [D("0.02")], "the position is there as well"
+        check_once(here.books(), here.presence().journal_id, "default", stop)
