@@ -424,6 +424,8 @@ class Coordinator(SagaSteps):
         out: list[CoordinatorEffect] = []
         if self.switch is not None and exchange == self.switch.from_exchange:
             out += self.happened(Happened.BOOK, now_s, reply)
+        else:
+            out += self._stands_since(reply, exchange)
         if exchange != self.route.exchange:
             out += self.standings.read(exchange, now_s, answered=exchange not in reply.unread)
             self._moves_s = now_s  # what stands there may be closed by now

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from attrs import define, evolve
 
-from app.domain.saga_effects import CoordinatorEffect, Line, SaveSwitch
+from app.domain.saga_effects import AskBook, CoordinatorEffect, Line, SaveSwitch
 from app.domain.saga_state import PAST, SagaState
 from messages.carries import CarryReply
 from messages.failover import PositionLeft, SettleReply, Switch, SwitchResult
-from messages.positions import MovesReply
+from messages.positions import BookReply, MovesReply
 
 MOST_KEPT = 1000
 """Orders kept with one switch; each is a row of the history besides."""
+
+
+def with_left(switch: Switch, reply: BookReply) -> Switch:
+    """The switch with what stands on the exchange that it left."""
+    old = switch.from_exchange
+    left = tuple(
+        PositionLeft(symbol=str(position.symbol), quantity=format(position.quantity, "f"))
+        for position in reply.positions
+        if position.exchange == old and position.quantity != 0
+    )
+    return evolve(switch, positions_left=left, positions_read=old not in reply.unread)
 
 
 @define
@@ -49,7 +60,7 @@ class SagaLate(SagaState):
             PositionLeft(symbol=str(each.symbol), quantity=format(each.quantity if each.long else -each.quantity, "f"))
             for each in reply.moved
         )[-MOST_KEPT:]
-        if moved == switch.positions_moved:
+        if not moved or moved == switch.positions_moved:
             return switch, None
         stays = [[each.exchange, str(each.symbol), format(each.quantity, "f"), each.words] for each in reply.plan.stays]
         detail = {
@@ -70,7 +81,22 @@ class SagaLate(SagaState):
             changed = self._with_carried(newest, told)
             return [] if changed is newest else self._again(changed)
         changed, line = self._with_moved(newest, told)
-        return [] if line is None else self._again(changed, line)
+        if line is None:
+            return []
+        old, deadline_s = newest.from_exchange, now_s + self.settings.preflight_timeout_s
+        ask = [AskBook(exchange=old, deadline_s=deadline_s)] if old not in (None, self.route.exchange) and old else []
+        return [*self._again(changed, line), *ask]
+
+    def _stands_since(self, reply: BookReply, exchange: str) -> list[CoordinatorEffect]:
+        """What stands on an exchange that was left is read once more, after more of it has moved."""
+        newest = next((each for each in reversed(self.past) if each.result is SwitchResult.COMPLETED), None)
+        if self.switch is not None or newest is None or newest.from_exchange != exchange:
+            return []
+        changed = with_left(newest, reply)
+        if not changed.positions_read or changed == newest:
+            return []
+        detail = {"exchange": exchange, "positions_left": len(changed.positions_left)}
+        return self._again(changed, Line(step="read_late", epoch=newest.epoch, detail=detail))
 
     def _left_since(self, reply: SettleReply) -> list[CoordinatorEffect]:
         """An exchange that was left says what it took off: of the newest switch that left it."""

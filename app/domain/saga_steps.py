@@ -26,12 +26,11 @@ from app.domain.saga_effects import (
     SaveSwitch,
     Want,
 )
-from app.domain.saga_late import SagaLate
+from app.domain.saga_late import SagaLate, with_left
 from app.domain.saga_table import Do, Happened, Refuse, Stale, Step, answer
 from messages.base import Failed
 from messages.carries import CarryReply
 from messages.failover import (
-    PositionLeft,
     PreflightReply,
     Readiness,
     Route,
@@ -42,6 +41,8 @@ from messages.failover import (
 )
 from messages.positions import BookReply, MovesReply, PositionPolicy
 
+DEAD_S = 2.0
+"""How long a switch waits for positions to move off an exchange that is down."""
 CARRY_WAIT_S = 2.0
 """What the connector in use has to answer what it placed."""
 
@@ -327,7 +328,10 @@ class SagaSteps(SagaLate):
         out = [] if reply is None else self._note_carried(reply, now_s)
         carried, parked = len(self.switch.orders_carried), len(self.switch.orders_parked)
         out += self._mark(Step.CARRY, now_s, carried=carried, parked=parked, over=reply is not None)
-        self.step, self._due_s = Step.POSITIONS, now_s + self.settings.moves_timeout_s
+        old = self.switch.from_exchange
+        dead = old is not None and self.is_down(old)  # nothing can be closed there now: they move when it is back
+        wait_s = min(DEAD_S, self.settings.moves_timeout_s) if dead else self.settings.moves_timeout_s
+        self.step, self._due_s = Step.POSITIONS, now_s + wait_s
         if self.settings.positions is PositionPolicy.TRACK:
             return out + self._report(None, now_s)
         return out + self._ask_moves(now_s)
@@ -359,17 +363,11 @@ class SagaSteps(SagaLate):
 
     def _finish(self, reply: BookReply | None, now_s: float) -> list[CoordinatorEffect]:
         assert self.switch is not None
-        old = self.switch.from_exchange
         if reply is None:
             return self._over(now_s)
-        left = tuple(
-            PositionLeft(symbol=str(position.symbol), quantity=format(position.quantity, "f"))
-            for position in reply.positions
-            if position.exchange == old and position.quantity != 0
-        )
-        read = old not in reply.unread
-        self.switch = evolve(self.switch, positions_left=left, positions_read=read)
-        return self._mark(Step.REPORT, now_s, positions_left=len(left), read=read) + self._over(now_s)
+        self.switch = with_left(self.switch, reply)
+        left, read = len(self.switch.positions_left), self.switch.positions_read
+        return self._mark(Step.REPORT, now_s, positions_left=left, read=read) + self._over(now_s)
 
     def _over(self, now_s: float) -> list[CoordinatorEffect]:
         assert self.switch is not None

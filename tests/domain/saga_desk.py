@@ -70,6 +70,7 @@ class Desk:
     orders: dict[str, Order] = field(factory=dict)
     positions: dict[str, Decimal] = field(factory=lambda: dict.fromkeys(EXCHANGES, Decimal(0)))
     taken_up: dict[int, list[OrderCarried]] = field(factory=dict)
+    moved: dict[int, list[Slice]] = field(factory=dict)
     mail: list[Any] = field(factory=list)
     answers: list[Any] = field(factory=list)
     told: list[Announce] = field(factory=list)
@@ -302,7 +303,9 @@ class Desk:
                     )
                 )
         left = any(held for name, held in self.positions.items() if name != there)
-        return MovesReply(correlation_id="", plan=PositionPlan(), moved=tuple(slices), done=not left)
+        so_far = self.moved.setdefault(self.route.epoch, [])
+        so_far += slices
+        return MovesReply(correlation_id="", plan=PositionPlan(), moved=tuple(so_far), done=not left)
 
     def _book(self, exchange: str) -> BookReply:
         unread = exchange in self.silent or self.states.get(exchange) is HealthState.DOWN

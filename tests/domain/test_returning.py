@@ -43,6 +43,20 @@ def test_a_dead_primary_is_left_without_a_question_when_a_backup_was_ready_a_mom
     assert 0.0 < line.detail["age_s"] <= desk.settings.preflight_interval_s
 
 
+def test_a_switch_away_from_the_dead_does_not_wait_for_what_cannot_move() -> None:
+    desk = Desk()
+    desk.positions["bybit"] = Decimal(1)
+    desk.all_well()
+    desk.lives(1.0)
+    began_s = desk.now_s
+    desk.health("bybit", DOWN)
+    while desk.step() is not Step.IDLE:
+        desk.lives(0.1)
+    assert desk.now_s - began_s < 3.0
+    (switch,) = desk.kept.values()
+    assert not switch.positions_read
+
+
 def test_readiness_that_is_too_old_is_not_used() -> None:
     desk = Desk()
     desk.all_well()
@@ -114,6 +128,9 @@ def test_what_came_back_is_settled_and_read_before_it_is_a_candidate() -> None:
     assert desk.machine.standing("bybit") is Standing.CANDIDATE
     assert desk.where("a") == ("okx", 2)
     assert desk.positions["bybit"] == 0
+    (switch,) = desk.kept.values()
+    assert [each.quantity for each in switch.positions_moved] == ["3"]
+    assert (switch.positions_left, switch.positions_read) == ((), True), "read once more after they had moved"
     stages = [line.detail["standing"] for _, line in desk.lines if line.step == "standing"]
     assert stages[-3:] == ["settling", "reading", "candidate"]
 
