@@ -29,6 +29,10 @@ NEAR = Decimal("0.02")
 SLIP = Decimal("0.02")
 """A stop sells at the market: so far from its level, as a part of it, the trade may be."""
 
+ENOUGH = 4
+"""So often, over most of a minute, an exchange that tells executions tells none of an order of ours that rests there:
+then it is not that order, whose fills polls would have shown."""
+
 _KIND_OF = {
     Cause.LIQUIDATION: DifferenceKind.LIQUIDATION,
     Cause.DELEVERAGED: DifferenceKind.EXCHANGE_CLOSE,
@@ -87,7 +91,7 @@ def weigh(
     found = _adding_up(strangers, stands.quantity)
     if found:
         return _by_trades(stands, found, attached)
-    if stands.standing.may_explain(stands.quantity):
+    if stands.standing.may_explain(stands.quantity) and (executions is None or stands.times < ENOUGH):
         return NotYet(f"an order of ours rests on {stands.exchange} that may have filled as much")
     before = stands.before
     if before is not None and _gone(stands) and _liquidated(before):

@@ -15,9 +15,9 @@ unchanged journal:
 
 Executions are the evidence (`book_evidence`). One of them that is ours, and that the journal does not have, explains
 more than any of the rest: then nothing is adopted, and it begins anew. So it does where a leg that rests there may have
-filled as much and nothing that is listed says otherwise. Else it is adopted, whatever it was, since it is there; an
-exchange that does not tell what was executed is not waited for. The journal adopts it only if it still says what it did
-when it was judged.
+filled as much and nothing that is listed says otherwise, a few times over, each twice as long after the last: by then
+polls would have shown it. Else it is adopted, whatever it was, since it is there. The journal adopts it only if it
+still says what it did when it was judged.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ class Stands:
         standing: What the journal said when it was judged: it must still say so.
         before: The position as it was read last when all agreed; None where it was not, or there was none.
         since_s: Executions were asked for since then.
+        times: So often it was weighed before, just so, and not adopted.
     """
 
     exchange: str
@@ -126,6 +127,7 @@ class Stands:
     standing: Standing
     before: Position | None
     since_s: float
+    times: int = 0
 
 
 Effect = Read | Inquire
@@ -140,6 +142,17 @@ class _Suspicion:
     since_s: float = 0.0
 
 
+@frozen
+class _Held:
+    """What was not adopted: until when, and for how long, it is left, and how often it was weighed, just so."""
+
+    until_s: float
+    wait_s: float
+    quantity: Decimal
+    standing: Standing
+    times: int
+
+
 @define
 class BookWatch:
     """Of all exchanges. Methods take an event and the time, and return effects."""
@@ -149,8 +162,7 @@ class BookWatch:
     _differed: dict[Place, tuple[Decimal, float]] = field(init=False, factory=dict)
     _again_s: dict[str, float] = field(init=False, factory=dict)
     _motion_s: dict[str, float] = field(init=False, factory=dict)
-    _held: dict[Place, tuple[float, float]] = field(init=False, factory=dict)
-    """What could not be adopted: until when, and for how long, it is left."""
+    _held: dict[Place, _Held] = field(init=False, factory=dict)
 
     def read(
         self,
@@ -213,8 +225,9 @@ class BookWatch:
         if asked_s < known.first_s + STAND_S:
             self._sooner(exchange, known.first_s + STAND_S)
             return []
-        if now_s < (held_s := self._held.get(place, (0.0, 0.0))[0]):
-            self._sooner(exchange, held_s)
+        held = self._held.get(place)
+        if held is not None and now_s < held.until_s:
+            self._sooner(exchange, held.until_s)
             return []
         agreed_s = self._agreed[place][0] if place in self._agreed else now_s - WINDOW_S
         known.since_s = max(agreed_s - SLACK_S, now_s - WINDOW_S)
@@ -236,7 +249,12 @@ class BookWatch:
             standing=known.standing,
             before=None if agreed is None else agreed[1],
             since_s=known.since_s,
+            times=self._weighed(known, self._held.get((exchange, symbol))),
         )
+
+    @staticmethod
+    def _weighed(known: _Suspicion, held: _Held | None) -> int:
+        return 0 if held is None or (held.quantity, held.standing) != (known.quantity, known.standing) else held.times
 
     def settled(self, stands: Stands, now_s: float, *, adopted: bool) -> None:
         """It was adopted, or is not to be: then it begins anew."""
@@ -246,9 +264,11 @@ class BookWatch:
             self._held.pop(place, None)
             self._sooner(stands.exchange, now_s)
         else:
-            _, wait_s = self._held.get(place, (0.0, STAND_S / 2))
-            wait_s = min(2 * wait_s, MOTION_MAX_S)
-            self._held[place] = now_s + wait_s, wait_s
+            held = self._held.get(place)
+            same = held is not None and (held.quantity, held.standing) == (stands.quantity, stands.standing)
+            wait_s = STAND_S if held is None else min(2 * held.wait_s, MOTION_MAX_S)
+            times = held.times + 1 if held is not None and same else 1
+            self._held[place] = _Held(now_s + wait_s, wait_s, stands.quantity, stands.standing, times)
             self._sooner(stands.exchange, now_s + wait_s)
 
     def lasting(self, now_s: float) -> list[tuple[Place, Decimal, float]]:

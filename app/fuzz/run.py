@@ -10,6 +10,7 @@ from random import Random
 from attrs import frozen
 
 from app.fuzz.checker import Seen, check
+from app.fuzz.checker_book import adopted_rightly
 from app.fuzz.checker_carry import carry_violations
 from app.fuzz.checker_moves import book_violations, move_violations
 from app.fuzz.checker_news import Violation
@@ -75,6 +76,7 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         given = world.given()
         seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, given, moves, untold, declared)
         ended = [] if broken else [*leaks(world), *fills_kept(world), *fills_heard(seen), *book_violations(world, seen)]
+        ended += [] if broken else adopted_rightly(world)
         moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
         violations = (*broken, *check(seen), *moved, *ended)
     finally:

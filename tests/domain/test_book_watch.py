@@ -9,7 +9,7 @@ import pytest
 from attrs import define, evolve, field
 
 from app.domain.book import NOTHING, Exposure, Holding, shared
-from app.domain.book_evidence import NotYet, Verdict, weigh
+from app.domain.book_evidence import ENOUGH, NotYet, Verdict, weigh
 from app.domain.book_watch import LASTING_S, STAND_S, BookWatch, Inquire, Read, Standing, Stands, standings
 from messages.executions import Cause, Execution
 from messages.market import Symbol
@@ -187,6 +187,7 @@ def test_what_cannot_be_adopted_is_told_and_asked_for_less_often() -> None:
             asked += 1
             stands = watch.inquired(X, BTC)
             assert stands is not None
+            assert stands.times == asked - 1
             watch.settled(stands, now_s, adopted=False)
     assert 5 <= asked <= 12
     assert watch.lasting(now_s) == [((X, BTC), Decimal(-1), 1.0)]
@@ -240,6 +241,10 @@ def test_an_order_of_ours_that_may_be_what_it_is_comes_first() -> None:
     assert isinstance(weigh(stands("-0.4", legs=True), None, frozenset(), ()), NotYet)
     assert kind_of(stands("-0.4", legs=True), [sold], frozenset(), ()) is DifferenceKind.PERSON
     assert kind_of(stands("0.4", legs=True), [], frozenset(), ()) is DifferenceKind.UNEXPLAINED, "it sells"
+    often = evolve(stands("-0.4", legs=True), times=ENOUGH)
+    assert kind_of(often, [], frozenset(), ()) is DifferenceKind.UNEXPLAINED, "polls would have shown it"
+    assert isinstance(weigh(often, None, frozenset(), ()), NotYet), "the exchange tells nothing"
+    assert isinstance(weigh(often, [ours], frozenset({"t1"}), ()), NotYet)
 
 
 def test_a_position_that_is_gone_at_its_liquidation_price_was_liquidated() -> None:
