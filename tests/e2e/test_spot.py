@@ -76,7 +76,13 @@ def test_trading_moves_to_the_next_exchange(shared: Shared) -> None:
     order = router.place_order("BTCUSDT", "Buy", "Limit", "0.01", "20000", client_order_id="before")
     moved = router.manual_failover("okx")
     assert (moved["to_exchange"], moved["result"]) == ("okx", "completed")
-    until(lambda: router.get_order(order["orderId"])["orderStatus"] == "Cancelled")
+
+    def along() -> bool:
+        found = router.get_order(order["orderId"])
+        return (found["exchange"], found["orderStatus"]) == ("okx", "New")
+
+    until(along, means="its going along")
+    assert router.cancel_order("BTCUSDT", order["orderId"])["orderStatus"] == "Cancelled"
     there = router.place_order("BTCUSDT", "Buy", "Limit", "0.01", "20000", client_order_id="after")
     [(name, held)] = world.truth(world.presence().journal_id, "default", "after")
     assert (name, held["symbol"]) == ("okx", "BTC/USDT")
