@@ -251,7 +251,7 @@ class Positions:
     """[positions]: what becomes of positions."""
 
     policy: str = setting(
-        "track",
+        "migrate",
         "what becomes of positions on an exchange that was left: moved slice by slice once both exchanges answer,"
         " tracked and told, closed, or opened a second time",
         one_of("migrate", "track", "flatten", "mirror"),

@@ -24,7 +24,7 @@ from app.demo.told import PlainLines, last_word
 from app.demo.verdict import Verdict, judge
 from app.demo.view import View
 from app.demo.world import World, WorldFailed
-from app.domain.ids import is_journal_id
+from app.domain.ids import ROUTER, is_journal_id
 from app.journal.store import Journal
 from app.launcher.presence import read_presence
 from app.process.logs import configure_logs
@@ -222,9 +222,10 @@ def _judge(scene: Scene, world: World, journal_id: str) -> Verdict:
     journal = Journal(world.state_dir / JOURNAL_NAME)
     try:
         orders = journal.orders_in(list(LegState), strategy=STRATEGY)
+        moves = journal.orders_in(list(LegState), strategy=ROUTER)
     finally:
         journal.close()
-    return judge(scene.lines, orders, truths, journal_id=journal_id, strategy=STRATEGY)
+    return judge(scene.lines, orders, truths, journal_id=journal_id, strategy=STRATEGY, moves=moves)
 
 
 def _facts(scene: Scene, script: Script, verdict: Verdict, history: list[Any], duration_s: float) -> dict[str, Any]:

@@ -43,6 +43,10 @@ def last_word(facts: Mapping[str, Any], width: int) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="    ")]
 
 
+def _took(seconds: float) -> str:
+    return "less than 1 ms" if seconds < 0.001 else f"{seconds * 1000:.0f} ms"
+
+
 def _last_word(facts: Mapping[str, Any]) -> list[str]:
     where = ", ".join(f"{count} on {name}" for name, count in facts["by_exchange"].items() if count)
     lines = [
@@ -56,8 +60,10 @@ def _last_word(facts: Mapping[str, Any]) -> list[str]:
     for switch in facts["switches"]:
         lines.append(
             f"  trading moved from {switch['from_exchange']} to {switch['to_exchange']}"
-            f" in {switch['duration_s'] * 1000:.0f} ms: {switch['reason']}"
+            f" in {_took(switch['duration_s'])}: {switch['reason']}"
         )
+    if facts["moves"]:
+        lines.append(f"  its position went along in {facts['moves']} orders of the router's own")
     if facts["outage_ms"] is not None:
         lines.append(f"  longest time without an accepted order: {facts['outage_ms'] / 1000:.2f} s")
     lines += [f"  {each['order']} {each['why']}" for each in facts["bad"]]

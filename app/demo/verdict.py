@@ -49,6 +49,7 @@ class Verdict:
         duplicated: In the books more than once, or for more than was asked.
         contradicted: Told refused or not executed, and in a book all the same.
         strays: Entries in the books that no order of the strategy explains.
+        moves: Orders of the router's own, by which the position followed.
         misstated: Legs whose filled quantity in the journal is not what the exchange's book says.
         by_exchange: Orders of the strategy in each exchange's book.
         bad: The orders behind the counts that should be zero, with why; at most twenty.
@@ -65,6 +66,7 @@ class Verdict:
     contradicted: int
     strays: int
     misstated: int
+    moves: int
     by_exchange: Mapping[str, int]
     bad: tuple[tuple[str, str], ...]
 
@@ -88,10 +90,13 @@ def judge(
     *,
     journal_id: str,
     strategy: str,
+    moves: Sequence[OrderView] = (),
 ) -> Verdict:
     """Compares the three.
 
     Args:
+        journal: The strategy's orders.
+        moves: The router's own, which move its position; a book may have each leg of one once.
         truths: Each exchange's whole book, as its control tells it.
     """
     placed: dict[str, Decimal] = {}
@@ -134,9 +139,15 @@ def judge(
             counts["contradicted"] += 1
             bad.append((client_order_id, f"was told {outcome}, and stands in the book of {found[0][0]}"))
         counts[outcome] += 1
+    for move in moves:
+        for leg in move.legs:
+            explained.add(leg.wire_id)
+            if len(books.get(leg.wire_id, ())) > 1:
+                counts["duplicated"] += 1
+                bad.append((move.key.client_order_id, "stands twice in the books"))
     strays = [entry for wire, entries in books.items() if wire not in explained for entry in entries]
     bad += [(str(entry["client_order_id"]), f"stands in the book of {exchange} unasked") for exchange, entry in strays]
-    misstated = list(_misstated(journal, books))
+    misstated = list(_misstated([*journal, *moves], books))
     bad += misstated
     return Verdict(
         orders_placed=len(placed),
@@ -150,6 +161,7 @@ def judge(
         contradicted=counts["contradicted"],
         strays=len(strays),
         misstated=len(misstated),
+        moves=sum(1 for move in moves if move.filled),
         by_exchange=by_exchange,
         bad=tuple(bad[:20]),
     )

@@ -30,7 +30,7 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     assert facts["by_exchange"]["okx"] > 0
     assert facts["failovers"] == 1
     assert facts["switches"][0]["from_exchange"] == "bybit"
-    assert 0 < facts["switch_ms"] < facts["outage_ms"]
+    assert 0 <= facts["switch_ms"] < facts["outage_ms"]
     assert facts["executed_unanswered"] > 0
     assert facts["duration_s"] < LONGEST_S
     assert list(tmp_path.iterdir()) == []

@@ -47,7 +47,7 @@ def test_a_dead_primary_is_left_within_the_detection_budget(world: Build) -> Non
 
 
 def test_a_manual_failover_cancels_what_rests_where_that_is_wanted_and_tells_it(world: Build) -> None:
-    here = world("bybit", "okx", orders={"policy": "drop"})
+    here = world("bybit", "okx", orders={"policy": "drop"}, positions={"policy": "track"})
     with here.running() as router:
         resting = [place(router, f"resting-{n}").order for n in range(3)]
         filled = place(router, "filled", order_type="Market", price=None, qty="0.002").order
@@ -163,8 +163,8 @@ def test_without_auto_failover_it_says_what_to_do(world: Build) -> None:
 
 
 def test_exits_that_binance_does_not_take_along_are_orders_of_their_own(world: Build) -> None:
-    """And stay there when trading moves, with the position they protect."""
-    here = world("binance", "bybit")
+    """And stay there when trading moves, with the position they protect, where that stays."""
+    here = world("binance", "bybit", positions={"policy": "track"})
     with here.running() as router:
         heard = Heard(router)
         bought = router.place_order("BTCUSDT", "Buy", "Market", "0.01", take_profit="40000", stop_loss="15000")
