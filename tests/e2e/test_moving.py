@@ -105,7 +105,13 @@ def test_long_and_short_go_through_all_exchanges_and_back_in_another_coin_too(wo
 
 
 @pytest.mark.parametrize(
-    "victim", ["position_synchronizer", "connector:bybit", "connector:okx", "failover_coordinator"]
+    "victim",
+    [
+        "position_synchronizer",
+        "connector:okx",
+        pytest.param("connector:bybit", marks=pytest.mark.slow),
+        pytest.param("failover_coordinator", marks=pytest.mark.slow),
+    ],
 )
 def test_kill_9_in_the_middle_of_a_move_loses_and_doubles_nothing(world: Build, victim: str) -> None:
     here = world("bybit", "okx", positions={**MIGRATE, "slice_notional": 100})
