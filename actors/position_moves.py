@@ -37,6 +37,9 @@ AFTER_S = 30.0
 """For so long after something moved, exits that protect nothing any more are looked for."""
 BEFORE_S = 0.3
 """So long before its deadline whoever waits is told."""
+REST_S = 0.005
+SWITCHING_S = 0.1
+"""The least between two looks by time alone, and while trading is nowhere."""
 UNREADABLE_S = 2.0
 """Before a journal that could not be read is read again."""
 NEWEST = 200
@@ -92,6 +95,7 @@ class PositionMoves:
         self._done: dict[tuple[int, Symbol], list[OrderView]] = {}
         self._look_s = now_s
         self._exits_until_s = now_s + AFTER_S
+        self._rests_until_s = now_s
         self._told: tuple[str, ...] = ()
         self._lives: dict[str, int] = {}
 
@@ -136,11 +140,13 @@ class PositionMoves:
             self._work(now_s)
         except JournalError as error:  # looked at again: the level is in the journal, and stays there
             log.error("journal.unavailable", words=str(error), again_s=UNREADABLE_S)
-            self._look_s = now_s + UNREADABLE_S
+            self._look_s = self._rests_until_s = now_s + UNREADABLE_S
 
     def _work(self, now_s: float) -> None:
         ground = self._ground(now_s)
         self._look_s = now_s + IDLE_S
+        # Between the fence and the commit nothing can be done, however much is due.
+        self._rests_until_s = now_s + (REST_S if ground.route.exchange is not None else SWITCHING_S)
         self._perform(self.machine.tick(ground, now_s))
         self._tell(ground, now_s)
         stays = tuple(each.words for each in self.machine.stays)
@@ -158,7 +164,7 @@ class PositionMoves:
     def next_s(self, now_s: float) -> float | None:
         """When `on_tick` has something to do next."""
         due = [self._look_s, self.machine.next_s(), *(a.request.deadline_s - BEFORE_S for a in self._askers)]
-        return min((at_s for at_s in due if at_s is not None), default=None)
+        return max(min(at_s for at_s in due if at_s is not None), self._rests_until_s)
 
     def _perform(self, effects: list[ToConnector]) -> None:
         directory = self._directory()

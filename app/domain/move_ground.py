@@ -14,7 +14,7 @@ from app.domain.moving import Move, MoveKind
 from app.domain.position_situation import Piece, Standing
 from messages.failover import Route
 from messages.market import Symbol
-from messages.orders import LegView, OrderType, OrderView, Side
+from messages.orders import LegView, OrderSpec, OrderType, OrderView, Side
 from messages.positions import PositionPolicy, Slice
 
 Place = tuple[str, Symbol]
@@ -77,18 +77,33 @@ class Ground:
 
     def own_prices(self, place: Place) -> tuple[Decimal | None, Decimal | None]:
         """The highest price at which an order of ours may buy there, and the lowest at which one may sell."""
-        exchange, symbol = place
-        bids: list[Decimal] = []
-        asks: list[Decimal] = []
-        for order in self.opened:
-            spec = order.now
-            if spec.symbol != symbol or spec.order_type is not OrderType.LIMIT or spec.trigger is not None:
-                continue  # what waits for its trigger is in no book
-            for leg in _may_fill(order):
-                if leg.exchange == exchange:
-                    own = bids if spec.side is Side.BUY else asks
-                    own += [price for price in (_price(order, leg), _wanted(leg)) if price is not None]
-        return max(bids, default=None), min(asks, default=None)
+        return own_prices(self.opened, place)
+
+
+def own_prices(opened: Iterable[OrderView], place: Place) -> tuple[Decimal | None, Decimal | None]:
+    """Of orders that may still fill: the highest price at which one may buy at a place, the lowest to sell."""
+    exchange, symbol = place
+    bids: list[Decimal] = []
+    asks: list[Decimal] = []
+    for order in opened:
+        spec = order.now
+        if spec.symbol != symbol or spec.order_type is not OrderType.LIMIT or spec.trigger is not None:
+            continue  # what waits for its trigger is in no book
+        for leg in _may_fill(order):
+            if leg.exchange == exchange:
+                own = bids if spec.side is Side.BUY else asks
+                own += [price for price in (_price(order, leg), _wanted(leg)) if price is not None]
+    return max(bids, default=None), min(asks, default=None)
+
+
+def meets_own(opened: Iterable[OrderView], exchange: str, spec: OrderSpec) -> str:
+    """Why an order would trade with one of ours, in a sentence; empty where it would not."""
+    bid, ask = own_prices(opened, (exchange, spec.symbol))
+    own = ask if spec.side is Side.BUY else bid
+    if own is None or (spec.price is not None and (spec.price < own if spec.side is Side.BUY else spec.price > own)):
+        return ""
+    what = f"To {spec.side.value} {spec.symbol} on {exchange} at {spec.price}"
+    return f"{what} would trade with an order of our own at {own}."
 
 
 def _may_fill(order: OrderView) -> Iterable[LegView]:

@@ -13,14 +13,16 @@ from heapq import merge
 from sqlalchemy import select
 
 from app.domain.ids import order_id
+from app.domain.move_ground import meets_own
 from app.domain.moving import Move, MoveKind
 from app.domain.position_situation import Standing
+from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
 from app.journal.rows import symbol_of
 from app.journal.schema import traded
 from messages.market import Symbol
-from messages.orders import OrderView
+from messages.orders import OrderSpec, OrderView
 
 # From one name to the next, by the index: orders are many, strategies are few.
 _STRATEGIES = (
@@ -32,6 +34,12 @@ _STRATEGIES = (
 
 class Moves(Reads):
     """Of an open journal."""
+
+    def _meets_own(self, exchange: str, spec: OrderSpec) -> str:
+        """Within the transaction that would commit a slice: why it would trade with an order of ours."""
+        rows = [row for asked in (hot.OPEN_ON, hot.ASIDE_ON) for row in asked(self._db, exchange=exchange).fetchall()]
+        orders = (self._read(order_id) for order_id in dict.fromkeys(row["order_id"] for row in rows))
+        return meets_own((order for order in orders if order is not None), exchange, spec)
 
     def standing(self) -> tuple[Standing, ...]:
         """Everything that was ever traded, of one moment."""

@@ -246,7 +246,7 @@ class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Carries):
                 epoch=epoch,
                 spec=spec,
                 client_order_id=key.client_order_id,
-                problem=problem,
+                problem=problem or (self._meets_own(exchange, spec) if purpose is Purpose.MOVE else ""),
                 judge=judge,
                 purpose=purpose,
                 controls=self._controls_now(),

@@ -13,6 +13,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.commit import Inadmissible
 from app.domain.leg_life import LegEvent
 from app.domain.leg_table import IllegalEvent
 from app.domain.moving import Move, MoveKind
@@ -122,6 +123,28 @@ def test_what_slices_have_opened_and_not_closed_is_kept(moves: list[tuple[MoveKi
         assert tuple(journal.moves_after(2, BTC)) == ()
     finally:
         journal.close()
+
+
+def test_a_slice_that_would_trade_with_an_order_of_ours_is_not_committed(journal: Journal) -> None:
+    """Also where the order came to rest since the slice was planned."""
+    order_id = place(journal, "ours", side=Side.SELL)
+    journal.record(order_id, 1, LegEvent.SEEN_OPEN, now_s=1.0, exchange_order_id="x")
+    price = spec().price
+    assert price is not None
+    cases = ((price, Side.BUY, Inadmissible), (price - 1, Side.BUY, Committed), (price, Side.SELL, Committed))
+    for number, (limit, side, due) in enumerate(cases, start=1):
+        made = journal.commit_intent(
+            exchange="bybit",
+            epoch=1,
+            key=Move(1, str(BTC), number, MoveKind.OPEN).key,
+            spec=evolve(spec(), side=side, price=limit),
+            expiry_s=6.0,
+            now_s=1.0,
+            purpose=Purpose.MOVE,
+        )
+        assert isinstance(made, due), made
+        if isinstance(made, Committed):
+            journal.record(made.order.order_id, 1, LegEvent.SEEN_CANCELLED, now_s=1.0, filled=Decimal(0))
 
 
 def test_a_wrong_sum_of_slices_is_told() -> None:
