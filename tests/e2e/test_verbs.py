@@ -332,3 +332,53 @@ def test_the_history_is_exported_and_held_against_what_follows(
     with pytest.raises(InvalidRequest, match="is not as it was exported: Row"):
         router.export_history(tmp_path / "history.jsonl")
     assert verify(world.state_dir / JOURNAL_NAME).findings == ()
+
+
+def test_orders_that_were_taken_off_wait_for_a_freeze_to_end_and_go_on_then(world: World, router: OrderRouter) -> None:
+    resting = [rest(router, f"waits-{n}") for n in range(2)]
+    router.freeze(reason="a look at it")
+    assert router.manual_failover("okx")["to_exchange"] == "okx", "a frozen router moves, and places nothing"
+    until(lambda: [o["orderStatus"] for o in router.get_open_orders()] == ["Moving"] * 2, means="both being taken off")
+    assert router.resolve(resting[0])["words"].endswith("and goes where trading is as soon as it can.")
+    assert [o for o in world["okx"].control.truth()["orders"] if o["status"] == "open"] == []
+    assert router.resolve(resting[1], "drop")["done"]
+    router.unfreeze()
+    until(lambda: router.get_order(resting[0])["orderStatus"] == "New", means="the other being placed")
+    assert router.get_order(resting[0])["exchange"] == "okx"
+    assert router.get_order(resting[1])["orderStatus"] == "Cancelled"
+
+
+def test_a_panic_ends_what_waits_to_be_placed(world: World, router: OrderRouter) -> None:
+    resting = rest(router, "between two exchanges")
+    router.freeze()
+    router.manual_failover("okx")
+    until(lambda: router.get_order(resting)["orderStatus"] == "Moving", means="the order being taken off")
+    came = router.panic()
+    assert (came["done"], came["orders_cancelled"]) == (True, [resting])
+    router.unfreeze()
+    assert router.get_order(resting)["orderStatus"] == "Cancelled"
+
+
+def test_a_parked_order_is_placed_or_ended_by_its_owner(world: World, router: OrderRouter) -> None:
+    placed, dropped = rest(router, "parked one"), rest(router, "parked two")
+    router.freeze()
+    router.manual_failover("okx")
+    until(lambda: [o["orderStatus"] for o in router.get_open_orders()] == ["Moving"] * 2, means="both being taken off")
+    with closing(Journal(world.state_dir / JOURNAL_NAME)) as journal:
+        for order_id in (placed, dropped):
+            journal.park(order_id, "a_test", "Somebody is to look at it.", journal.route().since_s)
+    router.unfreeze()
+    assert "waits for its owner: Somebody is to look at it." in router.resolve(placed)["words"]
+    assert router.resolve(dropped, "drop")["done"]
+    assert router.resolve(placed, "place")["done"]
+    until(lambda: router.get_order(placed)["orderStatus"] == "New", means="it being placed")
+    assert router.get_order(placed)["exchange"] == "okx"
+    assert router.get_order(dropped)["orderStatus"] == "Cancelled"
+
+
+def test_under_reduce_only_an_order_may_be_made_smaller_and_no_larger(router: OrderRouter) -> None:
+    resting = rest(router, "smaller")
+    router.reduce_only()
+    with pytest.raises(OrderRefused, match="rests as it was"):
+        router.amend_order("BTCUSDT", resting, qty="0.02")
+    assert router.amend_order("BTCUSDT", resting, qty="0.005")["qty"] == "0.005"

@@ -14,11 +14,11 @@ from attrs import evolve
 from app.domain.commit import AlreadyKnown, Decision
 from app.domain.controls import Controlled, Controls
 from app.domain.elsewhere import Elsewhere
-from app.domain.leg_life import LegEvent
+from app.domain.leg_life import LegEvent, Terms
 from app.domain.verb_words import Change
 from app.journal.store import Committed, Journal
 from app.journal.verify import verify
-from messages.orders import OrderKey, Purpose
+from messages.orders import LegState, OrderKey, Purpose
 from tests.domain.orders import key, spec
 
 FREEZE = Change(put=(("frozen", "The desk is closed."),))
@@ -166,3 +166,24 @@ def test_the_history_is_chained_and_a_change_of_it_is_found(journal: Journal, pa
         assert verify(path).findings == ("The last row of the history is 3, and 5 were written.",)
         db.execute("DELETE FROM controls")
         assert "The control isolated:okx is in the events, and does not hold." in verify(path).findings
+
+
+@pytest.mark.parametrize("held", [FREEZE, Change(put=(("reduce_only", "Why."),))])
+def test_what_was_cancelled_to_be_replaced_waits_for_the_freeze_to_end(journal: Journal, held: Change) -> None:
+    made = commit(journal)
+    assert isinstance(made, Committed)
+    order_id = made.order.order_id
+    journal.record(order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x1")
+    journal.record(
+        order_id,
+        1,
+        LegEvent.REPLACE_ASKED,
+        now_s=3.0,
+        terms=Terms(quantity=Decimal(2), price=Decimal(90)),
+        until_s=60.0,
+    )
+    hold(journal, held)
+    ended = {"exchange": "bybit", "expiry_s": 20.0, "now_s": 4.0, "check": lambda _: "", "filled": Decimal(0)}
+    recorded = journal.renew(order_id, 1, LegEvent.SEEN_CANCELLED, **ended)  # type: ignore[arg-type]
+    assert [leg.state for leg in recorded.order.legs] == [LegState.DRAINED], "nothing of it is on any exchange"
+    assert [order.order_id for order in journal.drained()] == [order_id]
