@@ -21,7 +21,7 @@ from app.domain.saga_effects import Want
 from app.domain.saga_table import MOVING
 from app.domain.steering import Steering
 from app.domain.verb_plan import Scene, legs_on
-from app.journal.store import JournalError
+from app.journal.store import JournalError, StaleEpoch
 from messages.base import Failed, Reply, Request
 from messages.control import Verb
 from messages.failover import ManualFailover, PreflightRequest, Readiness, SettleReply, SettleRequest
@@ -88,11 +88,19 @@ class VerbHands(FailoverHands):
             self.send(asker, message)
 
     def _tick_verbs(self, now_s: float) -> None:
-        if now_s >= self._controls_s:
+        try:
+            if now_s >= self._controls_s:
+                self._controls_s = now_s + CONTROLS_S
+                if not self._unwritten.waits:
+                    self._perform(self.machine.controlled(self.journal.controls(), now_s), now_s)
+            panic = bool(self.machine.controls.panic)
+            self._steer(self._steering.tick(lambda: self._scene(now_s), now_s, panic=panic), now_s)
+        except StaleEpoch:
+            raise
+        except JournalError as error:  # what waits is looked at again: dying of it would not help
+            log.error("journal.unavailable", words=str(error), again_s=CONTROLS_S)
             self._controls_s = now_s + CONTROLS_S
-            if not self._unwritten.waits:
-                self._perform(self.machine.controlled(self.journal.controls(), now_s), now_s)
-        self._steer(self._steering.tick(lambda: self._scene(now_s), now_s), now_s)
+            self._steering.not_now(now_s)
 
     def _next_verb_s(self) -> float:
         return min(self._controls_s, self._steering.next_s() or self._controls_s)

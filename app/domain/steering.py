@@ -49,24 +49,22 @@ from app.domain.verb_plan import (
     WAITING,
     Failover,
     Scene,
-    cancelling_plan,
     held_on,
     leaving,
-    leaving_plan,
     legs_on,
+    plan_of,
     protects,
     refusal,
     specs,
-    standing_plan,
     target,
     to_carry,
 )
 from app.domain.verb_words import Change, applied, change
 from messages.base import Failed, Reply
 from messages.control import Drain, Failback, Isolate, Panic, Resolution, Resolve, Steered, SwitchPlan, Verb
-from messages.failover import ManualFailover, OrderLeft, PreflightReply, Readiness, Switch, SwitchReply
+from messages.failover import ManualFailover, OrderLeft, PreflightReply, Switch, SwitchReply
 from messages.orders import LegState, OrderAccepted, OrderRefused, OrderReply, OrderView
-from messages.positions import MovesReply, NotMoved, PositionPlan, PositionPolicy
+from messages.positions import MovesReply, NotMoved, PositionPolicy
 
 OWN = "order-router"
 """The strategy of the router's own orders: slices of positions, and what flattens."""
@@ -171,10 +169,19 @@ class Steering:
             return [] if one.waits else self._planned(one, scene)
         return self._looked(one, scene) if isinstance(one.verb, Resolve) else []
 
-    def tick(self, scene: Callable[[], Scene], now_s: float) -> list[SteeringEffect]:
-        """What waits is looked at, and what a panic wants is asked for, whoever began it."""
+    def tick(self, scene: Callable[[], Scene], now_s: float, *, panic: bool) -> list[SteeringEffect]:
+        """What waits is looked at, and what a panic wants is asked for, whoever began it.
+
+        Args:
+            scene: Read only where there is something to look at.
+            panic: Whether one holds.
+        """
         if now_s < self._look_s:
             return []
+        if not self._open and not panic:
+            self._look_s = now_s + PANIC_AGAIN_S
+            return []
+        self._look_s = now_s + (AGAIN_S if self._open else PANIC_AGAIN_S)
         seen = scene()
         out: list[SteeringEffect] = []
         if seen.controls.panic and now_s >= self._panic_s:
@@ -182,8 +189,11 @@ class Steering:
             out += self._panic(seen, now_s)
         for one in list(self._open.values()):
             out += self._look(one, seen, late=now_s >= one.due_s)
-        self._look_s = now_s + (AGAIN_S if self._open else PANIC_AGAIN_S)
         return out
+
+    def not_now(self, now_s: float) -> None:
+        """Nothing could be looked at: later again."""
+        self._look_s = now_s + PANIC_AGAIN_S
 
     def next_s(self) -> float | None:
         """When `tick` has something to do next."""
@@ -405,29 +415,8 @@ class Steering:
         return [*out, asked]
 
     def _planned(self, one: _Open, scene: Scene) -> list[SteeringEffect]:
-        plan = self._plan_of(one, scene)
+        plan = plan_of(one.verb, scene, one.target, asked_of=one.began, ready=one.ready, moves=one.moves)
         return self._answer(one, scene, words_of.planned(one.verb, plan, scene.controls), done=False, plan=plan)
-
-    def _plan_of(self, one: _Open, scene: Scene) -> SwitchPlan:
-        verb = one.verb
-        if isinstance(verb, Panic):
-            plan = cancelling_plan(scene, all_of_it=verb.flatten)
-        elif (left := leaving(verb, scene)) is not None:
-            told = () if one.ready is None else one.ready.refused
-            asked = [order.order_id for order in to_carry(one.began, left)]
-            refused = [(asked[at], why) for at, why in told if at < len(asked)]
-            plan = leaving_plan(scene, left, one.target, refused)
-            if one.ready is not None:
-                candidates = tuple(_with_look(each, one.ready) for each in plan.candidates)
-                plan = evolve(plan, candidates=candidates)
-            elif one.target not in (None, scene.route.exchange):
-                plan = evolve(plan, words=(*plan.words, f"{one.target} was not asked, or did not answer in time."))
-        else:
-            return standing_plan(scene)
-        positions = one.moves.plan if one.moves is not None else PositionPlan()
-        if one.moves is None and not (isinstance(verb, Panic) and not verb.flatten):
-            plan = evolve(plan, words=(*plan.words, "What would become of positions was not told in time."))
-        return evolve(plan, positions=positions)
 
     # ------------------------------------------------------------------------------------------------ out
 
@@ -468,11 +457,3 @@ def _left(order: OrderView, exchange: str | None) -> OrderLeft:
         state=leg.state.value,
         remaining=format(leg.remaining, "f"),
     )
-
-
-def _with_look(known: Readiness, look: PreflightReply) -> Readiness:
-    """What was known of a candidate, with what its connector says now of what would go there."""
-    if known.exchange != look.exchange:
-        return known
-    problems = tuple(dict.fromkeys((*known.problems, *look.problems)))
-    return evolve(known, problems=problems, at_s=look.at_s, notes=look.notes)

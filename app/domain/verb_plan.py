@@ -17,11 +17,11 @@ from app.domain.controls import NONE, Controls
 from app.domain.exits import Exit
 from app.domain.leg_life import MAY_FILL, UNPROVEN
 from messages.carries import CarryPolicy
-from messages.control import Drain, Failback, Isolate, PlannedOrder, Release, Resolve, SwitchPlan, Verb
-from messages.failover import ManualFailover, Readiness, Route, Switch
+from messages.control import Drain, Failback, Isolate, Panic, PlannedOrder, Release, Resolve, SwitchPlan, Verb
+from messages.failover import ManualFailover, PreflightReply, Readiness, Route, Switch
 from messages.market import Symbol
 from messages.orders import LegState, LegView, OrderSpec, OrderView, TriggerKind
-from messages.positions import NotMoved, PositionPolicy
+from messages.positions import MovesReply, NotMoved, PositionPolicy
 
 ZERO = Decimal(0)
 WAITING = frozenset({LegState.DRAINED, LegState.PARKED})
@@ -278,3 +278,48 @@ def standing_plan(scene: Scene) -> SwitchPlan:
 def notional(orders: Iterable[PlannedOrder]) -> Decimal:
     """What orders are worth by their own prices, in quote coin."""
     return sum((order.quantity * order.price for order in orders if order.price is not None), ZERO)
+
+
+def plan_of(
+    verb: Verb,
+    scene: Scene,
+    to_exchange: str | None,
+    *,
+    asked_of: Scene,
+    ready: PreflightReply | None,
+    moves: MovesReply | None,
+) -> SwitchPlan:
+    """What a verb would do, with what was told of it.
+
+    Args:
+        to_exchange: Where trading would be.
+        asked_of: What was so when the target was asked: by their places there it names orders it would not take.
+        ready: What the target says; None where it was not asked, or has not answered.
+        moves: What the synchronizer says, likewise.
+    """
+    if isinstance(verb, Panic):
+        plan = cancelling_plan(scene, all_of_it=verb.flatten)
+    elif (left := leaving(verb, scene)) is not None:
+        told = () if ready is None else ready.refused
+        asked = [order.order_id for order in to_carry(asked_of, left)]
+        refused = [(asked[at], why) for at, why in told if at < len(asked)]
+        plan = leaving_plan(scene, left, to_exchange, refused)
+        if ready is not None:
+            plan = evolve(plan, candidates=tuple(_with_look(each, ready) for each in plan.candidates))
+        elif to_exchange not in (None, scene.route.exchange):
+            plan = evolve(plan, words=(*plan.words, f"{to_exchange} was not asked, or did not answer in time."))
+    else:
+        return standing_plan(scene)
+    if moves is not None:
+        return evolve(plan, positions=moves.plan)
+    if isinstance(verb, Panic) and not verb.flatten:
+        return plan
+    return evolve(plan, words=(*plan.words, "What would become of positions was not told in time."))
+
+
+def _with_look(known: Readiness, look: PreflightReply) -> Readiness:
+    """What was known of a candidate, with what its connector says now of what would go there."""
+    if known.exchange != look.exchange:
+        return known
+    problems = tuple(dict.fromkeys((*known.problems, *look.problems)))
+    return evolve(known, problems=problems, at_s=look.at_s, notes=look.notes)

@@ -83,7 +83,7 @@ class Desk:
     def tick(self, now_s: float) -> list[Any]:
         """Later."""
         self.now_s = now_s
-        return self._held(self.machine.tick(lambda: self.scene, now_s))
+        return self._held(self.machine.tick(lambda: self.scene, now_s, panic=bool(self.scene.controls.panic)))
 
     def heard(self, token: str, reply: Any) -> list[Any]:
         """Somebody answers."""
@@ -415,3 +415,12 @@ def test_a_plan_of_which_nobody_told_says_so() -> None:
 def test_verbs_are_called_as_on_the_command_line() -> None:
     assert [name_of(verb) for verb, _ in HOLDING] == ["freeze", "reduce-only", "isolate", "drain", "panic", "panic"]
     assert of(Desk().ask(framed(Freeze)), Move) == []
+
+
+def test_nothing_is_read_where_nothing_waits() -> None:
+    def never() -> Scene:
+        raise AssertionError("nobody waits")
+
+    machine = Steering()
+    assert machine.tick(never, 1.0, panic=False) == []
+    assert (machine.next_s() or 0.0) >= 2.0
