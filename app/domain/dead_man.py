@@ -143,7 +143,11 @@ class DeadMan:
             self._failed = ""
             self._wait_until(sent_s + self.settings.again_s)
         elif isinstance(result, c.CallFailed) and result.code == c.UNSUPPORTED:
-            self._unsupported = result.words
+            if self.settings.by_market:  # of as many markets as there are now
+                self._failed, self._armed_s = result.words, None
+                self._wait_until(now_s + self.settings.again_s)
+            else:
+                self._unsupported = result.words
         else:
             self._failed = result.words if isinstance(result, c.CallFailed) else "its answer was no answer to it."
             again_s = now_s + min(AGAIN_S, self.settings.again_s)

@@ -290,6 +290,17 @@ def test_what_the_exchange_has_not_is_not_asked_for_again() -> None:
     assert view.words == "bybit has no countdown."
 
 
+def test_too_many_markets_at_a_time() -> None:
+    """Asked for again when there may be fewer; until then nothing is armed, and nothing is concluded."""
+    dead_man = expired(evolve(SETTINGS, by_market=True))
+    ask(dead_man, c.CallFailed(code=c.UNSUPPORTED, words="Too many markets.", retryable=False), 40.0, 40.1)
+    assert dead_man.fires_s is None
+    assert dead_man.gone([leg()], LATER_S) == []
+    assert dead_man.next_s() == 40.1 + TIMEOUT_S / 3
+    ask(dead_man, ARMED, 61.0, 61.1)
+    assert dead_man.fires_s == 61.0 + TIMEOUT_S
+
+
 def test_news_are_told_once() -> None:
     """And all of them again to somebody new."""
     dead_man = switch()

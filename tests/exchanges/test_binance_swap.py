@@ -29,6 +29,7 @@ from app.domain.calls import (
     StatusResult,
     TickerResult,
 )
+from app.exchanges.profiles import binance
 from app.simulator.thread import SimulatorThread
 from messages.market import MarginMode, PositionMode
 from messages.orders import LegState, OrderSpec, Side, TimeInForce, TriggerBy
@@ -440,6 +441,24 @@ def test_the_dead_mans_countdown_covers_the_markets_where_orders_rest(desk: Desk
     desk.cancel(late)
     assert isinstance(desk.dead_man(60), DeadManArmed), "nothing rests: what was armed is switched off"
     assert desk.sim.exchange.engine.dead_man.due == {}
+
+
+def test_the_dead_mans_countdown_is_none_where_there_are_too_many_markets(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was armed before is switched off: it would end while all is well."""
+    one, other = wire_id(), wire_id()
+    desk.place(spec(), one)
+    assert isinstance(desk.dead_man(60), DeadManArmed)
+    monkeypatch.setattr(binance, "MOST_SWITCHED", 1)
+    desk.place(spec("0.1", of=symbol("ETHUSDT"), price="1500"), other)
+    refused = desk.dead_man(60)
+    assert isinstance(refused, CallFailed)
+    assert refused.code == UNSUPPORTED
+    assert "with more than 1 none is armed" in refused.words
+    assert desk.sim.exchange.engine.dead_man.due == {}
+    for wire in (one, other):
+        desk.cancel(wire, BTC if wire == one else symbol("ETHUSDT"))
 
 
 def test_the_ticker_tells_the_mark_price(desk: Desk) -> None:

@@ -43,7 +43,6 @@ from app.exchanges.profiles.binance_shapes import (
     unpriced,
 )
 from app.exchanges.profiles.rows import (
-    MAX_PAGES,
     AccountRow,
     FillRow,
     OrderRow,
@@ -63,6 +62,8 @@ from app.exchanges.symbols import Market, MarketTable
 from messages.market import MarginMode, PositionMode
 from messages.orders import OrderSpec, OrderType, TimeInForce, TriggerBy, TriggerKind
 
+MOST_SWITCHED = 20
+"""Markets for which a dead-man switch is armed: each costs a request every time."""
 _WEEK_MS = 7 * DAY_MS
 """The longest period between `startTime` and `endTime` of any list."""
 _DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
@@ -355,8 +356,14 @@ class Binance(Profile):
         armed: set[str] = client.options.setdefault(_ARMED, set())
         resting = {word(row, "symbol") or "" for row in listed(await client.fapiPrivateGetOpenOrders({}))}
         wanted = resting if timeout_s else set()
-        if len(wanted) > MAX_PAGES:
-            raise Unsupported(f"Orders rest in {len(wanted)} markets, and binance's countdown is of one: too many.")
+        if len(wanted) > MOST_SWITCHED:
+            for native_id in sorted(armed):  # else they would end while all is well
+                await _count_down(client, native_id, 0)
+            armed.clear()
+            raise Unsupported(
+                f"Orders rest in {len(wanted)} markets, and binance's countdown is of one: with more than"
+                f" {MOST_SWITCHED} none is armed."
+            )
         for native_id in sorted(wanted):
             armed.add(native_id)
             await _count_down(client, native_id, int(timeout_s * 1000))
