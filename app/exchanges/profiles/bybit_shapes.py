@@ -128,7 +128,7 @@ def _fill_row(row: Any, settle: str | None) -> FillRow:
 
 
 _CAUSES = {"BustTrade": Cause.LIQUIDATION, "AdlTrade": Cause.DELEVERAGED}
-_STOPS = dict.fromkeys(
+_STOPS: Mapping[str, Cause] = dict.fromkeys(
     ("TakeProfit", "StopLoss", "TrailingStop", "PartialTakeProfit", "PartialStopLoss"),
     Cause.STOP,
 )
