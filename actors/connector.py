@@ -71,6 +71,7 @@ class ConnectorActor(Shell):
     journal: Journal
     machine: Connector
     _limits: KeepsLimits | None = None
+    _coordinator: Address | None = None
 
     def on_start(self, start: Start, now_s: float) -> None:
         """Opens journal and exchange, and takes up what an earlier life left in doubt."""
@@ -116,7 +117,7 @@ class ConnectorActor(Shell):
         entry = directory.find(Role.HEALTH_MONITOR)
         self._monitor: Address | None = entry.address if entry is not None else None
         entry = directory.find(Role.FAILOVER_COORDINATOR)
-        self._coordinator: Address | None = entry.address if entry is not None else None
+        self._coordinator = entry.address if entry is not None else None
         if hasattr(self, "machine"):
             self.machine.dead_man.untold()  # it may be a new one
 
