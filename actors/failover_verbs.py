@@ -164,7 +164,8 @@ class VerbHands(FailoverHands):
                     reason=effect.reason,
                     asked=True,
                     asker=ByVerb(token),
-                    correlation_id=self._verb_id(token),
+                    # Kept with the switch, for ever: tokens begin anew with each life, and it must be no older verb's.
+                    correlation_id=f"{self._verb_id(token)}@{now_s:.6f}",
                 )
                 self._perform(self.machine.wanted(want, deadline_s, now_s), now_s)
             case v.Unpark(order_id=order_id):

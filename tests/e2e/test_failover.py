@@ -185,3 +185,15 @@ def test_exits_that_binance_does_not_take_along_are_orders_of_their_own(world: B
         until(lambda: router.get_open_orders() == [], means="the stop closing, and the other exit going")
         assert here["binance"].control.truth()["positions"].get("BTC/USDT:USDT", "0") == "0"
         heard.close()
+
+
+def test_a_verb_of_a_later_daemon_is_not_taken_for_one_of_an_earlier(world: Build) -> None:
+    """How a switch ended is told to whoever asks for the same again: not to the next daemon's first failback."""
+    here = world("bybit", "okx")
+    for life in range(2):
+        with here.running() as router:
+            until(lambda: router.get_status()["readiness"][0]["ready"], means="okx having its markets")
+            router.manual_failover("okx")
+            until(lambda: router.get_status()["readiness"][0]["ready"], means="bybit being a candidate again")
+            assert router.failback(timeout_s=20)["done"]
+            assert router.get_status()["current_exchange"] == "bybit", f"daemon {life + 1}"
