@@ -78,7 +78,8 @@ class VerbHands(FailoverHands):
         token = message.correlation_id.rpartition("-")[2]
         if isinstance(message, SettleReply) and not self._unwritten.waits:
             self._perform(self.machine.settled(message, now_s), now_s)
-        self._steer(self._steering.heard(token, message, self._scene(now_s), now_s), now_s)
+        if self._steering.awaits(token):
+            self._steer(self._steering.heard(token, message, self._scene(now_s), now_s), now_s)
 
     def _answer(self, asker: Any, message: Any, now_s: float) -> None:
         """The saga answers somebody: whoever sent a request, or a verb."""

@@ -28,6 +28,8 @@ StateDirOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
+PLAINLY_S = 4.0
+"""How long a daemon is waited for by a verb that can be written without it."""
 STRATEGY = "order-router-command"
 """The name under which the command listens: of no strategy, so that it is told of nobody's orders."""
 
@@ -56,7 +58,10 @@ def attached(config: Path | None, state_dir: Path | None, *, plainly: bool = Fal
     try:
         place = None if state_dir is None else state_dir.expanduser().absolute()
         router = OrderRouter(config=config, state_dir=place, strategy=STRATEGY)
-        router.attach()
+        if plainly:
+            router.attach(timeout_s=PLAINLY_S)
+        else:
+            router.attach()
     except InvalidRequest as error:
         raise Ended(EX_CONFIG, str(error)) from None
     except NotRunning as error:

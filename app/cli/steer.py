@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.attach import ConfigOption, JsonOption, StateDirOption, attached
+from app.cli.attach import PLAINLY_S, ConfigOption, JsonOption, StateDirOption, attached
 from app.cli.exits import EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, Ended
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for it to come about.")
 ]
 ExchangeArgument = Annotated[str, typer.Argument(metavar="EXCHANGE", help="The exchange, e.g. okx.")]
-
-HOLDS_S = 4.0
-"""How long the daemon is waited for by a verb that can be written without it."""
 
 Ask = Callable[["OrderRouter"], "Steered"]
 
@@ -163,7 +160,7 @@ def drain(
 def freeze(
     dry_run: DryRunOption = False,
     reason: ReasonOption = "",
-    timeout_s: TimeoutOption = HOLDS_S,
+    timeout_s: TimeoutOption = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     json: JsonOption = False,
@@ -183,7 +180,7 @@ def freeze(
 def unfreeze(
     dry_run: DryRunOption = False,
     reason: ReasonOption = "",
-    timeout_s: TimeoutOption = HOLDS_S,
+    timeout_s: TimeoutOption = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     json: JsonOption = False,
@@ -204,7 +201,7 @@ def reduce_only(
     mode: Annotated[str, typer.Argument(metavar="[on|off]", help="Whether it holds.")] = "on",
     dry_run: DryRunOption = False,
     reason: ReasonOption = "",
-    timeout_s: TimeoutOption = HOLDS_S,
+    timeout_s: TimeoutOption = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     json: JsonOption = False,
@@ -329,6 +326,7 @@ def _held(config: Path | None, state_dir: Path | None, ask: Ask, verb: Verb) -> 
 
     try:
         with attached(config, state_dir, plainly=True) as router:
+            router.get_status(timeout_s=PLAINLY_S)  # whoever would do it answers; what is done then may take longer
             return ask(router)
     except InvalidRequest as error:
         raise Ended(EX_USAGE, str(error)) from None

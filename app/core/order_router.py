@@ -145,16 +145,19 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
         """`initialize`, for programs without an event loop."""
         self._start(self._find_or_start)
 
-    def attach(self) -> None:
+    def attach(self, *, timeout_s: float = ROUTE_TIMEOUT_S) -> None:
         """Attaches to the daemon that runs on the state directory, and never starts one: to look, or to steer.
+
+        Args:
+            timeout_s: For it to tell where trading is.
 
         Raises:
             InvalidRequest: The state directory is not this user's alone, or an argument contradicts the daemon.
             NotRunning: No daemon runs there.
         """
-        self._start(self._find)
+        self._start(self._find, timeout_s)
 
-    def _start(self, find: Callable[[], Presence]) -> None:
+    def _start(self, find: Callable[[], Presence], route_timeout_s: float = ROUTE_TIMEOUT_S) -> None:
         with self._lock:
             if self._client is not None and not self._client.ended:
                 return
@@ -162,7 +165,7 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
             self._closed = False
             presence = find()
             try:
-                self._client = self._connect(presence)
+                self._client = self._connect(presence, route_timeout_s)
             except BaseException:
                 self._stop_daemon()
                 raise
@@ -230,7 +233,7 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
                     f"was started with {theirs!r}: leave it out, or use another state_dir."
                 )
 
-    def _connect(self, presence: Presence) -> Client:
+    def _connect(self, presence: Presence, route_timeout_s: float) -> Client:
         client = Client(
             presence,
             s.SessionSettings(
@@ -244,9 +247,9 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
             on_news=self._news,
             on_end=self._no_more_news,
         )
-        if not client.routed.wait(ROUTE_TIMEOUT_S):
+        if not client.routed.wait(route_timeout_s):
             client.close()
-            raise NotRunning(f"The daemon (pid {presence.pid}) told no route within {ROUTE_TIMEOUT_S:g} s.")
+            raise NotRunning(f"The daemon (pid {presence.pid}) told no route within {route_timeout_s:g} s.")
         return client
 
     def stop_health_check_thread(self) -> None:

@@ -76,6 +76,10 @@ PLAN_S = 4.0
 """At most so long a plan waits for answers: what was not told by then is said not to have been."""
 PATIENCE_S = 0.3
 """Before its deadline a verb is answered with what is so by then."""
+FLAT, PANIC = "flat", "panic"
+"""Tokens of what a panic asks for, whoever began it."""
+MAX_CANCELS = 200
+"""That a panic asks for at a time; the rest follows at the next."""
 MAX_OPEN = 100
 """Verbs that wait at once; one more is refused."""
 
@@ -149,9 +153,13 @@ class Steering:
             return self._drained_off(one, scene, now_s)
         return self._answer(one, scene, f"{words_of.moved(reply.switch)}.")
 
+    def awaits(self, token: str) -> bool:
+        """Whether an answer is of use: what a panic cancels is seen in the journal, and not by hundreds of answers."""
+        return token == FLAT or any(token in one.waits for one in self._open.values())
+
     def heard(self, token: str, reply: Reply, scene: Scene, now_s: float) -> list[SteeringEffect]:
         """Somebody who was asked answers; whatever comes too late, or to nobody, is dropped."""
-        if token == "flat" and isinstance(reply, MovesReply):
+        if token == FLAT and isinstance(reply, MovesReply):
             self._flat = reply
             return []
         one = self._of(token)
@@ -282,17 +290,18 @@ class Steering:
         until_s = now_s + 10 * PANIC_AGAIN_S
         for order in scene.waiting:  # any connector can end what is on no exchange
             where = scene.route.exchange or order.legs[-1].exchange
-            out.append(AskCancel(token="panic", exchange=where, order=order, deadline_s=until_s))
+            out.append(AskCancel(token=PANIC, exchange=where, order=order, deadline_s=until_s))
         for order in scene.open:
             if order.key.strategy == OWN or (protects(order) and not (scene.controls.flatten and flat)):
                 continue
             for leg in legs_on(order, None):
                 if leg.cancel_asked_s is None:  # it stays asked for, though the exchange is down or the connector dies
-                    out.append(AskCancel(token="panic", exchange=leg.exchange, order=order, deadline_s=until_s))
+                    out.append(AskCancel(token=PANIC, exchange=leg.exchange, order=order, deadline_s=until_s))
+        del out[MAX_CANCELS:]
         if not flat and scene.route.exchange is not None:
             until_s = now_s + 2 * PANIC_AGAIN_S
             flatten = PositionPolicy.FLATTEN
-            out.append(AskMoves(token="flat", policy=flatten, dry_run=False, to_exchange="", deadline_s=until_s))
+            out.append(AskMoves(token=FLAT, policy=flatten, dry_run=False, to_exchange="", deadline_s=until_s))
         return out
 
     # ------------------------------------------------------------------------------------------------ what is awaited

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.core.order_router import OrderRouter
+from app.core.order_router import OrderRefused, OrderRouter
 from app.simulator.thread import SimulatorThread
 from tests.cli.desk import Running, order_router, refusal, within
 from tests.cli.test_daemon_verbs import NAMES, Desk, write_config
@@ -117,6 +118,17 @@ def test_the_history_is_exported_held_against_an_export_and_a_change_of_it_is_65
     assert "is not as it was exported" in desk.refused(65, "history", "--verify", str(file))
     assert "is not as it was exported" in desk.refused(65, "history", "--export", str(file))
     assert "no row of a history" in desk.refused(65, "history", "--verify", str(desk.config))
+
+
+def test_a_freeze_is_had_though_the_coordinator_hangs(desk: Desk) -> None:
+    """By the command itself, or by the next coordinator, if that is quicker: within seconds, and once."""
+    (pid,) = [each["pid"] for each in desk.facts("status")["actors"] if each["name"].startswith("failover_coordinator")]
+    os.kill(pid, signal.SIGSTOP)  # its supervisor finds it by its heartbeats, and replaces it
+    came = desk.facts("freeze", "--reason", "it hangs")
+    assert (came["done"], came["controls"]) == (True, ["Trading is frozen: it hangs."])
+    with OrderRouter(config=desk.config, strategy="grid") as bot, pytest.raises(OrderRefused, match="it hangs"):
+        bot.place_order("BTCUSDT", "Buy", "Limit", "0.01", "20000")
+    assert "no longer frozen" in desk.text("unfreeze")
 
 
 def test_where_no_daemon_runs_what_holds_is_written_to_the_journal_itself(desk: Desk, tmp_path: Path) -> None:

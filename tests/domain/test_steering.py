@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 
 from app.domain.controls import NONE, Controls
 from app.domain.effects import Answer
-from app.domain.steering import Steering
+from app.domain.steering import MAX_CANCELS, Steering
 from app.domain.steering_effects import AskCancel, AskMoves, AskOrder, AskReady, Move, Unpark, Write
 from app.domain.verb_plan import Scene
 from app.domain.verb_words import ASKED, applied, change, name_of
@@ -424,3 +424,14 @@ def test_nothing_is_read_where_nothing_waits() -> None:
     machine = Steering()
     assert machine.tick(never, 1.0, panic=False) == []
     assert (machine.next_s() or 0.0) >= 2.0
+
+
+def test_a_panic_over_many_orders_asks_for_some_at_a_time() -> None:
+    many = tuple(named(f"o{number}", leg(LegState.OPEN)) for number in range(MAX_CANCELS + 50))
+    desk = Desk(evolve(SCENE, controls=Controls(frozen="x", panic="x"), open=many))
+    first = of(desk.tick(0.0), AskCancel)
+    asked = {each.order.order_id for each in first}
+    assert len(first) == MAX_CANCELS
+    desk.scene = evolve(desk.scene, open=tuple(each for each in many if each.order_id not in asked))
+    assert len(of(desk.tick(2.0), AskCancel)) == 50
+    assert not desk.machine.awaits(first[0].token), "hundreds of answers are not looked at one by one"
