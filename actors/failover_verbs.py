@@ -26,8 +26,9 @@ from messages.base import Failed, Reply, Request
 from messages.control import Verb
 from messages.failover import ManualFailover, PreflightRequest, Readiness, SettleReply, SettleRequest
 from messages.health import HealthState
+from messages.market import MarketType
 from messages.orders import CancelOrder, GetOrder
-from messages.positions import MovePositions
+from messages.positions import MovePositions, PositionPolicy
 from messages.supervision import Role
 
 log = structlog.get_logger()
@@ -112,6 +113,7 @@ class VerbHands(FailoverHands):
         machine, settings = self.machine, self.environment.failover
         down = [(n, view.reason) for n, view in machine.health.items() if view.state is HealthState.DOWN]
         attributed, _ = self.journal.book()
+        spot = self.environment.market_type == MarketType.SPOT
         past = [*machine.past, *([machine.switch] if machine.switch is not None else [])]
         return Scene(
             route=machine.route,
@@ -121,12 +123,13 @@ class VerbHands(FailoverHands):
             down=tuple(down),
             running=machine.step.value if machine.step in MOVING else "",
             policy=settings.carry,
-            positions=settings.positions,
+            positions=PositionPolicy.TRACK if spot else settings.positions,
             held=tuple((name, symbol, held) for (name, symbol), held in attributed.items() if held),
             open=tuple(order for order in self.journal.open_orders() if legs_on(order, None)),
             waiting=(*self.journal.drained(), *self.journal.parked()),
             last=past[-1] if past else None,
             find=self.journal.order,
+            spot=spot,
         )
 
     def _ready(self, look: Readiness) -> Readiness:

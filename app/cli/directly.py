@@ -31,9 +31,11 @@ def write(config: Path | None, state_dir: Path | None, verb: Verb, why: str) -> 
     from app.core.errors import InvalidRequest
     from app.core.settings import settings
     from app.core.shapes import Steered
+    from app.domain.verb_plan import NOTHING_TO_FLATTEN
     from app.domain.verb_words import change, name_of, sentence
     from app.journal.store import Journal, JournalError
     from messages.control import Isolate, Panic, Release
+    from messages.market import MarketType
 
     try:
         place = None if state_dir is None else state_dir.expanduser().absolute()
@@ -46,6 +48,8 @@ def write(config: Path | None, state_dir: Path | None, verb: Verb, why: str) -> 
     if isinstance(verb, Isolate | Release) and state_dir is None and verb.exchange not in found.routed:
         known = ", ".join(found.routed)
         raise Ended(EX_USAGE, f"{verb.exchange!r} is not among the configured exchanges: {known}")
+    if isinstance(verb, Panic) and verb.flatten and found.router.market_type == MarketType.SPOT:
+        raise Ended(EX_USAGE, NOTHING_TO_FLATTEN)
     try:
         with closing(Journal(path, make=False)) as journal:
             done = change(verb, journal.controls())

@@ -24,6 +24,7 @@ from messages.orders import LegState, LegView, OrderSpec, OrderView, TriggerKind
 from messages.positions import MovesReply, NotMoved, PositionPolicy
 
 ZERO = Decimal(0)
+NOTHING_TO_FLATTEN = "On spot there are balances and no positions to close: leave out flatten, and sell what you hold."
 WAITING = frozenset({LegState.DRAINED, LegState.PARKED})
 
 
@@ -44,6 +45,7 @@ class Scene:
         waiting: Orders that were taken off an exchange, and are not placed yet, or parked.
         last: The newest of the history.
         find: An order by its id.
+        spot: There are balances, and no positions.
     """
 
     route: Route
@@ -59,6 +61,7 @@ class Scene:
     waiting: tuple[OrderView, ...] = ()
     last: Switch | None = None
     find: Callable[[str], OrderView | None] = lambda _: None
+    spot: bool = False
 
     def candidates(self, *without: str) -> tuple[Readiness, ...]:
         """The exchanges trading could move to, in that order, each with why not."""
@@ -102,6 +105,8 @@ def refusal(verb: Verb, scene: Scene) -> str:
         return f"{verb.exchange} cannot be drained: no other exchange could take over ({why or 'none is configured'})."
     if isinstance(verb, Drain) and scene.route.exchange is None:
         return f"{verb.exchange} cannot be drained now: a switch is running ({scene.running}); try again."
+    if isinstance(verb, Panic) and verb.flatten and scene.spot:
+        return NOTHING_TO_FLATTEN
     if isinstance(verb, Resolve) and scene.find(verb.order_id) is None:
         return f"The router knows no order {verb.order_id}."
     return ""

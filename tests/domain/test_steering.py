@@ -277,6 +277,7 @@ def test_a_position_that_is_only_tracked_stays_and_is_told() -> None:
             r"it is isolated \(Late\); release it first",
         ),
         (framed(Resolve, order_id="x"), SCENE, "knows no order x"),
+        (framed(Panic, flatten=True), evolve(SCENE, spot=True), "On spot there are balances"),
         (framed(ManualFailover, exchange="bybit", dry_run=True), SCENE, "trading is there already"),
     ],
 )

@@ -108,3 +108,17 @@ def test_a_bot_trades_spot_under_simulate() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == ["Cancelled", "bybit", []]
+
+
+def test_coins_stay_where_an_exchange_is_drained_and_there_is_nothing_to_flatten(shared: Shared) -> None:
+    _, router = shared
+    with pytest.raises(InvalidRequest, match="balances and no positions"):
+        router.panic(flatten=True)
+    there = router.get_status()["current_exchange"]
+    assert there is not None
+    until(lambda: any(look["ready"] for look in router.get_status()["readiness"]), patience_s=30, means="a backup")
+    drained = router.drain(there)
+    assert drained["done"], drained
+    assert all(each["exchange"] == there for each in drained["positions_left"])
+    assert router.get_status()["current_exchange"] != there
+    router.release(there)
