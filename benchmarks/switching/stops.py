@@ -12,7 +12,7 @@ from app.domain import ids
 from benchmarks.switching.curve import ZERO, base_of
 from messages.orders import OrderKey
 
-MAX_LEGS = 30
+MAX_LEGS = 250
 LIVE = frozenset({"open", "partially_filled"})
 
 Truths = Mapping[str, Mapping[str, Any]]

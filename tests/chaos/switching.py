@@ -1,10 +1,11 @@
 """`python -m tests.chaos.switching`, or `make chaos-switch`: kill -9 in the middle of a switch with everything.
 
 Orders rest, positions stand, the market takes a part of some orders, and trading is moved. When the exchanges' books
-show that the switch has come to a certain point, somebody of the daemon is killed; whoever asked for the switch asks
-again until trading has moved. Then every order must rest on the other exchange once, with what is left of it, every
-position must stand there, nothing may be anywhere else, and the net may never have been further than one slice from
-what the strategy wants. Each injury of a run moves everything to the other exchange.
+show that the switch has come to a certain point, somebody of the daemon is killed, or one of the two exchanges refuses
+connections for some seconds; whoever asked for the switch asks again until trading has moved. Then every order must
+rest on the other exchange once, with what is left of it, every position must stand there, nothing may be anywhere else,
+and the net may never have been further than one slice from what the strategy wants. Each injury of a run moves
+everything to the other exchange.
 
 Ends with 0, or with 1 where something was lost, doubled, or did not arrive.
 """
@@ -50,9 +51,10 @@ CARGO: Final = Cargo(
     ),
     positions={"ETH": Decimal("-0.6"), "SOL": Decimal("40")},
 )
-BOUND_S: Final = 40.0
+BOUND_S: Final = 60.0
 """For one switch, whoever dies in it."""
 LOOK_S: Final = 0.004
+ASK_S: Final = 0.1
 
 
 class Moment(StrEnum):
@@ -66,9 +68,12 @@ class Moment(StrEnum):
     HALF = "half of the positions moved"
 
 
+OUT_S: Final = 4.0
+"""For so long an exchange that dies refuses connections."""
+DYING: Final = {"old exchange": 0, "new exchange": 1}
 TARGETS: Final = (
     *("old connector", "new connector", Target.COORDINATOR, Target.SYNCHRONIZER, Target.MONITOR),
-    *(Target.SUPERVISOR, Target.ADMIN, Target.LAUNCHER),
+    *(Target.SUPERVISOR, Target.ADMIN, Target.LAUNCHER, *DYING),
 )
 
 
@@ -80,7 +85,7 @@ class Blow:
     moment: Moment
 
     def __str__(self) -> str:
-        return f"{self.target} killed, {self.moment}"
+        return f"{self.target} {'out' if self.target in DYING else 'killed'}, {self.moment}"
 
 
 @define(kw_only=True)
@@ -117,29 +122,19 @@ class Switching:
     def injure(self, blow: Blow) -> Sample:
         """One switch to the other exchange, and somebody dies in it."""
         old, new = self._at, next(name for name in EXCHANGES if name != self._at)
-        roll = self._stage.census.well(BOUND_S)
-        assert roll is not None, "not everybody served before the switch"
-        pid = {
-            "old connector": roll.children[f"connector:{old}"],
-            "new connector": roll.children[f"connector:{new}"],
-        }.get(blow.target) or roll.of(Target(blow.target), old)
-        assert pid is not None
+        strike = self._strike(blow.target, old, new)
         self.journey.take()
         began_s = time.monotonic()
-        moved = threading.Event()
-        asking = threading.Thread(target=self._ask, args=(new, moved, began_s + BOUND_S), daemon=True)
+        moved, over = threading.Event(), threading.Event()
+        asking = threading.Thread(target=self._ask, args=(new, moved, over), daemon=True)
         asking.start()
         hit = self._until(blow.moment, old, new, began_s + BOUND_S / 4)
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:  # it was just replaced, for what happened to it before
-            hit = False
-        if blow.target is Target.LAUNCHER:
-            self._again()
-        asking.join(BOUND_S)
-        wrong = [] if moved.is_set() else [f"Trading did not move to {new} within {BOUND_S:g} s."]
+        hit = strike() and hit
+        wrong = [] if moved.wait(BOUND_S) else [f"Trading did not move to {new} within {BOUND_S:g} s."]
         wrong += self.journey.arrived(new, max(1.0, began_s + BOUND_S - time.monotonic()))
         took_s = time.monotonic() - began_s
+        over.set()
+        asking.join(BOUND_S)
         self._at = new
         drift = largest_drift(self.journey.standing(self.journey.truths()), PRICES)
         wrong += [
@@ -147,19 +142,63 @@ class Switching:
             for base, value in drift.items()
             if value > SLICE_NOTIONAL
         ]
+        if wrong:
+            wrong += self._told()
         return Sample(blow=blow, took_s=took_s, hit=hit, wrong=wrong)
 
-    def _ask(self, exchange: str, moved: threading.Event, until_s: float) -> None:
-        """As a person does: again, until trading is there."""
-        pause, router = threading.Event(), self._stage.router
-        while time.monotonic() < until_s:
+    def _told(self) -> list[str]:
+        """What the router says of the orders, for whoever looks for the reason."""
+        try:
+            found = self._stage.router.get_open_orders()
+        except OrderRouterError as error:
+            return [f"The router says: {error}"]
+        names = ("orderLinkId", "orderStatus", "exchange", "leavesQty", "rejectReason")
+        return [f"The router says: {', '.join(str(dict(order)[name]) for name in names)}" for order in found]
+
+    def _strike(self, target: str, old: str, new: str) -> Callable[[], bool]:
+        """What is done at the moment; it says whether it met anybody."""
+        if target in DYING:
+            control = self._stage.world.controls[(old, new)[DYING[target]]]
+
+            def out() -> bool:
+                control.fault("refused")
+                threading.Event().wait(OUT_S)  # an outage has a length, whatever becomes of it
+                control.clear_faults()
+                return True
+
+            return out
+        roll = self._stage.census.well(BOUND_S)
+        assert roll is not None, "not everybody served before the switch"
+        pid = {
+            "old connector": roll.children[f"connector:{old}"],
+            "new connector": roll.children[f"connector:{new}"],
+        }.get(target) or roll.of(Target(target), old)
+        assert pid is not None
+
+        def kill() -> bool:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:  # it was just replaced, for what happened to it before
+                return False
+            finally:
+                if target == Target.LAUNCHER:
+                    self._again()
+            return True
+
+        return kill
+
+    def _ask(self, exchange: str, moved: threading.Event, over: threading.Event) -> None:
+        """As a person does: again, until trading is there; and once more where it had to leave again."""
+        router = self._stage.router
+        while not over.is_set():
             try:
                 if router.get_status()["current_exchange"] == exchange:
                     moved.set()
-                    return
-                router.manual_failover(exchange)
+                    over.wait(ASK_S)
+                else:
+                    router.manual_failover(exchange)
             except OrderRouterError:
-                pause.wait(0.05)
+                over.wait(ASK_S)
 
     def _again(self) -> None:
         """Starts the daemon anew, and attaches to it, as a service manager and a bot do."""
@@ -261,7 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _line(sample: Sample) -> str:
     came = "" if sample.hit else " (that moment did not come)"
-    words = "".join(f"\n    {each}" for each in sample.wrong[:8])
+    words = "".join(f"\n    {each}" for each in sample.wrong[:20])
     return f"{sample.blow}{came}: everything had arrived after {sample.took_s:.1f} s{words}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.injury import Target
-from tests.chaos.switching import Blow, Moment, plan, play
+from tests.chaos.switching import TARGETS, Blow, Moment, plan, play
 
 
 def test_a_switch_with_orders_and_positions_survives_whoever_dies_in_it() -> None:
@@ -19,5 +19,5 @@ def test_a_switch_with_orders_and_positions_survives_whoever_dies_in_it() -> Non
 
 def test_every_target_and_moment_has_its_turn() -> None:
     drawn = plan(seed=3)
-    first = [next(drawn) for _ in range(8 * len(Moment))]
+    first = [next(drawn) for _ in range(len(TARGETS) * len(Moment))]
     assert len(set(first)) == len(first)
