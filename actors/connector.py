@@ -95,6 +95,7 @@ class ConnectorActor(Shell):
             lots=port.lots,
             left=self._left,
             held=self._held,
+            held_elsewhere=self._elsewhere,
         )
         self._limits = port.limits
         if self._limits is not None:
@@ -286,6 +287,9 @@ class ConnectorActor(Shell):
 
     def _held(self, symbol: Symbol) -> Decimal:
         return self.journal.attributed(self.name, symbol)
+
+    def _elsewhere(self, symbol: Symbol) -> Decimal:
+        return self.journal.attributed_elsewhere(self.name, symbol)
 
     def _place(self, sender: Address, request: PlaceOrder, now_s: float) -> Iterable[Effect]:
         if not self.runner.port.ready:

@@ -104,8 +104,10 @@ class Carrying:
     lots: Callable[[Symbol], Lots | None]
     left: Callable[[], bool]
     held: Callable[[Symbol], Decimal]
+    held_elsewhere: Callable[[Symbol], Decimal]
     _marking: set[str] = field(init=False, factory=set)
     _gone_s: dict[tuple[str, int], float] = field(init=False, factory=dict)
+    _away: set[tuple[str, int]] = field(init=False, factory=set)
     _stays_s: float | None = field(init=False, default=None)
     _coming: dict[str, _Coming] = field(init=False, factory=dict)
     _asked: list[_Asked] = field(init=False, factory=list)
@@ -123,10 +125,7 @@ class Carrying:
     def stays(self, task: LegTask) -> bool:
         """Whether an order stays where it is for as long as there is something there that it reduces."""
         spec = task.order.spec
-        if not spec.reduce_only or parent_of(task.order.key):
-            return False
-        held = self.held(spec.symbol)
-        return held > 0 if spec.side is Side.SELL else held < 0
+        return spec.reduce_only and not parent_of(task.order.key) and _reduces(spec, self.held(spec.symbol))
 
     def marks(
         self, tasks: Mapping[str, LegTask], settlings: Settlings, now_s: float, gone: Iterable[LegTask] = ()
@@ -155,6 +154,7 @@ class Carrying:
         self._marking.discard(order.order_id)
         if order.leg is not None and order.leg.state is not LegState.OPEN:
             self._gone_s.pop((order.order_id, len(order.legs) - 1), None)
+            self._away.discard((order.order_id, len(order.legs) - 1))
 
     def not_recorded(self, order_id: str) -> None:
         """The journal did not."""
@@ -178,12 +178,19 @@ class Carrying:
     def _diverted(self, task: LegTask, record: Record, flight: Flight, now_s: float) -> list[Effect]:
         if record.event is LegEvent.SEEN_CANCELLED and task.leg.carry_s is not None:
             return self._ended(task, record, flight, now_s)
-        if record.event in _ENDS and task.order.spec.reduce_only and self.left():
+        if record.event in _ENDS and task.order.spec.reduce_only and self._goes_on(task):
             return self._outlived(task, record, flight, now_s)
         if record.event in (LegEvent.REFUSED, LegEvent.PROVEN_ABSENT) and _ours(task):
             code = after_refusal(record.code) if record.event is LegEvent.REFUSED else NOT_EXECUTED
             return [evolve(record, event=LegEvent.PARKED, code=code)]
         return [record]
+
+    def _goes_on(self, task: LegTask) -> bool:
+        """Whether what an order reduces is elsewhere, or will be: also where trading came back before it did."""
+        key = task.order.order_id, task.number
+        if _reduces(task.order.spec, self.held_elsewhere(task.order.spec.symbol)):
+            self._away.add(key)
+        return key in self._away or self.left()
 
     def _outlived(self, task: LegTask, record: Record, flight: Flight, now_s: float) -> list[Effect]:
         """Exchanges end what only reduces when its position goes, and may be quicker than we: it follows it."""
@@ -195,8 +202,9 @@ class Carrying:
             return ended
         if marked:
             return ended
-        # There still is what it reduces, by our own fills: then somebody ended it at the exchange, and it is over.
-        return [record] if self.stays(task) else [task.record(LegEvent.CARRY_ASKED), *ended]
+        # All that it reduces is here, by our own fills: then somebody ended it at the exchange, and it is over.
+        here = self.stays(task) and (task.order.order_id, task.number) not in self._away
+        return [record] if here else [task.record(LegEvent.CARRY_ASKED), *ended]
 
     def _ended(self, task: LegTask, record: Record, flight: Flight, now_s: float) -> list[Effect]:
         """An end is proven by the engine's own answer to the cancel, else by two look-ups, a visibility lag apart."""
@@ -382,6 +390,10 @@ def _ours(task: LegTask) -> bool:
     """Whether nobody but the router waits for a leg to be placed."""
     moves = task.leg.carry_s is not None and replaces(task.order)
     return moves or is_carried(task.order, task.number)
+
+
+def _reduces(spec: OrderSpec, held: Decimal) -> bool:
+    return held > 0 if spec.side is Side.SELL else held < 0
 
 
 def _may_follow(task: LegTask) -> bool:

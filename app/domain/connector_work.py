@@ -71,6 +71,7 @@ class ConnectorWork:
     lots: Callable[[Symbol], Lots | None] = field(default=lambda _: None)
     left: Callable[[], bool] = field(default=lambda: False)
     held: Callable[[Symbol], Decimal] = field(default=lambda _: Decimal(0))
+    held_elsewhere: Callable[[Symbol], Decimal] = field(default=lambda _: Decimal(0))
     _amending: Amending = field(init=False)
     _carrying: Carrying = field(init=False)
     fills: FillWatch = field(init=False)
@@ -93,7 +94,7 @@ class ConnectorWork:
         gate, watch = self._placing.gate, self._watch
         settings, rates = self.settings, self._rate_gate
         self._amending = Amending(self.exchange, settings, watch, rates, gate, self.admits, self.ready)
-        ask = self.admits, self.lots, self.left, self.held
+        ask = self.admits, self.lots, self.left, self.held, self.held_elsewhere
         self._carrying = Carrying(self.exchange, settings, watch, rates, *ask)
 
     @property

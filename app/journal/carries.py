@@ -89,6 +89,11 @@ class Carries(Renewals):
         with translated(self._where):
             return self._held(symbol).get(exchange, ZERO)
 
+    def attributed_elsewhere(self, exchange: str, symbol: Symbol) -> Decimal:
+        """The same, of all other exchanges together."""
+        with translated(self._where):
+            return sum((held for name, held in self._held(symbol).items() if name != exchange), ZERO)
+
     # ------------------------------------------------------------------------------------------ within a transaction
 
     def _held(self, symbol: Symbol) -> dict[str, Decimal]:
