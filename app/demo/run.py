@@ -244,7 +244,10 @@ def _facts(scene: Scene, script: Script, verdict: Verdict, history: list[Any], d
         "order_ms_median": round(latencies_s[len(latencies_s) // 2] * 1000, 1) if latencies_s else None,
         "executed_unanswered": script.hung,
         "switches": [
-            {key: entry[key] for key in ("from_exchange", "to_exchange", "reason", "duration_s", "epoch")}
+            {
+                key: entry[key]
+                for key in ("from_exchange", "to_exchange", "reason", "duration_s", "epoch", "candidates_rejected")
+            }
             for entry in switches
         ],
         "trading_s": scene.seconds,

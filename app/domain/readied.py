@@ -13,6 +13,10 @@ from attrs import define, field
 from app.domain.saga_effects import AskPreflight, FailoverSettings
 from messages.failover import PreflightReply, Readiness
 
+UNREADY_AGAIN_S = 2.0
+"""After a pre-flight that was not passed, before the next; twice as long after each further one, up to the interval.
+One that failed since its markets were still being loaded would else be passed over long after it was ready."""
+
 
 @define
 class Readied:
@@ -21,6 +25,7 @@ class Readied:
     settings: FailoverSettings
     _known: dict[str, Readiness] = field(init=False, factory=dict)
     _next_s: dict[str, float] = field(init=False, factory=dict)
+    _failures: dict[str, int] = field(init=False, factory=dict)
 
     def told(self, reply: PreflightReply, now_s: float) -> None:
         """A connector answers, whoever asked."""
@@ -32,10 +37,18 @@ class Readied:
             notes=reply.notes,
             shortfalls=reply.shortfalls,
         )
+        if not reply.problems:
+            self._failures.pop(reply.exchange, None)
+            return
+        failures = self._failures.get(reply.exchange, 0)
+        again_s = now_s + min(UNREADY_AGAIN_S * 2.0 ** min(failures, 10), self.settings.preflight_interval_s)
+        self._failures[reply.exchange] = failures + 1
+        self._next_s[reply.exchange] = min(again_s, self._next_s.get(reply.exchange, again_s))
 
     def forget(self, exchange: str) -> None:
         """It is down, or in use: what it said before is worth nothing."""
         self._known.pop(exchange, None)
+        self._failures.pop(exchange, None)
         self._next_s.pop(exchange, None)
 
     def of(self, exchange: str) -> Readiness:
