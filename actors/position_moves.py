@@ -197,11 +197,13 @@ class PositionMoves:
         """What the journal says now; orders are read only while something moves, or may."""
         route, rows = self._journal.route(), self._journal.standing()
         controls = self._journal.controls()
-        here = "" if controls.flatten else route.exchange
+        flatten = bool(controls.flatten) and not self._spot
+        here = "" if flatten else route.exchange
         open_now: dict[Symbol, Decimal] = {}
         for row in rows:
             open_now[row.symbol] = open_now.get(row.symbol, ZERO) + row.moved
-        concerned = any(row.attributed and row.exchange != here for row in rows) or any(open_now.values())
+        goes = flatten or self.machine.moves(route.epoch)
+        concerned = any(goes and row.attributed and row.exchange != here for row in rows) or any(open_now.values())
         asked = any(not asker.request.dry_run for asker in self._askers)
         if concerned or asked or not self.machine.idle:
             self._exits_until_s = now_s + AFTER_S
@@ -215,7 +217,7 @@ class PositionMoves:
             pieces=self._pieces,
             left=(switches[-1].from_exchange or "") if switches else "",
             frozen=f"Trading is frozen: {controls.frozen}" if controls.frozen else "",
-            flatten=bool(controls.flatten),
+            flatten=flatten,
         )
 
     def _orders_of(self, epoch: int, symbol: Symbol) -> tuple[OrderView, ...]:

@@ -172,6 +172,11 @@ class Mover:
         """What is not moved, and why, by the last look."""
         return tuple(each for pursuit in self._symbols.values() for each in pursuit.stays)
 
+    def moves(self, epoch: int) -> bool:
+        """Whether positions on an exchange that is not in use are to go."""
+        asked = self._override is not None and self._override[0] == epoch
+        return asked or self.settings.policy is not PositionPolicy.TRACK
+
     def mirrors(self, epoch: int) -> bool:
         """Whether it matters where trading was before."""
         return self._mirrored == epoch

@@ -62,6 +62,7 @@ class Desk:
 
     policy: PositionPolicy = PositionPolicy.MIGRATE
     notional: Decimal = Decimal(200)
+    market_type: str = "swap"
     journal: Journal = field(init=False, factory=lambda: Journal(None))
     now_s: float = field(init=False, default=1000.0)
     actual: dict[str, Decimal] = field(init=False, factory=lambda: dict.fromkeys(NAMES, ZERO))
@@ -87,7 +88,7 @@ class Desk:
         environment: Any = SimpleNamespace(
             connectors=dict.fromkeys(NAMES),
             positions=PositionSettings(policy=self.policy, slice_notional=self.notional, max_cost=D("0.9")),
-            market_type="swap",
+            market_type=self.market_type,
             order_timeout_s=5.0,
         )
         directory: Any = SimpleNamespace(find=self.find)
@@ -414,6 +415,19 @@ def test_a_person_may_have_everything_closed_where_trading_is_too() -> None:
     (reply,) = desk.told
     assert reply.done
     assert set(desk.actual.values()) == {ZERO}
+
+
+def test_on_spot_nothing_is_moved_and_nothing_flattened() -> None:
+    """There are balances, not positions."""
+    desk = Desk(market_type="spot")
+    desk.trade(D("0.02"), "first")
+    desk.switch("okx")
+    with desk.journal.together():
+        desk.journal._db.execute("INSERT INTO controls VALUES ('frozen', 'Panic.', 1), ('flatten', 'Panic.', 1)")
+    for _ in range(20):
+        desk.wake()
+    assert desk.journal.controls().flatten
+    assert desk.queue == []
 
 
 def test_a_mirror_is_made_once_for_a_switch() -> None:
