@@ -29,6 +29,9 @@ from messages.failover import Route, SettleReply
 
 AGAIN_S = 2.0
 """Between two requests to settle of an exchange that returns."""
+LEFT_AGAIN_S = 5.0
+"""Between two of one that is not well, where orders of ours may fill: what rests there is to be marked as moving though
+its connector died with the first request, and before it is told what the exchange did to it by itself."""
 READINGS = 2
 """So often the positions of an exchange that returns are asked for before it is a candidate without."""
 
@@ -144,6 +147,7 @@ class _Exchange:
     due_s: float | None = None
     tries: int = 0
     remains: int = 0
+    owes: bool = False
     words: str = ""
 
 
@@ -158,8 +162,9 @@ class Standings:
     def begin(self, stranded: frozenset[str], now_s: float) -> None:
         """After a start: who holds orders that may still fill has been left."""
         for name in self.settings.exchanges:
-            back = Back.LEFT if name in stranded else Back.CANDIDATE
-            self._all[name] = _Exchange(back=back, began_s=now_s)
+            left = name in stranded
+            back = Back.LEFT if left else Back.CANDIDATE
+            self._all[name] = _Exchange(back=back, began_s=now_s, due_s=now_s if left else None, owes=left)
 
     def back(self, exchange: str) -> Back:
         """How far an exchange has come back."""
@@ -214,6 +219,7 @@ class Standings:
         one = self._of(reply.exchange)
         one.remains = len([left for left in reply.left if not left.stays])
         evidence = {"taken_off": len(reply.cancelled), "left": one.remains}
+        one.owes = bool(one.remains)
         return self._turn(reply.exchange, Turn.REMAINS if one.remains else Turn.SETTLED, now_s, evidence)
 
     def read(self, exchange: str, now_s: float, *, answered: bool) -> list[CoordinatorEffect]:
@@ -224,12 +230,16 @@ class Standings:
         """Trading is there now."""
         one = self._of(exchange)
         one.back, one.began_s, one.due_s, one.words = TABLE[one.back][Turn.TAKEN], now_s, None, ""
+        one.owes = False
 
     def tick(self, now_s: float) -> list[CoordinatorEffect]:
         """Who did not answer is asked again, until its time is up."""
         out: list[CoordinatorEffect] = []
         for name, one in self._all.items():
             if one.due_s is None or now_s < one.due_s or name == self._route().exchange:
+                continue
+            if one.back is Back.LEFT:
+                out += self._ask(name, one, now_s)
                 continue
             out += self._turn(name, self._unanswered(one, now_s), now_s)
         return out
@@ -271,6 +281,8 @@ class Standings:
         match one.back:
             case Back.LEFT:
                 one.began_s, one.words = now_s, ""
+                one.owes = one.owes or turn is Turn.LEFT
+                one.due_s = now_s + LEFT_AGAIN_S if one.owes else None
             case Back.SETTLING:
                 one.began_s, one.remains, one.words = now_s, 0, ""
             case Back.READING if turn is Turn.OVER:
@@ -289,10 +301,16 @@ class Standings:
         }
         detail |= {**evidence, **({"words": one.words} if one.words else {})}
         out: list[CoordinatorEffect] = [Tell(line=Line(step="standing", epoch=route.epoch, detail=detail))]
-        return out + self._ask(exchange, one, now_s)
+        return out if one.back is Back.LEFT else out + self._ask(exchange, one, now_s)
 
     def _ask(self, exchange: str, one: _Exchange, now_s: float) -> list[CoordinatorEffect]:
         match one.back:
+            case Back.LEFT:
+                one.due_s = now_s + LEFT_AGAIN_S if one.owes else None
+                if one.owes:
+                    deadline_s = now_s + 0.8 * LEFT_AGAIN_S
+                    return [AskSettle(exchange=exchange, epoch=self._route().epoch, deadline_s=deadline_s)]
+                return []
             case Back.SETTLING:
                 end_s = max(now_s, one.began_s + self.settings.return_settle_s)
                 one.due_s = min(now_s + self.settings.settle_timeout_s, end_s)

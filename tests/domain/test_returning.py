@@ -165,6 +165,23 @@ def test_what_came_back_and_cannot_settle_is_a_candidate_when_its_time_is_up_and
     assert any("may still fill there" in note for note in readiness.notes)
 
 
+def test_what_was_left_dead_is_asked_to_settle_again_though_its_connector_died_with_the_first_request() -> None:
+    desk = Desk()
+    desk.all_well()
+    desk.place("a")
+    desk.silent = {"bybit"}
+    desk.health("bybit", DOWN)
+    desk.lives(30.0)
+    assert 5 <= desk.done.count("settle bybit") <= 8
+    desk.silent.clear()
+    desk.health("bybit", WELL)
+    desk.lives(10.0)
+    desk.done.clear()
+    desk.health("bybit", DOWN)
+    desk.lives(30.0)
+    assert "settle bybit" not in desk.done, "nothing of ours is there"
+
+
 def test_what_comes_back_and_goes_down_again_begins_anew() -> None:
     desk = left_behind()
     desk.health("bybit", WELL)
