@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 
 from app.domain import ids
 from app.domain.carry import (
+    NO_POSITION,
     Carried,
     Carry,
     Decision,
@@ -29,6 +30,7 @@ from app.domain.commit import CommitNew
 from app.domain.controls import controlled
 from app.domain.history_chain import HistoryRow
 from app.domain.leg_life import BETWEEN, LegEvent
+from app.domain.reduce_across import NothingToReduce
 from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.facts import of_intent
@@ -148,7 +150,7 @@ class Carries(Renewals):
             held_up = controlled(self._controls_now(), Purpose.ORDER, order.spec, exchange)
             if held_up is not None:
                 return Moved(carried=Carried(order=order, words=held_up.words))
-            decision = decide(order, self._standing(order, exchange))
+            decision = self._beside(order, exchange, decide(order, self._standing(order, exchange)))
             if isinstance(decision, Park):
                 return self._park(order, decision, now_s)
             if not isinstance(decision, Carry | Finished):
@@ -185,6 +187,13 @@ class Carries(Renewals):
         # Told as it is after all of it: nobody hears of an end that is none.
         told = tuple(evolve(each, order=view) for each in news)
         return Moved(carried=Carried(order=view, fresh=True, decision=decision), news=told)
+
+    def _beside(self, order: OrderView, exchange: str, decision: Decision) -> Decision:
+        """What was let through without the flag keeps what it was let through for: a flagged one waits for it."""
+        if not isinstance(decision, Carry) or not order.spec.reduce_only:
+            return decision
+        found = self._reduction(order.spec, decision.quantity, exchange, flagged=True)
+        return Park(code=NO_POSITION, words=found.words) if isinstance(found, NothingToReduce) else decision
 
     def _unparked(self, order: OrderView, now_s: float) -> list[Recorded]:
         """As drained again, in the same transaction, where it was parked."""

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from app.domain.carry import NO_POSITION, Carried, Carry, Decision, Standing
 from app.domain.leg_life import LegEvent, Terms
+from app.domain.moving import Move, MoveKind
 from app.domain.reduce_across import NothingToReduce
 from app.journal.store import Committed, Journal
 from app.journal.verify import verify
-from messages.orders import LegState, OrderSpec, Side
+from messages.orders import LegState, OrderSpec, OrderView, Purpose, Side
 from tests.domain.orders import BTC, key, spec
 from tests.e2e.world import environment
 
@@ -145,3 +147,39 @@ def test_one_that_takes_its_place_is_unflagged_too_and_needs_room(journal: Journ
         assert (again.leg.state, again.leg.unflagged) == (state, True), quantity
         journal.record(order_id, 2, LegEvent.SEEN_OPEN, now_s=7.0, exchange_order_id="y")
     assert again.legs[-1].reason_code == "nothing_to_reduce"
+
+
+def test_what_is_carried_leaves_room_for_what_was_let_through_without_the_flag() -> None:
+    """Its position has moved to where an unflagged order rests: both would fill there, and turn the net round."""
+    journal = standing(None, "1")
+    resting = journal.commit_intent(exchange="okx", epoch=2, key=key("old"), spec=SELL, expiry_s=9.0, now_s=3.0)
+    assert isinstance(resting, Committed)
+    order_id = resting.order.order_id
+    journal.record(order_id, 1, LegEvent.SEEN_OPEN, now_s=3.0, exchange_order_id="x1")
+    journal.record(order_id, 1, LegEvent.CARRY_ASKED, now_s=3.5)
+    journal.record(order_id, 1, LegEvent.SEEN_CANCELLED, now_s=3.6, filled=Decimal(0))
+    unflagged = sell(journal, "one")
+    assert isinstance(unflagged, Committed)
+    assert unflagged.order.legs[0].unflagged
+    for name, exchange, side in (("open", "okx", Side.BUY), ("close", "bybit", Side.SELL)):
+        moved = evolve(SELL, side=side, reduce_only=side is Side.SELL, price=Decimal(99))
+        named = Move(2, str(BTC), 1, MoveKind(name)).key
+        terms = {"purpose": Purpose.MOVE, "spec": moved, "expiry_s": 9.0, "now_s": 5.0}
+        made = journal.commit_intent(exchange=exchange, epoch=2, key=named, **terms)  # type: ignore[arg-type]
+        assert isinstance(made, Committed), made
+        journal.record(made.order.order_id, 1, LegEvent.SEEN_FILLED, now_s=5.0)
+
+    def whole(_order: OrderView, _standing: Standing) -> Decision:
+        return Carry(quantity=Decimal(1), price=None, trigger_price=None, whole=None)
+
+    def carried() -> Carried:
+        return journal.carry(order_id, 1, exchange="okx", epoch=2, expiry_s=19.0, now_s=6.0, decide=whole).carried
+
+    parked = carried()
+    assert not parked.fresh, "one stands there, and one is to be sold of it already"
+    assert parked.order.legs[-1].reason_code == NO_POSITION
+    assert least(journal) >= 0
+    journal.record(unflagged.order.order_id, 1, LegEvent.PROVEN_ABSENT, now_s=7.0)
+    assert carried().fresh, "it waits no longer than that"
+    assert least(journal) == 0
+    journal.close()
