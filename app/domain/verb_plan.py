@@ -20,7 +20,7 @@ from messages.carries import CarryPolicy
 from messages.control import Drain, Failback, Isolate, Panic, PlannedOrder, Release, Resolve, SwitchPlan, Verb
 from messages.failover import ManualFailover, PreflightReply, Readiness, Route, Switch
 from messages.market import Symbol
-from messages.orders import LegState, LegView, OrderSpec, OrderView, TriggerKind
+from messages.orders import LegState, LegView, OrderSpec, OrderView, Side, TriggerKind
 from messages.positions import MovesReply, NotMoved, PositionPolicy
 
 ZERO = Decimal(0)
@@ -213,7 +213,16 @@ def _stays(scene: Scene, order: OrderView, leg: LegView) -> str:
         return "It protects what filled there, and goes when that is closed there."
     if dict(scene.down).get(leg.exchange):
         return f"{leg.exchange} does not answer: it may still fill there, and is taken off when that is back."
+    if order.spec.reduce_only and scene.policy is not CarryPolicy.DROP and _reduces(scene, order, leg.exchange):
+        return "It reduces the position that stands there: it stays for as long as that does, and goes after it."
     return ""
+
+
+def _reduces(scene: Scene, order: OrderView, exchange: str) -> bool:
+    sign = 1 if order.spec.side is Side.SELL else -1  # a sale reduces what is long
+    return any(
+        sign * quantity > 0 for name, symbol, quantity in scene.held if (name, symbol) == (exchange, order.spec.symbol)
+    )
 
 
 def leaving_plan(

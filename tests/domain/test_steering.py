@@ -39,7 +39,7 @@ from messages.failover import (
     SwitchReply,
     SwitchResult,
 )
-from messages.orders import LegState, OrderReply, OrderView, Trigger, TriggerKind
+from messages.orders import LegState, OrderReply, OrderView, Side, Trigger, TriggerKind
 from messages.positions import MovesReply, NotMoved, PositionPlan, PositionPolicy
 from tests.domain.orders import BTC, key, leg, order, spec
 
@@ -436,3 +436,20 @@ def test_a_panic_over_many_orders_asks_for_some_at_a_time() -> None:
     desk.scene = evolve(desk.scene, open=tuple(each for each in many if each.order_id not in asked))
     assert len(of(desk.tick(2.0), AskCancel)) == 50
     assert not desk.machine.awaits(first[0].token), "hundreds of answers are not looked at one by one"
+
+
+def test_a_plan_says_that_what_reduces_stays_for_as_long_as_its_position_does() -> None:
+    """As its connector keeps it: it would protect nothing where trading goes."""
+    resting = [
+        named(name, leg(LegState.OPEN), what=evolve(STOP, side=side))
+        for name, side in (("sale", Side.SELL), ("buy", Side.BUY))
+    ]
+    held = (("bybit", BTC, Decimal(2)), ("okx", BTC, Decimal(-2)))
+    desk = Desk(evolve(SCENE, open=tuple(resting), held=held))
+    (ready,) = of(desk.ask(framed(ManualFailover, exchange="okx", dry_run=True)), AskReady)
+    assert [each.side for each in ready.orders] == [Side.BUY]
+    plan = answer(desk.tick(5.0)).plan
+    assert plan is not None
+    assert [each.order_id for each in plan.stays] == ["sale"]
+    assert plan.stays[0].words.endswith("it stays for as long as that does, and goes after it.")
+    assert [each.order_id for each in plan.carried] == ["buy"]
