@@ -8,6 +8,7 @@ adopted into the journal, and told; positions that somebody should look at raise
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -57,6 +58,10 @@ class _Asked:
     exchange: str
     asked_s: float
     before: dict[Symbol, Standing]
+
+
+def _sizes(positions: Iterable[Position]) -> dict[Symbol, Decimal]:
+    return {each.symbol: each.quantity for each in positions if each.quantity}
 
 
 @define
@@ -169,8 +174,10 @@ class PositionReading:
 
     def _read(self, reply: PositionsReply, asked: _Asked | None, now_s: float) -> None:
         exchange = reply.exchange
-        self._positions[exchange] = reply.positions
+        was, self._positions[exchange] = self._positions.get(exchange, ()), reply.positions
         self._read_s[exchange] = now_s
+        if _sizes(was) != _sizes(reply.positions):
+            self._tell(now_s)  # at once: who has just moved or closed a position looks at the status
         if asked is not None and not self._spot:
             after = standings(exchange, *self.journal.holdings())
             seen = self.watch.read(exchange, reply.positions, asked.before, after, asked_s=asked.asked_s, now_s=now_s)

@@ -47,10 +47,12 @@ class SagaLate(SagaState):
         carried |= {(each.order_id, each.to_exchange): each for each in news}
         parked = {name: each for name, each in parked.items() if name not in {one.order_id for one in news}}
         parked |= {each.order_id: each for each in kept}
+        gone = {each.order_id for each in news} | {each.order_id for each in kept}
         changed = evolve(
             switch,
             orders_carried=tuple(carried.values())[-MOST_KEPT:],
             orders_parked=tuple(parked.values())[-MOST_KEPT:],
+            orders_left=tuple(each for each in switch.orders_left if each.order_id not in gone),
         )
         return changed
 
