@@ -213,6 +213,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "adopt": adopted,
     "attached": lambda journal: journal.attached(EXCHANGES[0], BTC),
     "attributed": lambda journal: journal.attributed(EXCHANGES[0], BTC),
+    "attributed_elsewhere": lambda journal: journal.attributed_elsewhere(EXCHANGES[0], BTC),
     "book": Journal.book,
     "carry": moved,
     "closed_orders": lambda journal: (
