@@ -26,6 +26,7 @@ class Preflights:
         self._runner = runner
         self._market_type = market_type
         self._order_call: Evidence | None = None
+        self._silent = False
         self._silent_s: float | None = None
         self._read: c.AccountResult | None = None
 
@@ -34,7 +35,9 @@ class Preflights:
         for each in evidence:
             if each.kind in _ORDERS:
                 self._order_call = each
-            elif each.kind is EvidenceKind.SIGNED_PROBE and not each.ok:
+            elif each.kind is EvidenceKind.SIGNED_PROBE:
+                self._silent = not each.ok
+            if self._silent and not each.ok:  # an order that fails before probes are answered again is of that outage
                 self._silent_s = each.at_s
 
     def priority(self, request: PreflightRequest, now_s: float) -> Priority:

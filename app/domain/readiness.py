@@ -91,7 +91,7 @@ class Found:
         account: What it answered, or why it did not.
         clock_error_s: What its proofs of absence allow for (`Proof.clock_error_s`).
         order_call: How the newest call that places or cancels went; None where there was none.
-        silent_s: When a signed probe failed last; None where none did.
+        silent_s: When a signed probe failed last, or an order before one was answered again; None where none did.
     """
 
     exchange: str

@@ -21,6 +21,7 @@ from benchmarks.switching.verdict import Asked, Told
 SYMBOL: Final = "BTC/USDT:USDT"
 SETTLED: Final = frozenset({"New", "PartiallyFilled", "Filled", "Cancelled", "Rejected", "Expired", "NotExecuted"})
 ASK_AGAIN_S: Final = 0.05
+BACK_S: Final = 0.25
 
 
 class Caller(Protocol):
@@ -90,7 +91,7 @@ class Through:
                     await asyncio.to_thread(self.router.manual_failover, exchange)
                 return
             except OrderRouterError:
-                await asyncio.sleep(ASK_AGAIN_S)  # it is not well again yet, or still being settled
+                await asyncio.sleep(BACK_S)  # it is not well again yet, or still being settled
 
 
 class Loop:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from attrs import define, evolve, field
 
+from actors.connector_readiness import Preflights
 from app.domain import calls as c
 from app.domain.readiness import ORDERS_ILL_S, Found, Need, Verdict, asked_of, judge
 from messages.account import AccountView, SymbolSettings
@@ -286,3 +287,14 @@ def test_what_is_asked_for_is_bounded() -> None:
 
 def _stop(price: str) -> Trigger:
     return Trigger(kind=TriggerKind.STOP, price=D(price))
+
+
+def test_an_order_that_fails_before_probes_are_answered_again_is_of_the_same_outage() -> None:
+    """Such as a cancel that is tried until the exchange is back: the last one fails after the last probe."""
+    preflights = Preflights("okx", runner=None, market_type=MarketType.SWAP)  # type: ignore[arg-type]
+    seen = Evidence(exchange="okx", kind=EvidenceKind.SIGNED_PROBE, ok=False, words="gone.", latency_s=0.0, at_s=1.0)
+    cancel = evolve(seen, kind=EvidenceKind.CANCEL, at_s=2.0)
+    preflights.observed((seen, cancel))
+    assert preflights._silent_s == 2.0
+    preflights.observed((evolve(seen, ok=True, at_s=3.0), evolve(cancel, at_s=4.0)))
+    assert preflights._silent_s == 2.0, "probes are answered, and orders alone fail"
