@@ -176,7 +176,7 @@ class PositionPlan:
 
     Attributes:
         notional: In quote coin, of all slices.
-        cost: Expected, in quote coin: spread and fees, as far as they are known.
+        cost: Expected, in quote coin: by the best prices, without fees; below zero where it gains.
         stays: What is not moved, and why.
     """
 

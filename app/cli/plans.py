@@ -72,7 +72,7 @@ def plan_views(plan: Plan) -> list[RenderableType]:
         columns = ("slice", "symbol", "position", "closed on", "opened on", "worth")
         parts += [Text(""), table(columns, rows, right=("slice", "worth")), *_more(plan["slices"])]
         worth, cost = _money(plan["positions_notional"]), _money(plan["positions_cost"])
-        parts.append(Text(f"positions worth {worth}, expected to cost {cost} in spread and fees, in quote coin"))
+        parts.append(Text(f"positions worth {worth}, expected to cost {cost} in spread, without fees, in quote coin"))
     if plan["positions_stay"]:
         parts += [Text(""), _stay(plan["positions_stay"])]
     if plan["words"]:

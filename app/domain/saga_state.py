@@ -123,7 +123,9 @@ class SagaState:
             known = self.readied.of(name)
             why = self.why_no_candidate(name, now_s)
             words = self.standings.words(name)
-            notes = (*known.notes, *((words,) if words else ()), f"Standing: {self.standing(name).value}.")
+            standing = self.standing(name)
+            said = () if standing is Standing.CANDIDATE else (f"Standing: {standing.value}.",)  # as it is meant to be
+            notes = (*known.notes, *((words,) if words else ()), *said)
             problems = (*((why,) if why else ()), *known.problems)
             out.append(evolve(known, problems=problems, notes=notes))
         return tuple(out)
