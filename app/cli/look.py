@@ -276,7 +276,7 @@ def status_view(found: Status) -> RenderableType:
     parts += [Text(""), table(columns, rows, right=("latency", "clock"))]
     if found["readiness"]:
         parts += [Text(""), candidates_view(found["readiness"])]
-    parts += [Text(""), Text(f"orders: {_counts(found['orders'])}")]
+    parts += [Text(""), Text(f"orders, each once on every exchange it was on: {_counts(found['orders'])}")]
     oldest_s = found["unknown_oldest_s"]
     if oldest_s is not None:
         parts.append(Text(f"unresolved: the oldest for {oldest_s:.1f} s", style="yellow"))

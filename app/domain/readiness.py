@@ -23,7 +23,7 @@ one dollar each, as the exchanges' own figures do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Protocol
 
 from attrs import field, frozen
@@ -37,6 +37,8 @@ from messages.market import Lots, MarketType, PositionMode, Symbol
 from messages.orders import OrderSpec, Side
 
 ZERO = Decimal(0)
+CENT = Decimal("0.01")
+"""People are told of margin to here, never more than there is."""
 MARGIN_SLACK = Decimal("1.05")
 """Over what is estimated: fees, and prices that move until it is used. Declared by us."""
 ORDERS_ILL_S = 60.0
@@ -155,7 +157,7 @@ def judge(need: Need, found: Found, rules: Rules, now_s: float) -> Verdict:
         leverage = {symbol: leverage_of(symbol, need, told.account, rules) for symbol, _ in need.positions}
         shortfalls += [*_leverage(need, found.exchange, rules), *_margin(need, found.exchange, told, rules)]
         if told.account.free is not None:
-            notes.append(f"{_plain(told.account.free)} of margin free")
+            notes.append(f"{_plain(told.account.free.quantize(CENT, ROUND_DOWN))} of margin free")
     if told.account.clock_offset_s is not None and told.account.clock_error_s is not None:
         notes.append(f"clock {told.account.clock_offset_s:+.3f} s, to {told.account.clock_error_s:.3f} s")
     return Verdict(
@@ -304,8 +306,8 @@ def _margin(need: Need, exchange: str, told: c.AccountResult, rules: Rules) -> I
         free = sum((balance.free for balance in told.balances if balance.coin in DOLLARS), ZERO)
     if total > free:
         yield (
-            f"{exchange} has {_plain(free)} of margin free, and what would move there takes about"
-            f" {_plain(total.quantize(Decimal('0.01')))}: what does not fit is parked, or stays where it is."
+            f"{exchange} has {_plain(free.quantize(CENT, ROUND_DOWN))} of margin free, and what would move there"
+            f" takes about {_plain(total.quantize(CENT))}: what does not fit is parked, or stays where it is."
         )
     if unknown:
         names = ", ".join(dict.fromkeys(unknown))

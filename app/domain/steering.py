@@ -425,7 +425,12 @@ class Steering:
 
     def _planned(self, one: _Open, scene: Scene) -> list[SteeringEffect]:
         plan = plan_of(one.verb, scene, one.target, asked_of=one.began, ready=one.ready, moves=one.moves)
-        return self._answer(one, scene, words_of.planned(one.verb, plan, scene.controls), done=False, plan=plan)
+        order = scene.find(one.verb.order_id) if isinstance(one.verb, Resolve) else None
+        if isinstance(one.verb, Resolve) and order is not None:
+            words = words_of.would_resolve(one.verb, order)
+        else:
+            words = words_of.planned(one.verb, plan, scene.controls)
+        return self._answer(one, scene, words, done=False, plan=plan)
 
     # ------------------------------------------------------------------------------------------------ out
 

@@ -282,11 +282,15 @@ def cancelling_plan(scene: Scene, *, all_of_it: bool) -> SwitchPlan:
     return SwitchPlan(from_exchange=where, to_exchange=where, cancelled=tuple(cancelled), stays=tuple(stays))
 
 
-def standing_plan(scene: Scene) -> SwitchPlan:
-    """Of a verb that moves nothing: everything that is open stays."""
-    stays = tuple(planned(order, leg) for order in scene.open for leg in legs_on(order, None))
+def standing_plan(verb: Verb, scene: Scene) -> SwitchPlan:
+    """Of a verb that moves nothing: everything that is open stays. Who could take over matters where the verb is about
+    that."""
     where = scene.route.exchange
-    return SwitchPlan(from_exchange=where, to_exchange=where, candidates=scene.candidates(), stays=stays)
+    if isinstance(verb, Resolve):  # its words say what the one order is, and what would become of it
+        return SwitchPlan(from_exchange=where, to_exchange=where)
+    stays = tuple(planned(order, leg) for order in scene.open for leg in legs_on(order, None))
+    candidates = scene.candidates() if isinstance(verb, Failback | Isolate | Release) else ()
+    return SwitchPlan(from_exchange=where, to_exchange=where, candidates=candidates, stays=stays)
 
 
 def notional(orders: Iterable[PlannedOrder]) -> Decimal:
@@ -323,7 +327,7 @@ def plan_of(
         elif to_exchange not in (None, scene.route.exchange):
             plan = evolve(plan, words=(*plan.words, f"{to_exchange} was not asked, or did not answer in time."))
     else:
-        return standing_plan(scene)
+        return standing_plan(verb, scene)
     if moves is not None:
         return evolve(plan, positions=moves.plan)
     if isinstance(verb, Panic) and not verb.flatten:

@@ -12,10 +12,23 @@ from decimal import Decimal
 from attrs import frozen
 
 from app.domain.controls import Controls
+from app.domain.leg_life import BETWEEN, MAY_FILL
 from app.domain.order_life import OrderState, state_of
-from messages.control import Drain, Freeze, Isolate, Panic, ReduceOnlyMode, Release, Resolve, SwitchPlan, Unfreeze, Verb
+from messages.control import (
+    Drain,
+    Freeze,
+    Isolate,
+    Panic,
+    ReduceOnlyMode,
+    Release,
+    Resolution,
+    Resolve,
+    SwitchPlan,
+    Unfreeze,
+    Verb,
+)
 from messages.failover import Switch
-from messages.orders import OrderView
+from messages.orders import LegState, OrderView
 
 FROZEN, PANIC, FLATTEN, REDUCE_ONLY, ISOLATED = "frozen", "panic", "flatten", "reduce_only", "isolated:"
 """Names of rows; the last is followed by the exchange."""
@@ -192,8 +205,23 @@ def _would(verb: Verb) -> str:
             return ""
 
 
+def would_resolve(verb: Resolve, order: OrderView) -> str:
+    """What an order is, and what would become of it."""
+    newest, legs = order.legs[-1].state, [leg for leg in order.legs if leg.state in MAY_FILL]
+    waits = newest in BETWEEN
+    if verb.how is Resolution.DROP and (legs or waits):
+        would = "What is left of it would be ended." if waits else f"It would be cancelled on {legs[-1].exchange}."
+    elif verb.how is Resolution.PLACE and newest is LegState.PARKED:
+        would = "It would be placed where trading is as soon as that can be."
+    elif verb.how is Resolution.LOOK and legs and not waits:
+        would = f"{legs[-1].exchange} would be asked for it."
+    else:
+        would = "Nothing would be done."
+    return f"{state(order)} {would}"
+
+
 def planned(verb: Verb, plan: SwitchPlan, controls: Controls) -> str:
-    """What a verb would do, in a sentence or two."""
+    """What a verb would do, in a sentence or two; `would_resolve` says it of one order."""
     out = []
     moves = not isinstance(verb, Freeze | Unfreeze | ReduceOnlyMode | Release | Panic | Resolve)
     if moves and plan.to_exchange != plan.from_exchange:
