@@ -49,6 +49,8 @@ def _took(seconds: float) -> str:
 
 def _last_word(facts: Mapping[str, Any]) -> list[str]:
     where = ", ".join(f"{count} on {name}" for name, count in facts["by_exchange"].items() if count)
+    if sum(facts["by_exchange"].values()) > facts["accepted"]:
+        where += "; what moved is in both"
     lines = [
         "What the strategy was told, against the exchanges' own books:",
         f"  {facts['orders_placed']} orders placed: {facts['accepted']} accepted and in the books ({where}),"

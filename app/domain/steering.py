@@ -33,7 +33,7 @@ from attrs import define, evolve, field
 
 from app.domain import verb_words as words_of
 from app.domain.effects import Answer, Asker
-from app.domain.leg_life import UNPROVEN
+from app.domain.leg_life import BETWEEN, UNPROVEN
 from app.domain.steering_effects import (
     AskCancel,
     AskMoves,
@@ -46,7 +46,6 @@ from app.domain.steering_effects import (
     Write,
 )
 from app.domain.verb_plan import (
-    WAITING,
     Failover,
     Scene,
     held_on,
@@ -371,7 +370,7 @@ class Steering:
         assert order is not None, "refused otherwise"
         one.order = order
         newest = order.legs[-1]
-        if newest.state in WAITING:
+        if newest.state in BETWEEN:
             if verb.how is Resolution.DROP:
                 where = scene.route.exchange or newest.exchange
                 return [AskCancel(token=self._token(one), exchange=where, order=order, deadline_s=one.due_s)]
@@ -397,7 +396,7 @@ class Steering:
         legs = [] if order is None else legs_on(order, None)
         done = all(leg.state not in UNPROVEN and leg.state is not LegState.HELD for leg in legs)
         if one.verb.how is Resolution.DROP:
-            done = order is not None and not legs and order.legs[-1].state not in WAITING
+            done = order is not None and not legs and order.legs[-1].state not in BETWEEN
         return self._answer(one, scene, words, done=done)
 
     # ------------------------------------------------------------------------------------------------ plans

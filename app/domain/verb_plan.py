@@ -25,7 +25,6 @@ from messages.positions import MovesReply, NotMoved, PositionPolicy
 
 ZERO = Decimal(0)
 NOTHING_TO_FLATTEN = "On spot there are balances and no positions to close: leave out flatten, and sell what you hold."
-WAITING = frozenset({LegState.DRAINED, LegState.PARKED})
 
 
 @frozen(kw_only=True)

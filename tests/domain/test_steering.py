@@ -404,6 +404,28 @@ def test_a_plan_says_what_the_target_would_not_take_and_what_stays() -> None:
     assert (plan.notional, plan.positions.cost, plan.words) == (Decimal(200), Decimal(3), ())
 
 
+@pytest.mark.parametrize(
+    ("state", "how", "said"),
+    [
+        (LegState.OPEN, Resolution.LOOK, "bybit would be asked for it."),
+        (LegState.OPEN, Resolution.DROP, "It would be cancelled on bybit."),
+        (LegState.OPEN, Resolution.PLACE, "Nothing would be done."),
+        (LegState.PARKED, Resolution.PLACE, "It would be placed where trading is as soon as that can be."),
+        (LegState.PARKED, Resolution.DROP, "What is left of it would be ended."),
+        (LegState.PARKED, Resolution.LOOK, "Nothing would be done."),
+        (LegState.FILLED, Resolution.DROP, "Nothing would be done."),
+    ],
+)
+def test_the_plan_of_one_order_is_about_that_one(state: LegState, how: Resolution, said: str) -> None:
+    order = named("a", leg(state))
+    desk = Desk(evolve(SCENE, open=(order, named("b", leg(LegState.OPEN))), find={"a": order}.get))
+    reply = answer(desk.ask(framed(Resolve, order_id="a", how=how, dry_run=True)))
+    assert reply.words.startswith("Order a ")
+    assert reply.words.endswith(said)
+    assert reply.plan is not None
+    assert (reply.plan.stays, reply.plan.candidates) == ((), ())
+
+
 def test_a_plan_of_which_nobody_told_says_so() -> None:
     desk = Desk(evolve(SCENE, open=(named("a", leg(LegState.OPEN)),)))
     desk.ask(framed(ManualFailover, exchange="okx", dry_run=True))
