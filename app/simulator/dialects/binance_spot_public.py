@@ -17,7 +17,6 @@ from app.simulator.spec import MarketSpec
 MAX_DEPTH = 5_000
 MAX_CANDLES = 1_000
 INTERVALS = frozenset(["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w"])
-_MONTH_MS = 30 * DAY_MS
 
 
 class PublicApi:
