@@ -8,6 +8,7 @@ from decimal import Decimal
 from attrs import field, frozen
 
 from app.domain.exits import parent_of
+from app.domain.ids import ROUTER
 from app.domain.leg_life import MAY_FILL
 from app.domain.lots import ZERO
 from app.domain.moving import Move, MoveKind
@@ -164,6 +165,7 @@ def stale_exits(
 ) -> tuple[tuple[str, OrderView], ...]:
     """Exits that stand where nothing of ours does any more: they protect nothing, and are to be cancelled.
 
+    So do those of a slice that was undone where it was opened: what stands there otherwise is not theirs to close.
     Until they are gone, they count among what may still fill.
 
     Args:
@@ -172,11 +174,32 @@ def stale_exits(
     if policy not in (PositionPolicy.MIGRATE, PositionPolicy.FLATTEN):
         return ()
     also_here = policy is PositionPolicy.FLATTEN and everywhere
-    return tuple(
-        (name, order)
-        for symbol, rows in ground.standing.items()
-        if not ground.imbalance(symbol)
-        for name in exchanges
-        if name in rows and not rows[name].attributed and (also_here or name != ground.route.exchange)
-        for order in ground.exits((name, symbol))
-    )
+    out: dict[tuple[str, str], OrderView] = {}
+    for symbol, rows in ground.standing.items():
+        if ground.imbalance(symbol):
+            continue
+        for name in exchanges:
+            exits = ground.exits((name, symbol)) if name in rows else ()
+            left = not rows[name].attributed if exits else False
+            if not (left and (also_here or name != ground.route.exchange)):
+                moves = any(order.key.strategy == ROUTER for order in exits)
+                gone = undone(ground.done(symbol)) if moves else frozenset[str]()
+                exits = tuple(order for order in exits if parent_of(order.key) in gone)
+            out |= {(name, order.order_id): order for order in exits}
+    return tuple((name, order) for (name, _), order in out.items())
+
+
+def undone(done: Iterable[OrderView]) -> frozenset[str]:
+    """Ids of orders that opened a slice all of which was closed again where it was opened."""
+    opened, back, out = None, ZERO, set[str]()
+    for order in done:
+        name, leg = Move.named(order.key), order.leg
+        if name is None or leg is None or not leg.filled:
+            continue
+        if name.kind is MoveKind.OPEN:
+            opened, back = order, ZERO
+        elif name.kind is MoveKind.CLOSE and opened is not None and opened.leg is not None:
+            back += leg.filled if leg.exchange == opened.leg.exchange else ZERO
+            if back >= opened.leg.filled:
+                out.add(opened.order_id)
+    return frozenset(out)
