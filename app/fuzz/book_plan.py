@@ -198,7 +198,7 @@ def _shape(order: OrderPlan, rng: Random) -> None:
     if draw < 0.35:
         order.price = None
         return
-    away = Decimal(rng.randint(2, 1_500)) / 10_000
+    away = Decimal(rng.randint(2, rng.choice((30, 1_500, 1_500)))) / 10_000  # some as near as a slice is priced
     order.price = (market * (1 - away if order.side == "buy" else 1 + away)).quantize(Decimal("0.1"))
     if draw < 0.42:
         order.time_in_force = "IOC"

@@ -43,7 +43,7 @@ CORPUS = (
         "there: the coordinator died of it.",
     ),
     Found(
-        437,
+        9,
         "storm",
         "I1 accepted and absent",
         r.withdrawn_called_accepted,
@@ -81,7 +81,7 @@ CORPUS = (
         "A strategy was told unknown; the connector found the order and recorded it, but the news was lost with it.",
     ),
     Found(
-        27,
+        51,
         "storm",
         "I2 guessed",
         r.requests_for_one_order_apart,
