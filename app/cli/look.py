@@ -229,15 +229,15 @@ def positions(config: ConfigOption = None, state_dir: StateDirOption = None, jso
 def book_view(book: Any) -> RenderableType:
     """The book: per exchange and symbol, and over all of them, what is to be there and is, what of that is ours, and
     how far it may still move."""
-    from app.cli.output import table
+    from app.cli.output import table, when
     from app.core.spelling import number
 
-    columns = ("book", "symbol", "target", "actual", "ours", "others'", "at least", "at most")
+    columns = ("book", "symbol", "target", "actual", "ours", "others'", "at least", "at most", "read")
     rows = [
         (
             *(e["exchange"] or "all", e["symbol"], e["target"] or "-", e["actual"] or "-"),
             *(number(Decimal(e["attributed"]) + Decimal(e["adopted"])), e["foreign"]),
-            *(e["possible_min"], e["possible_max"]),
+            *(e["possible_min"], e["possible_max"], when(e["timestamp"]) or "never"),
         )
         for e in book
     ]

@@ -19,6 +19,7 @@ def entry(line: BookLine, spell: Spell) -> shapes.BookEntry:
         foreign=number(line.foreign),
         possible_min=number(line.possible_min),
         possible_max=number(line.possible_max),
+        timestamp=milliseconds(line.at_s),
     )
 
 

@@ -239,7 +239,8 @@ class BookEntry(TypedDict):
 
     `actual` is what the exchange said last, `target` what should come to stand there. `attributed` is what our own
     fills add up to, `adopted` what of that others cut or closed, `foreign` what is somebody else's beside it. Between
-    `possible_min` and `possible_max` is whatever it may come to by what is open.
+    `possible_min` and `possible_max` is whatever it may come to from there by what is open. `actual` was read at
+    `timestamp`, the oldest where `exchange` is empty: what has filled since is in `target` and `attributed` only.
     """
 
     exchange: str
@@ -251,6 +252,7 @@ class BookEntry(TypedDict):
     foreign: str
     possible_min: str
     possible_max: str
+    timestamp: str
 
 
 class PositionDifference(TypedDict):
