@@ -68,7 +68,10 @@ def page(result: Mapping[str, Any], picture: str) -> str:
     """The whole page."""
     parts = [INTRO]
     if dead := result.get("dead"):
-        parts.append(DEAD.format(every_ms=dead["every_ms"], stamp=_stamp(dead)))
+        stamp = _stamp(dead)
+        if "loop" in dead:  # it does not change with this project
+            stamp += f" The loop: {_stamp(dead['loop'])[:1].lower()}{_stamp(dead['loop'])[1:]}"
+        parts.append(DEAD.format(every_ms=dead["every_ms"], stamp=stamp))
         for death in dead["deaths"]:
             parts.append(f"### {death['title']}\n\n{death['words']} {_bar_words(death)}\n\n")
             heads = ("p50", "p95", "longest", "orders", "executed twice", "lost", "not executed", "waited")

@@ -222,6 +222,12 @@ def changed(part: str, *path: str | int, to: Any) -> Mapping[str, Any]:
     return found
 
 
+def test_the_page_tells_where_the_loop_was_measured_if_not_with_the_rest() -> None:
+    about = {"date": "2026-11-22T01:00:00", "commit": "abcdefabcd", "machine": {"cores": 2, "load_before": [3.0]}}
+    text = page(changed("dead", "loop", to=about), "x.svg")
+    assert "The loop: measured on 2026-11-22, commit abcdefa, 2 cores" in text
+
+
 def test_the_page_tells_both_parts() -> None:
     text = page(result(), "switching.svg")
     assert "| this router | 0.10 s | 0.20 s | 0.20 s | 40 | 0 | 0 | 0 | 3 |" in text
