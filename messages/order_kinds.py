@@ -1,4 +1,4 @@
-"""What kinds of orders there are: which way they trade, how they are priced, how long they rest, what sets them off.
+"""What kinds of orders there are: which way they trade, how priced, how long they rest, what sets them off, what for.
 
 Everybody takes these from `messages.orders`, where orders are.
 """
@@ -68,3 +68,18 @@ class Trigger:
     def rises(self, side: Side) -> bool:
         """Whether it is set off by a rising price, for an order of that side."""
         return (side is Side.BUY) is (self.kind is TriggerKind.STOP)
+
+
+class Purpose(StrEnum):
+    """What an order is for, which decides where it may be committed.
+
+    Attributes:
+        ORDER: A strategy's: it goes where trading is, under the route its asker holds.
+        EXIT: A take profit or stop loss placed by the router: it goes to the exchange of its leg, whatever the route.
+        MOVE: A slice of a position that is moved or closed by the router: it goes to the exchange it names, as long as
+            the epoch is the committed one.
+    """
+
+    ORDER = "order"
+    EXIT = "exit"
+    MOVE = "move"

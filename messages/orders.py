@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 from messages.base import Message, Reply, Request
 from messages.market import Symbol
 from messages.order_kinds import OrderType as OrderType
+from messages.order_kinds import Purpose as Purpose
 from messages.order_kinds import Side as Side
 from messages.order_kinds import TimeInForce as TimeInForce
 from messages.order_kinds import Trigger as Trigger
@@ -53,21 +54,6 @@ class LegState(StrEnum):
     HELD = "held"
     DRAINED = "drained"
     PARKED = "parked"
-
-
-class Purpose(StrEnum):
-    """What an order is for, which decides where it may be committed.
-
-    Attributes:
-        ORDER: A strategy's: it goes where trading is, under the route its asker holds.
-        EXIT: A take profit or stop loss placed by the router: it goes to the exchange of its leg, whatever the route.
-        MOVE: A slice of a position that is moved or closed by the router: it goes to the exchange it names, as long as
-            the epoch is the committed one.
-    """
-
-    ORDER = "order"
-    EXIT = "exit"
-    MOVE = "move"
 
 
 @frozen(kw_only=True)
