@@ -15,6 +15,7 @@ import structlog
 from attrs import define, field
 
 from app.domain import ids
+from app.domain.controls import CORRECT
 from app.domain.order_life import OPEN, PLACEABLE, state_of
 from app.journal.store import Journal
 from messages.base import Failed
@@ -45,7 +46,7 @@ AGAIN_S = 2.0
 
 def correction_key(number: int) -> OrderKey:
     """What identifies the order that undoes a difference."""
-    return OrderKey(strategy=ids.ROUTER, client_order_id=f"correct/{number}")
+    return OrderKey(strategy=ids.ROUTER, client_order_id=f"{CORRECT}{number}")
 
 
 @define

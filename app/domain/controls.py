@@ -6,8 +6,8 @@ it is written, also while the coordinator that wrote it is dead. Cancels are nev
     purpose     frozen                  reduce-only             its exchange isolated
     ORDER       refused                 only what reduces       refused
     EXIT        passes                  passes                  passes: it only closes what stands there
-    MOVE        closing a slice, or     passes                  only what reduces there
-                what a panic flattens
+    MOVE        closing a slice, or     passes, but what        only what reduces there
+                what a panic flattens   corrects and may open
 
 A slice that was opened before a freeze is still closed, so that the net is what it was.
 A panic is a freeze under which our orders are cancelled for as long as there are any; one that flattens closes our
@@ -76,6 +76,8 @@ FLAT = "/flat"
 """How the client order id of an order ends by which the router closes a position for good."""
 CLOSE = "/close"
 """Likewise, by which it closes what it has opened elsewhere."""
+CORRECT = "correct/"
+"""How the id of one begins that trades back what a person did: it may open, so the reduce-only mode holds it up."""
 
 
 def controlled(
@@ -88,7 +90,8 @@ def controlled(
     flattens = closes and bool(controls.flatten) and client_order_id.endswith(FLAT)
     if controls.frozen and not flattens and not (closes and client_order_id.endswith(CLOSE)):
         return Controlled(code="frozen", words=f"Trading is frozen: {controls.frozen} Cancels still pass.")
-    if purpose is Purpose.ORDER and controls.reduce_only and not spec.reduce_only:
+    corrects = purpose is Purpose.MOVE and client_order_id.startswith(CORRECT)
+    if (purpose is Purpose.ORDER or corrects) and controls.reduce_only and not spec.reduce_only:
         words = f"Only orders that reduce a position are taken: {controls.reduce_only}"
         return Controlled(code="reduce_only_mode", words=words)
     isolated = controls.why_isolated(exchange)
