@@ -368,6 +368,7 @@ class SimExchange:
         if self.now() >= self._dead_man_s - 1e-6:
             self.note(self.traits.name, "the dead-man switch cancels every order")
             for order in self.orders:
+                order.switched = order.switched or order.ended_s is None
                 self._end(order)
 
     def set(self, call: c.LeverageCall | c.MarginModeCall | c.PositionModeCall) -> c.Result:

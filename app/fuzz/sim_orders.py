@@ -90,6 +90,7 @@ class SimOrder:
         serial: Which order of which strategy it is a leg of; below zero for one of the router's own.
         accepted_s: When the engine took it.
         ended_s: When it could no longer fill; None while it can.
+        switched: The exchange's dead-man switch cancelled it.
         fired: An exit that it took along has closed what it opened.
         history: (when, state, filled), oldest first.
         trades: What filled, the oldest first.
@@ -107,6 +108,7 @@ class SimOrder:
     spec: OrderSpec
     ended_s: float | None = None
     fired: bool = False
+    switched: bool = False
     history: list[tuple[float, LegState, Decimal]] = field(factory=list)
     trades: list[SimTrade] = field(factory=list)
 
