@@ -74,7 +74,7 @@ CORPUS = (
         "coordinator just before it, and was running by then.",
     ),
     Found(
-        744,
+        1283,
         "crashes",
         "I2 not resolved",
         r.doubts_left_to_news,
@@ -104,7 +104,7 @@ CORPUS = (
         "Each wake-up that had been overtaken by an earlier one planned another for ever.",
     ),
     Found(
-        951174,
+        26185,
         "replacing",
         "I2 states differ",
         r.answers_held_against_the_end,
