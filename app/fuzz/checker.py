@@ -157,12 +157,19 @@ def _never_guessed(seen: Seen) -> Iterator[Violation]:
             if fact.told in (Told.NOT_EXECUTED, Told.REFUSED):
                 # Another request for the same order that may still be acted on makes no promise of this answer.
                 told.append((fact, any(until_s > fact.at_s for until_s in others.values())))
+    asked_s = {asked.request: asked.at_s for asked in seen.asked() if asked.kind == "get"}
+    sent_s: dict[str, float] = {}
+    for fact in seen.facts:
+        if isinstance(fact, r.Sent):
+            sent_s.setdefault(fact.wire_id, fact.at_s)
     for heard, others_open in told:
         if others_open:
             continue
+        # The answer to a question may have been on its way since just after it was asked, and knows nothing later.
+        known_s = asked_s.get(heard.request or "", seen.end_s)
         until_s = min((a.at_s for a in placed.get(heard.serial, ()) if a.at_s > heard.at_s), default=seen.end_s)
         for leg in seen.truth(heard.serial):
-            if leg.accepted_s < until_s:
+            if leg.accepted_s < until_s and sent_s.get(leg.wire_id, 0.0) <= known_s:
                 words = f"told {heard.told.value} ({heard.words}), and it executed on {leg.exchange}"
                 yield Violation("I2 guessed", heard.at_s, heard.serial, words)
                 break

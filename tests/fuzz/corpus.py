@@ -66,7 +66,7 @@ CORPUS = (
         "Settling took longer than three seconds, so the failover was sent again, and refused because it was running.",
     ),
     Found(
-        1862,
+        286188,
         "flapping",
         "failover in its own way",
         r.failover_judged_when_asked_for,
