@@ -194,8 +194,14 @@ def takes_away(order: OrderView, leg: LegView) -> bool:
 
 
 def is_carried(order: OrderView, number: int) -> bool:
-    """Whether a leg was placed for one that the router had taken away: nobody waits for it but the router."""
-    return number > 1 and order.legs[number - 2].carry_s is not None and order.legs[number - 2].state not in ASIDE
+    """Whether a leg was placed for one that the router had taken away: nobody waits for it but the router.
+
+    Not so after one that was to be taken away and was proven absent: its owner still waited, and asked for the next.
+    """
+    if number < 2:
+        return False
+    before = order.legs[number - 2]
+    return before.carry_s is not None and before.state not in ASIDE and before.state is not LegState.ABSENT
 
 
 def after_refusal(code: str | None) -> str:

@@ -32,6 +32,7 @@ from app.domain.carry import (
     asked_of,
     decide,
     fitted,
+    is_carried,
     rises_to,
     takes_away,
 )
@@ -264,3 +265,15 @@ def test_what_fits_is_left_as_it_is() -> None:
     what = evolve(spec("1.25", "100.5"), trigger=Trigger(kind=TriggerKind.STOP, price=D(99)))
     assert fitted(what, LOTS) == what
     assert asked_of(drained(what)) == (what, D("1.25"))
+
+
+@pytest.mark.parametrize(("state", "carried"), [(LegState.CANCELLED, True), (LegState.ABSENT, False)])
+def test_what_an_owner_asked_for_again_is_his_and_not_the_routers(state: LegState, carried: bool) -> None:
+    """Its leg was to be taken away while nobody knew of it, and was proven absent: the next was placed as he waited.
+
+    Taken for the router's own, it was parked when the next exchange refused it, and its owner heard "accepted".
+    """
+    first = evolve(leg(state), carry_s=5.0)
+    asked = order(first, leg(LegState.OPEN, number=2, exchange="okx"))
+    assert is_carried(asked, 2) is carried
+    assert not is_carried(asked, 1)
