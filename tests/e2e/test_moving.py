@@ -29,7 +29,8 @@ def there(world: World, name: str, base: str = "BTC") -> Decimal:
 
 
 def bought(router: OrderRouter, quantity: str, side: str = "Buy", **asked: Any) -> None:
-    """A position, by a market order."""
+    """A position, by a market order, as soon as every backup could take it over."""
+    until(lambda: all(each["ready"] for each in router.get_status()["readiness"]), means="every backup being ready")
     name = f"begin-{side}-{quantity}-{asked}"
     order = place(router, name, order_type="Market", price=None, qty=quantity, side=side, **asked).order
     assert order is not None
