@@ -85,7 +85,8 @@ def _differs(plan: OrderPlan, leg: SimOrder, books: BookPlan) -> str:
         return f"has the exits {spec.take_profit} and {spec.stop_loss}"
     if plan.changes or plan.price is None:
         return "" if plan.changes or spec.price is None else f"has the price {spec.price}"
-    tick = books.terms[leg.exchange].tick
+    # Rounded for one exchange, it stays so where it goes on from there.
+    tick = max(terms.tick for terms in books.terms.values())
     if spec.price is not None and abs(spec.price - plan.price) >= tick:
         return f"has the price {spec.price}, more than a tick from the {plan.price} that was asked for"
     worse = spec.price is None or (spec.price > plan.price if spec.side is Side.BUY else spec.price < plan.price)

@@ -95,10 +95,25 @@ def book_violations(world: World, seen: Seen) -> Iterator[Violation]:
     dust = max(terms.step for terms in books.terms.values())  # of less an exchange takes no order
     if books.positions is PositionPolicy.MIGRATE:
         for (exchange, symbol), quantity in ours.items():
-            if exchange != active and abs(quantity) >= dust and (exchange, symbol) not in touched:
+            left = exchange != active and abs(quantity) >= dust and (exchange, symbol) not in touched
+            if left and not any(_is_best(world, seen, name, symbol) for name in (exchange, active or "")):
                 words = f"{quantity:+f} {symbol.base} of ours is left on {exchange}, and trading is on {active}"
                 yield Violation("position left", seen.end_s, 0, words)
     yield from _told(world, seen, ours)
+
+
+def _is_best(world: World, seen: Seen, name: str, symbol: Symbol) -> bool:
+    """Whether an order of ours is the best price somewhere: nothing moves for as long as it would trade with that."""
+    account = world.exchanges[name].account if name in world.exchanges else None
+    if account is None:
+        return False
+    bid, ask = account.bid_ask(symbol)
+    for order in seen.orders:
+        price = order.spec.price
+        rests = order.exchange == name and order.symbol == symbol and order.ended_s is None and order.serial > 0
+        if rests and price is not None and (price >= bid if order.side is Side.BUY else price <= ask):
+            return True
+    return False
 
 
 def _told(world: World, seen: Seen, ours: dict[tuple[str, Symbol], Decimal]) -> Iterator[Violation]:

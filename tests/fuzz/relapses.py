@@ -14,7 +14,7 @@ from attrs import evolve
 from actors._shell import Shell
 from actors.failover_coordinator import FailoverCoordinatorActor
 from actors.strategy_actor import StrategyActor
-from app.domain import leg_task, placing, session
+from app.domain import carry, carrying, leg_task, placing, session
 from app.domain.connector import Connector
 from app.domain.doubts import Doubts
 from app.domain.effects import Effect
@@ -162,4 +162,16 @@ def every_wake_up_answered() -> Iterator[None]:
 def answers_held_against_the_end() -> Iterator[None]:
     """What was answered of an order is held against what is live when the run ends, not when it was answered."""
     with swapped(SimOrder, "live_at", lambda self, at_s: self.ended_s is None):
+        yield
+
+
+@contextmanager
+def asked_again_taken_for_carried() -> Iterator[None]:
+    """A leg that its owner asked for after one was proven absent is the router's own, where that was to be carried."""
+
+    def old(order: OrderView, number: int) -> bool:
+        before = order.legs[number - 2]
+        return number > 1 and before.carry_s is not None and before.state is not LegState.HELD
+
+    with swapped(carry, "is_carried", old), swapped(carrying, "is_carried", old):
         yield
