@@ -115,8 +115,8 @@ CORPUS = (
         "guarded",
         "I1 accepted and absent",
         r.asked_again_taken_for_carried,
-        "A leg that was to be carried was proven absent, so its owner asked for it anew where trading was; that exchange "
-        "refused it, and it was parked as if the router had placed it: he heard that it was accepted.",
+        "A leg that was to be carried was proven absent, so its owner asked for it anew where trading was; that "
+        "exchange refused it, and it was parked as if the router had placed it: he heard that it was accepted.",
     ),
 )
 
