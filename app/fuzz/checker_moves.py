@@ -15,6 +15,7 @@ from decimal import Decimal
 from app.fuzz.book_plan import COARSE, SYMBOLS, BookPlan
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
+from app.fuzz.record import Sent
 from app.fuzz.sim_orders import SimOrder, SimTrade
 from app.fuzz.world import World
 from messages.market import Symbol
@@ -44,12 +45,13 @@ def move_violations(seen: Seen) -> Iterator[Violation]:
 
 
 def _with_ourselves(seen: Seen, moves: list[SimOrder]) -> Iterator[Violation]:
+    sent_s = {fact.wire_id: fact.at_s for fact in seen.facts if isinstance(fact, Sent)}
     for move in moves:
-        price = move.spec.price
+        price, known_s = move.spec.price, sent_s[move.wire_id] - KNOWN_S
         for other in seen.orders:
             met = other.serial > 0 and (other.exchange, other.symbol) == (move.exchange, move.symbol)
             # One that came while the slice was on its way could not be known.
-            rests = other.accepted_s < move.accepted_s - KNOWN_S and other.live_at(move.accepted_s)
+            rests = other.accepted_s < known_s and other.live_at(move.accepted_s)
             if not met or not rests or other.side is move.side or other.spec.price is None or other.spec.trigger:
                 continue
             crosses = price is None or (
