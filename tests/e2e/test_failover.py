@@ -18,6 +18,7 @@ NOISE_S = 1.0
 def test_a_dead_primary_is_left_within_the_detection_budget(world: Build) -> None:
     here = world("bybit", "okx", "binance")
     with here.running() as router:
+        until(lambda: all(each["ready"] for each in router.get_status()["readiness"]), means="ready backups")
         heard = Heard(router)
         began_s = time.monotonic()
         here["bybit"].control.fault("refused")
