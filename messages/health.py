@@ -7,6 +7,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from messages.base import Message, Reply, Request
+from messages.market import Symbol
 
 
 class HealthState(StrEnum):
@@ -17,29 +18,92 @@ class HealthState(StrEnum):
         WELL: Usable.
         SUSPECT: Failing, not yet confirmed.
         DOWN: Failing, confirmed.
+        HALF_OPEN: It answers again after it was down, and is tried before it is trusted.
+        MAINTENANCE: It says itself that it is closed.
+        ISOLATED: A person keeps it out; `HealthView.believed` is what evidence says meanwhile.
     """
 
     STARTING = "starting"
     WELL = "well"
     SUSPECT = "suspect"
     DOWN = "down"
+    HALF_OPEN = "half_open"
+    MAINTENANCE = "maintenance"
+    ISOLATED = "isolated"
+
+
+class Cause(StrEnum):
+    """What went wrong with a call, where something did.
+
+    The first five are illness. The others are told by an exchange that answers, so that they never count as failures,
+    and never as a success either.
+
+    Attributes:
+        SILENT: No answer in time.
+        CONNECTION: Refused, or ended before the answer.
+        SERVER: An answer as of a broken server: 5xx, overload, what cannot be read.
+        LOCAL: A name was not resolved, or a network was not reachable: on our side, as far as can be told.
+        MAINTENANCE: It says that it is closed.
+        RATE_LIMITED: We asked too often.
+        BANNED: We asked too often for so long that we may not ask at all until `Evidence.until_s`.
+        CREDENTIALS: It does not know us, or does not let us.
+        CLOCK: Our time is not its time.
+        HALTED: One symbol is not traded now.
+        STALE: What it tells no longer moves.
+    """
+
+    SILENT = "silent"
+    CONNECTION = "connection"
+    SERVER = "server"
+    LOCAL = "local"
+    MAINTENANCE = "maintenance"
+    RATE_LIMITED = "rate_limited"
+    BANNED = "banned"
+    CREDENTIALS = "credentials"
+    CLOCK = "clock"
+    HALTED = "halted"
+    STALE = "stale"
 
 
 class EvidenceKind(StrEnum):
-    """Where a piece of evidence comes from: a public probe, a signed one, or a real call."""
+    """Where a piece of evidence comes from: a probe, or a real call.
+
+    Attributes:
+        STATUS_PROBE: What the exchange says of itself. Other servers answer it than those that take orders, so that it
+            never counts among successes and failures; likewise the next.
+        MARKET_PROBE: A price, read to see whether prices move.
+    """
 
     PUBLIC_PROBE = "public_probe"
     SIGNED_PROBE = "signed_probe"
+    STATUS_PROBE = "status_probe"
+    MARKET_PROBE = "market_probe"
     PLACE = "place"
     CANCEL = "cancel"
     READ = "read"
 
 
 class ProbeKind(StrEnum):
-    """Two independent ways to ask whether an exchange is there."""
+    """Ways to ask how an exchange is: the first two whether it is there, independently of each other."""
 
     PUBLIC = "public"
     SIGNED = "signed"
+    STATUS = "status"
+    MARKET = "market"
+
+
+@frozen(kw_only=True)
+class Maintenance:
+    """A time in which an exchange is closed, as it says itself: announced, or under way where `begin_s` has passed.
+
+    Attributes:
+        end_s: None where it does not say.
+        words: Its own, for people.
+    """
+
+    begin_s: float
+    end_s: float | None
+    words: str
 
 
 @frozen(kw_only=True)
@@ -51,6 +115,12 @@ class Evidence:
         words: What went wrong, for people; empty when ok.
         latency_s: From sending to the answer, or to giving up.
         clock_offset_s: Exchange clock minus ours, corrected by half the round trip; None where not measured.
+        cause: What was wrong; None where nothing was, or where nobody knows.
+        symbol: Of the call, where it had one.
+        until_s: When a ban ends, or how long we were asked to wait, by our clock; None where nothing was said.
+        notice: Of a STATUS_PROBE: the maintenance under way, or the next one announced.
+        mark: Of what was read: two alike mean that nothing has moved; empty where nothing was read that should.
+        fills: Of ours, told by this exchange so far: balances that do not move over them are stale.
     """
 
     exchange: str
@@ -60,6 +130,48 @@ class Evidence:
     latency_s: float
     at_s: float
     clock_offset_s: float | None = None
+    cause: Cause | None = None
+    symbol: Symbol | None = None
+    until_s: float | None = None
+    notice: Maintenance | None = None
+    mark: str = ""
+    fills: int = 0
+
+
+@frozen(kw_only=True)
+class Waiting:
+    """A call that has not been answered yet; `kind` is PLACE, CANCEL or READ."""
+
+    exchange: str
+    kind: EvidenceKind
+    sent_s: float
+    at_s: float
+
+
+@frozen(kw_only=True)
+class Latency:
+    """How long calls of a kind take: lately, and usually here; seconds, None where too few are known."""
+
+    kind: EvidenceKind
+    recent_s: float | None
+    usual_s: float | None
+
+
+@frozen(kw_only=True)
+class Witness:
+    """An address that has nothing to do with the exchanges, asked whether our own network works.
+
+    Attributes:
+        target: ``"ip:port"``.
+        ok: Whether it let us connect.
+        at_s: When it was asked.
+        words: Why not; empty where it did.
+    """
+
+    target: str
+    ok: bool
+    at_s: float
+    words: str = ""
 
 
 @frozen(kw_only=True)
@@ -72,6 +184,22 @@ class HealthView:
         consecutive_failures: Now.
         last_ok_s: Of any evidence; None before the first.
         latency_s: Of the last good probe.
+        believed: What evidence says of an exchange that a person keeps out; None where nobody does.
+        cause: Of the last failure since it was WELL.
+        unfit: Why trading should move though it answers (degraded, slow, banned, stale, about to close), in a sentence;
+            empty where nothing speaks for that.
+        evidence: The pieces that decided the last change, the newest last.
+        maintenance: Announced, or under way.
+        banned_until_s: We may not ask before.
+        credentials: What is wrong with ours; empty where nothing is.
+        halted: (symbol, why) of those that are not traded there now.
+        stale: What has stopped moving; empty where nothing has.
+        calls: Within the error-rate window; `failed` of these.
+        suspicion: Of the oldest call that is not answered, as phi: -log10 of the chance that it still will be.
+        penalty: Grows by one whenever it goes DOWN, and halves with time: it makes the hold-down longer.
+        hold_until_s: Before that it is not trusted again; None where it need not be.
+        answered_sent_s: When that call was sent which was sent last of those that were answered: from then on, our own
+            network worked.
     """
 
     exchange: str
@@ -82,13 +210,35 @@ class HealthView:
     last_ok_s: float | None
     latency_s: float | None
     clock_offset_s: float | None
+    believed: HealthState | None = None
+    cause: Cause | None = None
+    unfit: str = ""
+    evidence: tuple[str, ...] = ()
+    maintenance: Maintenance | None = None
+    banned_until_s: float | None = None
+    credentials: str = ""
+    halted: tuple[tuple[str, str], ...] = ()
+    stale: str = ""
+    calls: int = 0
+    failed: int = 0
+    latencies: tuple[Latency, ...] = ()
+    suspicion: float = 0.0
+    penalty: float = 0.0
+    hold_until_s: float | None = None
+    answered_sent_s: float | None = None
+
+    @property
+    def health(self) -> HealthState:
+        """What evidence says, whoever keeps it out."""
+        return self.state if self.believed is None else self.believed
 
 
 @frozen(kw_only=True)
 class Probe(Request):
-    """Asks a connector to ask its exchange for a sign of life."""
+    """Asks a connector to ask its exchange for a sign of life; `symbol` is whose price a MARKET probe reads."""
 
     kind: ProbeKind
+    symbol: Symbol | None = None
 
 
 @frozen(kw_only=True)
@@ -104,16 +254,62 @@ class ProbeReply(Reply):
 
 @frozen(kw_only=True)
 class EvidenceSeen(Message):
-    """Connector to health monitor: how real calls went, oldest first."""
+    """Connector to health monitor: how real calls went, oldest first.
+
+    Attributes:
+        waiting: The oldest call of each kind that has had no answer for a while.
+    """
 
     evidence: tuple[Evidence, ...]
+    waiting: tuple[Waiting, ...] = ()
 
 
 @frozen(kw_only=True)
 class HealthChanged(Message):
-    """Health monitor to coordinator, at every change and at every probe."""
+    """Health monitor to coordinator, at every change and at every probe.
+
+    Attributes:
+        witnesses: What was last heard of each.
+    """
 
     view: HealthView
+    witnesses: tuple[Witness, ...] = ()
+
+
+@frozen(kw_only=True)
+class Isolations(Message):
+    """Coordinator to health monitor: whom a person keeps out, and why."""
+
+    exchanges: tuple[tuple[str, str], ...]
+
+
+@frozen(kw_only=True)
+class KnownHealth(Message):
+    """Coordinator to a health monitor that has started: what the one before it believed."""
+
+    views: tuple[HealthView, ...]
+
+
+class NetworkState(StrEnum):
+    """Whose fault it is that an exchange is not reached.
+
+    Attributes:
+        THEIRS: Something else was reached since.
+        OURS: Nothing was: our own network is down, as far as can be told.
+        UNKNOWN: It was not asked yet.
+    """
+
+    THEIRS = "theirs"
+    OURS = "ours"
+    UNKNOWN = "unknown"
+
+
+@frozen(kw_only=True)
+class Network:
+    """How our own network is; `words` give the evidence."""
+
+    state: NetworkState
+    words: str
 
 
 @frozen(kw_only=True)

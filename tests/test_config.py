@@ -44,6 +44,24 @@ max_retry_attempts = 1
 retry_delay = 0.1
 rise = 3
 probe_timeout_s = 2
+jitter = 0.2
+error_window_s = 30
+error_rate = 0.4
+error_min_calls = 5
+place_failures = 4
+hold_down_s = 20
+hold_down_max_s = 600
+flap_half_life_s = 300
+trial_calls = 2
+latency_factor = 8
+latency_min_s = 1
+latency_min_calls = 10
+suspicion = 10
+ban_tolerance_s = 5
+maintenance_lead_s = 60
+stale_after_s = 30
+status_interval_s = 15
+witnesses = ["192.0.2.1:443", "[2001:db8::1]:53"]
 [failover]
 settle_timeout_s = 1
 preflight_timeout_s = 2.5
@@ -54,6 +72,7 @@ hold_down_s = 60
 preflight_interval_s = 5
 preflight_max_age_s = 30
 return_settle_s = 20
+dwell_s = 30
 [orders]
 on_shutdown = "cancel"
 policy = "park"
@@ -202,9 +221,9 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
             " orders, positions, router, strategies, supervision",
         ),
         (
-            "[health]\nfoo = 1",
-            "health.foo is not a setting the router knows; known here are health_check_interval, max_retry_attempts,"
-            " probe_timeout_s, retry_delay, rise",
+            "[orders.limits]\nfoo = 1",
+            "orders.limits.foo is not a setting the router knows; known here are max_notional, max_open, per_second,"
+            " price_collar, reference_max_age_s",
         ),
         (
             "[exchanges.okx]\nsecret_evn = 'X'",
@@ -252,6 +271,12 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[orders]\non_shutdown = 'x'", 'orders.on_shutdown is the text \'x\', and must be "leave" or "cancel"'),
         ("[router]\nstate_dir = 'state'", "router.state_dir is the text 'state', and must be an absolute path"),
         ("[router]\nstate_dir = 5", "router.state_dir is 5, and must be the path of a file or folder"),
+        (
+            "[health]\nwitnesses = ['dns.example:53']",
+            "health.witnesses is the text 'dns.example:53', and must be an IP address and a port",
+        ),
+        ("[health]\nwitnesses = ['192.0.2.1']", "health.witnesses is the text '192.0.2.1', and must be an IP address"),
+        ("[health]\njitter = 0.6", "health.jitter is 0.6, and must be a number from 0 to 0.5"),
         ("[health]\nretry_delay = nan", "health.retry_delay is nan, and must be a number of seconds, 0.01 or more"),
         ("[health]\nretry_delay = inf", "health.retry_delay is inf, and must be a number of seconds"),
         ("[health]\nretry_delay = -1", "health.retry_delay is -1, and must be a number of seconds"),

@@ -39,6 +39,16 @@ def seconds(*, above: float | None = None, least: float | None = None, most: flo
     return check
 
 
+def number(least: float, most: float) -> Check:
+    """A finite number within bounds."""
+
+    def check(name: str, value: float) -> None:
+        if not least <= value <= most:
+            raise bad_value(name, value, f"must be a number from {least:g} to {most:g}")
+
+    return check
+
+
 def count(least: int, most: int) -> Check:
     """A whole number within bounds."""
 

@@ -20,7 +20,8 @@ from attrs import Factory, field, frozen
 from app.config.bounds import amount, count, fraction, one_of, optional, seconds, setting
 from app.config.errors import BadValue, bad_value
 from app.config.secrets import SecretRef
-from app.domain.health import HealthSettings
+from app.config.shape_health import Health as Health
+from app.domain.health_settings import HealthSettings
 from app.domain.position_settings import PositionSettings
 from app.domain.pretrade import PretradeLimits
 from app.domain.restart import RestartPolicy
@@ -126,25 +127,6 @@ class Router:
 
 
 @frozen(kw_only=True)
-class Health:
-    """[health]: when an exchange is taken for down. `app.domain.health` has the rules."""
-
-    health_check_interval: float = setting(
-        30.0, "seconds between rounds of probes of an exchange that is well", seconds(least=0.1)
-    )
-    max_retry_attempts: int = setting(
-        3, "consecutive failures that make an exchange a candidate for down", count(1, 1000)
-    )
-    retry_delay: float = setting(5.0, "seconds between probes of an exchange that fails", seconds(least=0.01))
-    rise: int = setting(2, "consecutive good rounds of probes that bring an exchange back", count(1, 1000))
-    probe_timeout_s: float = setting(
-        Factory(lambda self: min(5.0, self.health_check_interval), takes_self=True),
-        "seconds after which a probe has failed; 5, or the interval where that is shorter",
-        seconds(least=0.01),
-    )
-
-
-@frozen(kw_only=True)
 class Failover:
     """[failover]: how trading moves."""
 
@@ -180,6 +162,11 @@ class Failover:
     )
     preflight_max_age_s: float = setting(
         60.0, "seconds for which such a look serves when trading has to move", seconds(least=1)
+    )
+    dwell_s: float = setting(
+        60.0,
+        "seconds after trading has moved by itself before it moves again for anything less than an exchange being down",
+        seconds(least=0),
     )
     return_settle_s: float = setting(
         60.0,
@@ -446,13 +433,7 @@ class Config:
     @property
     def health_settings(self) -> HealthSettings:
         """For the detector."""
-        return HealthSettings(
-            health_check_interval_s=self.health.health_check_interval,
-            max_retry_attempts=self.health.max_retry_attempts,
-            retry_delay_s=self.health.retry_delay,
-            rise=self.health.rise,
-            probe_timeout_s=self.health.probe_timeout_s,
-        )
+        return self.health.settings
 
     def exchange_settings(self, name: str) -> ExchangeSettings:
         """For the connector of an exchange; the defaults where it has no table."""

@@ -45,7 +45,12 @@ from app.domain.health_evidence import Instant
 from messages.health import Evidence, EvidenceKind, HealthState, HealthView, ProbeKind
 
 PROBE_EVIDENCE: Mapping[ProbeKind, EvidenceKind] = MappingProxyType(
-    {ProbeKind.PUBLIC: EvidenceKind.PUBLIC_PROBE, ProbeKind.SIGNED: EvidenceKind.SIGNED_PROBE}
+    {
+        ProbeKind.PUBLIC: EvidenceKind.PUBLIC_PROBE,
+        ProbeKind.SIGNED: EvidenceKind.SIGNED_PROBE,
+        ProbeKind.STATUS: EvidenceKind.STATUS_PROBE,
+        ProbeKind.MARKET: EvidenceKind.MARKET_PROBE,
+    }
 )
 ALL_PROBES = (ProbeKind.PUBLIC, ProbeKind.SIGNED)
 
@@ -67,6 +72,9 @@ TABLE: Mapping[HealthState, tuple[HealthState, ...]] = MappingProxyType(
         _S.WELL: (_S.DOWN, _S.SUSPECT, _S.WELL, _S.WELL, _S.WELL),
         _S.SUSPECT: (_S.DOWN, _S.SUSPECT, _S.SUSPECT, _S.WELL, _S.WELL),
         _S.DOWN: (_S.DOWN, _S.DOWN, _S.DOWN, _S.DOWN, _S.WELL),
+        _S.HALF_OPEN: (_S.DOWN, _S.DOWN, _S.HALF_OPEN, _S.HALF_OPEN, _S.WELL),
+        _S.MAINTENANCE: (_S.MAINTENANCE, _S.MAINTENANCE, _S.MAINTENANCE, _S.MAINTENANCE, _S.WELL),
+        _S.ISOLATED: (_S.ISOLATED, _S.ISOLATED, _S.ISOLATED, _S.ISOLATED, _S.ISOLATED),
     }
 )
 

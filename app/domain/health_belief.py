@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from app.domain.health_evidence import Instant, Window
+from app.domain.health_settings import HealthSettings as HealthSettings
 from messages.health import EvidenceKind, HealthState
 
 CLOCK_SLACK_S = 0.001
@@ -12,33 +13,6 @@ CLOCK_SLACK_S = 0.001
 
 SIGNED_ANSWERS = (EvidenceKind.SIGNED_PROBE, EvidenceKind.PLACE, EvidenceKind.CANCEL)
 """Only a well exchange, asked as ourselves, gives these. A read may be public, so it is not among them."""
-
-
-@frozen(kw_only=True)
-class HealthSettings:
-    """How patient the detector is.
-
-    Attributes:
-        health_check_interval_s: Between rounds of probes of a WELL exchange.
-        max_retry_attempts: Consecutive failures that make an exchange a candidate for DOWN.
-        retry_delay_s: Between rounds of a SUSPECT one, and what keeps two failures apart.
-        rise: Consecutive good rounds that bring an exchange back from DOWN.
-        probe_timeout_s: A probe not answered by then has failed.
-        error_window_s: Length of the error-rate window.
-        error_rate: Above this share of failures in the window an exchange is SUSPECT.
-        error_min_calls: Fewer calls in the window say nothing.
-        place_failures: Consecutive failing placements that make an exchange DOWN though its probes are answered.
-    """
-
-    health_check_interval_s: float = 30.0
-    max_retry_attempts: int = 3
-    retry_delay_s: float = 5.0
-    rise: int = 2
-    probe_timeout_s: float = 5.0
-    error_window_s: float = 60.0
-    error_rate: float = 0.5
-    error_min_calls: int = 10
-    place_failures: int = 6
 
 
 @frozen(kw_only=True)

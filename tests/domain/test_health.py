@@ -35,7 +35,15 @@ PUBLIC, SIGNED = EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE
 PLACE, CANCEL, READ = EvidenceKind.PLACE, EvidenceKind.CANCEL, EvidenceKind.READ
 STARTING, WELL, SUSPECT, DOWN = HealthState.STARTING, HealthState.WELL, HealthState.SUSPECT, HealthState.DOWN
 DEFAULTS = HealthSettings()
-HEALTHIER = {DOWN: 0, SUSPECT: 1, STARTING: 2, WELL: 3}
+HEALTHIER = {
+    HealthState.ISOLATED: -2,
+    HealthState.MAINTENANCE: -1,
+    DOWN: 0,
+    HealthState.HALF_OPEN: 1,
+    SUSPECT: 2,
+    STARTING: 3,
+    WELL: 4,
+}
 
 Answer = Callable[[EvidenceKind, float], tuple[bool, float]]
 """(kind, when sent) -> (ok, latency in seconds)."""
