@@ -295,6 +295,23 @@ def test_state_dir_of_home(monkeypatch: pytest.MonkeyPatch) -> None:
             "router.markets_refresh_s is 0, and must be a number of seconds, 1 or more",
         ),
         (
+            "[health]\nhold_down_s = 60\nhold_down_max_s = 50",
+            "health.hold_down_s is 60, and must be at most health.hold_down_max_s, which is 50",
+        ),
+        (
+            "[health]\nstale_after_s = 100",
+            "health.stale_after_s is 100, and must be at least 2 times health.status_interval_s, which is 60",
+        ),
+        (
+            "[health]\nlatency_min_s = 5",
+            "health.latency_min_s is 5, and must be below health.probe_timeout_s, which is 5",
+        ),
+        (
+            "[failover]\npreflight_max_age_s = 24",
+            "failover.preflight_max_age_s is 24, and must be at least failover.preflight_interval_s and"
+            " preflight_timeout_s together, 25",
+        ),
+        (
             "[health]\nprobe_timeout_s = 31",
             "health.probe_timeout_s is 31, and must be at most health.health_check_interval, which is 30",
         ),
@@ -422,6 +439,26 @@ def test_detection_budget_above_the_order_timeout_is_told() -> None:
     ("text", "words"),
     [
         ("[health]\nhealth_check_interval = 1", "health.retry_delay is 5, above health.health_check_interval"),
+        (
+            "[health]\nprobe_timeout_s = 12",
+            "health.probe_timeout_s is 12, above router.request_timeout_s, which is 10",
+        ),
+        (
+            "[health]\nflap_half_life_s = 20",
+            "health.flap_half_life_s is 20, below health.hold_down_s, which is 30",
+        ),
+        (
+            "[failover]\nfailback = 'auto'\nhold_down_s = 5",
+            "failover.hold_down_s is 5, below health.hold_down_s, which is 30",
+        ),
+        (
+            "[health]\nban_tolerance_s = 31",
+            "health.ban_tolerance_s is 31, above router.order_timeout_s, which is 30",
+        ),
+        (
+            "[health]\nmaintenance_lead_s = 9",
+            "health.maintenance_lead_s is 9, below failover.settle_timeout_s and preflight_timeout_s together, 10",
+        ),
         ("[router]\nfailover_exchanges = []", "trading has nowhere to move"),
         ("[router]\nfailover_exchanges = ['kraken']", "exchanges.kraken.allow_settlement_change = true"),
         ("[exchanges.okx]\nbase_url = 'http://example.test'", "exchanges.okx.base_url is not encrypted"),

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from app.config import dead_man
+from app.config import checks_health, dead_man
 from app.config.errors import ConfigError
 from app.config.files import is_descriptor
 from app.config.secrets import CREDENTIALS, NEEDS_PASSWORD, SecretRef, SecretSource, credentials_directory
 from app.config.shape import Config, Exchange
-from app.domain.health import detection_budget_s
 from app.domain.names import UnknownExchange, canonical_name
 from app.exchanges.factory import NoSuchMarkets, profile_of
 from app.exchanges.profiles.generic import Generic
@@ -35,7 +34,7 @@ def check(config: Config) -> None:
 
 
 def _contradictions(config: Config) -> Iterator[str]:
-    router, health = config.router, config.health
+    router = config.router
     if router.primary_exchange in router.failover_exchanges:
         yield (
             f"router.primary_exchange is {router.primary_exchange}, and router.failover_exchanges"
@@ -57,11 +56,7 @@ def _contradictions(config: Config) -> Iterator[str]:
             f" router.markets_refresh_s, which is {router.markets_refresh_s:g}: markets would be too old to start from"
             " before they are loaded anew"
         )
-    if health.probe_timeout_s > health.health_check_interval:
-        yield (
-            f"health.probe_timeout_s is {health.probe_timeout_s:g}, and must be at most health.health_check_interval,"
-            f" which is {health.health_check_interval:g}: a probe ends before the next one"
-        )
+    yield from checks_health.contradictions(config)
     if config.failover.unknown_policy == "place_elsewhere" and config.failover.unknown_max_notional is None:
         yield (
             'failover.unknown_policy is "place_elsewhere", and failover.unknown_max_notional must say what the orders'
@@ -131,18 +126,8 @@ def _generic(config: Config) -> Iterator[type[Generic]]:
 
 
 def _doubts(config: Config) -> Iterator[str]:
-    router, health = config.router, config.health
-    budget_s = detection_budget_s(config.health_settings)
-    if router.auto_failover and budget_s > router.order_timeout_s:
-        yield (
-            f"finding a silent exchange down can take {budget_s:g} s (health.*), longer than router.order_timeout_s,"
-            f" which is {router.order_timeout_s:g}: orders of that time are answered before trading has moved"
-        )
-    if health.retry_delay > health.health_check_interval:
-        yield (
-            f"health.retry_delay is {health.retry_delay:g}, above health.health_check_interval, which is"
-            f" {health.health_check_interval:g}: a failing exchange is asked more rarely than one that is well"
-        )
+    router = config.router
+    yield from checks_health.doubts(config)
     if router.auto_failover and not router.failover_exchanges:
         yield "router.failover_exchanges is empty: trading has nowhere to move"
     if "kraken" in config.routed and not config.exchanges.get("kraken", Exchange()).allow_settlement_change:

@@ -72,13 +72,19 @@ class Health:
         seconds(least=0),
     )
     flap_half_life_s: float = setting(
-        900.0, "seconds in which half of the memory of having been down is gone", seconds(least=1)
+        Factory(lambda self: max(900.0, self.hold_down_s), takes_self=True),
+        "seconds in which half of the memory of having been down is gone; 900, or hold_down_s where that is longer",
+        seconds(least=1),
     )
     trial_calls: int = setting(3, "good signed calls, orders among them, that end the trial", count(1, 1000))
     latency_factor: float = setting(
         5.0, "so many times its own usual latency makes it unfit: trading moves if it can", number(1.5, 1000)
     )
-    latency_min_s: float = setting(0.5, "seconds below which it is quick enough in any case", seconds(least=0.01))
+    latency_min_s: float = setting(
+        Factory(lambda self: min(0.5, self.probe_timeout_s / 2), takes_self=True),
+        "seconds below which it is quick enough in any case; 0.5, or half of probe_timeout_s where that is shorter",
+        seconds(least=0.001),
+    )
     latency_min_calls: int = setting(20, "calls of a kind below which latencies say nothing", count(5, 1000))
     suspicion: float = setting(
         8.0,
