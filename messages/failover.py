@@ -10,7 +10,7 @@ from attrs import field, frozen
 from messages.account import AccountView, DeadManView
 from messages.base import Reply, Request
 from messages.carries import CarryPolicy, OrderCarried, OrderParked
-from messages.health import HealthView
+from messages.health import HealthView, Network, Witness
 from messages.market import Symbol
 from messages.orders import OrderSpec
 from messages.positions import Alarm, BookLine, Difference
@@ -290,6 +290,8 @@ class StatusReply(Reply):
         readiness: Of every exchange that is not in use.
         controls: What a person holds the router to, a sentence each.
         dead_man: The dead-man switches that are on.
+        network: Our own; None where nobody has looked.
+        witnesses: What was last heard of each.
     """
 
     state: RouterState
@@ -313,6 +315,8 @@ class StatusReply(Reply):
     readiness: tuple[Readiness, ...] = ()
     controls: tuple[str, ...] = ()
     dead_man: tuple[DeadManView, ...] = ()
+    network: Network | None = None
+    witnesses: tuple[Witness, ...] = ()
     at_s: float = field(default=0.0)
 
 

@@ -28,6 +28,9 @@ def status(
     interval_s: Annotated[
         float, typer.Option("--interval", metavar="SECONDS", help="Between two looks with --watch.")
     ] = 1.0,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Show what the health of each exchange rests on, too.")
+    ] = False,
     json: JsonOption = False,
 ) -> int:
     """Show where trading is, how the exchanges are, and what is unresolved."""
@@ -38,12 +41,12 @@ def status(
         raise Ended(EX_USAGE, f"--interval is {interval_s:g}, and must be from {LEAST_INTERVAL_S:g} to 3600 seconds")
     with attached(config, state_dir) as router:
         if watch:
-            return keep_showing(router, interval_s, as_json=json)
+            return keep_showing(router, interval_s, as_json=json, evidence=evidence)
         found = router.get_status()
         if json:
             print_json(found)
         else:
-            console().print(status_view(found))
+            console().print(status_view(found, evidence=evidence))
     return 0
 
 
@@ -244,11 +247,12 @@ def book_view(book: Any) -> RenderableType:
     return table(columns, rows, right=columns[2:])
 
 
-def status_view(found: Status) -> RenderableType:
-    """The whole status, for people."""
+def status_view(found: Status, *, evidence: bool = False) -> RenderableType:
+    """The whole status, for people; with `evidence` also what the health of each exchange rests on."""
     from rich.console import Group
 
-    from app.cli.output import milliseconds, plain, styled, table, when
+    from app.cli.health_view import evidence_view, health_notes, health_table
+    from app.cli.output import plain, styled, table
     from app.cli.plans import candidates_view
 
     where = found["current_exchange"]
@@ -261,19 +265,9 @@ def status_view(found: Status) -> RenderableType:
     if found["words"]:
         parts.append(Text(plain(found["words"]), style="yellow"))
     parts += [Text(plain(words), style="bold red") for words in found["controls"]]
-    rows = [
-        (
-            f"{name}{' *' if name == where else ''}",
-            styled(health["state"]),
-            milliseconds(health["latency_ms"]),
-            milliseconds(health["clock_offset_ms"]),
-            when(health["last_ok"]) or "never",
-            health["reason"],
-        )
-        for name, health in _in_order(found).items()
-    ]
-    columns = ("exchange", "health", "latency", "clock", "last answer", "why")
-    parts += [Text(""), table(columns, rows, right=("latency", "clock"))]
+    parts += [Text(""), health_table(found), *health_notes(found)]
+    if evidence:
+        parts += [Text(""), *evidence_view(found)]
     if found["readiness"]:
         parts += [Text(""), candidates_view(found["readiness"])]
     parts += [Text(""), Text(f"orders, each once on every exchange it was on: {_counts(found['orders'])}")]
@@ -305,13 +299,6 @@ def _actor(name: str) -> str:
     """`connector:okx` as "connector okx"; one of a kind by its role alone."""
     role, _, own = name.partition(":")
     return role if role == own else f"{role} {own}"
-
-
-def _in_order(found: Status) -> Mapping[str, Any]:
-    """Health by exchange: the primary first, then in the order trading would move."""
-    names = [found["primary_exchange"], *found["failover_exchanges"]]
-    health = found["exchange_health"]
-    return {name: health[name] for name in names if name in health}
 
 
 def _counts(counts: Mapping[str, int]) -> str:

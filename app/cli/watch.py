@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from app.core.order_router import OrderRouter
 
 
-def keep_showing(router: OrderRouter, interval_s: float, *, as_json: bool) -> int:
+def keep_showing(router: OrderRouter, interval_s: float, *, as_json: bool, evidence: bool = False) -> int:
     """Shows the status every `interval_s`: in place on a terminal, else one after the other; JSON one a line.
 
     Ends with 0 by Ctrl-C, the way it is meant to end.
@@ -33,13 +33,13 @@ def keep_showing(router: OrderRouter, interval_s: float, *, as_json: bool) -> in
         out = console()
         if not sys.stdout.isatty():
             while True:
-                out.print(status_view(router.get_status()))
+                out.print(status_view(router.get_status(), evidence=evidence))
                 out.print()
                 sys.stdout.flush()
                 pause.wait(interval_s)
         with Live(Text("asking"), console=out, auto_refresh=False, screen=True) as live:
             while True:
-                live.update(status_view(router.get_status()), refresh=True)
+                live.update(status_view(router.get_status(), evidence=evidence), refresh=True)
                 pause.wait(interval_s)
     except KeyboardInterrupt:
         return 0

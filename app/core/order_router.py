@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from app.core import parse, render_book, shapes
+from app.core import parse, render_book, render_health, shapes
 from app.core.aio import AsyncCalls
 from app.core.calls import Call
 from app.core.client import ANSWER_SLACK_S, Client, News, no_answer
@@ -428,6 +428,7 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
             auto_failover=self._settings.config.router.auto_failover,
             epoch=0,
             exchange_health={},
+            own_network=render_health.network(None, ()),
             actors=[],
             orders={},
             unknown_oldest_s=None,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from app.core import render_book, shapes
+from app.core.render_health import health, milli, network
 from app.core.spelling import Spell as Spell
 from app.core.spelling import compact as compact
 from app.core.spelling import milliseconds as milliseconds
@@ -16,7 +17,6 @@ from app.domain.order_life import OrderState, state_of
 from messages.account import DeadManView
 from messages.executions import Execution
 from messages.failover import OrderLeft, Readiness, StatusReply, Switch
-from messages.health import HealthState, HealthView
 from messages.market import (
     Balance,
     ExchangeStatusReply,
@@ -191,7 +191,7 @@ def exchange_status(reply: ExchangeStatusReply, spell: Spell) -> shapes.Exchange
         until=milliseconds(view.until_s),
         time=milliseconds(view.at_s),
         serverTime=milliseconds(None if offset_s is None else view.at_s + offset_s),
-        clock_offset_ms=_milli(offset_s),
+        clock_offset_ms=milli(offset_s),
     )
 
 
@@ -225,24 +225,6 @@ def position(view: Position, spell: Spell) -> shapes.Position:
     )
 
 
-def _milli(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 3)
-
-
-def health(view: HealthView) -> shapes.ExchangeHealth:
-    """What is believed of an exchange."""
-    return shapes.ExchangeHealth(
-        state=view.state.value,
-        healthy=view.state is HealthState.WELL,
-        reason=view.reason,
-        since=milliseconds(view.since_s),
-        consecutive_failures=view.consecutive_failures,
-        last_ok=milliseconds(view.last_ok_s),
-        latency_ms=_milli(view.latency_s),
-        clock_offset_ms=_milli(view.clock_offset_s),
-    )
-
-
 def candidate(view: Readiness, spell: Spell) -> shapes.Candidate:
     """How ready an exchange is."""
     asked = view.at_s is not None
@@ -267,6 +249,7 @@ def status(reply: StatusReply, spell: Spell) -> shapes.Status:
         auto_failover=reply.auto_failover,
         epoch=reply.route.epoch,
         exchange_health={spell(view.exchange): health(view) for view in reply.health},
+        own_network=network(reply.network, reply.witnesses),
         actors=[shapes.ActorStatus(name=a.name, pid=a.pid, restarts=a.restarts) for a in reply.actors],
         orders=dict(reply.orders),
         unknown_oldest_s=reply.unknown_oldest_s,

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from app.core.health_shapes import CallLatency as CallLatency
+from app.core.health_shapes import ExchangeHealth as ExchangeHealth
+from app.core.health_shapes import ExchangeMaintenance as ExchangeMaintenance
+from app.core.health_shapes import NetworkWitness as NetworkWitness
+from app.core.health_shapes import OwnNetwork as OwnNetwork
 from app.core.plan_shapes import Candidate as Candidate
 from app.core.plan_shapes import HistoryExport as HistoryExport
 from app.core.plan_shapes import Plan as Plan
@@ -213,19 +218,6 @@ class Position(TypedDict):
     updatedTime: str
 
 
-class ExchangeHealth(TypedDict):
-    """What is believed of an exchange: `state` is starting, well, suspect or down."""
-
-    state: str
-    healthy: bool
-    reason: str
-    since: str
-    consecutive_failures: int
-    last_ok: str
-    latency_ms: float | None
-    clock_offset_ms: float | None
-
-
 class ActorStatus(TypedDict):
     """One supervised actor."""
 
@@ -303,7 +295,8 @@ class Status(TypedDict):
     filled has its take profit and stop loss, since one could not be placed: it is tried again. `held_notional` is what
     may execute twice of orders placed elsewhere although nobody knew of them, in quote coin, and `excess` counts those
     of which more filled than was asked for. `controls` is what a person holds the router to, a sentence each, and
-    `readiness` whether trading could move to each exchange that is not in use, before it has to.
+    `readiness` whether trading could move to each exchange that is not in use, before it has to. `own_network` is
+    whether ours works, which keeps trading where it is when it does not.
     """
 
     status: str
@@ -314,6 +307,7 @@ class Status(TypedDict):
     auto_failover: bool
     epoch: int
     exchange_health: dict[str, ExchangeHealth]
+    own_network: OwnNetwork
     actors: list[ActorStatus]
     orders: dict[str, int]
     unknown_oldest_s: float | None
