@@ -200,6 +200,7 @@ class HealthView:
         hold_until_s: Before that it is not trusted again; None where it need not be.
         answered_sent_s: When that call was sent which was sent last of those that were answered: from then on, our own
             network worked.
+        recovered_s: When it last stopped being SUSPECT or DOWN; None where it never was.
     """
 
     exchange: str
@@ -226,6 +227,7 @@ class HealthView:
     penalty: float = 0.0
     hold_until_s: float | None = None
     answered_sent_s: float | None = None
+    recovered_s: float | None = None
 
     @property
     def health(self) -> HealthState:
@@ -306,10 +308,15 @@ class NetworkState(StrEnum):
 
 @frozen(kw_only=True)
 class Network:
-    """How our own network is; `words` give the evidence."""
+    """How our own network is; `words` give the evidence.
+
+    Attributes:
+        again_s: When time alone may change it; None where only news can.
+    """
 
     state: NetworkState
     words: str
+    again_s: float | None = None
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,223 @@
+"""Whether an exchange that is down is down itself, or our own network is: from the answers of everybody else.
+
+Theory. From here a dead exchange and a dead network of ours look alike: calls fail. Only what others say tells them
+apart, and only if they were asked *afterwards*: that another exchange answered a minute ago says nothing, since then
+the one in use answered, too. And a failure of our network is found out one by one, on the busiest exchange first and on
+an idle one up to a whole `health_check_interval` later: for a while one is down and the others only look well. So:
+
+1. *No proof, no switch.* An exchange that is DOWN is left only with a proof that our network works: somebody else was
+   asked after the trouble began, and answered. The trouble begins when the exchange is DOWN, and anew whenever another
+   one falls ill after that: a new trouble asks for a new proof.
+2. *The proof never fails to come while there is somewhere to go.* Trading moves only to an exchange that is well, and
+   that one, asked, answers: so a proof is awaited for one round trip, if everybody is asked at once (`question_s` says
+   when). One that is dead itself, for days maybe, holds nothing up: it neither proves nor denies.
+3. *Who fell ill together is given time to come back together.* When our network is back, one exchange answers first. So
+   the answer of one that was ill itself while this one was DOWN proves only after `patience_s`, in which the exchange
+   in use may answer as well. One that was never ill in that time proves at once.
+4. *A cause on our side asks for a later proof.* Where the exchange is DOWN because its name is not resolved or no way
+   leads there, others may go on answering over connections that they had before. What proves is what they are asked
+   `health_check_interval` later. A witness proves nothing then: it is reached without a name. But if others do answer
+   after so long, trading moves, whoever is at fault: they are reached, and it is not.
+
+What each of the others says of an exchange that is DOWN; *since* is since the trouble began:
+
+| it                                                                  | says    |
+|---------------------------------------------------------------------|---------|
+| answered something that was sent since                              | PROVES  |
+| likewise, but was ill itself meanwhile, or the cause is LOCAL       | LATER   |
+| is ill, fell ill after the other's last answer, no answer since     | DENIES  |
+| is ill for longer than that, or closed                              | nothing |
+| is well, on trial or new, no answer since                           | AWAITED |
+| a witness, asked since, that let us connect (cause LOCAL: nothing)  | PROVES  |
+| a witness, asked since the exchange was DOWN, that did not          | DENIES  |
+| a witness not asked since (cause LOCAL: nothing)                    | AWAITED |
+
+One that PROVES makes it THEIRS, whatever others say. Without that, any LATER or AWAITED leaves it UNKNOWN; without
+these, one that DENIES makes it OURS. Where nobody says anything it is UNKNOWN: with a single exchange and no witness,
+or where all the others were dead before. Trading moves with THEIRS only. So beside a backup that is truly dead, the
+death of the exchange in use is UNKNOWN, for as long as it lasts: there is nowhere to go then, and a person is told that
+it may be either. The first of the others that answers ends it; the exchange in use, if it answers first, is in use.
+
+What no rule can tell: a network of ours that dies just after a proof, or only on the way to some of the exchanges.
+Trading then moves to one that answers, as it should.
+
+Sources: Envoy's panic threshold (where too many fail at once, none is ejected), and leases as of Chubby's (an answer
+proves something as of when it was asked, not of when it came). The numbers are declared by us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+
+from attrs import frozen
+
+from app.domain.health_settings import HealthSettings
+from messages.health import Cause, HealthState, HealthView, Network, NetworkState, Witness
+
+OwnNetwork = Callable[[tuple[HealthView, ...], tuple[Witness, ...], float, str], Network]
+"""Whose fault it is that an exchange is down: views, witnesses, the time, and which exchange. `judge` with settings."""
+
+ILL = frozenset({HealthState.SUSPECT, HealthState.DOWN})
+_CLOSED = frozenset({HealthState.MAINTENANCE})
+
+
+class Says(IntEnum):
+    """What somebody says of our network; the higher, the more it decides."""
+
+    NOTHING = 0
+    DENIES = 1
+    AWAITED = 2
+    LATER = 3
+    PROVES = 4
+
+
+@frozen
+class _Said:
+    """What one says.
+
+    Attributes:
+        who: In words.
+        until_s: Of LATER, when it proves; None where it has to answer once more.
+    """
+
+    says: Says
+    who: str
+    until_s: float | None = None
+
+
+def patience_s(settings: HealthSettings) -> float:
+    """What an exchange needs to be found well again, once it is asked: rounds of probes, and two that are lost."""
+    return (settings.rise + 1) * settings.retry_delay_s + 2 * settings.probe_timeout_s
+
+
+def judge(
+    views: tuple[HealthView, ...],
+    witnesses: tuple[Witness, ...],
+    now_s: float,
+    settings: HealthSettings,
+    exchange: str | None = None,
+) -> Network:
+    """Whose fault it is that an exchange is down.
+
+    Args:
+        views: What is believed of every exchange, in any order.
+        witnesses: What was last heard of each, in any order.
+        exchange: Which; None for the newest that is DOWN, or the newest SUSPECT one where none is.
+
+    Returns:
+        THEIRS with a fresh proof that our network works, and only then. Where nothing is ill, any answer ever is one.
+    """
+    asked = _in_question(views, exchange)
+    if asked is None:
+        if exchange is None and _anything(views, witnesses):
+            return Network(state=NetworkState.THEIRS, words="nothing fails")
+        return Network(state=NetworkState.UNKNOWN, words="nothing has answered yet")
+    others = [view for view in views if view.exchange != asked.exchange]
+    began_s = _began_s(asked, others)
+    said = [_of_exchange(view, asked, began_s, now_s, settings) for view in others]
+    said += [_of_witness(witness, asked, began_s) for witness in witnesses]
+    most = max((each.says for each in said), default=Says.NOTHING)
+    deciding = sorted((each for each in said if each.says is most), key=lambda each: each.who)
+    who = _and(each.who for each in deciding)
+    name = asked.exchange
+    match most:
+        case Says.PROVES:
+            return Network(state=NetworkState.THEIRS, words=f"{who} answered after {name} failed")
+        case Says.LATER:
+            until_s = min((each.until_s for each in deciding if each.until_s is not None), default=None)
+            words = f"{who} answered after {name} failed, which may be our own network, as it goes or comes back"
+            return Network(state=NetworkState.UNKNOWN, words=words, again_s=until_s)
+        case Says.AWAITED:
+            return Network(state=NetworkState.UNKNOWN, words=f"{who} not heard of since {name} failed")
+        case Says.DENIES:
+            return Network(state=NetworkState.OURS, words=f"{who} failed together with {name}")
+        case Says.NOTHING:
+            beside = (
+                f"{_and(sorted(view.exchange for view in others))} failed before it" if others else "nobody beside it"
+            )
+            words = f"{name} does not answer, {beside}: it or our own network may be down"
+            return Network(state=NetworkState.UNKNOWN, words=words)
+
+
+def question_s(
+    view: HealthView, views: tuple[HealthView, ...], asked_s: float | None, settings: HealthSettings
+) -> float | None:
+    """When an exchange is to be asked anew, since its answer is missing as a proof; None where it is not.
+
+    At once when something falls ill, without waiting for what it was asked before; then each `retry_delay_s`, until it
+    has answered or is ill itself. A proof that was given is not asked for again.
+
+    Args:
+        asked_s: When it was last asked; None where it never was.
+    """
+    if view.health in ILL or view.health in _CLOSED:
+        return None
+    troubles = [_needed_s(each, views, settings) for each in views if each.health is HealthState.DOWN]
+    missing = [needed_s for needed_s in troubles if view.answered_sent_s is None or view.answered_sent_s < needed_s]
+    if not missing:
+        return None
+    needed_s = min(missing)
+    return needed_s if asked_s is None or asked_s < needed_s else asked_s + settings.retry_delay_s
+
+
+def heard(view: HealthView, views: Iterable[HealthView]) -> bool:
+    """Whether an exchange has answered since the newest trouble among all began: one that has not may share it."""
+    troubles = [each.since_s for each in views if each.health in ILL]
+    return view.answered_sent_s is not None and view.answered_sent_s >= max(troubles, default=view.answered_sent_s)
+
+
+def _in_question(views: tuple[HealthView, ...], exchange: str | None) -> HealthView | None:
+    if exchange is not None:
+        return next((view for view in views if view.exchange == exchange), None)
+    ill = [view for view in views if view.health in ILL]
+    return max(ill, key=lambda view: (view.health is HealthState.DOWN, view.since_s, view.exchange), default=None)
+
+
+def _began_s(asked: HealthView, others: Iterable[HealthView]) -> float:
+    """Of the trouble: when it was DOWN, or when the last of the others fell ill after that."""
+    return max((asked.since_s, *(view.since_s for view in others if view.health in ILL)))
+
+
+def _later_s(began_s: float, settings: HealthSettings) -> float:
+    return began_s + settings.health_check_interval_s
+
+
+def _needed_s(asked: HealthView, views: tuple[HealthView, ...], settings: HealthSettings) -> float:
+    """From when on an answer must have been sent to prove that the trouble of an exchange is its own."""
+    began_s = _began_s(asked, [view for view in views if view.exchange != asked.exchange])
+    return _later_s(began_s, settings) if asked.cause is Cause.LOCAL else began_s
+
+
+def _anything(views: tuple[HealthView, ...], witnesses: tuple[Witness, ...]) -> bool:
+    return any(view.answered_sent_s is not None for view in views) or any(witness.ok for witness in witnesses)
+
+
+def _of_exchange(view: HealthView, asked: HealthView, began_s: float, now_s: float, settings: HealthSettings) -> _Said:
+    who, sent_s = view.exchange, view.answered_sent_s
+    if sent_s is not None and sent_s >= began_s:
+        if asked.cause is Cause.LOCAL and sent_s < _later_s(began_s, settings):
+            return _Said(Says.LATER, who)
+        if view.recovered_s is not None and view.recovered_s >= asked.since_s:
+            until_s = view.recovered_s + patience_s(settings)
+            if now_s < until_s:
+                return _Said(Says.LATER, who, until_s)
+        return _Said(Says.PROVES, who)
+    if view.health in ILL:
+        together = asked.last_ok_s is None or view.since_s >= asked.last_ok_s
+        return _Said(Says.DENIES if together else Says.NOTHING, who)
+    return _Said(Says.NOTHING if view.health in _CLOSED else Says.AWAITED, who)
+
+
+def _of_witness(witness: Witness, asked: HealthView, began_s: float) -> _Said:
+    who = f"witness {witness.target}"
+    if not witness.ok and witness.at_s >= asked.since_s:
+        return _Said(Says.DENIES, who)
+    if asked.cause is Cause.LOCAL:
+        return _Said(Says.NOTHING, who)
+    return _Said(Says.PROVES if witness.ok and witness.at_s >= began_s else Says.AWAITED, who)
+
+
+def _and(names: Iterable[str]) -> str:
+    *first, last = (*names,) or ("",)
+    return f"{', '.join(first)} and {last}" if first else last
