@@ -24,7 +24,7 @@ _READING = READS | {Call.MARKETS, Call.TIME, Call.STATUS, Call.OTHER}
 
 @frozen(kw_only=True)
 class Key:
-    """An API key. `ips`: addresses it may come from; empty: from everywhere."""
+    """An API key. `ips`: addresses it may come from; empty: from everywhere. `revoked`: it is known no more."""
 
     api_key: str
     secret: str = field(repr=False)
@@ -32,12 +32,15 @@ class Key:
     account: str = MAIN
     permissions: frozenset[Permission] = EVERYTHING
     ips: frozenset[str] = frozenset()
+    revoked: bool = False
 
     def trouble(self, call: Call, method: str, ip: str) -> Trouble | None:
         """Why the gateway turns a signed request away, or None.
 
         A request of an account setting that only looks (GET) needs no permission to trade.
         """
+        if self.revoked:
+            return Trouble.AUTH
         if self.ips and ip not in self.ips:
             return Trouble.IP_NOT_ALLOWED
         reads = call in _READING or (method == "GET" and call in (Call.ACCOUNT, Call.LEVERAGE, Call.DEAD_MAN))

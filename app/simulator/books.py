@@ -16,7 +16,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from app.simulator.engine import MAIN, Engine
 from app.simulator.model import Entry, Fill, Order, Position, PositionSide
-from app.simulator.venue import Funding, Venue
+from app.simulator.venue import Funding, Maintenance, Venue
 
 VERSION = 1
 
@@ -34,6 +34,8 @@ class _Market:
     level_qty: dict[str, Decimal | None]
     suspended: list[str]
     maintenance: str | None
+    maintenance_begin_ms: int = 0
+    maintenance_end_ms: int | None = None
     lag_ms: int
     funding: Funding
     orders_made: int
@@ -84,13 +86,16 @@ def _fill_raw(fill: Fill) -> dict[str, Any]:
 
 
 def _market_raw(venue: Venue) -> Any:
+    down = venue.maintenance
     return _CONVERTER.unstructure(
         _Market(
             prices=venue.prices,
             pinned_marks=venue.pinned_marks,
             level_qty=venue.level_qty,
             suspended=sorted(venue.suspended),
-            maintenance=venue.maintenance,
+            maintenance=None if down is None else down.words,
+            maintenance_begin_ms=0 if down is None else down.begin_ms,
+            maintenance_end_ms=None if down is None else down.end_ms,
             lag_ms=venue.lag_ms,
             funding=venue.funding,
             orders_made=venue.orders_made,
@@ -186,7 +191,10 @@ class Books:
         venue.pinned_marks.update(market.pinned_marks)
         venue.level_qty.update(market.level_qty)
         venue.suspended.update(market.suspended)
-        venue.maintenance, venue.lag_ms, venue.funding = market.maintenance, market.lag_ms, market.funding
+        venue.lag_ms, venue.funding = market.lag_ms, market.funding
+        if market.maintenance is not None:
+            begin_ms, end_ms = market.maintenance_begin_ms, market.maintenance_end_ms
+            venue.maintenance = Maintenance(words=market.maintenance, begin_ms=begin_ms, end_ms=end_ms)
         venue.orders_made, venue.fills_made, venue.numbers = market.orders_made, market.fills_made, market.numbers
 
     def _restore(self, engine: Engine, raw: Mapping[str, Any]) -> None:

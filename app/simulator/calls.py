@@ -1,5 +1,6 @@
 """What requests are for, and why a gateway turns them away: the words that all dialects share."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -42,6 +43,12 @@ READS = frozenset(
     }
 )
 """Calls that look and change nothing; a stale replica may answer them."""
+GROUPS: Mapping[str, frozenset[Call]] = {
+    "orders": frozenset({Call.PLACE, Call.AMEND, Call.CANCEL, Call.CANCEL_ALL}),
+    "reads": READS,
+    "quotes": frozenset({Call.TICKER, Call.BOOK, Call.KLINES}),
+}
+"""Calls that break together, by the name that a fault rule may give instead of one call."""
 ALWAYS = frozenset({Call.TIME, Call.STATUS})
 """Calls that a maintenance leaves alone: how else should a client hear of it."""
 

@@ -73,6 +73,33 @@ class ControlClient:
         """Remove every fault rule."""
         self._ask("DELETE", "/fault")
 
+    def maintenance(
+        self, on: bool, *, begins_in_s: float = 0.0, lasts_s: float | None = None, message: str | None = None
+    ) -> None:
+        """Begin or announce a maintenance, or end it."""
+        body: dict[str, object] = {"on": on, "begins_in_s": begins_in_s, "lasts_s": lasts_s}
+        self._ask("POST", "/maintenance", body if message is None else {**body, "message": message})
+
+    def ban(self, for_s: float) -> None:
+        """Ban our address; 0 lifts the ban."""
+        self._ask("POST", "/ban", {"for_s": for_s})
+
+    def suspend(self, symbol: str, on: bool) -> None:
+        """Halt a market, or open it again."""
+        self._ask("POST", "/suspend", {"symbol": symbol, "on": on})
+
+    def clock(self, ahead_s: float) -> None:
+        """Set the exchange's clock against this machine's."""
+        self._ask("POST", "/clock", {"ahead_s": ahead_s})
+
+    def walk(self, every_s: float | None, *, ticks: int = 3, seed: int = 0) -> None:
+        """Let prices move by themselves; None stops them."""
+        self._ask("POST", "/walk", {"every_s": every_s, "ticks": ticks, "seed": seed})
+
+    def revoke(self, api_key: str, revoked: bool = True) -> None:
+        """Know a key no more, or know it again."""
+        self._ask("POST", "/key", {"api_key": api_key, "revoked": revoked})
+
     def deposit(self, coin: str, amount: Decimal | str | int) -> None:
         """Change a balance; negative withdraws."""
         self._ask("POST", "/deposit", {"coin": coin, "amount": str(amount)})

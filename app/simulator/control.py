@@ -25,14 +25,20 @@ Account
     POST /position {symbol, qty, side?, account?}             make the position `qty`, signed, without order or fill
     POST /mode {hedge|margin_mode|leverage, symbol?, account?}         hedge true or false; "cross" or "isolated"
     POST /account {name}                                      another account on the same market
-    GET  /key; POST /key {api_key, secret, password?, account?, permissions?, ips?}; DELETE /key/{api_key}
-                                          permissions of "read", "trade" (both); ips it may come from ([]: any)
+    GET  /key; POST /key {api_key, secret, password?, account?, permissions?, ips?, revoked?}; DELETE /key/{api_key}
+                                          permissions of "read", "trade" (both); ips it may come from ([]: any);
+                                          revoked: signed requests are refused as of a key that nobody knows
 
 Exchange
-    POST /maintenance {on, message?}      everything but time and status is refused in the exchange's words
+    POST /maintenance {on, message?, begins_in_s?, lasts_s?}
+                                          everything but time and status is refused in the exchange's words, from now
+                                          on or, announced by Bybit, OKX and Kraken Futures, from then on
     POST /lag {lag_s}                     look-ups tell an order this long after it was placed
     POST /clock {ahead_s}                 the exchange's clock against this machine's; negative: behind
     GET  /limits; POST /limits {on, scale?, ban_s?}           enforce its rate limits, `scale` of them; ban at once
+    POST /ban {for_s}                     ban our address, limits enforced or not; 0 lifts it. Whoever goes on asking
+                                          is banned for twice as long, where the exchange does so
+    POST /walk {every_s|null, ticks?, seed?}                  prices move by themselves, up to `ticks` (3) a step
     GET  /fault; POST /fault {kind, call?, symbol?, count?, params?}; DELETE /fault; DELETE /fault/{id}
                                           break requests; kinds and parameters are in `fault_rules`
     POST /state                           load what GET /state gave, before anything happened here
@@ -238,19 +244,25 @@ class Control:
         """The keys, without their secrets."""
         return json_of(
             [
-                {"api_key": k.api_key, "account": k.account, "permissions": sorted(k.permissions), "ips": sorted(k.ips)}
+                {
+                    "api_key": k.api_key,
+                    "account": k.account,
+                    "permissions": sorted(k.permissions),
+                    "ips": sorted(k.ips),
+                    "revoked": k.revoked,
+                }
                 for k in self.exchange.keys.values()
             ]
         )
 
     async def add_key(self, request: web.Request) -> web.StreamResponse:
         """Accept a key, or change what one may do (its secret stays, unless given)."""
-        body = await body_of(request, {"api_key", "secret", "password", "account", "permissions", "ips"})
+        body = await body_of(request, {"api_key", "secret", "password", "account", "permissions", "ips", "revoked"})
         name = word_of(body, "api_key")
         known = self.exchange.keys.get(name)
         first = name == self.exchange.api_key
         if first and {"secret", "password", "account"} & set(body):
-            raise BadInput("Of the exchange's first key only permissions and ips can be changed.")
+            raise BadInput("Of the exchange's first key only permissions, ips and revoked can be changed.")
         try:
             self.exchange.add_key(
                 Key(
@@ -260,6 +272,7 @@ class Control:
                     account=word_of(body, "account", known.account if known else MAIN),
                     permissions=permissions(words_of(body, "permissions", ["read", "trade"])),
                     ips=frozenset(words_of(body, "ips", [])),
+                    revoked=flag_of({"revoked": False, **body}, "revoked"),
                 )
             )
         except ValueError as error:
@@ -296,6 +309,7 @@ class Control:
                 symbol=symbol_of(self.exchange, body) if body.get("symbol") is not None else None,
                 count=count if count is None or isinstance(count, int) else -1,
                 params=params,
+                now_ms=self.exchange.clock(),
             )
         except ValueError as error:
             raise BadInput(str(error)) from error

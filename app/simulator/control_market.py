@@ -14,8 +14,9 @@ from app.simulator.control_shapes import (
     symbol_of,
     word_of,
 )
-from app.simulator.limits import RateLimits
+from app.simulator.limits import ENDLESS, RateLimits
 from app.simulator.server import SimulatedExchange
+from app.simulator.venue import Maintenance
 
 
 class MarketControl:
@@ -38,6 +39,8 @@ class MarketControl:
             web.post("/clock", self.clock),
             web.get("/limits", self.show_limits),
             web.post("/limits", self.set_limits),
+            web.post("/ban", self.ban),
+            web.post("/walk", self.walk),
         ]
 
     async def price(self, request: web.Request) -> web.StreamResponse:
@@ -89,12 +92,22 @@ class MarketControl:
         return json_of({"suspended": sorted(self.venue.suspended)})
 
     async def maintenance(self, request: web.Request) -> web.StreamResponse:
-        """Begin or end a maintenance."""
-        body = await body_of(request, {"on", "message"})
-        words = word_of(body, "message", "System maintenance")
-        self.venue.maintenance = words if flag_of(body, "on") else None
+        """Begin or announce a maintenance, or end it."""
+        body = await body_of(request, {"on", "message", "begins_in_s", "lasts_s"})
+        words, down = word_of(body, "message", "System maintenance"), None
+        if flag_of(body, "on"):
+            begin_ms = self.exchange.clock() + ms_of({"begins_in_s": 0, **body}, "begins_in_s")
+            end_ms = None if body.get("lasts_s") is None else begin_ms + ms_of(body, "lasts_s")
+            down = Maintenance(words=words, begin_ms=begin_ms, end_ms=end_ms)
+        self.venue.maintenance = down
         self.exchange.keep()
-        return json_of({"maintenance": self.venue.maintenance})
+        return json_of(
+            {
+                "maintenance": None if down is None else down.words,
+                "begin_ms": None if down is None else down.begin_ms,
+                "end_ms": None if down is None else down.end_ms,
+            }
+        )
 
     async def lag(self, request: web.Request) -> web.StreamResponse:
         """How long a placed order stays out of look-ups."""
@@ -110,6 +123,30 @@ class MarketControl:
         self.exchange.advance()
         self.exchange.keep()
         return json_of({"ahead_s": self.exchange.ahead_ms / 1000, "now_ms": self.exchange.clock()})
+
+    async def ban(self, request: web.Request) -> web.StreamResponse:
+        """Ban our address, or lift the ban."""
+        body = await body_of(request, {"for_s"})
+        for_ms, rules = ms_of(body, "for_s"), self.exchange.dialect.limits
+        if rules is None:
+            raise BadInput(f"{self.exchange.name} bans nobody.")
+        if self.exchange.limits is None:
+            self.exchange.limits = RateLimits(rules, scale=ENDLESS)
+        self.exchange.limits.ban(self.exchange.clock() + for_ms if for_ms else 0, lasts_ms=for_ms)
+        return await self.show_limits(request)
+
+    async def walk(self, request: web.Request) -> web.StreamResponse:
+        """Let prices move by themselves."""
+        body = await body_of(request, {"every_s", "ticks", "seed"})
+        every_ms = None if body.get("every_s") is None else ms_of(body, "every_s", least=1)
+        ticks, seed = (body.get("ticks", 3), body.get("seed", 0))
+        if not isinstance(ticks, int) or isinstance(ticks, bool) or not 1 <= ticks <= 1000:
+            raise BadInput(f"ticks must be a whole number from 1 to 1000, not {ticks!r}.")
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise BadInput(f"seed must be a whole number, not {seed!r}.")
+        self.venue.set_walk(every_ms, ticks, seed, self.exchange.clock())
+        self.exchange.keep()
+        return json_of({"every_s": None if every_ms is None else every_ms / 1000})
 
     async def show_limits(self, request: web.Request) -> web.StreamResponse:
         """The limits that are enforced."""

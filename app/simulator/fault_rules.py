@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from attrs import define, field, frozen
 
-from app.simulator.calls import READS, Call, Trouble
+from app.simulator.calls import GROUPS, READS, Call, Trouble
 
 MAX_DELAY_S = 3_600.0
 DISTRIBUTIONS = ("fixed", "uniform", "exponential", "lognormal")
@@ -64,7 +64,8 @@ class Kind(StrEnum):
     """The symbol does not trade, for this request."""
     SLOW = "slow"
     """Executed on arrival, answered after `delay_s`; with `distribution` uniform (0 to twice it), exponential or
-    lognormal it is the mean, and `seed` decides every draw. Never more than `most_s`."""
+    lognormal it is the mean, and `seed` decides every draw. Never more than `most_s`. With `ramp_s` the delay grows
+    evenly from nothing to that within so long of the rule's being set."""
     ACKNOWLEDGED = "acknowledged"
     """Answered as if it had been done, and not executed: the engine that decides later did not do it."""
     DOUBLE = "double"
@@ -98,7 +99,7 @@ _SPOILING = frozenset({Kind.TRUNCATED, Kind.HALF_JSON, Kind.EMPTY, Kind.HTML_200
 """Kinds that execute unless told otherwise."""
 _PARAMS: Mapping[Kind, frozenset[str]] = {
     Kind.LATE: frozenset({"delay_s"}),
-    Kind.SLOW: frozenset({"delay_s", "distribution", "most_s"}),
+    Kind.SLOW: frozenset({"delay_s", "distribution", "most_s", "ramp_s"}),
     Kind.NOT_VISIBLE: frozenset({"delay_s"}),
     Kind.HTTP_5XX: frozenset({"status", "executed"}),
     Kind.DROP_BEFORE: frozenset({"how"}),
@@ -119,6 +120,7 @@ class Terms:
     delay_s: float = 0.0
     distribution: str = "fixed"
     most_s: float = MAX_DELAY_S
+    ramp_s: float = 0.0
     status: int = 503
     executed: bool = False
     executed_share: float = 0.5
@@ -131,7 +133,10 @@ class Terms:
 
 @define(kw_only=True)
 class Rule:
-    """One rule. `call` "*" and `symbol` None match everything; `left` None lasts until cleared."""
+    """One rule. `call` "*" and `symbol` None match everything; `left` None lasts until cleared.
+
+    `call` may be one of `GROUPS`. `set_ms` is when it was set, by the clock that `draw_delay_s` is told.
+    """
 
     id: int
     kind: Kind
@@ -141,6 +146,7 @@ class Rule:
     terms: Terms
     given: Mapping[str, object]
     hits: int = 0
+    set_ms: int = 0
     chance: random.Random = field(repr=False)
 
     @property
@@ -150,7 +156,9 @@ class Rule:
 
     def matches(self, call: Call, symbol: str | None) -> bool:
         """True when the rule is for such a request, and chance, if it has a part in it, says so too."""
-        if self.left == 0 or self.kind in PORT or self.call not in ("*", call.value):
+        if self.left == 0 or self.kind in PORT:
+            return False
+        if self.call not in ("*", call.value) and call not in GROUPS.get(self.call, ()):
             return False
         if (self.kind in PLACING and call is not Call.PLACE) or (self.kind is Kind.STALE and call not in READS):
             return False
@@ -158,9 +166,11 @@ class Rule:
             return False
         return self.terms.probability >= 1 or self.chance.random() < self.terms.probability
 
-    def draw_delay_s(self) -> float:
+    def draw_delay_s(self, now_ms: int = 0) -> float:
         """How long this request waits, seconds."""
         mean = self.terms.delay_s
+        if self.terms.ramp_s:
+            mean *= max(0.0, min(1.0, (now_ms - self.set_ms) / 1000 / self.terms.ramp_s))
         match self.terms.distribution:
             case "uniform":
                 drawn = self.chance.uniform(0, 2 * mean)
@@ -206,6 +216,7 @@ def read_terms(kind: Kind, given: Mapping[str, object]) -> Terms:
         delay_s=_number(given, "delay_s", 0.0, MAX_DELAY_S, "seconds"),
         distribution=_choice(given, "distribution", DISTRIBUTIONS),
         most_s=_number(given, "most_s", MAX_DELAY_S, MAX_DELAY_S, "seconds"),
+        ramp_s=_number(given, "ramp_s", 0.0, MAX_DELAY_S, "seconds"),
         status=_status(given, STATUSES.get(kind, 503)),
         executed=_flag(given, default=kind in _SPOILING),
         executed_share=_number(given, "executed_share", 0.5, 1.0, ""),

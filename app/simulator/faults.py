@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from attrs import define, field, frozen
 
-from app.simulator.calls import READS, Call
+from app.simulator.calls import GROUPS, READS, Call
 from app.simulator.fault_rules import MODIFIERS, PLACING, PORT, Kind, Rule, read_terms
 
 MAX_RULES = 1_000
@@ -53,17 +53,18 @@ class Faults:
         symbol: str | None = None,
         count: int | None = None,
         params: Mapping[str, object] | None = None,
+        now_ms: int = 0,
     ) -> Rule:
         """Add a rule. `symbol` is canonical. Raises ValueError with a sentence for what makes no sense."""
         try:
             known = Kind(kind)
         except ValueError as error:
             raise ValueError(f"There is no fault {kind!r}; there are {', '.join(Kind)}.") from error
-        if call != "*" and call not in set(Call):
-            raise ValueError(f"There is no call {call!r}; there are *, {', '.join(Call)}.")
+        if call != "*" and call not in set(Call) and call not in GROUPS:
+            raise ValueError(f"There is no call {call!r}; there are *, {', '.join([*GROUPS, *Call])}.")
         if known in PLACING and call not in ("*", Call.PLACE):
             raise ValueError(f"{known} changes a placement: its call must be 'place' or '*', not {call!r}.")
-        if known is Kind.STALE and call not in ("*", *READS):
+        if known is Kind.STALE and call not in ("*", "reads", "quotes", *READS):
             raise ValueError(f"{known} changes look-ups: its call must be '*' or a look-up, not {call!r}.")
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise ValueError(f"count must be a whole number from 1, or null for until cleared, not {count!r}.")
@@ -79,6 +80,7 @@ class Faults:
             left=None if known in PORT else count,
             terms=terms,
             given=given,
+            set_ms=now_ms,
             chance=random.Random(terms.seed),
         )
         self._next_id += 1
@@ -105,7 +107,7 @@ class Faults:
         """What is wrong with the exchange's port: REFUSED, CONNECT_HANGS (the older rule wins), or None."""
         return next((r.kind for r in self._rules.values() if r.kind in PORT), None)
 
-    def take(self, call: Call, symbol: str | None) -> Plan:
+    def take(self, call: Call, symbol: str | None, now_ms: int = 0) -> Plan:
         """What happens to a request, counting the rules it uses up."""
         if not self._rules:
             return NOTHING
@@ -125,5 +127,5 @@ class Faults:
             not_visible=found.get(Kind.NOT_VISIBLE),
             stale=found.get(Kind.STALE),
             executed=ending is not None and ending.draw_executed(),
-            delay_s=ending.draw_delay_s() if ending is not None else 0.0,
+            delay_s=ending.draw_delay_s(now_ms) if ending is not None else 0.0,
         )

@@ -38,12 +38,15 @@ class LimitRules:
         limits: every one must be kept.
         ban_after: requests refused within one window after which the address is banned; None: there are no bans.
         ban_ms: how long the first ban lasts; each one after it twice as long, up to `longest_ban_ms`.
+        lengthens: requests sent during a ban count as violations too: `ban_after` of them are the next ban. Binance
+            says that bans grow "for repeat offenders" and not how many requests repeat the offence: declared by us.
     """
 
     limits: tuple[Limit, ...]
     ban_after: int | None = None
     ban_ms: int = 120_000
     longest_ban_ms: int = 3 * 86_400_000
+    lengthens: bool = False
 
 
 @frozen(kw_only=True)
@@ -66,6 +69,10 @@ class Verdict:
 FREE = Verdict()
 
 
+ENDLESS = 1e12
+"""A scale at which no limit is ever reached."""
+
+
 @define
 class RateLimits:
     """The counters of one exchange."""
@@ -77,10 +84,18 @@ class RateLimits:
     _refusals: tuple[int, int] = (0, 0)
     _banned_until_ms: int = 0
     _bans: int = 0
+    _lasts_ms: int = 0
+    _asked_banned: int = 0
+    """Requests sent during bans, ever."""
+    _since_ban: int = 0
 
     def take(self, call: Call, key: str, now_ms: int) -> Verdict:
         """Count a request; a refused one is not counted, but brings the ban nearer."""
         if now_ms < self._banned_until_ms:
+            self._asked_banned += 1
+            self._since_ban += 1
+            if self.rules.lengthens and self.rules.ban_after is not None and self._since_ban >= self.rules.ban_after:
+                self.ban(now_ms + self._longer_ms(), lasts_ms=self._longer_ms())
             return Verdict(banned=True, until_ms=self._banned_until_ms)
         used: dict[str, int] = {}
         counted: list[tuple[tuple[str, str], tuple[int, int]]] = []
@@ -107,18 +122,22 @@ class RateLimits:
         self._bans += 1
         self._refusals = (0, 0)
         lasts_ms = min(self.rules.ban_ms * 2 ** (self._bans - 1), self.rules.longest_ban_ms)
-        self._banned_until_ms = now_ms + lasts_ms
+        self.ban(now_ms + lasts_ms, lasts_ms=lasts_ms)
         return Verdict(banned=True, until_ms=self._banned_until_ms, used=used)
 
-    def ban(self, until_ms: int) -> None:
-        """Ban the address until then, as if it had gone on; 0 lifts a ban."""
-        self._banned_until_ms = until_ms
+    def _longer_ms(self) -> int:
+        return min(2 * (self._lasts_ms or self.rules.ban_ms), self.rules.longest_ban_ms)
+
+    def ban(self, until_ms: int, *, lasts_ms: int = 0) -> None:
+        """Ban the address until then, as if it had gone on; 0 lifts a ban. `lasts_ms`: what the next one doubles."""
+        self._banned_until_ms, self._lasts_ms, self._since_ban = until_ms, lasts_ms, 0
 
     def shown(self) -> dict[str, object]:
         """The limits and their counters, for the control interface."""
         return {
             "scale": self.scale,
             "banned_until_ms": self._banned_until_ms,
+            "asked_while_banned": self._asked_banned,
             "limits": [
                 {"name": x.name, "window_ms": x.window_ms, "most": max(1, int(x.most * self.scale))}
                 for x in self.rules.limits

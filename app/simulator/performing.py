@@ -170,7 +170,7 @@ class Performer:
             verdict = exchange.usage.take(arrival.call, arrival.key.api_key if arrival.key else "", now_ms)
         if arrival.matched is None:
             return dialect.unknown_path(request), {}
-        if exchange.venue.maintenance is not None and arrival.call not in ALWAYS:
+        if exchange.venue.is_down(now_ms) and arrival.call not in ALWAYS:
             return dialect.trouble_answer(Trouble.MAINTENANCE, request, now_ms), {}
         refused = dialect.admit(request, arrival.matched, now_ms)
         if refused is None and arrival.matched.route.private and arrival.key is not None:

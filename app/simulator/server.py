@@ -24,7 +24,7 @@ from app.simulator.engine import Engine
 from app.simulator.fault_rules import Rule
 from app.simulator.faults import Faults
 from app.simulator.keeping import BooksFile
-from app.simulator.limits import RateLimits
+from app.simulator.limits import ENDLESS, RateLimits
 from app.simulator.performing import Arrival, Performer
 from app.simulator.port import Port
 
@@ -32,7 +32,6 @@ LOG_SIZE = 10_000
 """Requests remembered; older ones are forgotten."""
 BODY_LIMIT_BYTES = 1 << 20
 _LEAST_TICK_S = 0.02
-_NEVER = 1e12
 
 
 def wall_clock_ms() -> int:
@@ -75,7 +74,7 @@ class SimulatedExchange:
         self.limits: RateLimits | None = None
         """The exchange's rate limits, once somebody switched them on."""
         told = dialect.limits if dialect.tells_usage else None
-        self.usage = RateLimits(told, scale=_NEVER) if told is not None else None
+        self.usage = RateLimits(told, scale=ENDLESS) if told is not None else None
         """Counts for the headers while they are off, where the exchange tells always."""
         self.ahead_ms = 0
         """How far the exchange's clock is ahead of the one it was given."""
@@ -282,6 +281,7 @@ class SimulatedExchange:
                 "account": k.account,
                 "permissions": sorted(k.permissions),
                 "ips": sorted(k.ips),
+                "revoked": k.revoked,
             }
             for k in self.keys.values()
         ]
@@ -349,7 +349,7 @@ class SimulatedExchange:
         matched = dialect.match(request)
         call = matched.route.call if matched is not None else Call.OTHER
         symbol = dialect.symbol_of(request, matched) if matched is not None else None
-        plan = self.faults.take(call, symbol)
+        plan = self.faults.take(call, symbol, now_ms)
         logged = Logged(
             ts_ms=now_ms,
             call=call.value,

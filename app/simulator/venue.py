@@ -4,6 +4,7 @@ Accounts never trade with each other: each meets the book of `depth`, whose othe
 a price and the numbers of orders and fills, and nothing else. Pure: the time is an argument, nothing is random.
 """
 
+import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -30,6 +31,43 @@ class Move:
     ts_ms: int
     before: Decimal
     price: Decimal
+
+
+@frozen(kw_only=True)
+class Maintenance:
+    """A maintenance that was announced, or goes on. `end_ms` None: nobody said until when."""
+
+    words: str
+    begin_ms: int
+    end_ms: int | None = None
+
+    def under_way(self, now_ms: int) -> bool:
+        """Whether it goes on."""
+        return self.begin_ms <= now_ms and not self.over(now_ms)
+
+    def over(self, now_ms: int) -> bool:
+        """Whether it has ended."""
+        return self.end_ms is not None and self.end_ms <= now_ms
+
+    def state(self, now_ms: int) -> str:
+        """In the words that exchanges share: scheduled, ongoing or completed."""
+        if self.over(now_ms):
+            return "completed"
+        return "ongoing" if self.under_way(now_ms) else "scheduled"
+
+
+@define(kw_only=True)
+class Walk:
+    """Prices that move by themselves: every `every_ms` each market by up to `ticks` ticks, up or down by chance.
+
+    The same seed gives the same steps. They stay within a hundredth of the price that they began at.
+    """
+
+    every_ms: int
+    ticks: int
+    next_ms: int
+    chance: random.Random
+    begun: dict[str, Decimal]
 
 
 class Participant(Protocol):
@@ -74,8 +112,9 @@ class Venue:
         self.pinned_marks: dict[str, Decimal] = {}
         self.level_qty: dict[str, Decimal | None] = {m.symbol: m.level_qty for m in self.markets.values()}
         self.suspended: set[str] = set()
-        self.maintenance: str | None = None
-        """Words of the maintenance that is on, for status answers; None: none is."""
+        self.maintenance: Maintenance | None = None
+        """The maintenance that goes on or is announced; None: none is. `told_maintenance` is what a status tells."""
+        self.walk: Walk | None = None
         self.lag_ms = 0
         """Look-ups tell an order this long after it was placed."""
         self.funding = Funding(rates={})
@@ -173,6 +212,15 @@ class Venue:
             self.suspended.remove(symbol)
             self._react(symbol, now_ms)
 
+    def told_maintenance(self, now_ms: int) -> Maintenance | None:
+        """The maintenance that goes on, or will; None: none is known of."""
+        told = self.maintenance
+        return None if told is None or told.over(now_ms) else told
+
+    def is_down(self, now_ms: int) -> bool:
+        """Whether a maintenance goes on."""
+        return self.maintenance is not None and self.maintenance.under_way(now_ms)
+
     def _react(self, symbol: str, now_ms: int) -> list[Fill]:
         starts = [(a, len(a.fills)) for a in self.accounts.values()]
         for account, _ in starts:
@@ -201,8 +249,26 @@ class Venue:
         next_ms = None if every_ms is None else now_ms - now_ms % every_ms + every_ms
         self.funding = Funding(every_ms=every_ms, next_ms=next_ms, rates=dict(rates))
 
+    def set_walk(self, every_ms: int | None, ticks: int, seed: int, now_ms: int) -> None:
+        """Let prices move by themselves; None stops them. It is not in the books: a walk ends with the process."""
+        if every_ms is None:
+            self.walk = None
+            return
+        begun, chance = dict(self.prices), random.Random(seed)
+        self.walk = Walk(every_ms=every_ms, ticks=ticks, next_ms=now_ms + every_ms, chance=chance, begun=begun)
+
+    def _step(self, walk: Walk, now_ms: int) -> None:
+        """One step of every market; of several that were missed the last."""
+        walk.next_ms = max(walk.next_ms + walk.every_ms, now_ms + 1)
+        for symbol, market in self.markets.items():
+            price = self.prices[symbol] + walk.chance.choice((-1, 1)) * walk.chance.randint(1, walk.ticks) * market.tick
+            if abs(price - walk.begun[symbol]) * 100 <= walk.begun[symbol]:
+                self.move_price(symbol, price, now_ms)
+
     def advance(self, now_ms: int) -> None:
-        """Do what is due by `now_ms`: funding, dead-man switches. Of several missed fundings the last one is paid."""
+        """Do what is due by `now_ms`: prices, funding, dead-man switches. Of missed fundings only the last is paid."""
+        if self.walk is not None and now_ms >= self.walk.next_ms:
+            self._step(self.walk, now_ms)
         funding = self.funding
         if funding.every_ms is not None and funding.next_ms is not None and now_ms >= funding.next_ms:
             funding.next_ms = now_ms - now_ms % funding.every_ms + funding.every_ms
@@ -218,5 +284,6 @@ class Venue:
 
     def due_ms(self) -> int | None:
         """When `advance` has something to do next, Unix ms; None while nothing waits for the clock."""
-        times = [self.funding.next_ms, *(a.due_ms() for a in self.accounts.values())]
+        walks_ms = None if self.walk is None else self.walk.next_ms
+        times = [self.funding.next_ms, walks_ms, *(a.due_ms() for a in self.accounts.values())]
         return min((t for t in times if t is not None), default=None)

@@ -59,6 +59,7 @@ LIMITS = LimitRules(
     ),
     ban_after=10,
     ban_ms=120_000,
+    lengthens=True,
 )
 """Weight by address, orders by account; going on after a 429 is a ban from two minutes up to three days."""
 SPOT_LIMITS = LimitRules(
@@ -91,6 +92,7 @@ SPOT_LIMITS = LimitRules(
     ),
     ban_after=10,
     ban_ms=120_000,
+    lengthens=True,
 )
 """The same of spot."""
 

@@ -48,7 +48,8 @@ class PublicApi:
     # ---- public -----------------------------------------------------------------------------------------------------
 
     def _status(self, ctx: Context) -> Answer:
-        down = self._engine.venue.maintenance is not None
+        """Nothing is announced here: only what goes on is told."""
+        down = self._engine.venue.is_down(ctx.now_ms)
         return json_answer({"status": int(down), "msg": "system_maintenance" if down else "normal"})
 
     def _chosen(self, ctx: Context) -> list[MarketSpec]:

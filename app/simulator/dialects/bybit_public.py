@@ -42,13 +42,15 @@ class BybitPublic(BybitGateway):
         return self.ok(ctx, {"timeSecond": str(ctx.now_ms // 1000), "timeNano": str(ctx.now_ms * 1_000_000)})
 
     def _status(self, ctx: Context) -> Answer:
-        words = self.engine.venue.maintenance
+        down = self.engine.venue.maintenance
+        if down is None or ctx.params.get("state", down.state(ctx.now_ms)) != down.state(ctx.now_ms):
+            return self.ok(ctx, {"list": []})
         entry = {
             "id": "1",
-            "title": words,
-            "state": "ongoing",
-            "begin": str(ctx.now_ms),
-            "end": "",
+            "title": down.words,
+            "state": down.state(ctx.now_ms),
+            "begin": str(down.begin_ms),
+            "end": "" if down.end_ms is None else str(down.end_ms),
             "href": "",
             "serviceTypes": [1, 2, 3, 4, 5],
             "product": [1, 2, 3, 4],
@@ -56,25 +58,25 @@ class BybitPublic(BybitGateway):
             "maintainType": 1,
             "env": 1,
         }
-        told = words is not None and ctx.params.get("state", "ongoing") == "ongoing"
-        return self.ok(ctx, {"list": [entry] if told else []})
+        return self.ok(ctx, {"list": [entry]})
 
     def _announcements(self, ctx: Context) -> Answer:
-        """A maintenance is announced while it goes on; nothing else ever is."""
-        words = self.engine.venue.maintenance
+        """A maintenance is announced before it begins and while it goes on; nothing else ever is."""
+        down = self.engine.venue.told_maintenance(ctx.now_ms)
+        if down is None:
+            return self.ok(ctx, {"total": 0, "list": []})
         entry = {
-            "title": words,
-            "description": words,
+            "title": down.words,
+            "description": down.words,
             "type": {"title": "Maintenance updates", "key": "maintenance_updates"},
             "tags": ["System Maintenance"],
             "url": "",
             "dateTimestamp": ctx.now_ms,
-            "startDateTimestamp": ctx.now_ms,
-            "endDateTimestamp": ctx.now_ms,
+            "startDateTimestamp": down.begin_ms,
+            "endDateTimestamp": down.begin_ms if down.end_ms is None else down.end_ms,
             "publishTime": ctx.now_ms,
         }
-        entries = [] if words is None else [entry]
-        return self.ok(ctx, {"total": len(entries), "list": entries})
+        return self.ok(ctx, {"total": 1, "list": [entry]})
 
     def _tickers(self, ctx: Context) -> Answer:
         kind = self.kind(ctx)

@@ -37,12 +37,21 @@ class ChartsApi:
             ("GET", f"{V3}/feeschedules/volumes", Call.OTHER, self._volumes, True),
             ("GET", f"{V3}/instruments/status", Call.STATUS, self._states, False),
             ("GET", f"{V3}/instruments/{{symbol}}/status", Call.STATUS, self._state, False),
+            ("GET", f"{V3}/notifications", Call.STATUS, self._notifications, True),
             ("POST", f"{V3}/cancelallordersafter", Call.DEAD_MAN, self._countdown, True),
         )
         return [Route(method=m, path=path, call=call, handler=do, private=p) for m, path, call, do, p in table]
 
     def _ok(self, ctx: Context, **body: object) -> Answer:
         return json_answer({"result": "success", **body, "serverTime": iso(ctx.now_ms)})
+
+    def _notifications(self, ctx: Context) -> Answer:
+        """The only place where a maintenance is announced; until when it lasts is never told."""
+        down = self._engine.venue.told_maintenance(ctx.now_ms)
+        if down is None:
+            return self._ok(ctx, notifications=[])
+        note = {"type": "maintenance", "priority": "high", "note": down.words, "effectiveTime": iso(down.begin_ms)}
+        return self._ok(ctx, notifications=[note])
 
     def _market(self, native: str) -> MarketSpec:
         try:

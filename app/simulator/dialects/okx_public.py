@@ -55,12 +55,16 @@ class OkxPublic(OkxGateway):
         return self.ok([{"ts": str(ctx.now_ms)}])
 
     def _status(self, ctx: Context) -> Answer:
-        words = self.engine.venue.maintenance
+        """Of a maintenance that is over nothing is told unless it is asked for, as documented."""
+        down, asked = self.engine.venue.maintenance, ctx.params.get("state")
+        state = None if down is None else down.state(ctx.now_ms)
+        if down is None or (state != asked if asked else state == "completed"):
+            return self.ok([])
         entry = {
-            "title": words,
-            "state": "ongoing",
-            "begin": str(ctx.now_ms),
-            "end": "",
+            "title": down.words,
+            "state": state,
+            "begin": str(down.begin_ms),
+            "end": "" if down.end_ms is None else str(down.end_ms),
             "preOpenBegin": "",
             "href": "",
             "serviceType": "5",
@@ -69,15 +73,16 @@ class OkxPublic(OkxGateway):
             "maintType": "1",
             "env": "1",
         }
-        told = words is not None and (ctx.params.get("state") or "ongoing") == "ongoing"
-        return self.ok([entry] if told else [])
+        return self.ok([entry])
 
     def _announcements(self, ctx: Context) -> Answer:
-        """A maintenance is announced while it goes on; nothing else ever is."""
-        words = self.engine.venue.maintenance
-        now = str(ctx.now_ms)
-        entry = {"annType": "announcements-api", "businessPTime": now, "pTime": now, "title": words, "url": ""}
-        return self.ok([{"totalPage": "1", "details": [] if words is None else [entry]}])
+        """A maintenance is announced before it begins and while it goes on; nothing else ever is."""
+        down = self.engine.venue.told_maintenance(ctx.now_ms)
+        if down is None:
+            return self.ok([{"totalPage": "1", "details": []}])
+        begins, now = str(down.begin_ms), str(ctx.now_ms)
+        entry = {"annType": "announcements-api", "businessPTime": begins, "pTime": now, "title": down.words, "url": ""}
+        return self.ok([{"totalPage": "1", "details": [entry]}])
 
     def _instruments(self, ctx: Context) -> Answer:
         """A halted market stays in the list, with the state suspend."""
