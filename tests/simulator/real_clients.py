@@ -3,11 +3,12 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import aiohttp
 import ccxt.async_support as ccxt
 
 from app.simulator.dialects import dialect_class
@@ -17,6 +18,7 @@ T = TypeVar("T")
 BTC = "BTC/USDT:USDT"
 SYMBOLS = {"kraken": "BTC/USD:USD", "kraken_spot": "BTC/USD", "binance_spot": "BTC/USDT"}
 _POLL_S = 0.01
+_SENDING_S = 15.0
 
 
 def symbol_of(sim: Simulated) -> str:
@@ -29,7 +31,7 @@ def client_id(n: int = 1) -> str:
     return f"{n:032x}"
 
 
-def make_client(sim: Simulated, *, timeout_ms: int = 5_000) -> Any:
+def make_client(sim: Simulated) -> Any:
     """A ccxt client of `sim`: its own class, with only the scheme and host of its addresses changed."""
     client = getattr(ccxt, dialect_class(sim.name).ccxt_id)(
         {
@@ -37,7 +39,7 @@ def make_client(sim: Simulated, *, timeout_ms: int = 5_000) -> Any:
             "secret": sim.secret,
             "password": sim.password,
             "enableRateLimit": False,
-            "timeout": timeout_ms,
+            "timeout": 5_000,
         }
     )
     client.has["fetchCurrencies"] = False
@@ -55,23 +57,52 @@ def _moved(node: Any, base_url: str) -> Any:
     return base_url + urlsplit(node.replace("{hostname}", "localhost")).path if isinstance(node, str) else node
 
 
+class _Impatient:
+    """A client's session whose patience begins when a request has been sent."""
+
+    def __init__(self, session: aiohttp.ClientSession, answer_ms: int) -> None:
+        self.headers = session.headers
+        self._session = session
+        self._timeout = aiohttp.ClientTimeout(total=_SENDING_S, sock_read=answer_ms / 1000)
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def send(url: Any, **asked: Any) -> Any:
+            return getattr(self._session, method)(url, **{**asked, "timeout": self._timeout})
+
+        return send
+
+
+@contextmanager
+def impatient(client: Any, answer_ms: int) -> Iterator[None]:
+    """A connected client gives up that long after each request is sent, as ccxt's RequestTimeout.
+
+    ccxt's own timeout counts from before the connection is there: with a short one, a client on a busy machine gives up
+    what it has not sent, so that an order which was to be late never came.
+    """
+    session = client.session
+    client.session = _Impatient(session, answer_ms)
+    try:
+        yield
+    finally:
+        client.session = session
+
+
 @asynccontextmanager
-async def connected(sim: Simulated, *, timeout_ms: int = 5_000) -> AsyncIterator[Any]:
+async def connected(sim: Simulated) -> AsyncIterator[Any]:
     """A client with its markets loaded, closed afterwards."""
     client = make_client(sim)
     try:
         await client.load_markets()
-        client.timeout = timeout_ms  # of what is tested, not of getting there
         yield client
     finally:
         await client.close()
 
 
-def trade(sim: Simulated, act: Callable[[Any], Awaitable[T]], *, timeout_ms: int = 5_000) -> T:
+def trade(sim: Simulated, act: Callable[[Any], Awaitable[T]]) -> T:
     """Run `act` with a connected client on an event loop of its own."""
 
     async def run() -> T:
-        async with connected(sim, timeout_ms=timeout_ms) as client:
+        async with connected(sim) as client:
             return await act(client)
 
     return asyncio.run(run())
@@ -87,6 +118,11 @@ def eventually(condition: Callable[[], T], *, deadline_s: float = 10.0) -> T:
         if time.monotonic() > end:
             raise AssertionError(f"It did not come true within {deadline_s:g} s; last: {found!r}.")
         threading.Event().wait(_POLL_S)
+
+
+def arrived(sim: Simulated, call: str, *, requests: int = 1) -> None:
+    """Waits until so many requests for `call` have reached the exchange: giving one up is quicker than its arrival."""
+    eventually(lambda: sum(row["call"] == call for row in sim.control.requests()) >= requests)
 
 
 def order_of(sim: Simulated, client_order_id: str) -> dict[str, Any]:

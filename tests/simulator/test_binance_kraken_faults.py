@@ -4,6 +4,7 @@ Both exchanges' matching engines enforce an expiry themselves: an order that arr
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import ccxt.async_support as ccxt
@@ -11,11 +12,11 @@ import pytest
 
 from app.simulator.dialects.kraken_bodies import iso
 from tests.simulator.desk import Desk
-from tests.simulator.real_clients import eventually
+from tests.simulator.real_clients import arrived, eventually, impatient
 
 SYMBOLS = {"binance": "BTC/USDT:USDT", "kraken": "BTC/USD:USD"}
 PATIENCE_MS = 250
-"""How long the client of these tests waits for an answer."""
+"""How long an impatient client waits for an answer to what it has sent."""
 
 
 @pytest.fixture(scope="module", params=list(SYMBOLS))
@@ -28,9 +29,8 @@ def client_of_module(request: pytest.FixtureRequest) -> Iterator[Desk]:
 
 @pytest.fixture
 def desk(client_of_module: Desk) -> Iterator[Desk]:
-    """The desk at an exchange of its own, with a patient client."""
+    """The desk at an exchange of its own."""
     with client_of_module.exchange() as running:
-        running.client.timeout = 5_000
         yield running
 
 
@@ -81,11 +81,10 @@ def test_a_lost_answer_says_nothing_about_the_order(
 ) -> None:
     """The client hears the same whether it executed or not; the look-up tells what the truth tells."""
     desk.sim.control.fault(kind, call="place", count=1, params=params)
-    if kind in ("blackhole", "hang_before", "hang_after"):
-        desk.client.timeout = PATIENCE_MS
-    error = desk.refused(place(desk, "lost"))
+    with impatient(desk.client, PATIENCE_MS) if heard is ccxt.RequestTimeout else nullcontext():
+        error = desk.refused(place(desk, "lost"))
     assert type(error) is heard
-    desk.client.timeout = 5_000
+    arrived(desk.sim, "place")
     assert desk.filled_of("lost") == ("0.001" if executed else None)
     assert look_up(desk, "lost") == ("0.001" if executed else None)
     assert desk.sim.control.requests()[-1]["fault"] is None
@@ -120,10 +119,10 @@ def test_refused_connections(desk: Desk) -> None:
 def test_a_slow_answer_is_executed_on_arrival(desk: Desk) -> None:
     """The client gives up, the order is there; patience gets the answer."""
     desk.sim.control.fault("slow", call="place", count=2, params={"delay_s": 2 * PATIENCE_MS / 1000})
-    desk.client.timeout = PATIENCE_MS
-    assert isinstance(desk.refused(place(desk, "s1")), ccxt.RequestTimeout)
+    with impatient(desk.client, PATIENCE_MS):
+        assert isinstance(desk.refused(place(desk, "s1")), ccxt.RequestTimeout)
+    arrived(desk.sim, "place")
     assert desk.filled_of("s1") == "0.001"
-    desk.client.timeout = 5_000
     assert desk.run(place(desk, "s2"))["filled"] == 0.001
 
 
@@ -131,14 +130,16 @@ def test_a_late_order_executes_only_in_its_time(desk: Desk) -> None:
     """Of two late orders the first is past its expiry when it reaches the engine, the second is not."""
     desk.sim.control.fault("late", call="place", count=1, params={"delay_s": 1.3})
     desk.sim.control.fault("late", call="place", count=1, params={"delay_s": 1.4})
-    desk.client.timeout = PATIENCE_MS
-    assert isinstance(desk.refused(place(desk, "past", valid_ms=1_000)), ccxt.RequestTimeout)
-    assert isinstance(desk.refused(place(desk, "fine", valid_ms=5_000)), ccxt.RequestTimeout)
-    assert desk.truth()["orders"] == []
+    with impatient(desk.client, PATIENCE_MS):
+        assert isinstance(desk.refused(place(desk, "past", valid_ms=1_000)), ccxt.RequestTimeout)
+        arrived(desk.sim, "place")
+        assert isinstance(desk.refused(place(desk, "fine", valid_ms=30_000)), ccxt.RequestTimeout)
+    arrived(desk.sim, "place", requests=2)
     eventually(lambda: desk.orders_of("fine"))
+    came, went = desk.sim.control.requests()[-1], desk.order_of("fine")
+    assert went["created_ms"] >= came["ts_ms"] + 1_400
     assert desk.filled_of("fine") == "0.001"
     assert desk.orders_of("past") == []
-    desk.client.timeout = 5_000
     assert look_up(desk, "past") is None
     assert look_up(desk, "fine") == "0.001"
 
@@ -168,15 +169,15 @@ def test_a_lost_cancel_may_have_cancelled(desk: Desk) -> None:
     desk.run(place(desk, "c1", price=26_000))
     made = desk.run(place(desk, "c2", price=26_000))
     desk.sim.control.fault("hang_after", call="cancel", count=1)
-    desk.client.timeout = PATIENCE_MS
     symbol = SYMBOLS[desk.name]
     if desk.name == "binance":
         lost = desk.client.cancel_order(None, symbol, {"clientOrderId": "c1"})
     else:
         lost = desk.client.cancel_orders([], symbol, {"clientOrderIds": ["c1"]})
-    assert isinstance(desk.refused(lost), ccxt.RequestTimeout)
+    with impatient(desk.client, PATIENCE_MS):
+        assert isinstance(desk.refused(lost), ccxt.RequestTimeout)
+    arrived(desk.sim, "cancel")
     assert desk.order_of("c1")["status"] == "cancelled"
-    desk.client.timeout = 5_000
     assert desk.run(desk.client.cancel_order(made["id"], symbol))["status"] == "canceled"
 
 

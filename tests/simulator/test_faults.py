@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import ccxt.async_support as ccxt
@@ -12,9 +13,10 @@ from app.simulator.dialects.base import LATENESS_BOUND_S, Call
 from app.simulator.fault_rules import Kind
 from app.simulator.faults import Faults
 from app.simulator.thread import Simulated, SimulatorThread
-from tests.simulator.real_clients import BTC, client_id, eventually, order_of, orders_of, trade
+from tests.simulator.real_clients import BTC, arrived, client_id, eventually, impatient, order_of, orders_of, trade
 
 SHORT_MS = 300
+"""How long an impatient client waits for an answer to what it has sent."""
 
 
 @pytest.fixture(params=["bybit", "okx"])
@@ -24,18 +26,25 @@ def sim(request: pytest.FixtureRequest) -> Iterator[Simulated]:
         yield sims[request.param]
 
 
-def place(sim: Simulated, n: int = 1, *, timeout_ms: int = 5_000) -> Any:
-    """Buy the smallest amount at the market under client id n; the exception is returned, not raised."""
+def place(sim: Simulated, n: int = 1, *, answer_ms: int | None = None) -> Any:
+    """Buy the smallest amount at the market under client id n; the exception is returned, not raised.
+
+    With `answer_ms` the client is impatient; what it gave up has arrived when this returns.
+    """
 
     async def act(client: Any) -> Any:
         await client.fetch_balance()  # bybit's first private call makes two more
         amount = client.market(BTC)["limits"]["amount"]["min"]
-        try:
-            return await client.create_order(BTC, "market", "buy", amount, None, {"clientOrderId": client_id(n)})
-        except ccxt.BaseError as error:
-            return error
+        with impatient(client, answer_ms) if answer_ms is not None else nullcontext():
+            try:
+                return await client.create_order(BTC, "market", "buy", amount, None, {"clientOrderId": client_id(n)})
+            except ccxt.BaseError as error:
+                return error
 
-    return trade(sim, act, timeout_ms=timeout_ms)
+    result = trade(sim, act)
+    if answer_ms is not None:
+        arrived(sim, "place")
+    return result
 
 
 @pytest.mark.parametrize(
@@ -55,7 +64,7 @@ def test_a_lost_answer_says_nothing_about_the_execution(
 ) -> None:
     """The client's exception is the same whether the order was executed or not; only the truth tells."""
     sim.control.fault(kind, call="place", count=1, params=params)
-    assert isinstance(place(sim, timeout_ms=SHORT_MS), error)
+    assert isinstance(place(sim, answer_ms=SHORT_MS), error)
     assert bool(orders_of(sim, client_id())) is executed
     placed = next(r for r in sim.control.requests() if r["call"] == "place")
     assert placed["fault"] == kind
@@ -95,7 +104,7 @@ def test_refused_closes_the_port_also_for_kept_connections_and_opens_it_again(si
 def test_late_executes_after_the_client_gave_up(sim: Simulated) -> None:
     """The look-up finds nothing, and then the order is there."""
     sim.control.fault("late", call="place", count=1, params={"delay_s": 1.0})
-    assert isinstance(place(sim, timeout_ms=SHORT_MS), ccxt.RequestTimeout)
+    assert isinstance(place(sim, answer_ms=SHORT_MS), ccxt.RequestTimeout)
     assert orders_of(sim, client_id()) == []
     eventually(lambda: orders_of(sim, client_id()))
     assert order_of(sim, client_id())["status"] == "filled"
@@ -108,17 +117,17 @@ def test_late_is_bounded_after_the_expiry(sim: Simulated) -> None:
     async def act(client: Any) -> None:
         await client.fetch_balance()
         now_ms = client.milliseconds()
-        expiry_ms.append(now_ms + 400)
+        expiry_ms.append(now_ms + 1_500)
         if sim.name == "bybit":
-            client.options["recvWindow"] = 400
+            client.options["recvWindow"] = 1_500
             client.nonce = lambda: now_ms
         else:
             client.headers = {"expTime": str(expiry_ms[0])}
-        with pytest.raises(ccxt.RequestTimeout):
+        with impatient(client, SHORT_MS), pytest.raises(ccxt.RequestTimeout):
             await client.create_order(BTC, "market", "buy", 0.1, None, {"clientOrderId": client_id()})
 
     sim.control.fault("late", call="place", count=1, params={"delay_s": 3000})
-    trade(sim, act, timeout_ms=SHORT_MS)
+    trade(sim, act)
     eventually(lambda: orders_of(sim, client_id()))
     created_ms = order_of(sim, client_id())["created_ms"]
     assert expiry_ms[0] < created_ms <= expiry_ms[0] + LATENESS_BOUND_S * 1000 + 500
@@ -130,14 +139,15 @@ def test_late_does_not_execute_what_the_gateway_refuses(sim: Simulated) -> None:
     async def act(client: Any) -> None:
         await client.fetch_balance()
         client.secret = "wrong"
-        with pytest.raises(ccxt.RequestTimeout):
+        with impatient(client, SHORT_MS), pytest.raises(ccxt.RequestTimeout):
             await client.create_order(BTC, "market", "buy", 0.1, None, {"clientOrderId": client_id(1)})
         client.secret = sim.secret
-        with pytest.raises(ccxt.RequestTimeout):
+        with impatient(client, SHORT_MS), pytest.raises(ccxt.RequestTimeout):
             await client.create_order(BTC, "market", "buy", 0.1, None, {"clientOrderId": client_id(2)})
 
     sim.control.fault("late", call="place", params={"delay_s": 0.1})
-    trade(sim, act, timeout_ms=SHORT_MS)
+    trade(sim, act)
+    arrived(sim, "place", requests=2)
     eventually(lambda: orders_of(sim, client_id(2)))
     assert orders_of(sim, client_id(1)) == []
 
@@ -186,8 +196,9 @@ def test_not_visible_hides_from_look_ups_for_its_delay_and_combines_with_a_lost_
 
     async def act(client: Any) -> None:
         await client.fetch_balance()
-        with pytest.raises(ccxt.RequestTimeout):
+        with impatient(client, SHORT_MS), pytest.raises(ccxt.RequestTimeout):
             await client.create_order(BTC, "limit", "buy", 0.1, 25000, {"clientOrderId": client_id()})
+        await asyncio.to_thread(arrived, sim, "place")
         assert order_of(sim, client_id())["status"] == "open"
         assert await client.fetch_open_orders(BTC) == []
         assert await client.fetch_my_trades(BTC) == []
@@ -197,7 +208,7 @@ def test_not_visible_hides_from_look_ups_for_its_delay_and_combines_with_a_lost_
 
     sim.control.fault("hang_after", call="place", count=1)
     sim.control.fault("not_visible", count=1, params={"delay_s": 0.9})
-    trade(sim, act, timeout_ms=SHORT_MS)
+    trade(sim, act)
     assert {r["fault"] for r in sim.control.requests() if r["call"] == "place"} == {"hang_after+not_visible"}
 
 

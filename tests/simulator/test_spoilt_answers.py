@@ -18,7 +18,7 @@ from app.simulator.fault_rules import Kind
 from app.simulator.faults import Faults
 from app.simulator.model import Reason
 from app.simulator.thread import Simulated, SimulatorThread
-from tests.simulator.real_clients import BTC, client_id, orders_of, symbol_of, trade
+from tests.simulator.real_clients import BTC, client_id, impatient, orders_of, symbol_of, trade
 
 SHORT_S = 0.4
 TIME_PATHS = {"bybit": "/v5/market/time", "okx": "/api/v5/public/time", "binance": "/fapi/v1/time"}
@@ -48,13 +48,14 @@ def place(sim: Simulated, kind: str, params: dict[str, object]) -> Any:
         amount = client.market(symbol_of(sim))["limits"]["amount"]["min"] or 0.0001
         sim.control.fault(kind, call="place", count=1, params=params)
         try:
-            return await client.create_order(
-                symbol_of(sim), "limit", "buy", amount * 100, 25000, {"clientOrderId": client_id()}
-            )
+            with impatient(client, 2_000):
+                return await client.create_order(
+                    symbol_of(sim), "limit", "buy", amount * 100, 25000, {"clientOrderId": client_id()}
+                )
         except Exception as error:  # ccxt raises TypeError and others over spoilt answers: that is the point
             return error
 
-    return trade(sim, act, timeout_ms=2_000)
+    return trade(sim, act)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,16 @@ import ccxt.async_support as ccxt
 import pytest
 
 from app.simulator.thread import Simulated, SimulatorThread
-from tests.simulator.real_clients import SYMBOLS, client_id, eventually, order_of, orders_of, symbol_of, trade
+from tests.simulator.real_clients import (
+    SYMBOLS,
+    client_id,
+    eventually,
+    impatient,
+    order_of,
+    orders_of,
+    symbol_of,
+    trade,
+)
 
 NAMES = ["binance_spot", "kraken_spot"]
 
@@ -176,16 +185,15 @@ def test_the_expiry_when_a_request_is_late(name: str) -> None:
         sim, symbol = sims[name], symbol_of(sims[name])
 
         async def act(client: Any) -> None:
-            at_ms = sim.exchange.clock() + 700
+            at_ms = sim.exchange.clock() + 1_500
             at = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-            params: dict[str, object] = {"deadline": at} if name == "kraken_spot" else {"recvWindow": 700}
-            sim.control.fault("late", call="place", count=1, params={"delay_s": 1.0})
-            client.timeout = 300
-            with pytest.raises(ccxt.RequestTimeout):
+            params: dict[str, object] = {"deadline": at} if name == "kraken_spot" else {"recvWindow": 1_500}
+            sim.control.fault("late", call="place", count=1, params={"delay_s": 2.0})
+            with impatient(client, 300), pytest.raises(ccxt.RequestTimeout):
                 await client.create_order(symbol, "limit", "buy", 0.01, 20000, {**params, "clientOrderId": client_id()})
 
         trade(sim, act)
-        late = sim.exchange.clock() + 1_500
+        late = sim.exchange.clock() + 2_500
         if name == "binance_spot":
             assert eventually(lambda: orders_of(sim, client_id()))
         else:
