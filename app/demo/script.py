@@ -6,7 +6,6 @@ of which nobody can know, just before it can no longer be asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from attrs import define, field
@@ -71,9 +70,6 @@ class Script:
 
 
 def _can_move(scene: Scene) -> bool:
-    """Trading runs, and another exchange is well: what breaks now is a fair test."""
-    health: Mapping[str, bool] = (
-        {name: each["healthy"] for name, each in scene.status["exchange_health"].items()} if scene.status else {}
-    )
-    others = any(healthy for name, healthy in health.items() if name != scene.active)
+    """Trading runs, and could move to another exchange: what breaks now is a fair test."""
+    others = scene.status is not None and any(backup["ready"] for backup in scene.status["readiness"])
     return others and len(scene.accepted_at) >= LEAST_ACCEPTED

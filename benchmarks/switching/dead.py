@@ -203,13 +203,14 @@ class Theatre:
 
 @asynccontextmanager
 async def through_router(facts: Mapping[str, Mapping[str, str]], state_dir: Path) -> AsyncIterator[Through]:
-    """The router, its daemon, and both exchanges well."""
+    """The router, its daemon, and both exchanges well, the backup ready."""
     async with OrderRouter(config=router_tables(facts, state_dir), strategy="dead") as router:
         end_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < end_s:
             status = await router.aio.get_status()
-            health = status["exchange_health"]
-            if status["status"] == "ready" and all(name in health and health[name]["healthy"] for name in EXCHANGES):
+            health, backups = status["exchange_health"], status["readiness"]
+            well = status["status"] == "ready" and all(name in health and health[name]["healthy"] for name in EXCHANGES)
+            if well and all(backup["ready"] for backup in backups):
                 break
             await asyncio.sleep(0.05)
         yield Through(router)

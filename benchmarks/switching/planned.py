@@ -310,8 +310,9 @@ def _all_well(router: OrderRouter) -> None:
     end_s, pause = time.monotonic() + START_S, threading.Event()
     while time.monotonic() < end_s:
         status = router.get_status()
-        health = status["exchange_health"]
-        if status["status"] == "ready" and all(name in health and health[name]["healthy"] for name in EXCHANGES):
+        health, backups = status["exchange_health"], status["readiness"]
+        well = status["status"] == "ready" and all(name in health and health[name]["healthy"] for name in EXCHANGES)
+        if well and all(backup["ready"] for backup in backups):
             return
         pause.wait(0.05)
 

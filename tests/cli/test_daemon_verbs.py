@@ -16,6 +16,7 @@ from app.core.order_router import OrderRouter
 from app.simulator.run import configuration
 from app.simulator.thread import Simulated, SimulatorThread
 from tests.cli.desk import DEADLINE_S, Running, order_router, refusal
+from tests.e2e.world import backups_ready
 from tests.processes import Deaths
 from tests.simulator.real_clients import eventually
 
@@ -101,6 +102,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory, sims: dict[str, Simulated]) -
         assert daemon.line() == ""  # one line is all it prints
 
 
+def ready(desk: Desk) -> None:
+    """Waits until trading could move to every backup."""
+    with OrderRouter(config=desk.config, strategy="looks on") as router:
+        backups_ready(router)
+
+
 def test_status(desk: Desk) -> None:
     """As JSON the facade's own shape; as text a table by exchange and by actor."""
     found = desk.facts("status")
@@ -162,6 +169,7 @@ def test_failover_and_history(desk: Desk, sims: dict[str, Simulated]) -> None:
     sentence = desk.text("history")
     if not desk.facts("history"):
         assert "Trading has not moved yet." in sentence
+    ready(desk)
     moved = desk.facts("failover", "okx")
     assert (moved["from_exchange"], moved["to_exchange"], moved["reason"]) == ("bybit", "okx", "Manual failover")
     assert desk.facts("status")["current_exchange"] == "okx"
@@ -172,6 +180,7 @@ def test_failover_and_history(desk: Desk, sims: dict[str, Simulated]) -> None:
         assert "binance" in desk.refused(69, "failover", "binance")
     finally:
         sims["binance"].control.clear_fault(rule)
+    ready(desk)
     assert "Trading moved from okx to bybit in" in desk.text("failover", "bybit")
     last = desk.facts("history")[-1]
     assert (last["to_exchange"], last["result"]) == ("bybit", "completed")

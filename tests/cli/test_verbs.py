@@ -14,7 +14,7 @@ from app.core.order_router import OrderRefused, OrderRouter
 from app.simulator.thread import SimulatorThread
 from tests.cli.desk import Running, order_router, refusal, within
 from tests.cli.test_daemon_verbs import NAMES, Desk, write_config
-from tests.e2e.world import until
+from tests.e2e.world import backups_ready
 
 CALM = """
 [health]
@@ -37,14 +37,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             assert daemon.end(signal.SIGTERM) == 0
 
 
-def looked_at(router: OrderRouter) -> bool:
-    """Whether every backup could take over."""
-    return all(look["ready"] for look in router.get_status()["readiness"])
-
-
 def test_a_plan_names_the_route_the_candidates_the_orders_and_what_they_are_worth(desk: Desk) -> None:
     with OrderRouter(config=desk.config, strategy="grid") as bot:
-        until(lambda: looked_at(bot), patience_s=60, means="backups being ready")
+        backups_ready(bot, patience_s=60)
         order = bot.place_order("BTCUSDT", "Buy", "Limit", "0.01", "20000")["orderId"]
         shown = desk.text("failover", "okx", "--dry-run")
         for words in (

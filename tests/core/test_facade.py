@@ -23,7 +23,7 @@ from app.core.order_router import (
     OrderRouterStatus,
 )
 from app.core.shapes import RouteEvent
-from tests.e2e.world import Heard, World, all_well, place, until, watching
+from tests.e2e.world import Heard, World, all_well, place, settled, until, watching
 
 Shared = tuple[World, OrderRouter]
 
@@ -247,7 +247,7 @@ def test_closing_the_router_ends_its_streams_and_its_callers(tmp_path: Any) -> N
     with World(["bybit", "okx"], tmp_path / "state") as world:
         router = world.router()
         router.start()
-        until(lambda: all_well(router, world.names))
+        settled(router, world.names)
         heard = Heard(router)
         world["bybit"].control.fault("hang_before", call="place")
         with ThreadPoolExecutor(1) as pool:

@@ -21,7 +21,7 @@ import tomli_w
 
 from app.core.order_router import OrderRouter
 from tests.e2e.hooked import PARENT, VARIABLE
-from tests.e2e.world import PATIENCE_S, World, all_well, environment, tree, until
+from tests.e2e.world import PATIENCE_S, World, environment, settled, tree
 
 
 class Daemon:
@@ -93,12 +93,12 @@ class Daemon:
 
     @contextmanager
     def router(self, *, well: bool = True, **arguments: Any) -> Iterator[OrderRouter]:
-        """A router attached to it, with every exchange well, unless that cannot be waited for."""
+        """A router attached to it, with every exchange well and the backups ready, unless that cannot be waited for."""
         with_config = self._world.router(config=str(self.config), **arguments)
         with_config.attach()
         try:
             if well:
-                until(lambda: all_well(with_config, self._world.names), means="every exchange being well")
+                settled(with_config, self._world.names)
             yield with_config
         finally:
             with_config.close()

@@ -9,7 +9,7 @@ import pytest
 
 from app.core.order_router import OrderRefused, OrderRouter
 from app.core.shapes import Order
-from tests.e2e.world import World, place, until
+from tests.e2e.world import World, move_to, place, until
 
 WAIT_S = 20.0
 """Longer than it takes to prove that a change will not be made any more."""
@@ -27,8 +27,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 def resting(shared: Shared, exchange: str, name: str) -> Order:
     """An order that rests there."""
     _, router = shared
-    if router.get_status()["current_exchange"] != exchange:
-        router.manual_failover(exchange)
+    move_to(router, exchange)
     order = place(router, name, qty="0.003").order
     assert order is not None
     assert order["exchange"] == exchange

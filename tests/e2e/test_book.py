@@ -17,7 +17,7 @@ from app.core.order_router import OrderRefused, OrderRouter
 from app.journal.store import Journal
 from app.journal.verify import verify
 from messages.positions import Difference, DifferenceKind
-from tests.e2e.world import Answered, Heard, World, of_order, place, until
+from tests.e2e.world import Answered, Heard, World, move_to, of_order, place, until
 
 EXCHANGES = ("bybit", "okx", "binance", "kraken")
 SETTINGS = {"sync_interval_s": 0.5, "policy": "track", "reduce_only_across_exchanges": True}
@@ -60,8 +60,7 @@ def differences(journal: Journal, exchange: str, symbol: str) -> list[Difference
 
 def use(router: OrderRouter, exchange: str) -> None:
     """Moves trading there, unless it is."""
-    if router.get_status()["current_exchange"] != exchange:
-        router.manual_failover(exchange)
+    move_to(router, exchange)
 
 
 def settle(exchange: str, base: str) -> str:

@@ -13,7 +13,18 @@ import pytest
 from app.core.order_router import InvalidRequest, OrderRouter
 from app.core.shapes import Order
 from tests.e2e.conftest import Build
-from tests.e2e.world import Answered, Heard, World, actor_pid, check_once, of_order, place, until
+from tests.e2e.world import (
+    Answered,
+    Heard,
+    World,
+    actor_pid,
+    backups_ready,
+    check_once,
+    move_to,
+    of_order,
+    place,
+    until,
+)
 
 D = Decimal
 FOUR = ("bybit", "okx", "binance", "kraken")
@@ -54,8 +65,7 @@ def one_price(shared: Shared) -> None:
 
 def goes(router: OrderRouter, exchange: str) -> None:
     """Trading moves there, if it is elsewhere, and the switch is told to its end."""
-    if router.get_status()["current_exchange"] != exchange:
-        router.manual_failover(exchange)
+    move_to(router, exchange)
     until(lambda: router.get_failover_history()[-1]["finished"], means="the switch being over")
 
 
@@ -272,7 +282,7 @@ def test_a_connector_that_is_killed_meanwhile_loses_nothing_and_doubles_nothing(
     names = {"old": ["bybit"], "new": ["okx"], "both": ["bybit", "okx"]}[victim]
     fault = world["bybit"].control.fault("slow", call="cancel", count=8, params={"delay_s": 0.2})
     pids = [actor_pid(router, f"connector:{name}") for name in names]
-    router.manual_failover("okx")
+    move_to(router, "okx")
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     for each in orders:
@@ -289,6 +299,7 @@ def test_what_was_stranded_on_a_dead_exchange_goes_after_trading_once_that_answe
     goes(router, "okx")
     order = place(router, "stranded", qty="0.01", price="20000")
     rests(router, order, "okx")
+    backups_ready(router)
     world["okx"].control.fault("refused")
     until(lambda: router.get_status()["current_exchange"] not in ("okx", None), means="okx being left")
     assert order.order is not None

@@ -9,7 +9,7 @@ import pytest
 
 from app.core.order_router import InvalidRequest, OrderRouterError, OrderRouterStatus
 from tests.e2e.conftest import Build
-from tests.e2e.world import BTC, BUDGET_S, Heard, all_well, place, until
+from tests.e2e.world import BTC, BUDGET_S, Heard, all_well, backups_ready, place, settled, until
 
 NOISE_S = 1.0
 """Between processes, on a busy machine; the budget itself is the detector's."""
@@ -18,7 +18,6 @@ NOISE_S = 1.0
 def test_a_dead_primary_is_left_within_the_detection_budget(world: Build) -> None:
     here = world("bybit", "okx", "binance")
     with here.running() as router:
-        until(lambda: all(each["ready"] for each in router.get_status()["readiness"]), means="ready backups")
         heard = Heard(router)
         began_s = time.monotonic()
         here["bybit"].control.fault("refused")
@@ -40,7 +39,7 @@ def test_a_dead_primary_is_left_within_the_detection_budget(world: Build) -> Non
         heard.close()
 
         here["bybit"].control.clear_faults()
-        until(lambda: all_well(router, here.names), means="bybit being well again")
+        settled(router, here.names)
         assert router.get_status()["current_exchange"] == "okx", "failback is manual"
         back = router.manual_failover("bybit")
         assert back["reason"] == "Manual failover"
@@ -193,8 +192,7 @@ def test_a_verb_of_a_later_daemon_is_not_taken_for_one_of_an_earlier(world: Buil
     here = world("bybit", "okx")
     for life in range(2):
         with here.running() as router:
-            until(lambda: router.get_status()["readiness"][0]["ready"], means="okx having its markets")
             router.manual_failover("okx")
-            until(lambda: router.get_status()["readiness"][0]["ready"], means="bybit being a candidate again")
+            backups_ready(router, "bybit")
             assert router.failback(timeout_s=20)["done"]
             assert router.get_status()["current_exchange"] == "bybit", f"daemon {life + 1}"

@@ -17,16 +17,7 @@ from attrs import field, frozen
 
 from app.core.order_router import NoExchangeAvailable, OrderOutcomeUnknown
 from app.core.shapes import Order
-from tests.e2e.world import (
-    ORDER_TIMEOUT_S,
-    Answered,
-    Heard,
-    World,
-    check_once,
-    place,
-    resolved,
-    until,
-)
+from tests.e2e.world import ORDER_TIMEOUT_S, Answered, Heard, World, check_once, move_to, place, resolved, until
 
 ORDERS = 50
 CALLERS = 16
@@ -100,7 +91,7 @@ def play(what: Play, folder: Path) -> None:
             journal_id = world.presence().journal_id
             control = world[what.primary].control
             if router.current_connector_name != what.primary:
-                router.manual_failover(what.primary)  # the machine was so busy that well exchanges looked ill
+                move_to(router, what.primary)  # the machine was so busy that well exchanges looked ill
             before = place(router, "before")
             assert before.order is not None, before
             assert before.order["exchange"] == what.primary

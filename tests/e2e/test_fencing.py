@@ -30,7 +30,18 @@ from tests.crash.mortal import HASTE, PLAN, VARIABLE
 from tests.crash.steps import Plan, Step
 from tests.e2e.daemons import Daemon, stopped
 from tests.e2e.relay import Relay
-from tests.e2e.world import Answered, World, actor_pid, all_well, check_once, place, resolved, until
+from tests.e2e.world import (
+    Answered,
+    World,
+    actor_pid,
+    backups_ready,
+    check_once,
+    move_to,
+    place,
+    resolved,
+    settled,
+    until,
+)
 
 EXCHANGES = ("bybit", "okx", "binance", "kraken")
 GATEWAY_ONLY = frozenset({"bybit", "okx"})
@@ -79,10 +90,10 @@ class Stage:
         return None if order is None else order.leg
 
     def begin_on(self, exchange: str) -> None:
-        """Trading is there, and everything is well."""
-        until(lambda: all_well(self.router, self.world.names), patience_s=30, means="every exchange being well")
-        if self.router.get_status()["current_exchange"] != exchange:
-            self.router.manual_failover(exchange)
+        """Trading is there, everything is well, and every other exchange could take over."""
+        settled(self.router, self.world.names, patience_s=30)
+        move_to(self.router, exchange)
+        backups_ready(self.router)
 
     def asked(self, name: str) -> Future[Answered]:
         """An order is on its way; returns when the journal has it."""

@@ -32,11 +32,12 @@ from tests.e2e.world import (
     Answered,
     World,
     actor_pid,
-    all_well,
     check_once,
+    move_to,
     place,
     resolved,
     restarted,
+    settled,
     slack_s,
     until,
 )
@@ -189,7 +190,7 @@ def test_a_thread_that_hangs_beside_an_actor_that_answers_is_found(
     began_s = time.monotonic()
     until(lambda: len(daemon.events("child.killed")) > killed, means="the hang being found")
     assert time.monotonic() - began_s < HEALED_S + slack_s(SLACK_S)
-    until(lambda: all_well(router, world.names), means="all being well")
+    settled(router, world.names)
     assert place(router, "after the thread").order is not None
     assert "event loop of bybit has stood still" in daemon.events("child.killed")[-1]["why"]
 
@@ -222,8 +223,8 @@ def test_trading_moves_while_the_connector_in_use_sits_on_the_write_lock(
             answered = asked.result()
             assert resolved(router, answered) is not None
         finally:
-            until(lambda: all_well(router, world.names), means="all being well")
-            router.manual_failover("bybit")
+            settled(router, world.names)
+            move_to(router, "bybit")
     check_once(world.books(), world.presence().journal_id, router.strategy, answered)
     assert {each["child"] for each in daemon.events("child.killed")} == {CONNECTOR}
 
@@ -324,7 +325,7 @@ def test_a_strategy_that_loops_for_ever_is_replaced_and_orders_of_others_go_on(t
             assert all(each.error is None for _, each in load.answered), "orders of others never waited for it"
             (killed,) = daemon.events("child.killed")
             assert killed["child"] == "strategy:looping"
-            until(lambda: all_well(router, world.names))
+            settled(router, world.names)
             orders = [each for each in world["bybit"].control.truth()["orders"] if each["status"] == "open"]
             assert len(orders) == 1, "both lives asked for the same order"
 

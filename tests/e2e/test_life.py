@@ -40,6 +40,7 @@ from tests.e2e.world import (
     place,
     resolved,
     restarted,
+    settled,
     tree,
     until,
     watching,
@@ -298,7 +299,7 @@ def test_an_actor_that_is_killed_comes_back_and_no_order_is_lost_or_doubled(
         held = check_once(books, here.presence().journal_id, router.strategy, each)
         if each.order is not None:
             assert [name for name, _ in held] == ["bybit"], each
-    until(lambda: all_well(router, here.names), means="all being well")
+    settled(router, here.names)
     assert router.get_status()["current_exchange"] == "bybit", "a death of ours is no failure of the exchange"
     assert place(router, f"{name} after").order is not None
 

@@ -15,7 +15,7 @@ from app.core.order_router import OrderRouter
 from app.domain import ids
 from app.domain.moving import Move, MoveKind
 from tests.e2e.conftest import Build
-from tests.e2e.world import World, actor_pid, place, until
+from tests.e2e.world import World, actor_pid, backups_ready, move_to, place, until
 
 D = Decimal
 BALANCED = (MoveKind.OPEN, MoveKind.CLOSE)
@@ -29,8 +29,8 @@ def there(world: World, name: str, base: str = "BTC") -> Decimal:
 
 
 def bought(router: OrderRouter, quantity: str, side: str = "Buy", **asked: Any) -> None:
-    """A position, by a market order, as soon as every backup could take it over."""
-    until(lambda: all(each["ready"] for each in router.get_status()["readiness"]), means="every backup being ready")
+    """A position, by a market order, while every backup could take it over."""
+    backups_ready(router)
     name = f"begin-{side}-{quantity}-{asked}"
     order = place(router, name, order_type="Market", price=None, qty=quantity, side=side, **asked).order
     assert order is not None
@@ -98,7 +98,7 @@ def test_long_and_short_go_through_all_exchanges_and_back_in_another_coin_too(wo
         bought(router, "0.03")
         bought(router, "0.4", side="Sell", symbol="ETHUSDT")
         for exchange in ("okx", "binance", "kraken", "bybit"):
-            router.manual_failover(exchange)
+            move_to(router, exchange)
             until(moved(here, exchange, "0.03"), means=f"the long position being on {exchange}")
             until(moved(here, exchange, "-0.4", "ETH"), means=f"the short position being on {exchange}")
         assert 0 < off_by(here) <= SLICE
@@ -173,7 +173,7 @@ def test_stop_loss_and_take_profit_go_along_and_none_stays_behind(world: Build) 
         bought(router, "0.02", stop_loss="20000", take_profit="40000")
         bought(router, "0.01")
         for exchange, left in (("binance", "bybit"), ("okx", "binance"), ("bybit", "okx")):
-            router.manual_failover(exchange)
+            move_to(router, exchange)
             until(moved(here, exchange, "0.03"), means=f"the position being on {exchange}")
             until(lambda e=exchange: guards(here, e) == EXITS, means=f"its exits being on {exchange}")  # type: ignore[misc]
             until(lambda e=left: not guards(here, e), means=f"no exit being on {left}")  # type: ignore[misc]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.core.order_router import InvalidRequest, OrderRouter
-from tests.e2e.world import World, until
+from tests.e2e.world import World, move_to, until
 
 Shared = tuple[World, OrderRouter]
 
@@ -87,7 +87,7 @@ def test_trading_moves_to_the_next_exchange(shared: Shared) -> None:
     [(name, held)] = world.truth(world.presence().journal_id, "default", "after")
     assert (name, held["symbol"]) == ("okx", "BTC/USDT")
     assert router.cancel_order("BTCUSDT", there["orderId"])["orderStatus"] == "Cancelled"
-    router.manual_failover("bybit")
+    move_to(router, "bybit")
 
 
 BOT = """

@@ -11,7 +11,7 @@ from typing import Any
 from app.launcher.tree import STOP_BUDGET_S
 from tests.e2e.conftest import Build
 from tests.e2e.daemons import Daemon
-from tests.e2e.world import actor_pid, of_order, place, restarted, slack_s, until
+from tests.e2e.world import actor_pid, move_to, of_order, place, restarted, slack_s, until
 
 
 def _diary(file: Path) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def test_a_strategy_that_breaks_down_carries_on_and_places_nothing_twice(world: 
         until(lambda: restarted(router, "strategy:diarist", pid), means="the strategy coming back")
         until(lambda: len(notes(what="start")) == 3)
 
-        router.manual_failover("okx")
+        move_to(router, "okx")
         until(lambda: notes(what="route", exchange="okx", state="ready"), means="the news")
         until(lambda: notes(what="fill", id="moved", total="0.003"), means="trading on there")
         books = here.books()
@@ -79,7 +79,7 @@ def test_a_strategy_that_never_gets_ready_holds_up_nobody(world: Build, tmp_path
             until(lambda: list(marks.iterdir()), means="the strategy being made")
             until(lambda: len(daemon.events("daemon.ready")) == 2, means="the new tree serving")
             assert place(router, "after").order is not None
-            router.manual_failover("okx")
+            move_to(router, "okx")
             assert place(router, "moved").order is not None
         code, took_s = daemon.end()
         assert code == 0

@@ -19,7 +19,7 @@ from app.core.order_router import InvalidRequest, OrderRefused, OrderRouter, Ord
 from app.domain.verb_words import Change
 from app.journal.store import Journal
 from app.journal.verify import verify
-from tests.e2e.world import World, actor_pid, all_well, restarted, until
+from tests.e2e.world import World, actor_pid, all_well, backups_ready, restarted, until
 
 COORDINATOR = "failover_coordinator:failover_coordinator"
 
@@ -36,7 +36,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def running(world: World) -> Iterator[OrderRouter]:
     """One daemon for the whole file."""
     with world.running() as router:
-        until(lambda: all(look["ready"] for look in router.get_status()["readiness"]), means="backups being ready")
         yield router
 
 
@@ -51,7 +50,7 @@ def router(world: World, running: OrderRouter) -> OrderRouter:
         world[name].control.clear_faults()
     until(lambda: all_well(running, world.names), means="every exchange being well")
     until(lambda: running.failback(timeout_s=20)["done"], means="trading on bybit")
-    until(lambda: all(look["ready"] for look in running.get_status()["readiness"]), means="backups being ready")
+    backups_ready(running)
     assert running.get_open_orders() == []
     return running
 
@@ -186,7 +185,7 @@ def test_a_drained_exchange_is_empty_and_isolated_and_nothing_happens_where_nobo
 def test_a_failback_is_done_once_and_its_plan_does_nothing(router: OrderRouter) -> None:
     assert router.failback()["words"] == "Trading is on bybit, the primary exchange, already."
     router.manual_failover("okx")
-    until(lambda: router.get_status()["readiness"][0]["ready"], means="bybit being a candidate again")
+    backups_ready(router, "bybit")
     plan = router.failback(dry_run=True)["plan"]
     assert plan is not None
     assert (plan["from_exchange"], plan["to_exchange"]) == ("okx", "bybit")

@@ -95,7 +95,7 @@ class World:
                 "order_timeout_s": ORDER_TIMEOUT_S,
             },
             "health": {"health_check_interval": 1.0, "max_retry_attempts": 3, "retry_delay": 0.1},
-            "failover": {"settle_timeout_s": 2.0, "preflight_timeout_s": 2.0},
+            "failover": {"settle_timeout_s": 2.0, "preflight_timeout_s": 2.0, "preflight_interval_s": 5.0},
             "supervision": {"intensity": 20},
             "exchanges": {name: self.account(name) for name in self.names},
         }
@@ -118,11 +118,11 @@ class World:
 
     @contextmanager
     def running(self, **arguments: Any) -> Iterator[OrderRouter]:
-        """A router whose exchanges are all well; closed, with its daemon gone, afterwards."""
+        """A router whose exchanges are all well, the backups ready; closed, with its daemon gone, afterwards."""
         router = self.router(**arguments)
         router.start()
         try:
-            until(lambda: all_well(router, self.names), means="every exchange being well")
+            settled(router, self.names)
             yield router
         finally:
             with watching(self.state_dir) as deaths:
@@ -176,6 +176,40 @@ def all_well(router: OrderRouter, names: Sequence[str]) -> bool:
     status = router.get_status()
     health = status["exchange_health"]
     return status["status"] == "ready" and all(name in health and health[name]["healthy"] for name in names)
+
+
+def unready(router: OrderRouter, *names: str) -> list[str]:
+    """What stands against trading moving to the exchanges named, or to any that is not in use; empty: it could, now."""
+    return [
+        f"{each['exchange']}: {'; '.join(each['problems'])}"
+        for each in router.get_status()["readiness"]
+        if not each["ready"] and (not names or each["exchange"] in names)
+    ]
+
+
+def backups_ready(router: OrderRouter, *names: str, patience_s: float = PATIENCE_S) -> None:
+    """Waits until trading could move to the exchanges named, or to every one that is not in use.
+
+    Before that (a backup has still to load its markets and to pass a pre-flight) a failover is rightly refused or late:
+    so a test that breaks or leaves an exchange begins here, and does so again once it has mended what it broke.
+    """
+    try:
+        until(lambda: not unready(router, *names), patience_s=patience_s, means="readiness")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {unready(router, *names)}") from None
+
+
+def settled(router: OrderRouter, names: Sequence[str], *, patience_s: float = PATIENCE_S) -> None:
+    """Waits until every exchange is well, and every backup ready."""
+    until(lambda: all_well(router, names), patience_s=patience_s, means="every exchange being well")
+    backups_ready(router, patience_s=patience_s)
+
+
+def move_to(router: OrderRouter, exchange: str) -> None:
+    """Trading moves there, if it is elsewhere, as soon as it can."""
+    if router.get_status()["current_exchange"] != exchange:
+        backups_ready(router, exchange)
+        router.manual_failover(exchange)
 
 
 def tree(pid: int) -> list[psutil.Process]:
