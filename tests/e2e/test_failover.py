@@ -176,7 +176,7 @@ def test_exits_that_binance_does_not_take_along_are_orders_of_their_own(world: B
         }
         assert all((order["side"], order["reduceOnly"]) == ("Sell", True) for order in exits)
         assert all(Decimal(order["qty"]) == Decimal("0.01") for order in exits)
-        assert all(heard.of(order["orderId"]) for order in exits), "they are told of"
+        until(lambda: all(heard.of(order["orderId"]) for order in exits), means="their being told of")
         moved = router.manual_failover("bybit")
         assert moved["result"] == "completed"
         assert {order["orderStatus"] for order in router.get_open_orders()} == {"New"}
