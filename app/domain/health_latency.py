@@ -33,7 +33,8 @@ regular exchange would otherwise be suspected for one retransmission; and as wit
 all phi reaches 8 after two minutes, with a hundred calls of 80 ms after a good second. Phi only hurries a probe.
 
 Everything is kept in integers (steps of 5 % of time): sums do not depend on order, so neither does a verdict within one
-`retry_delay_s`. Given `usual`, slower or failing calls never make the verdict better: property tests.
+`retry_delay_s`. Given `usual`, slower or failing calls never make the verdict better: property tests. What is learnt
+(`usual`, phi's distribution) can go either way: it is of more calls than that.
 
 Seams, for the detector: `seen` takes each call with ILLNESS or without any cause (None as its latency where it failed),
 but none of our own side (LOCAL); then ask `unfit`. It needs no instant: order within one does not matter, so it can
