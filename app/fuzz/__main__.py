@@ -14,7 +14,9 @@ from app.fuzz.plan import PROFILES
 from app.fuzz.run import Verdict, run_many, run_seed
 
 TAKING_TURNS = tuple(
-    name for name, profile in PROFILES.items() if profile.unknown_max_notional is None and profile.books is None
+    name
+    for name, profile in PROFILES.items()
+    if profile.unknown_max_notional is None and profile.books is None and profile.ills is None
 )
 """Profiles of `--profile all`: which one a seed falls to must not change, so any other is asked for by name."""
 
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--profile",
         choices=[*PROFILES, "all"],
         default="all",
-        help="how rough; all takes turns, but for elsewhere and where positions move",
+        help="how rough; all takes turns, but for elsewhere, where positions move, and sick and blinking",
     )
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its story")
     parser.add_argument("--json", action="store_true", help="print facts as JSON")

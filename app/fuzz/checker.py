@@ -26,7 +26,7 @@ from attrs import frozen
 from app.fuzz import record as r
 from app.fuzz.checker_news import Violation, news_violations
 from app.fuzz.exchange import MARKET
-from app.fuzz.plan import FINAL_GET_S, FINAL_ORDERS_S, Plan
+from app.fuzz.plan import Plan
 from app.fuzz.sim_orders import SimOrder
 from messages.orders import LegState, Told
 
@@ -190,7 +190,7 @@ def _resolved(seen: Seen) -> Iterator[Violation]:
 def _truth_at_the_end(seen: Seen) -> Iterator[Violation]:
     final: dict[int, r.Heard] = {}
     for heard in seen.heard():
-        if heard.kind == "get" and heard.at_s >= seen.start_s + FINAL_GET_S:
+        if heard.kind == "get" and heard.at_s >= seen.start_s + seen.plan.times.final_get_s:
             final[heard.serial] = heard
     for strategy in seen.plan.strategies:
         for serial in strategy.orders:
@@ -250,7 +250,7 @@ def _fenced(seen: Seen) -> Iterator[Violation]:
 def _live(seen: Seen) -> Iterator[Violation]:
     for strategy in seen.plan.strategies:
         for serial, plan in strategy.orders.items():
-            if plan.at_s < seen.start_s + FINAL_ORDERS_S:
+            if plan.at_s < seen.start_s + seen.plan.times.final_orders_s:
                 continue
             answers = [h for h in seen.heard() if h.serial == serial and h.kind == "place"]
             if not any(answer.told is Told.ACCEPTED for answer in answers):

@@ -16,7 +16,6 @@ from app.fuzz import record as r
 from app.fuzz.book_plan import BookPlan
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
-from app.fuzz.plan import FINAL_GET_S
 from app.fuzz.sim_orders import SimOrder
 from app.fuzz.strategy import OrderPlan
 from messages.carries import CarryPolicy
@@ -53,7 +52,7 @@ def carry_violations(seen: Seen) -> Iterator[Violation]:
 
 
 def _last(seen: Seen, serial: int) -> r.Heard | None:
-    asked_s = seen.start_s + FINAL_GET_S
+    asked_s = seen.start_s + seen.plan.times.final_get_s
     found = [h for h in seen.heard() if h.serial == serial and h.kind == "get" and h.at_s >= asked_s]
     return found[-1] if found else None
 

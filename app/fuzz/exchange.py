@@ -46,6 +46,7 @@ class SimExchange:
         omits: Share of executions that a list leaves out, and of those it has twice.
         dawdles: Share of placements that wait as long as they may between gateway and engine.
         limits: What its connectors leave each other of their use of its limit.
+        banned_asks: When something was asked during a ban.
         counted: Calls that count against it now; `over_s`, when they were first too many, or 0.
     """
 
@@ -61,6 +62,7 @@ class SimExchange:
     identify: Callable[[c.PlaceCall], int] = serial_of
     orders: list[SimOrder] = field(init=False, factory=list)
     limits: Memory = field(init=False, factory=Memory)
+    banned_asks: list[float] = field(init=False, factory=list)
     counted: float = field(init=False, default=0.0)
     _counted_s: float = field(init=False, default=0.0)
     over_s: float = field(init=False, default=0.0)

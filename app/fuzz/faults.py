@@ -25,6 +25,11 @@ class Fault(StrEnum):
         OVERLOADED: Turned away at the gate, by a code.
         READS_FAIL: Whatever reads fails; the rest works.
         STALE: What is read is as old as the exchange allows.
+        SERVER: Answered by a broken server; a placement may have been carried out or not.
+        SLUGGISH: Slow, and in time.
+        MAINTENANCE: Turned away because it is closed.
+        BANNED: Turned away, as everything of ours, until a time that is told.
+        CREDENTIALS: What is signed is turned away: it does not know us.
     """
 
     REFUSED = "refused"
@@ -37,6 +42,26 @@ class Fault(StrEnum):
     OVERLOADED = "overloaded"
     READS_FAIL = "reads_fail"
     STALE = "stale"
+    SERVER = "server"
+    SLUGGISH = "sluggish"
+    MAINTENANCE = "maintenance"
+    BANNED = "banned"
+    CREDENTIALS = "credentials"
+
+
+BY_CHANCE = (
+    Fault.REFUSED,
+    Fault.HANG_BEFORE,
+    Fault.HANG_AFTER,
+    Fault.LATE,
+    Fault.DROP_BEFORE,
+    Fault.DROP_AFTER,
+    Fault.SLOW,
+    Fault.OVERLOADED,
+    Fault.READS_FAIL,
+    Fault.STALE,
+)
+"""What befalls single calls, whose order must not change, since seeds draw by it."""
 
 
 @frozen
@@ -78,8 +103,13 @@ class Weather:
                         return None
                     return kind
         if self.chance and self.rng.random() < self.chance * (3 if placing else 1):
-            return self.rng.choice(list(Fault))
+            return self.rng.choice(BY_CHANCE)
         return None
+
+    def until_s(self, exchange: str, now_s: float) -> float:
+        """When what befalls an exchange now is over; now where nothing does."""
+        ends = [w.end_s for w in self.windows if w.exchange == exchange and w.begin_s <= now_s < w.end_s]
+        return max(ends, default=now_s)
 
 
 OUTAGES: Mapping[str, tuple[Fault, ...]] = {
@@ -92,6 +122,6 @@ OUTAGES: Mapping[str, tuple[Fault, ...]] = {
     "overload": (Fault.OVERLOADED,),
     "blind": (Fault.READS_FAIL,),
     "stale": (Fault.STALE,),
-    "anything": tuple(Fault),
+    "anything": BY_CHANCE,
 }
 """Kinds of outage, as sets of faults to draw from."""

@@ -17,6 +17,7 @@ from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
 from app.fuzz.book_plan import BookPlan, Books, draw_books, fill_books
 from app.fuzz.faults import OUTAGES, Window
+from app.fuzz.ill_plan import Illness, Ills, draw_illnesses, draw_orders
 from app.fuzz.sim_orders import Duplicates, Traits
 from app.fuzz.strategy import OrderPlan, StrategyPlan
 
@@ -30,6 +31,17 @@ FINAL_GET_S = 138.0
 """When each strategy asks after all its orders: what it is told must be the truth."""
 
 END_S = 150.0
+
+
+@frozen(kw_only=True)
+class Times:
+    """When what happens in a run, in seconds since its start."""
+
+    calm_s: float = CALM_S
+    final_orders_s: float = FINAL_ORDERS_S
+    final_get_s: float = FINAL_GET_S
+    end_s: float = END_S
+
 
 EXCHANGES = ("bybit", "okx", "binance")
 CONNECTOR_POINTS = (
@@ -74,6 +86,7 @@ class Profile:
         changes: Share of orders that are changed, which no exchange can do in place.
         points: Where a connector is killed within a handler.
         books: How positions are, and what moves with trading; None where only orders count, and nothing is moved.
+        ills: How ill exchanges are, where health is looked at as rarely as in production; None where all is quick.
     """
 
     outage_s: tuple[float, float] = (5.0, 30.0)
@@ -90,7 +103,12 @@ class Profile:
     changes: float = 0.0
     points: tuple[str, ...] = CONNECTOR_POINTS
     books: Books | None = None
+    ills: Ills | None = None
+    times: Times = Times()
 
+
+ILL_TIMES = Times(calm_s=1500.0, final_orders_s=1700.0, final_get_s=1750.0, end_s=1780.0)
+"""An exchange that was gone for long is asked each half minute, and then tried, before it is trusted again."""
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
@@ -140,6 +158,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "steering": Profile(
             outages=(0, 2), chance=0.01, deaths=(0, 2), switches=(0, 2), books=Books(verbs=(2, 5), trades=(0, 2))
         ),
+        "sick": Profile(refusals=0.0, ills=Ills(), times=ILL_TIMES),
+        "blinking": Profile(refusals=0.0, ills=Ills(blinks=40.0, failback=True, most_switches=2), times=ILL_TIMES),
     }
 )
 
@@ -185,11 +205,16 @@ class Plan:
     switches: tuple[tuple[float, str], ...]
     price_moves: tuple[float, ...]
     books: BookPlan | None = None
+    ills: Ills | None = None
+    illnesses: tuple[Illness, ...] = ()
+    times: Times = Times()
 
 
 def draw_plan(profile: Profile, rng: Random) -> Plan:
     """The plan of a seed."""
     names = EXCHANGES[: rng.choice((2, 3, 3))]
+    if profile.ills is not None:
+        return _ill(profile, profile.ills, names, rng)
     switches = tuple((rng.uniform(5, CALM_S), rng.choice(names)) for _ in range(rng.randint(*profile.switches)))
     strategies = _strategies(rng, [at_s for at_s, _ in switches])
     if profile.unknown_max_notional is not None:
@@ -222,6 +247,29 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
     deaths = tuple(_death_of_book(names, plan, profile.points, rng) for _ in plan.deaths)
     moves = tuple(at_s for at_s in plan.price_moves if at_s < CALM_S + 10)
     return evolve(plan, books=draw_books(profile.books, names, CALM_S, rng), price_moves=moves, deaths=deaths)
+
+
+def _ill(profile: Profile, ills: Ills, names: tuple[str, ...], rng: Random) -> Plan:
+    """Illnesses, orders, and now and then a health monitor that dies while something is wrong."""
+    times = profile.times
+    illnesses = draw_illnesses(ills, names, times.calm_s, rng)
+    deaths: tuple[Death, ...] = ()
+    if illnesses and rng.random() < 0.3:
+        ill = rng.choice(illnesses)
+        deaths = (Death(rng.uniform(ill.begin_s, ill.end_s), "health_monitor"),)
+    return Plan(
+        traits=tuple(evolve(_traits(name, rng), rate_limit=RateLimit(per_s=20.0, burst=20)) for name in names),
+        strategies=draw_orders(illnesses, times.calm_s, times.final_orders_s, times.final_get_s, rng),
+        windows=tuple(each.window for each in illnesses),
+        deaths=deaths,
+        stalls=(),
+        lags=(),
+        switches=(),
+        price_moves=tuple(sorted(rng.uniform(5, times.calm_s) for _ in range(rng.randint(5, 20)))),
+        ills=ills,
+        illnesses=illnesses,
+        times=times,
+    )
 
 
 def _traits(name: str, rng: Random) -> Traits:

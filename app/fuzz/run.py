@@ -12,11 +12,13 @@ from attrs import frozen
 from app.fuzz.checker import Seen, check
 from app.fuzz.checker_book import adopted_rightly
 from app.fuzz.checker_carry import carry_violations
+from app.fuzz.checker_ill import ill_violations
 from app.fuzz.checker_moves import book_violations, move_violations
 from app.fuzz.checker_news import Violation
 from app.fuzz.fill_check import fills_heard, fills_kept
 from app.fuzz.leaks import leaks
 from app.fuzz.plan import PROFILES, draw_plan
+from app.fuzz.settings import failover_settings, health_settings
 from app.fuzz.story import tell
 from app.fuzz.world import START_S, World
 
@@ -78,7 +80,7 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         ended = [] if broken else [*leaks(world), *fills_kept(world), *fills_heard(seen), *book_violations(world, seen)]
         ended += [] if broken else adopted_rightly(world)
         moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
-        violations = (*broken, *check(seen), *moved, *ended)
+        violations = (*broken, *check(seen), *moved, *_ill(world, seen), *ended)
     finally:
         world.close()
     serials = frozenset(v.serial for v in violations if v.serial) if not story else frozenset()
@@ -92,6 +94,14 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         simulated_s=world.scheduler.now_s - START_S,
         took_s=time.perf_counter() - began_s,
     )
+
+
+def _ill(world: World, seen: Seen) -> list[Violation]:
+    plan = world.plan
+    asks = {name: exchange.banned_asks for name, exchange in world.exchanges.items()}
+    failover = failover_settings(tuple(world.exchanges), plan)
+    found = ill_violations(seen, health_settings(plan), failover, asks)
+    return sorted(found, key=lambda violation: violation.at_s)
 
 
 def run_many(seeds: Sequence[int], profiles: Sequence[str], jobs: int) -> Iterator[Verdict]:

@@ -16,6 +16,7 @@ from app.domain.rates import Rates, Usage, rates_of
 from app.fuzz.exchange import UNLIMITED, SimExchange
 from app.fuzz.faults import Fault, Weather
 from app.fuzz.record import Record, Sent
+from messages.health import ProbeKind
 from messages.market import Lots, Symbol
 from messages.orders import OrderSpec
 
@@ -205,6 +206,24 @@ class SimRunner:
                 wait_s = 1.0 if draw() < 0.5 else None
                 self._later(out_s + back_s, lambda: answer(_turned_away(call, "overloaded", wait_s)))
                 return
+            case Fault.MAINTENANCE:
+                self._later(out_s + back_s, lambda: answer(_turned_away(call, "maintenance", None)))
+                return
+            case Fault.BANNED:
+                self._exchange.banned_asks.append(now_s)
+                wait_s = self._weather.until_s(self._name, now_s) - now_s
+                self._later(out_s + back_s, lambda: answer(_told(call, "rate_limited", wait_s)))
+                return
+            case Fault.CREDENTIALS if _signed(call):
+                self._later(out_s + back_s, lambda: answer(_told(call, "not_authenticated")))
+                return
+            case Fault.SERVER:
+                carried_out = draw() < 0.5
+                self._later(out_s + back_s, lambda: answer(_server_error(call)))
+                if not carried_out:
+                    return
+            case Fault.SLUGGISH:
+                out_s, back_s = 0.4 + 0.7 * draw(), 0.4 + 0.7 * draw()
             case Fault.READS_FAIL if not isinstance(call, c.PlaceCall | c.CancelCall):
                 failed = c.CallFailed(code="internal", words="Internal error.", ill=draw() < 0.5)
                 self._later(out_s + back_s, lambda: answer(failed))
@@ -222,7 +241,7 @@ class SimRunner:
                 out_s, back_s = 3.0 * draw(), 3.0 * draw()
             case _:
                 pass
-        silent = fault in (Fault.HANG_AFTER, Fault.DROP_AFTER)
+        silent = fault in (Fault.HANG_AFTER, Fault.DROP_AFTER, Fault.SERVER)
         stale = fault is Fault.STALE or draw() < 0.02
         visibility_s = self._exchange.traits.proof.visibility_s
         lag_s = (visibility_s if stale else min(visibility_s, 0.05)) * draw()
@@ -272,3 +291,23 @@ def _turned_away(call: c.Call, code: str, wait_s: float | None) -> c.Result:
     if isinstance(call, c.PlaceCall):
         return c.NotExecuted(code=code, words="Turned away.", ill=True, retry_after_s=wait_s)
     return c.CallFailed(code=code, words="Turned away.", ill=True, retry_after_s=wait_s)
+
+
+def _told(call: c.Call, code: str, wait_s: float | None = None) -> c.Result:
+    """By a code of the exchange, which is well itself."""
+    if isinstance(call, c.PlaceCall):
+        return c.NotExecuted(code=code, words="Turned away.", retry_after_s=wait_s, native_code="-1")
+    return c.CallFailed(code=code, words="Turned away.", retry_after_s=wait_s, native_code="-1")
+
+
+def _server_error(call: c.Call) -> c.Result:
+    if isinstance(call, c.PlaceCall):
+        return c.Ambiguous(code="exchange_unavailable", words="HTTP 503.")
+    return c.CallFailed(code="exchange_unavailable", words="HTTP 503.", ill=True)
+
+
+def _signed(call: c.Call) -> bool:
+    """Whether an exchange has to know us to answer it."""
+    if isinstance(call, c.ProbeCall):
+        return call.kind is ProbeKind.SIGNED
+    return not isinstance(call, c.TickerCall | c.OrderBookCall | c.KlinesCall | c.StatusCall)

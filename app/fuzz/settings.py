@@ -9,14 +9,29 @@ from app.domain.dead_man import DeadManSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
 from app.domain.position_settings import PositionSettings
+from app.domain.supervision import Timing
 from app.fuzz.plan import Plan, Profile
 from messages.carries import CarryPolicy
 
 HEALTH = HealthSettings(health_check_interval_s=10.0, max_retry_attempts=3, retry_delay_s=1.0, probe_timeout_s=2.0)
 
 
+def health_settings(plan: Plan) -> HealthSettings:
+    """Of the health monitor: quick, or where it is about health as in production."""
+    return HEALTH if plan.ills is None else HealthSettings()
+
+
+def timing(plan: Plan) -> Timing:
+    """Rarer than in production: a heartbeat is a message like any other, and the run is about orders."""
+    if plan.ills is not None:
+        return Timing(heartbeat_s=10.0, heartbeat_timeout_s=30.0)
+    return Timing(heartbeat_s=3.0, heartbeat_timeout_s=10.0)
+
+
 def sync_interval_s(plan: Plan) -> float:
     """Between two readings of positions."""
+    if plan.ills is not None:
+        return 60.0
     return 20.0 if plan.books is None else 3.0
 
 
@@ -39,6 +54,8 @@ def failover_settings(names: tuple[str, ...], plan: Plan) -> FailoverSettings:
         exchanges=names, settle_timeout_s=5.0, preflight_timeout_s=3.0, carry=CarryPolicy.DROP, return_settle_s=15.0
     )
     books = plan.books
+    if plan.ills is not None:
+        return evolve(usual, failback_auto=plan.ills.failback, hold_down_s=300.0, preflight_interval_s=20.0)
     if books is None:
         return usual
     return evolve(

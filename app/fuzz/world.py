@@ -24,16 +24,22 @@ from app.domain.controls import NONE
 from app.domain.failover import Step
 from app.domain.restart import RestartPolicy
 from app.domain.session import RESEND_S
-from app.domain.supervision import Timing
 from app.fuzz import record as r
 from app.fuzz.account import Account
 from app.fuzz.book_plan import Foreign, VerbPlan
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Weather, Window
-from app.fuzz.plan import CALM_S, END_S, MESSAGE, Plan, Profile
+from app.fuzz.plan import MESSAGE, Plan, Profile
 from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
-from app.fuzz.settings import HEALTH, connector_settings, failover_settings, position_settings, sync_interval_s
+from app.fuzz.settings import (
+    connector_settings,
+    failover_settings,
+    health_settings,
+    position_settings,
+    sync_interval_s,
+    timing,
+)
 from app.fuzz.strategy import StrategyPlan
 from app.fuzz.verbs import Person
 from app.fuzz.watched import WatchedJournal
@@ -77,7 +83,7 @@ class World:
         self.exchanges: dict[str, SimExchange] = {}
         self.supervisor: Any = None
         self._strategies = [_absolute(each) for each in plan.strategies]
-        self.calm_s = START_S + CALM_S
+        self.calm_s = START_S + plan.times.calm_s
         self.routes: list[Route] = []
         self.switches: dict[str, Switching] = {}
         self.tree: TreeState | None = None
@@ -125,10 +131,11 @@ class World:
         try:
             self._start_tree()
             self._schedule()
-            self.scheduler.run_until(START_S + END_S)
+            self.scheduler.run_until(START_S + self.plan.times.end_s)
             self._ask_book()
             self.scheduler.tell(self.supervisor, GetTree(correlation_id="end", deadline_s=0.0))
-            self.scheduler.run_until(START_S + END_S + (2.0 if self.plan.books is None else BOOK_S + 0.5))
+            more_s = 2.0 if self.plan.books is None else BOOK_S + 0.5
+            self.scheduler.run_until(START_S + self.plan.times.end_s + more_s)
         finally:
             structlog.configure(**before)
 
@@ -172,7 +179,7 @@ class World:
             at(each.at_s, self._foreign, each)
         for verb in self.plan.books.verbs if self.plan.books is not None else ():
             at(verb.at_s, self.person.ask, verb)
-        at(CALM_S, self._calm)
+        at(self.plan.times.calm_s, self._calm)
 
     def _environment(self) -> e.Environment:
         names = tuple(self.exchanges)
@@ -182,12 +189,11 @@ class World:
             open_runner=self._open_runner,
             adopt=lambda role, name: None,
             connectors=dict.fromkeys(names, connector_settings(self._profile, self.plan)),
-            health=HEALTH,
+            health=health_settings(self.plan),
             failover=failover_settings(names, self.plan),
             restarts=RestartPolicy.within(intensity=10, period_s=60.0),
             root_restarts=RestartPolicy.within(intensity=40, period_s=60.0),
-            # Rarer than in production: a heartbeat is a message like any other, and the run is about orders.
-            timing=Timing(heartbeat_s=3.0, heartbeat_timeout_s=10.0),
+            timing=timing(self.plan),
             kill=lambda key, _pid: self._kill(key.partition(":")[2], ""),
             child_pids=frozenset,
             jitter=lambda: 0.5,
@@ -318,11 +324,12 @@ class World:
             poor = self.exchanges[self.plan.books.poor].account
             assert poor is not None
             poor.money = ENOUGH
+        calm_s = self.plan.times.calm_s
         if self.person.asked:  # whatever was held up goes on from here
             for kind in ("unfreeze", "any order"):
-                self.person.ask(VerbPlan(at_s=CALM_S, kind=kind, exchange="", dry_run=False))
+                self.person.ask(VerbPlan(at_s=calm_s, kind=kind, exchange="", dry_run=False))
             for name in self.exchanges:
-                self.person.ask(VerbPlan(at_s=CALM_S, kind="release", exchange=name, dry_run=False))
+                self.person.ask(VerbPlan(at_s=calm_s, kind="release", exchange=name, dry_run=False))
 
     def _foreign(self, change: Foreign) -> None:
         exchange = self.exchanges[change.exchange]
