@@ -33,14 +33,19 @@ regular exchange would otherwise be suspected for one retransmission; and as wit
 all phi reaches 8 after two minutes, with a hundred calls of 80 ms after a good second. Phi only hurries a probe.
 
 Everything is kept in integers (steps of 5 % of time): sums do not depend on order, so neither does a verdict within one
-`retry_delay_s`. Given `usual`, slower or failing calls never make the verdict better: property tests. What is learnt
-(`usual`, phi's distribution) can go either way: it is of more calls than that.
+`retry_delay_s`. Given `usual`, slower or failing calls never make the verdict better: property tests. (A call that
+fails teaches nothing of what is usual, so what is learnt, and phi with it, can go either way.)
+
+**Slow together.** A congested line of our own slows every exchange down, but the one in use is found out within a
+minute, by its many calls, and an idle one within ten, by its probes: meanwhile trading would move, and gain nothing. So
+once one exchange is slow by the full measure, two or three slow probes are enough for the others (`slow_too`): more
+than the root of `latency_factor` times their usual. Then nobody is fit, and nothing moves.
 
 Seams, for the detector: `seen` takes each call with ILLNESS or without any cause (None as its latency where it failed),
 but none of our own side (LOCAL); then ask `unfit`. It needs no instant: order within one does not matter, so it can
-stand beside `settled` and `now`. `Waiting` is judged by `suspicion`. Whoever leaves DOWN, or finds that our own network
-was down, takes `restarted`. A monitor that starts again takes `known` from what was told, so that a slow exchange is
-not usual to it.
+stand beside `settled` and `now`. `Waiting` is judged by `suspicion`. `slow_too` wants the latencies of the others, as
+`health_stale.stale` wants their marks. Whoever leaves DOWN, or finds that our own network was down, takes `restarted`.
+A monitor that starts again takes `known` from what was told, so that a slow exchange is not usual to it.
 """
 
 from __future__ import annotations
@@ -64,6 +69,8 @@ KINDS: Mapping[EvidenceKind, str] = MappingProxyType(
 )
 """The kinds that make unfit, in the words of a verdict."""
 TOLD = (*KINDS, EvidenceKind.PUBLIC_PROBE)
+PROBES = (EvidenceKind.SIGNED_PROBE, EvidenceKind.PUBLIC_PROBE)
+"""What an exchange that is not in use is asked."""
 
 STEPS = 20
 """Of a latency's logarithm: a step is 5 %."""
@@ -199,6 +206,31 @@ class Latencies:
             )
         return ""
 
+    def slowed(self, now_s: float, settings: HealthSettings) -> tuple[EvidenceKind, float, float] | None:
+        """What its probes take just now, if all kinds of them are slow: (kind, seconds, usual seconds).
+
+        By the last three rounds; None where it is not slow, or where fewer than two are known.
+        """
+        found: list[tuple[float, EvidenceKind, float, float]] = []
+        for kind in PROBES:
+            calls = self.kinds.get(kind)
+            if calls is None or calls.usual is None or now_s - calls.at_s > _silence_s(settings):
+                continue
+            medians = [median for median, _ in calls.moments[-2:]]
+            if calls.open:
+                medians.append(_median(calls.open))
+            if len(medians) < 2:
+                continue
+            newest_s, usual_s = (
+                _seconds(min(sorted(medians)[len(medians) // 2], _step(SLOWEST_S))),
+                _seconds(calls.usual),
+            )
+            found.append((newest_s / usual_s, kind, newest_s, usual_s))
+        if not found:
+            return None
+        least, kind, newest_s, usual_s = min(found)
+        return (kind, newest_s, usual_s) if least > math.sqrt(settings.latency_factor) else None
+
     def suspicion(self, kind: EvidenceKind, waited_s: float, settings: HealthSettings) -> float:
         """Phi of a call that was sent `waited_s` ago and is not answered."""
         if waited_s <= settings.latency_min_s:
@@ -225,6 +257,17 @@ class Latencies:
             for kind in TOLD
             if (calls := self.kinds.get(kind)) is not None
         )
+
+
+def slow_too(own: Latencies, others: tuple[Latencies, ...], now_s: float, settings: HealthSettings) -> str:
+    """Why an exchange is no better than one that is unfit for being slow, in words with the numbers; or empty."""
+    slowed = own.slowed(now_s, settings)
+    if slowed is None or not any(other.unfit(now_s, settings) for other in others):
+        return ""
+    kind, newest_s, usual_s = slowed
+    words = KINDS.get(kind, "public probes")
+    took = "are not answered" if newest_s >= SLOWEST_S * 0.99 else f"take {newest_s:.3g} s"
+    return f"{words} {took} now, usually {usual_s:.3g} s, while another exchange is slow too: it may be our own network"
 
 
 def _slot_s(settings: HealthSettings) -> float:

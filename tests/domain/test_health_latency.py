@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.health_latency import KINDS, Latencies
+from app.domain.health_latency import KINDS, Latencies, slow_too
 from app.domain.health_settings import HealthSettings
 from messages.health import EvidenceKind, Latency
 
 DEFAULTS = HealthSettings()
 QUICK = HealthSettings(retry_delay_s=2.0, latency_min_calls=4, latency_min_s=0.2, flap_half_life_s=90.0)
-PLACE, CANCEL, READ, PUBLIC = EvidenceKind.PLACE, EvidenceKind.CANCEL, EvidenceKind.READ, EvidenceKind.PUBLIC_PROBE
+PLACE, CANCEL, READ = EvidenceKind.PLACE, EvidenceKind.CANCEL, EvidenceKind.READ
+SIGNED, PUBLIC = EvidenceKind.SIGNED_PROBE, EvidenceKind.PUBLIC_PROBE
 HOUR_S, DAY_S = 3600.0, 86_400.0
 
 Piece = tuple[EvidenceKind, float | None, int]
@@ -214,6 +215,47 @@ def test_one_that_takes_over_knows_what_is_usual() -> None:
     quick = run(lambda _: 0.02, 1000 + HOUR_S, start_s=1000.0, before=known)
     assert usual_s(quick) > 0.07  # it is not as young as the one that knows it
     assert SETTLED.known((Latency(kind=PLACE, recent_s=None, usual_s=9.0),), 1000.0) == SETTLED
+
+
+# Slow together
+
+
+def probed(latency_s: Callable[[float], float | None], end_s: float, start_s: float, before: Latencies) -> Latencies:
+    """An exchange that is not in use."""
+    for kind in (SIGNED, PUBLIC):
+        before = run(latency_s, end_s, start_s=start_s, every_s=30.0, before=before, kind=kind)
+    return before
+
+
+IDLE = probed(about(0.05, 14), 6 * HOUR_S, 0.0, Latencies())
+
+
+@pytest.mark.parametrize("slow_s", [0.6, None])
+def test_once_one_exchange_is_slow_two_slow_probes_are_enough_for_another(slow_s: float | None) -> None:
+    """A congested line of our own: the one in use is found out in a minute, by then a backup was asked twice."""
+    start_s, now_s = 6 * HOUR_S, 6 * HOUR_S + 65
+    in_use = run(lambda _: slow_s, now_s, start_s=start_s, before=SETTLED)
+    assert in_use.unfit(now_s, DEFAULTS)
+    backup = probed(lambda _: slow_s, now_s, start_s, IDLE)
+    assert not backup.unfit(now_s, DEFAULTS)
+    words = slow_too(backup, (IDLE, in_use), now_s, DEFAULTS)
+    assert "are not answered now" in words if slow_s is None else "take 0." in words
+    assert "another exchange is slow too" in words
+    assert not slow_too(backup, (IDLE,), now_s, DEFAULTS)
+    assert not slow_too(IDLE, (in_use,), now_s, DEFAULTS)
+
+
+def test_a_backup_of_which_one_kind_of_probe_is_quick_is_not_slow_too() -> None:
+    """Our line would slow both; nor is it after one slow round, or when it was asked long ago."""
+    start_s, now_s = 6 * HOUR_S, 6 * HOUR_S + 65
+    in_use = run(lambda _: 2.0, now_s, start_s=start_s, before=SETTLED)
+    one = run(lambda _: 2.0, now_s, start_s=start_s, every_s=30.0, before=IDLE, kind=SIGNED)
+    assert not slow_too(one, (in_use,), now_s, DEFAULTS)
+    assert not slow_too(probed(lambda _: 2.0, start_s + 5, start_s, IDLE), (in_use,), now_s, DEFAULTS)
+    both = probed(lambda _: 2.0, now_s, start_s, IDLE)
+    assert slow_too(both, (in_use,), now_s, DEFAULTS)
+    again = probed(lambda _: 0.05, now_s + 90, now_s + 25, both)
+    assert not slow_too(again, (in_use,), now_s + 90, DEFAULTS)
 
 
 # Suspicion
