@@ -364,7 +364,9 @@ class Mover:
     # ------------------------------------------------------------------------------------------------ told
 
     def look(self, ground: Ground, policy: PositionPolicy | None, now_s: float) -> tuple[list[ToConnector], bool]:
-        """What has to be asked for a plan, and whether all of it is known."""
+        """What has to be asked for a plan, and whether all of it is known: not while trading is between two exchanges."""
+        if ground.route.exchange is None:
+            return [], False
         keys: set[Key] = set()
         for symbol in ground.standing:
             keys |= self._keys(self._under(symbol, ground, policy))

@@ -366,6 +366,20 @@ def test_the_plan_is_told_before_it_runs_and_nothing_moves_for_it() -> None:
     assert (desk.asked, reply.done) == ([], False)
 
 
+def test_a_plan_asked_for_between_two_exchanges_waits_for_the_next_one() -> None:
+    """While the epoch is fenced and nothing committed, nobody knows where anything would go."""
+    desk = Desk()
+    desk.trade(D("0.02"), "first")
+    desk.journal.fence(desk.now_s)
+    request = MovePositions(correlation_id="plan", deadline_s=desk.now_s + 5, epoch=2, dry_run=True)
+    assert desk.half.on_message(request, "asker", desk.now_s)
+    while not desk.told:
+        desk.wake()
+    (reply,) = desk.told
+    assert (reply.plan.slices, reply.done, desk.asked) == ((), False, [])
+    assert desk.now_s < request.deadline_s
+
+
 def test_who_asks_is_told_what_was_moved_when_it_is_done() -> None:
     desk = Desk()
     desk.trade(D("-0.02"), "first")

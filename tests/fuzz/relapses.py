@@ -20,6 +20,8 @@ from app.domain.doubts import Doubts
 from app.domain.effects import Effect
 from app.domain.failover import Coordinator
 from app.domain.limiter import Priority
+from app.domain.move_ground import Ground
+from app.domain.mover import Mover, ToConnector
 from app.domain.news import News, Told
 from app.domain.session import Session, Unanswered
 from app.domain.session_effects import NewsEffect, OrderTold
@@ -27,6 +29,7 @@ from app.fuzz.sim_orders import SimOrder
 from app.fuzz.world import World
 from messages.base import Failed
 from messages.orders import GetOrder, LegState, OrderAccepted, OrderView
+from messages.positions import PositionPolicy
 from tests.fuzz.planted import swapped
 
 
@@ -174,4 +177,18 @@ def asked_again_taken_for_carried() -> Iterator[None]:
         return number > 1 and before.carry_s is not None and before.state is not LegState.HELD
 
     with swapped(carry, "is_carried", old), swapped(carrying, "is_carried", old):
+        yield
+
+
+@contextmanager
+def plan_asked_between_two_exchanges() -> Iterator[None]:
+    """What would be moved is looked at although nobody knows where to."""
+
+    def old(self: Mover, ground: Ground, policy: PositionPolicy | None, now_s: float) -> tuple[list[ToConnector], bool]:
+        for symbol in ground.standing:
+            self._under(symbol, ground, policy)
+        return look(self, ground, policy, now_s)
+
+    look = Mover.look
+    with swapped(Mover, "look", old):
         yield
