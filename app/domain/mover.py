@@ -364,7 +364,7 @@ class Mover:
     # ------------------------------------------------------------------------------------------------ told
 
     def look(self, ground: Ground, policy: PositionPolicy | None, now_s: float) -> tuple[list[ToConnector], bool]:
-        """What has to be asked for a plan, and whether all of it is known: not while trading is between two exchanges."""
+        """What has to be asked for a plan, and whether all of it is known: never between two exchanges."""
         if ground.route.exchange is None:
             return [], False
         keys: set[Key] = set()
