@@ -133,19 +133,17 @@ def draw_illnesses(ills: Ills, names: tuple[str, ...], calm_s: float, rng: Rando
             break
         hit = names if kind in OURS else (rng.choice((names[0], names[0], *names)),)
         announced_s = at_s - rng.uniform(20, 600) if kind == "maintenance" and rng.random() < 0.6 else None
-        found += [Illness(exchange=n, kind=kind, begin_s=at_s, end_s=end_s, announced_s=announced_s) for n in hit]
+        new = [Illness(exchange=n, kind=kind, begin_s=at_s, end_s=end_s, announced_s=announced_s) for n in hit]
+        if not any(_overlap(each, other) for each in new for other in found):
+            found += new
         # Often the next one begins while this one is still there, or just when trading has moved because of it.
         at_s = rng.choice((end_s + rng.uniform(100, 250), end_s + rng.uniform(0, 60), rng.uniform(at_s, end_s)))
-    return _apart(found)
+    return tuple(found)
 
 
-def _apart(illnesses: list[Illness]) -> tuple[Illness, ...]:
-    """One exchange has one illness at a time: of two that overlap the later goes."""
-    kept: list[Illness] = []
-    for each in illnesses:
-        if all(each.exchange != k.exchange or each.begin_s > k.end_s + 1 or each.end_s < k.begin_s - 1 for k in kept):
-            kept.append(each)
-    return tuple(kept)
+def _overlap(one: Illness, other: Illness) -> bool:
+    """Whether an exchange would have two illnesses at a time, so that nobody could say which it is left for."""
+    return one.exchange == other.exchange and one.begin_s <= other.end_s + 1 and one.end_s >= other.begin_s - 1
 
 
 def _blinking(ills: Ills, names: tuple[str, ...], calm_s: float, rng: Random) -> tuple[Illness, ...]:
