@@ -53,7 +53,7 @@ class HealthMonitorActor(Shell):
         """A new coordinator knows nothing yet: tell it everything. A new connector was never asked."""
         self._note_connectors()
         for exchange in self._detectors:
-            self._tell(exchange)
+            self._tell(exchange, now_s)
 
     def _note_connectors(self) -> None:
         """Probes died with the connector that was to ask them: that says nothing of the exchange, so ask anew."""
@@ -70,11 +70,11 @@ class HealthMonitorActor(Shell):
         match message:
             case ProbeReply():
                 if self._sent.pop(message.correlation_id, None) is not None and message.evidence is not None:
-                    self._observe(message.evidence)
+                    self._observe(now_s, message.evidence)
             case EvidenceSeen():
-                self._observe(*message.evidence)
+                self._observe(now_s, *message.evidence)
             case GetHealth():
-                views = tuple(health.view(detector) for detector in self._detectors.values())
+                views = tuple(health.view(detector, self._settings, now_s) for detector in self._detectors.values())
                 self.send(sender, HealthReply(correlation_id=message.correlation_id, views=views))
             case _:
                 log.warning("health.unexpected_message", message_type=type(message).__name__)
@@ -84,11 +84,11 @@ class HealthMonitorActor(Shell):
         late = [key for key, sent in self._sent.items() if now_s >= sent.sent_s + self._settings.probe_timeout_s]
         for key in late:
             sent = self._sent.pop(key)
-            self._observe(health.probe_unanswered(sent.exchange, sent.kind, sent_s=sent.sent_s, now_s=now_s))
+            self._observe(now_s, health.probe_unanswered(sent.exchange, sent.kind, sent_s=sent.sent_s, now_s=now_s))
         for exchange, detector in self._detectors.items():
             kinds, due_s = health.next_probes(detector, self._settings, now_s)
             if kinds and now_s >= due_s:
-                self._detectors[exchange] = health.probes_sent(detector, kinds, now_s)
+                self._detectors[exchange] = health.probes_sent(detector, kinds, now_s, self.environment.jitter())
                 self._probe(exchange, kinds, now_s)
 
     def next_s(self, now_s: float) -> float | None:
@@ -111,20 +111,20 @@ class HealthMonitorActor(Shell):
             deadline_s = now_s + self._settings.probe_timeout_s
             self.send(connector.address, Probe(correlation_id=correlation_id, deadline_s=deadline_s, kind=kind))
 
-    def _observe(self, *seen: Evidence) -> None:
+    def _observe(self, now_s: float, *seen: Evidence) -> None:
         """Judges each piece, and tells of each exchange once, as it looks after all of them."""
         for evidence in seen:
             if evidence.exchange in self._detectors:
-                self._judge(evidence)
+                self._judge(evidence, now_s)
         for exchange in dict.fromkeys(evidence.exchange for evidence in seen):
             if exchange in self._detectors:
-                self._tell(exchange)
+                self._tell(exchange, now_s)
 
-    def _judge(self, evidence: Evidence) -> None:
+    def _judge(self, evidence: Evidence, now_s: float) -> None:
         before = self._detectors[evidence.exchange]
         after = self._detectors[evidence.exchange] = health.observe(before, evidence, self._settings)
         if after.state is not before.state:
-            view = health.view(after)
+            view = health.view(after, self._settings, now_s)
             log.info(
                 "health.changed",
                 exchange=view.exchange,
@@ -144,10 +144,12 @@ class HealthMonitorActor(Shell):
             if other != but:
                 self._detectors[other] = health.hurried(detector)
 
-    def _tell(self, exchange: str) -> None:
+    def _tell(self, exchange: str, now_s: float) -> None:
         coordinator = self.directory.find(Role.FAILOVER_COORDINATOR) if self.directory is not None else None
         if coordinator is not None:
-            self.send(coordinator.address, HealthChanged(view=health.view(self._detectors[exchange])))
+            self.send(
+                coordinator.address, HealthChanged(view=health.view(self._detectors[exchange], self._settings, now_s))
+            )
 
 
 def _silent(detector: health.Detector) -> bool:

@@ -1,18 +1,26 @@
-"""What the failure detector counts, and how an instant of evidence changes the counts. `app.domain.health` says why."""
+"""What the failure detector believes after an instant of evidence: everything it keeps of an exchange.
+
+`believed` is the whole judgement: counts, then the finding, then the table. Each part has its room: what is counted in
+a row (`health_counts`), what the exchange says in words (`health_told`), how often it was down (`health_flaps`).
+"""
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from app.domain import health_flaps
+from app.domain.health_counts import CLOCK_SLACK_S as CLOCK_SLACK_S
+from app.domain.health_counts import Counts, counted
 from app.domain.health_evidence import Instant, Window
+from app.domain.health_flaps import NEVER_DOWN, Flaps
 from app.domain.health_settings import HealthSettings as HealthSettings
-from messages.health import EvidenceKind, HealthState
+from app.domain.health_table import TABLE, Finding
+from app.domain.health_told import NOTHING, Told, heard
+from messages.health import Cause, EvidenceKind, HealthState
 
-CLOCK_SLACK_S = 0.001
-"""Two processes read the same clock, but through floats: closer moments than this count as the same."""
-
-SIGNED_ANSWERS = (EvidenceKind.SIGNED_PROBE, EvidenceKind.PLACE, EvidenceKind.CANCEL)
-"""Only a well exchange, asked as ourselves, gives these. A read may be public, so it is not among them."""
+REAL_CALLS = (EvidenceKind.PLACE, EvidenceKind.CANCEL, EvidenceKind.READ)
+MOST_PIECES = 8
+"""So many pieces of evidence are told of a change."""
 
 
 @frozen(kw_only=True)
@@ -20,109 +28,141 @@ class Belief:
     """What is believed after an instant.
 
     Attributes:
-        failures: Consecutive, `retry_delay_s` apart, since the last signed answer; the last counted at `counted_s`.
-        candidate_s: When `failures` reached its limit; None below it.
-        public_failed: A public probe sent after `candidate_s` failed and none succeeded since; likewise the next two.
-        place_streak: Consecutive failing placements, `retry_delay_s` apart; `place_counted_s` as above.
-        place_failures: Failing placements since the exchange was WELL, or since the last good one.
-        place_failed_s: Of the last failing placement.
-        public_ill: The last public probe failed.
-        trusted: A signed probe or a placement sent after `place_failed_s` was answered, and nothing failed since.
-        good_public: Good public probes since anything failed; likewise `good_signed`.
+        reason: Why the state last changed; `evidence` the pieces that led to it, the newest last.
+        pieces: What went wrong since the exchange was WELL, (when, words), the newest last.
+        cause: Of the last failure since then.
+        suspicion: Phi of the oldest call that was last told to be waiting; 0 once one of its kind is answered.
+        hurry_s: A waiting call made it SUSPECT then: it is to be asked at once.
+        answered_sent_s: When the call was sent which was sent last of those that were answered.
     """
 
     state: HealthState
     since_s: float
     reason: str
-    failures: int = 0
-    counted_s: float | None = None
-    candidate_s: float | None = None
-    public_failed: bool = False
-    signed_failed: bool = False
-    order_failed: bool = False
-    place_streak: int = 0
-    place_counted_s: float | None = None
-    place_failures: int = 0
-    place_failed_s: float | None = None
-    public_ill: bool = False
-    trusted: bool = False
-    good_public: int = 0
-    good_signed: int = 0
+    evidence: tuple[str, ...] = ()
+    pieces: tuple[tuple[float, str], ...] = ()
+    cause: Cause | None = None
+    counts: Counts = field(factory=Counts)
+    told: Told = NOTHING
+    flaps: Flaps = NEVER_DOWN
+    window: Window = field(factory=Window)
+    suspicion: float = 0.0
+    hurry_s: float | None = None
     last_ok_s: float | None = None
+    answered_sent_s: float | None = None
     latency_s: float | None = None
     clock_offset_s: float | None = None
-    window: Window = field(factory=Window)
-
-    @property
-    def rounds(self) -> int:
-        """Consecutive good rounds of both kinds of probe."""
-        return min(self.good_public, self.good_signed)
 
 
-def counted(before: Belief, instant: Instant, settings: HealthSettings) -> Belief:
-    """The counters after an instant: its answers first, then its failures, so that failures win."""
-    at_s, ok, failed = instant.at_s, instant.ok, instant.failed
-    failures, counted_s, candidate_s = before.failures, before.counted_s, before.candidate_s
-    public_failed, signed_failed, order_failed = before.public_failed, before.signed_failed, before.order_failed
-    place_streak, place_counted_s = before.place_streak, before.place_counted_s
-    place_failures, place_failed_s = before.place_failures, before.place_failed_s
-    public_ill, trusted = before.public_ill, before.trusted
-    good_public, good_signed = before.good_public, before.good_signed
-
-    if EvidenceKind.PUBLIC_PROBE in ok:
-        public_failed = public_ill = False
-        good_public += 1
-    if any(kind in ok for kind in SIGNED_ANSWERS):
-        failures, counted_s, candidate_s = 0, None, None
-        public_failed = signed_failed = order_failed = False
-    if EvidenceKind.PLACE in ok:
-        place_streak = place_failures = 0
-        place_counted_s = place_failed_s = None
-        trusted = True
-    sent_s = ok.get(EvidenceKind.SIGNED_PROBE)
-    if sent_s is not None and (place_failed_s is None or sent_s >= place_failed_s - CLOCK_SLACK_S):
-        good_signed += 1
-        trusted = True
-
-    if failed:
-        trusted = False
-        good_public = good_signed = 0
-        if counted_s is None or at_s >= counted_s + settings.retry_delay_s:
-            failures, counted_s = failures + 1, at_s
-        if candidate_s is not None:
-            sent_after = {kind for kind, sent in failed.items() if sent >= candidate_s - CLOCK_SLACK_S}
-            public_failed = public_failed or EvidenceKind.PUBLIC_PROBE in sent_after
-            signed_failed = signed_failed or EvidenceKind.SIGNED_PROBE in sent_after
-            order_failed = order_failed or EvidenceKind.PLACE in sent_after or EvidenceKind.CANCEL in sent_after
-        elif failures >= settings.max_retry_attempts:
-            candidate_s = at_s
-        public_ill = public_ill or EvidenceKind.PUBLIC_PROBE in failed
-        if EvidenceKind.PLACE in failed:
-            place_failures += 1
-            place_failed_s = at_s
-            if place_counted_s is None or at_s >= place_counted_s + settings.retry_delay_s:
-                place_streak, place_counted_s = place_streak + 1, at_s
-
-    return Belief(
+def believed(before: Belief, instant: Instant, settings: HealthSettings) -> Belief:
+    """The belief after an instant."""
+    remarks, at_s = instant.remarks, instant.at_s
+    waits = remarks.waited_s if remarks is not None else None
+    suspicion, words = _suspicion(before, waits) if waits else (before.suspicion, "")
+    suspicious = bool(waits) and suspicion > settings.suspicion
+    limit = 1 if before.state is HealthState.HALF_OPEN else settings.max_retry_attempts
+    counts = counted(before.counts, instant, settings, limit=limit, suspicious=suspicious)
+    pieces = before.pieces
+    if remarks is not None and (remarks.pieces or suspicious):
+        new = (*remarks.pieces, words) if suspicious else remarks.pieces
+        pieces = (*pieces, *((at_s, each) for each in new))[-MOST_PIECES:]
+    if not waits and suspicion and any(kind in instant.ok or kind in instant.failed for kind in REAL_CALLS):
+        suspicion = 0.0
+    belief = Belief(
         state=before.state,
         since_s=before.since_s,
         reason=before.reason,
-        failures=failures,
-        counted_s=counted_s,
-        candidate_s=candidate_s,
-        public_failed=public_failed,
-        signed_failed=signed_failed,
-        order_failed=order_failed,
-        place_streak=place_streak,
-        place_counted_s=place_counted_s,
-        place_failures=place_failures,
-        place_failed_s=place_failed_s,
-        public_ill=public_ill,
-        trusted=trusted,
-        good_public=good_public,
-        good_signed=good_signed,
-        last_ok_s=at_s if ok else before.last_ok_s,
+        evidence=before.evidence,
+        pieces=pieces,
+        cause=before.cause if remarks is None or remarks.cause is None else remarks.cause,
+        counts=counts,
+        told=heard(before.told, instant, settings),
+        flaps=before.flaps,
+        window=before.window.with_counts(instant, settings.error_window_s),
+        suspicion=suspicion,
+        hurry_s=before.hurry_s,
+        last_ok_s=before.last_ok_s if instant.answered_sent_s is None else at_s,
+        answered_sent_s=_later(before.answered_sent_s, instant.answered_sent_s),
         latency_s=before.latency_s if instant.latency_s is None else instant.latency_s,
         clock_offset_s=before.clock_offset_s if instant.clock_offset_s is None else instant.clock_offset_s,
-        window=before.window.with_counts(instant, settings.error_window_s),
     )
+    finding, why = _find(belief, instant, settings, words if suspicious else "")
+    state = TABLE[belief.state][finding]
+    return belief if state is belief.state else _entered(belief, state, why, at_s, settings, suspicious)
+
+
+def _find(belief: Belief, instant: Instant, settings: HealthSettings, suspicion: str) -> tuple[Finding, str]:
+    """What an instant amounts to, and in which words."""
+    counts, at_s, failed = belief.counts, instant.at_s, instant.failed
+    if (notice := belief.told.under_way(at_s, settings)) is not None:
+        return Finding.CLOSED, f"it announces a maintenance that is under way: {notice.words}"
+    if counts.closed:
+        return Finding.CLOSED, f"it says that it is closed: {instant.words or 'maintenance'}"
+    if failed and counts.signed_failed and (counts.public_failed or counts.order_failed):
+        second = "public" if counts.public_failed else "order"
+        return Finding.GONE, f"{counts.failures} failures in a row, signed and {second} calls confirm: {instant.words}"
+    if failed:
+        if EvidenceKind.PLACE in failed:
+            if counts.place_streak >= settings.place_failures:
+                return Finding.GONE, f"{counts.place_streak} placements in a row failed: {instant.words}"
+            return Finding.ORDER_FAILED, instant.words
+        return Finding.ILL, instant.words
+    if suspicion:
+        return Finding.ILL, suspicion
+    n_failed, calls = belief.window.counts(at_s, settings.error_window_s)
+    if calls >= settings.error_min_calls and n_failed > settings.error_rate * calls:
+        return Finding.ILL, f"{n_failed} of {calls} calls failed within {settings.error_window_s:g} s"
+    if counts.rounds >= settings.rise:
+        until_s = belief.flaps.until_s if belief.state is HealthState.HALF_OPEN else None
+        if until_s is not None and at_s >= until_s and counts.trial >= settings.trial_calls:
+            return Finding.TRIED, f"{counts.trial} signed calls in a row were answered well on trial"
+        return Finding.RECOVERED, f"{counts.rounds} good rounds of probes in a row"
+    if counts.trusted and not counts.public_ill and counts.place_failures <= 1:
+        return Finding.GOOD, "a signed call was answered"
+    return Finding.ANSWERS, ""
+
+
+def _entered(
+    belief: Belief, state: HealthState, why: str, at_s: float, settings: HealthSettings, suspicious: bool
+) -> Belief:
+    """The belief as it enters a state."""
+    counts, flaps, cause, pieces = belief.counts, belief.flaps, belief.cause, belief.pieces
+    match state:
+        case HealthState.WELL:
+            counts, cause, pieces = evolve(counts, place_failures=0), None, ()
+            flaps = health_flaps.over(flaps) if flaps is not NEVER_DOWN else flaps
+        case HealthState.DOWN:
+            flaps = health_flaps.went_down(flaps, at_s, settings)
+        case HealthState.HALF_OPEN:
+            counts, flaps = evolve(counts, trial=0), health_flaps.on_trial(flaps, at_s, settings)
+        case HealthState.MAINTENANCE:
+            flaps = evolve(flaps, until_s=None)
+        case _:
+            pass
+    told = [f"{words} ({at_s - then_s:.3g} s before)" if then_s < at_s else words for then_s, words in belief.pieces]
+    if not told or why not in told[-1]:
+        told.append(why)
+    return evolve(
+        belief,
+        state=state,
+        since_s=at_s,
+        reason=why,
+        evidence=tuple(told[-MOST_PIECES:]),
+        counts=counts,
+        flaps=flaps,
+        cause=cause,
+        pieces=pieces,
+        hurry_s=at_s if suspicious else None,
+        suspicion=0.0 if state is HealthState.WELL else belief.suspicion,
+    )
+
+
+def _suspicion(before: Belief, waited_s: object) -> tuple[float, str]:
+    """Phi of the call that waits most unusually long, and in words."""
+    return 0.0, ""
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return max(one, other)

@@ -1,125 +1,10 @@
-"""The failure detector: its table, its rules one by one, its properties, and a month of noise."""
+"""The failure detector: its table, and its rules one by one."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import random
-from collections.abc import Callable
-
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from app.domain.health import (
-    PROBE_EVIDENCE,
-    TABLE,
-    Detector,
-    Finding,
-    HealthSettings,
-    detection_budget_s,
-    forgotten,
-    hurried,
-    next_probes,
-    observe,
-    own_network,
-    probe_unanswered,
-    probes_sent,
-    start,
-    view,
-)
-from messages.health import Evidence, EvidenceKind, HealthState, HealthView, ProbeKind
-
-PUBLIC, SIGNED = EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE
-PLACE, CANCEL, READ = EvidenceKind.PLACE, EvidenceKind.CANCEL, EvidenceKind.READ
-STARTING, WELL, SUSPECT, DOWN = HealthState.STARTING, HealthState.WELL, HealthState.SUSPECT, HealthState.DOWN
-DEFAULTS = HealthSettings()
-HEALTHIER = {
-    HealthState.ISOLATED: -2,
-    HealthState.MAINTENANCE: -1,
-    DOWN: 0,
-    HealthState.HALF_OPEN: 1,
-    SUSPECT: 2,
-    STARTING: 3,
-    WELL: 4,
-}
-
-Answer = Callable[[EvidenceKind, float], tuple[bool, float]]
-"""(kind, when sent) -> (ok, latency in seconds)."""
-
-
-def seen(kind: EvidenceKind, ok: bool, at_s: float, latency_s: float = 0.0, words: str = "refused") -> Evidence:
-    return Evidence(exchange="bybit", kind=kind, ok=ok, words="" if ok else words, latency_s=latency_s, at_s=at_s)
-
-
-def fed(detector: Detector, *pieces: tuple[EvidenceKind, bool, float], use: HealthSettings = DEFAULTS) -> Detector:
-    for kind, ok, at_s in pieces:
-        detector = observe(detector, seen(kind, ok, at_s), use)
-    return detector
-
-
-def well() -> Detector:
-    return fed(start("bybit", 0.0), (SIGNED, True, 1.0))
-
-
-def down() -> Detector:
-    detector = fed(well(), (SIGNED, False, 10.0), (SIGNED, False, 15.0), (SIGNED, False, 20.0))
-    return fed(detector, (SIGNED, False, 20.5), (PUBLIC, False, 20.6))
-
-
-class Run:
-    """An exchange that answers as told, and a detector driven the way its shell drives it, in simulated time."""
-
-    def __init__(self, use: HealthSettings, answer: Answer, detector: Detector | None = None) -> None:
-        self.use, self.answer = use, answer
-        self.detector = detector or start("bybit", 0.0)
-        self.now_s = self.detector.now.since_s
-        self.changes: list[tuple[float, HealthState]] = []
-        self.sent: list[float] = []
-        self._pending: list[tuple[float, int, Evidence]] = []
-        self._serial = itertools.count()
-
-    def call(self, kind: EvidenceKind, at_s: float) -> None:
-        """A call sent at `at_s`, whose outcome becomes evidence when it is there."""
-        ok, latency_s = self.answer(kind, at_s)
-        evidence = seen(kind, ok, at_s + latency_s, latency_s)
-        heapq.heappush(self._pending, (evidence.at_s, next(self._serial), evidence))
-
-    def until(self, end_s: float, stop: HealthState | None = None) -> Run:
-        """Runs to `end_s`, or until the state is `stop`."""
-        while self.now_s < end_s and (stop is None or self.detector.state is not stop):
-            kinds, due_s = next_probes(self.detector, self.use, self.now_s)
-            if due_s <= self.now_s:
-                self.detector = probes_sent(self.detector, kinds, self.now_s)
-                self.sent.append(self.now_s)
-                for kind in kinds:
-                    self.call(PROBE_EVIDENCE[kind], self.now_s)
-                continue
-            if self._pending and self._pending[0][0] <= min(due_s, end_s):
-                self.now_s, _, evidence = heapq.heappop(self._pending)
-                before = self.detector.state
-                self.detector = observe(self.detector, evidence, self.use)
-                if self.detector.state is not before:
-                    self.changes.append((self.now_s, self.detector.state))
-            else:
-                self.now_s = min(due_s, end_s)
-        return self
-
-
-def refusing(_kind: EvidenceKind, _at_s: float) -> tuple[bool, float]:
-    return False, 0.001
-
-
-def answering(kind: EvidenceKind, _at_s: float) -> tuple[bool, float]:
-    return True, 0.05 if kind is PUBLIC else 0.08
-
-
-def dies_at(death_s: float, latency_s: float) -> Answer:
-    return lambda kind, at_s: answering(kind, at_s) if at_s < death_s else (False, latency_s)
-
-
-# The table
 
 
 def test_table_is_total_and_a_better_finding_never_gives_a_worse_state() -> None:
@@ -164,8 +49,8 @@ def test_first_failure_of_any_kind_makes_a_well_exchange_suspect(kind: EvidenceK
     """Suspicion is cheap: it only asks more often."""
     suspect = fed(well(), (kind, False, 10.0))
     assert suspect.state is SUSPECT
-    assert view(suspect).reason == f"{kind.value.replace('_', ' ')}: refused"
-    assert view(suspect).since_s == 10.0
+    assert told(suspect).reason == f"{kind.value.replace('_', ' ')}: refused"
+    assert told(suspect).since_s == 10.0
 
 
 def test_the_count_alone_never_makes_it_down() -> None:
@@ -174,7 +59,7 @@ def test_the_count_alone_never_makes_it_down() -> None:
     for step in range(5):
         detector = fed(detector, (READ, False, 10.0 + 5 * step))
     assert detector.state is SUSPECT
-    assert view(detector).consecutive_failures == 5
+    assert told(detector).consecutive_failures == 5
 
 
 def test_candidate_is_confirmed_by_both_probes() -> None:
@@ -185,8 +70,8 @@ def test_candidate_is_confirmed_by_both_probes() -> None:
     assert fed(candidate, (PUBLIC, False, 20.5), (PUBLIC, True, 20.6), (SIGNED, False, 20.7)).state is SUSPECT
     confirmed = fed(candidate, (PUBLIC, False, 20.5), (SIGNED, False, 20.6))
     assert confirmed.state is DOWN
-    assert "in a row" in view(confirmed).reason
-    assert "refused" in view(confirmed).reason
+    assert "in a row" in told(confirmed).reason
+    assert "refused" in told(confirmed).reason
 
 
 def test_a_probe_sent_before_the_count_was_reached_confirms_nothing() -> None:
@@ -200,15 +85,15 @@ def test_a_probe_sent_before_the_count_was_reached_confirms_nothing() -> None:
 def test_a_burst_of_failures_counts_once() -> None:
     """A hundred orders refused in one second are one moment of trouble, not a hundred retries."""
     detector = fed(well(), *((PLACE, False, 10.0 + step / 100) for step in range(100)))
-    assert view(detector).consecutive_failures == 1
+    assert told(detector).consecutive_failures == 1
 
 
 def test_a_signed_answer_starts_the_count_anew_and_a_public_one_does_not() -> None:
     """Evidence differs in weight."""
     twice = fed(well(), (SIGNED, False, 10.0), (SIGNED, False, 15.0))
-    assert view(fed(twice, (PUBLIC, True, 16.0))).consecutive_failures == 2
-    assert view(fed(twice, (READ, True, 16.0))).consecutive_failures == 2
-    assert view(fed(twice, (SIGNED, True, 16.0))).consecutive_failures == 0
+    assert told(fed(twice, (PUBLIC, True, 16.0))).consecutive_failures == 2
+    assert told(fed(twice, (READ, True, 16.0))).consecutive_failures == 2
+    assert told(fed(twice, (SIGNED, True, 16.0))).consecutive_failures == 0
 
 
 def test_public_probe_never_overrules_failing_orders() -> None:
@@ -272,7 +157,7 @@ def test_placements_failing_alone_make_it_down_whatever_probes_say() -> None:
         detector = fed(detector, (SIGNED, True, 9.0 + 10 * step), (PUBLIC, True, 9.5 + 10 * step))
         detector = fed(detector, (PLACE, False, 10.0 + 10 * step))
     assert detector.state is DOWN
-    assert "placements" in view(detector).reason
+    assert "placements" in told(detector).reason
 
 
 def test_a_burst_of_failing_placements_is_one() -> None:
@@ -340,175 +225,8 @@ def test_view_tells_the_best_measurement() -> None:
     """Latency of good probes, the offset of the quickest answer, the last sign of life."""
     detector = observe(well(), evolve(seen(PUBLIC, True, 5.0, 0.3), clock_offset_s=0.9), DEFAULTS)
     detector = observe(detector, evolve(seen(SIGNED, True, 5.0, 0.1), clock_offset_s=0.2), DEFAULTS)
-    told = view(detector)
+    told = told(detector)
     assert (told.latency_s, told.clock_offset_s, told.last_ok_s) == (0.1, 0.2, 5.0)
-
-
-# Scheduling
-
-
-def test_well_exchange_is_probed_each_interval_and_a_suspect_one_each_retry_delay() -> None:
-    """With both kinds, and never two of a kind at once."""
-    run = Run(DEFAULTS, answering).until(100.0)
-    assert run.sent == [0.0, 30.0, 60.0, 90.0]
-    suspect = fed(well(), (PLACE, False, 10.0))
-    assert next_probes(suspect, DEFAULTS, 10.0) == ((ProbeKind.PUBLIC, ProbeKind.SIGNED), 15.0)
-
-
-def test_nothing_is_sent_while_a_round_is_in_flight() -> None:
-    """A hanging exchange is not asked a second time before the time-out."""
-    use = evolve(DEFAULTS, retry_delay_s=0.1)
-    asked = probes_sent(start("bybit", 0.0), (ProbeKind.PUBLIC, ProbeKind.SIGNED), 0.0)
-    assert next_probes(asked, use, 1.0)[1] == 5.0
-    answered = fed(asked, (PUBLIC, False, 1.0), (SIGNED, False, 1.0), use=use)
-    assert next_probes(answered, use, 1.0)[1] == 1.1
-
-
-def test_candidate_is_asked_at_once() -> None:
-    """Even while older probes hang: those could confirm nothing."""
-    use = evolve(DEFAULTS, max_retry_attempts=1)
-    asked = probes_sent(well(), (ProbeKind.PUBLIC, ProbeKind.SIGNED), 10.0)
-    candidate = observe(asked, seen(PLACE, False, 11.0), use)
-    assert next_probes(candidate, use, 11.0) == ((ProbeKind.PUBLIC, ProbeKind.SIGNED), 11.0)
-
-
-def test_down_exchange_is_asked_ever_more_rarely_and_often_again_when_it_answers() -> None:
-    """Twice the delay after each silent round, up to the interval."""
-    run = Run(DEFAULTS, lambda _, at_s: (at_s >= 300.0, 0.001), down()).until(400.0, stop=WELL)
-    pauses = [round(later - earlier) for earlier, later in itertools.pairwise(run.sent)]
-    assert pauses[:4] == [10, 20, 30, 30]
-    assert pauses[-1] == 5
-    assert run.now_s < 300 + 30 + 2 * 5
-
-
-def test_hurried_brings_the_next_round_forward() -> None:
-    """Asked when another exchange fails."""
-    run = Run(DEFAULTS, answering).until(10.0)
-    assert next_probes(run.detector, DEFAULTS, 10.0)[1] == 30.0
-    assert next_probes(hurried(run.detector), DEFAULTS, 10.0)[1] <= 10.0
-
-
-def test_probes_lost_on_our_side_are_neither_awaited_nor_held_against_the_exchange() -> None:
-    detector = probes_sent(start("bybit", 0.0), (ProbeKind.PUBLIC, ProbeKind.SIGNED), 1.0)
-    assert next_probes(detector, DEFAULTS, 2.0)[1] > 2.0
-    again = forgotten(detector)
-    assert next_probes(again, DEFAULTS, 2.0)[1] <= 2.0
-    assert again.now == detector.now
-
-
-@pytest.mark.parametrize("latency_s", [0.001, 5.0])
-@pytest.mark.parametrize("death_s", [30.0, 30.01, 45.0, 59.99])
-@pytest.mark.parametrize(("attempts", "delay_s"), [(1, 0.1), (3, 5.0), (3, 7.5), (5, 1.0)])
-def test_death_is_found_within_the_budget(attempts: int, delay_s: float, death_s: float, latency_s: float) -> None:
-    """By probes alone, whether connections are refused or nobody answers, whenever it happens."""
-    use = HealthSettings(max_retry_attempts=attempts, retry_delay_s=delay_s)
-    run = Run(use, dies_at(death_s, latency_s)).until(1000.0, stop=DOWN)
-    assert run.detector.state is DOWN
-    assert run.now_s - death_s <= detection_budget_s(use) + 0.1
-
-
-def test_the_budget_is_reached_but_for_a_moment() -> None:
-    """The formula is not a guess on the safe side: the worst case comes up to it."""
-    run = Run(DEFAULTS, dies_at(30.01, 5.0)).until(1000.0, stop=DOWN)
-    assert detection_budget_s(DEFAULTS) == 60.0
-    assert run.now_s - 30.01 > 59.9
-
-
-def test_refused_connections_are_confirmed_in_well_under_a_second() -> None:
-    """With one attempt and a short delay, from the first order refused."""
-    use = HealthSettings(max_retry_attempts=1, retry_delay_s=0.1)
-    run = Run(use, dies_at(10.0, 0.001)).until(10.0)
-    run.call(PLACE, 10.0)
-    run.until(20.0, stop=DOWN)
-    assert run.now_s - 10.0 < 0.1
-
-
-def test_seed_settings_take_two_delays_and_a_moment_for_refused_connections() -> None:
-    """Three attempts, five seconds apart, as the settings say."""
-    run = Run(DEFAULTS, dies_at(10.0, 0.001)).until(10.0)
-    run.call(PLACE, 10.0)
-    run.until(100.0, stop=DOWN)
-    assert 10.0 <= run.now_s - 10.0 < 10.2
-
-
-# Properties
-
-PIECES = st.tuples(
-    st.sampled_from(list(EvidenceKind)), st.booleans(), st.integers(0, 60), st.sampled_from([0.0, 0.5, 5.0])
-)
-QUICK = HealthSettings(max_retry_attempts=2, retry_delay_s=2.0, place_failures=3, error_min_calls=4, error_window_s=20)
-HISTORIES = st.lists(PIECES, max_size=40).map(lambda pieces: sorted(pieces, key=lambda piece: piece[2]))
-
-
-def replayed(pieces: list[tuple[EvidenceKind, bool, int, float]]) -> Detector:
-    detector = start("bybit", -1.0)
-    for kind, ok, at_s, latency_s in pieces:
-        detector = observe(detector, seen(kind, ok, float(at_s), latency_s), QUICK)
-    return detector
-
-
-@settings(max_examples=400, deadline=None)
-@given(HISTORIES, PIECES)
-def test_more_failures_never_make_it_healthier(
-    history: list[tuple[EvidenceKind, bool, int, float]], more: tuple[EvidenceKind, bool, int, float]
-) -> None:
-    """Add a failure anywhere in any history: what follows is at most as healthy."""
-    kind, _, at_s, latency_s = more
-    worse = sorted([*history, (kind, False, at_s, latency_s)], key=lambda piece: piece[2])
-    assert HEALTHIER[replayed(worse).state] <= HEALTHIER[replayed(history).state]
-
-
-@settings(max_examples=400, deadline=None)
-@given(HISTORIES, st.data())
-def test_a_success_that_fails_never_makes_it_healthier(
-    history: list[tuple[EvidenceKind, bool, int, float]], data: st.DataObject
-) -> None:
-    """Turn successes of any history into failures: what follows is at most as healthy."""
-    flips = data.draw(st.lists(st.booleans(), min_size=len(history), max_size=len(history)))
-    worse = [
-        (kind, ok and not flip, at_s, latency_s)
-        for (kind, ok, at_s, latency_s), flip in zip(history, flips, strict=True)
-    ]
-    assert HEALTHIER[replayed(worse).state] <= HEALTHIER[replayed(history).state]
-
-
-@settings(max_examples=300, deadline=None)
-@given(HISTORIES, st.randoms(use_true_random=False))
-def test_order_within_an_instant_does_not_matter(
-    history: list[tuple[EvidenceKind, bool, int, float]], rng: random.Random
-) -> None:
-    """Evidence of one moment, in any order, gives the same detector to the last field."""
-    shuffled = sorted(rng.sample(history, len(history)), key=lambda piece: piece[2])
-    assert replayed(shuffled) == replayed(history)
-
-
-@settings(max_examples=200, deadline=None)
-@given(HISTORIES, st.integers(0, 120))
-def test_there_is_always_a_next_probe_and_never_a_busy_loop(
-    history: list[tuple[EvidenceKind, bool, int, float]], now_s: int
-) -> None:
-    """The next round is due within the longest pause; once sent, it is not due again at the same moment."""
-    detector = replayed(history)
-    kinds, due_s = next_probes(detector, QUICK, float(now_s))
-    assert kinds
-    assert now_s <= due_s <= max(now_s, 60) + QUICK.health_check_interval_s
-    sent = probes_sent(detector, kinds, due_s)
-    assert next_probes(sent, QUICK, due_s)[1] >= due_s + QUICK.retry_delay_s
-
-
-@pytest.mark.parametrize(("seed", "order_every_s"), [(1, None), (3, 120.0)])
-def test_a_month_of_random_failures_never_makes_it_down(seed: int, order_every_s: float | None) -> None:
-    """5 % of calls fail independently; three in a row come about 11 times a month, and confirmation takes them out."""
-    month_s = 30 * 86_400.0
-    rng = random.Random(seed)
-    run = Run(DEFAULTS, lambda _kind, _at_s: (rng.random() >= 0.05, 0.1 * rng.random()))
-    while order_every_s is not None and run.now_s < month_s:
-        run.call(PLACE, run.now_s)
-        run.until(run.now_s + order_every_s)
-    run.until(month_s)
-    states = [state for _, state in run.changes]
-    assert DOWN not in states
-    assert states.count(SUSPECT) > 1_000
 
 
 # Our own network

@@ -1,0 +1,48 @@
+"""The failure detector's state: what is believed of one exchange, the newest instant, and the probes under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from app.domain.health_belief import Belief
+from app.domain.health_evidence import Instant
+from messages.health import HealthState, ProbeKind
+
+
+@frozen(kw_only=True)
+class Detector:
+    """All that is known of one exchange's health.
+
+    Attributes:
+        settled: As of before the newest instant, from which the instant is judged anew when more of it arrives.
+        now: As of the newest instant.
+        isolated: Why a person keeps it out, since `isolated_s`; empty where nobody does.
+        stale: What has stopped moving there, compared with other exchanges; empty where nothing has.
+        asked_s: When each kind of probe was last sent, while it is in flight.
+        last_s: When each kind that is not of a round was last sent.
+        round_s: When the last round was sent; None before the first.
+        draw: Between 0 and 1: by how much the pause after the last round is shorter or longer than set; likewise
+            `last_draw` after the last probe that is not of a round.
+        down_rounds: Rounds sent since the exchange is DOWN, or closed, and last answered: they grow rarer.
+    """
+
+    exchange: str
+    settled: Belief
+    now: Belief
+    instant: Instant | None = None
+    isolated: str = ""
+    isolated_s: float = 0.0
+    stale: str = ""
+    asked_s: Mapping[ProbeKind, float] = field(factory=dict)
+    last_s: Mapping[ProbeKind, float] = field(factory=dict)
+    round_s: float | None = None
+    draw: float = 0.5
+    last_draw: float = 0.5
+    down_rounds: int = 0
+
+    @property
+    def state(self) -> HealthState:
+        """What others are to go by now."""
+        return HealthState.ISOLATED if self.isolated else self.now.state

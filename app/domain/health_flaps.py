@@ -1,0 +1,77 @@
+"""How long an exchange that was down is on trial: the longer, the oftener it was down lately.
+
+Theory. Route flap damping (RFC 2439): each outage adds 1 to a penalty, which halves with each `flap_half_life_s`. The
+hold-down after an outage is `hold_down_s x 2^(penalty - 1)`, and at least until the penalty would have decayed to that
+of a single outage, `flap_half_life_s x log2(penalty)`; never more than `hold_down_max_s`. So a single outage costs
+`hold_down_s`, and an exchange that flaps is not trusted again before it has been quiet for as long as it takes to
+forget that: doubling alone would not do, where a user's `hold_down_s` is short against the time between two flaps. It
+is settled when the exchange goes DOWN, however long that outage lasts: time that passes while it is down proves
+nothing.
+
+The penalty has a ceiling (RFC 2439, 4.2): beyond what makes the longest hold-down it would only lengthen the memory.
+"""
+
+from __future__ import annotations
+
+import math
+
+from attrs import frozen
+
+from app.domain.health_settings import HealthSettings
+
+
+@frozen(kw_only=True)
+class Flaps:
+    """The memory of having been DOWN.
+
+    Attributes:
+        penalty: At `at_s`; it decays from there.
+        hold_s: The hold-down that the last outage earned.
+        until_s: When it is over; None unless the exchange is on trial.
+    """
+
+    penalty: float = 0.0
+    at_s: float = 0.0
+    hold_s: float = 0.0
+    until_s: float | None = None
+
+
+NEVER_DOWN = Flaps()
+
+
+def penalty(flaps: Flaps, now_s: float, settings: HealthSettings) -> float:
+    """What is left of the penalty now."""
+    if flaps.penalty == 0.0:
+        return 0.0
+    return flaps.penalty * math.exp2(-max(0.0, now_s - flaps.at_s) / settings.flap_half_life_s)
+
+
+def went_down(flaps: Flaps, now_s: float, settings: HealthSettings) -> Flaps:
+    """After one more outage."""
+    grown = min(penalty(flaps, now_s, settings) + 1.0, ceiling(settings))
+    return Flaps(penalty=grown, at_s=now_s, hold_s=hold_down_s(grown, settings))
+
+
+def on_trial(flaps: Flaps, now_s: float, settings: HealthSettings) -> Flaps:
+    """After it answered again: the hold-down begins. One that was only closed is held down as after one outage."""
+    hold_s = max(flaps.hold_s, min(settings.hold_down_s, settings.hold_down_max_s))
+    return Flaps(penalty=flaps.penalty, at_s=flaps.at_s, hold_s=hold_s, until_s=now_s + hold_s)
+
+
+def over(flaps: Flaps) -> Flaps:
+    """After the trial: nothing is held down any more, only the penalty is remembered."""
+    return Flaps(penalty=flaps.penalty, at_s=flaps.at_s)
+
+
+def hold_down_s(penalty_after: float, settings: HealthSettings) -> float:
+    """For how long an exchange is on trial that comes back with this penalty, at least 1."""
+    doubled = settings.hold_down_s * math.exp2(penalty_after - 1.0)
+    forgotten = settings.flap_half_life_s * math.log2(penalty_after) if settings.hold_down_s else 0.0
+    return min(settings.hold_down_max_s, max(doubled, forgotten))
+
+
+def ceiling(settings: HealthSettings) -> float:
+    """The greatest penalty: twice what earns the longest hold-down by doubling, and at least 4."""
+    if not settings.hold_down_s:
+        return 4.0
+    return max(4.0, 2.0 + math.log2(max(1.0, settings.hold_down_max_s / settings.hold_down_s)))

@@ -1,0 +1,172 @@
+"""When an exchange is asked how it is, and how.
+
+A round is a public and a signed probe together: two independent ways to ask whether it is there. Besides, an exchange
+is asked what it says of itself (STATUS), and for a price (MARKET), where whoever sends probes says that it can be.
+
+| state             | the next round                                                                                |
+| STARTING          | at once, then each `retry_delay_s`                                                            |
+| WELL              | each `health_check_interval_s`                                                                |
+| SUSPECT           | `retry_delay_s` after the last failure that counted, or after the last round                  |
+| a candidate       | at once, once: the round that is to confirm                                                   |
+| HALF_OPEN         | each `retry_delay_s`                                                                          |
+| DOWN, MAINTENANCE | the same, twice as rarely after each silent round, up to `health_check_interval_s`            |
+| banned            | not before the ban is over, whatever is due: asking lengthens it                              |
+
+Each pause is drawn longer or shorter by up to `jitter`, so that many routers do not ask in step; the draw is handed in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from attrs import evolve
+
+from app.domain.health_detector import Detector
+from app.domain.health_settings import HealthSettings
+from messages.health import Cause, Evidence, EvidenceKind, HealthState, ProbeKind
+
+PROBE_EVIDENCE: Mapping[ProbeKind, EvidenceKind] = MappingProxyType(
+    {
+        ProbeKind.PUBLIC: EvidenceKind.PUBLIC_PROBE,
+        ProbeKind.SIGNED: EvidenceKind.SIGNED_PROBE,
+        ProbeKind.STATUS: EvidenceKind.STATUS_PROBE,
+        ProbeKind.MARKET: EvidenceKind.MARKET_PROBE,
+    }
+)
+EVIDENCE_PROBE = MappingProxyType({kind: probe for probe, kind in PROBE_EVIDENCE.items()})
+ALL_PROBES: tuple[ProbeKind, ...] = (ProbeKind.PUBLIC, ProbeKind.SIGNED)
+"""A round."""
+
+
+def probe_unanswered(exchange: str, kind: ProbeKind, *, sent_s: float, now_s: float) -> Evidence:
+    """A probe that nobody answered within its time, as evidence to `observe`.
+
+    When it was sent matters: one from before an exchange became a candidate confirms nothing.
+    """
+    latency_s = max(0.0, now_s - sent_s)
+    return Evidence(
+        exchange=exchange,
+        kind=PROBE_EVIDENCE[kind],
+        ok=False,
+        words=f"no answer within {latency_s:.3g} s",
+        latency_s=latency_s,
+        at_s=now_s,
+        cause=Cause.SILENT,
+    )
+
+
+def probes_sent(detector: Detector, kinds: tuple[ProbeKind, ...], now_s: float, draw: float = 0.5) -> Detector:
+    """The detector after the probes of `next_probes` were sent.
+
+    Args:
+        draw: Between 0 and 1, drawn anew each time: by how much the next pause is shorter or longer; 0.5: as set.
+    """
+    asked_s = {**detector.asked_s, **dict.fromkeys(kinds, now_s)}
+    others = [kind for kind in kinds if kind not in ALL_PROBES]
+    if others:
+        last_s = {**detector.last_s, **dict.fromkeys(others, now_s)}
+        detector = evolve(detector, asked_s=asked_s, last_s=last_s, last_draw=draw)
+        if len(others) == len(kinds):
+            return detector
+    return evolve(
+        detector,
+        asked_s=asked_s,
+        round_s=now_s,
+        draw=draw,
+        down_rounds=detector.down_rounds + (detector.now.state in RARER),
+    )
+
+
+def hurried(detector: Detector) -> Detector:
+    """The next round is due at once: for the others when one exchange becomes SUSPECT, so that it is soon known whether
+    all fail together."""
+    return evolve(detector, round_s=None)
+
+
+def forgotten(detector: Detector) -> Detector:
+    """The probes in flight were lost on our side: none is awaited any more, and the next round is due at once."""
+    return evolve(detector, asked_s={}, last_s={}, round_s=None)
+
+
+def next_probes(
+    detector: Detector, settings: HealthSettings, now_s: float, also: tuple[ProbeKind, ...] = ()
+) -> tuple[tuple[ProbeKind, ...], float]:
+    """Which probes to send next, and when, never before `now_s`. Whoever sends them says so by `probes_sent`.
+
+    At most one probe of a kind is in flight; only the ones that are to confirm a candidate do not wait for older ones,
+    since those cannot: they were sent before the count was reached. New evidence may change the answer: ask again.
+
+    Args:
+        also: What this exchange can be asked besides: STATUS, and MARKET where a symbol is in use.
+    """
+    banned_s = detector.now.told.banned_until_s(now_s)
+    earliest_s = now_s if banned_s is None else banned_s
+    kinds, due_s = ALL_PROBES, max(earliest_s, _round_due_s(detector, settings))
+    for kind in also:
+        at_s = max(earliest_s, _also_due_s(detector, kind, settings))
+        if at_s < due_s:
+            kinds, due_s = (kind,), at_s
+        elif at_s == due_s:
+            kinds = (*kinds, kind)
+    return kinds, due_s
+
+
+def detection_budget_s(settings: HealthSettings) -> float:
+    """The longest from an exchange falling silent to DOWN, when no order is there to notice it sooner.
+
+    `(health_check_interval + (max_retry_attempts - 1) x retry_delay) x (1 + jitter) + (max_retry_attempts + 1) x
+    probe_timeout`: silence begins just after a round was answered; the next round and each retry wait out the time-out;
+    one more round confirms. An exchange that refuses connections takes `(max_retry_attempts + 1) x probe_timeout` less.
+    The time messages between processes take is not in it.
+    """
+    attempts = settings.max_retry_attempts
+    pauses_s = settings.health_check_interval_s + (attempts - 1) * settings.retry_delay_s
+    return pauses_s * (1.0 + settings.jitter) + (attempts + 1) * settings.probe_timeout_s
+
+
+RARER = (HealthState.DOWN, HealthState.MAINTENANCE)
+
+
+def _spread(settings: HealthSettings, draw: float) -> float:
+    return 1.0 + settings.jitter * (2.0 * draw - 1.0)
+
+
+def _also_due_s(detector: Detector, kind: ProbeKind, settings: HealthSettings) -> float:
+    asked_s, last_s = detector.asked_s.get(kind), detector.last_s.get(kind)
+    if last_s is None:
+        return detector.now.since_s
+    due_s = last_s + settings.status_interval_s * _spread(settings, detector.last_draw)
+    return due_s if asked_s is None else max(due_s, asked_s + settings.probe_timeout_s)
+
+
+def _round_due_s(detector: Detector, settings: HealthSettings) -> float:
+    belief, round_s = detector.now, detector.round_s
+    counts, state = belief.counts, belief.state
+    candidate_s = counts.candidate_s if state not in RARER else None
+    if candidate_s is not None and (round_s is None or round_s < candidate_s):
+        return candidate_s
+    in_flight = [asked_s for kind, asked_s in detector.asked_s.items() if kind in ALL_PROBES]
+    free_s = max(in_flight) + settings.probe_timeout_s if in_flight else -math.inf
+    if belief.hurry_s is not None and (round_s is None or round_s < belief.hurry_s):
+        return free_s
+    return max(free_s, _paused_s(detector, settings))
+
+
+def _paused_s(detector: Detector, settings: HealthSettings) -> float:
+    belief, round_s = detector.now, detector.round_s
+    counts, state = belief.counts, belief.state
+    spread = _spread(settings, detector.draw)
+    if round_s is None and (state is HealthState.STARTING or state is HealthState.WELL):
+        return belief.since_s
+    wait_s = settings.retry_delay_s
+    if state is HealthState.WELL:
+        wait_s = settings.health_check_interval_s
+    elif state in RARER:
+        longest_s = max(settings.health_check_interval_s, wait_s)
+        wait_s = min(longest_s, wait_s * 2.0 ** min(detector.down_rounds, 16))
+    elif state is HealthState.SUSPECT and counts.candidate_s is None and counts.counted_s is not None:
+        # From the failure, not from the probe that met it: two failures closer than this would count as one.
+        round_s = max(counts.counted_s, round_s or 0.0)
+    return (belief.since_s if round_s is None else round_s) + wait_s * spread
