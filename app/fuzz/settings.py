@@ -13,7 +13,15 @@ from app.domain.supervision import Timing
 from app.fuzz.plan import Plan, Profile
 from messages.carries import CarryPolicy
 
-HEALTH = HealthSettings(health_check_interval_s=10.0, max_retry_attempts=3, retry_delay_s=1.0, probe_timeout_s=2.0)
+HEALTH = HealthSettings(
+    health_check_interval_s=10.0,
+    max_retry_attempts=3,
+    retry_delay_s=1.0,
+    probe_timeout_s=2.0,
+    hold_down_s=2.0,
+    hold_down_max_s=15.0,  # faults end half way through a run, and every exchange is to be trusted again before its end
+    flap_half_life_s=20.0,
+)
 
 
 def health_settings(plan: Plan) -> HealthSettings:

@@ -1,4 +1,4 @@
-"""What tests of the failure detector are written with: evidence in a word, detectors in each state, and a simulated run."""
+"""What tests of the failure detector use: evidence in a word, a detector in each state, and a simulated run."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ def half_open(use: HealthSettings = DEFAULTS) -> Detector:
 
 def closed() -> Detector:
     """In MAINTENANCE since 11 s."""
-    return given_all(well(), *(seen(kind, False, 10.0 + n, cause=Cause.MAINTENANCE) for n, kind in enumerate((READ, SIGNED))))
+    return given_all(
+        well(), *(seen(kind, False, 10.0 + n, cause=Cause.MAINTENANCE) for n, kind in enumerate((READ, SIGNED)))
+    )
 
 
 STATES: dict[HealthState, Callable[[], Detector]] = {

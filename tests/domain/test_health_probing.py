@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 import itertools
+import random
+from collections.abc import Callable
 
 import pytest
 from attrs import evolve
 
+from app.domain.health import (
+    HealthSettings,
+    detection_budget_s,
+    forgotten,
+    hurried,
+    next_probes,
+    observe,
+    probes_sent,
+    start,
+)
+from messages.health import ProbeKind
+from tests.domain.health_desk import (
+    DEFAULTS,
+    DOWN,
+    HALF_OPEN,
+    PLACE,
+    PUBLIC,
+    SIGNED,
+    STEADY,
+    Run,
+    answering,
+    dies_at,
+    down,
+    fed,
+    seen,
+    well,
+)
+
+ROUND = (ProbeKind.PUBLIC, ProbeKind.SIGNED)
 
 
 def test_well_exchange_is_probed_each_interval_and_a_suspect_one_each_retry_delay() -> None:
@@ -36,7 +67,7 @@ def test_candidate_is_asked_at_once() -> None:
 
 def test_down_exchange_is_asked_ever_more_rarely_and_often_again_when_it_answers() -> None:
     """Twice the delay after each silent round, up to the interval."""
-    run = Run(DEFAULTS, lambda _, at_s: (at_s >= 300.0, 0.001), down()).until(400.0, stop=WELL)
+    run = Run(DEFAULTS, lambda _, at_s: (at_s >= 300.0, 0.001), down()).until(400.0, stop=HALF_OPEN)
     pauses = [round(later - earlier) for earlier, later in itertools.pairwise(run.sent)]
     assert pauses[:4] == [10, 20, 30, 30]
     assert pauses[-1] == 5
@@ -61,19 +92,26 @@ def test_probes_lost_on_our_side_are_neither_awaited_nor_held_against_the_exchan
 @pytest.mark.parametrize("latency_s", [0.001, 5.0])
 @pytest.mark.parametrize("death_s", [30.0, 30.01, 45.0, 59.99])
 @pytest.mark.parametrize(("attempts", "delay_s"), [(1, 0.1), (3, 5.0), (3, 7.5), (5, 1.0)])
-def test_death_is_found_within_the_budget(attempts: int, delay_s: float, death_s: float, latency_s: float) -> None:
+@pytest.mark.parametrize("draw", [lambda: 0.0, lambda: 1.0, random.Random(7).random])
+def test_death_is_found_within_the_budget(
+    attempts: int, delay_s: float, death_s: float, latency_s: float, draw: Callable[[], float]
+) -> None:
     """By probes alone, whether connections are refused or nobody answers, whenever it happens."""
     use = HealthSettings(max_retry_attempts=attempts, retry_delay_s=delay_s)
-    run = Run(use, dies_at(death_s, latency_s)).until(1000.0, stop=DOWN)
+    run = Run(use, dies_at(death_s, latency_s), draw=draw).until(1000.0, stop=DOWN)
     assert run.detector.state is DOWN
     assert run.now_s - death_s <= detection_budget_s(use) + 0.1
 
 
-def test_the_budget_is_reached_but_for_a_moment() -> None:
+@pytest.mark.parametrize(("use", "budget_s"), [(STEADY, 60.0), (DEFAULTS, 64.0)])
+def test_the_budget_is_reached_but_for_a_moment(use: HealthSettings, budget_s: float) -> None:
     """The formula is not a guess on the safe side: the worst case comes up to it."""
-    run = Run(DEFAULTS, dies_at(30.01, 5.0)).until(1000.0, stop=DOWN)
-    assert detection_budget_s(DEFAULTS) == 60.0
-    assert run.now_s - 30.01 > 59.9
+    run = Run(use, answering, draw=lambda: 1.0).until(45.0)
+    death_s = run.sent[-1] + 0.01
+    run.answer = dies_at(death_s, 5.0)
+    run.until(1000.0, stop=DOWN)
+    assert detection_budget_s(use) == budget_s
+    assert 0.0 <= budget_s - (run.now_s - death_s) < 0.1
 
 
 def test_refused_connections_are_confirmed_in_well_under_a_second() -> None:

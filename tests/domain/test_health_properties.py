@@ -1,76 +1,158 @@
-"""What always holds of the failure detector, whatever happens; and a month of noise."""
+"""What always holds of the failure detector, whatever happens; and a month of noise.
+
+That more failures never make it healthier holds of the states without the hold-down: with it, two outages are held down
+longer than the one they would be without the answer in between. So it is proven without, and then that the hold-down
+only ever holds back.
+"""
 
 from __future__ import annotations
 
 import random
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-
-
-PIECES = st.tuples(
-    st.sampled_from(list(EvidenceKind)), st.booleans(), st.integers(0, 60), st.sampled_from([0.0, 0.5, 5.0])
+from app.domain import health_flaps
+from app.domain.health import HEALTHIER, Detector, HealthSettings, next_probes, observe, probes_sent, start, waited
+from messages.health import Cause, Evidence, EvidenceKind, Maintenance, ProbeKind, Waiting
+from tests.domain.health_desk import (
+    BTC,
+    DEFAULTS,
+    DOWN,
+    ETH,
+    ILLNESS,
+    PLACE,
+    STATUS,
+    SUSPECT,
+    TOLD,
+    Run,
 )
-QUICK = HealthSettings(max_retry_attempts=2, retry_delay_s=2.0, place_failures=3, error_min_calls=4, error_window_s=20)
-HISTORIES = st.lists(PIECES, max_size=40).map(lambda pieces: sorted(pieces, key=lambda piece: piece[2]))
+
+QUICK = HealthSettings(
+    max_retry_attempts=2,
+    retry_delay_s=2.0,
+    place_failures=3,
+    error_min_calls=4,
+    error_window_s=20,
+    trial_calls=2,
+    hold_down_s=10.0,
+    status_interval_s=5.0,
+)
+"""Settings under which much happens within a minute."""
+UNHELD = evolve(QUICK, hold_down_s=0.0)
+ILL = st.sampled_from([None, *ILLNESS])
+NOTICES = st.one_of(
+    st.none(),
+    st.builds(
+        Maintenance,
+        begin_s=st.integers(0, 60).map(float),
+        end_s=st.one_of(st.none(), st.integers(0, 80).map(float)),
+        words=st.sampled_from(["upgrade", "migration"]),
+    ),
+)
 
 
-def replayed(pieces: list[tuple[EvidenceKind, bool, int, float]]) -> Detector:
+@st.composite
+def pieces(draw: st.DrawFn) -> Evidence | Waiting:
+    """Anything that may be told of an exchange within a minute: every kind, cause and outcome."""
+    at_s, latency_s = float(draw(st.integers(0, 60))), draw(st.sampled_from([0.0, 0.5, 5.0]))
+    kind = draw(st.sampled_from(EvidenceKind))
+    if draw(st.integers(0, 9)) == 0:
+        return Waiting(exchange="bybit", kind=kind, sent_s=at_s - draw(st.sampled_from([0.1, 60.0])), at_s=at_s)
+    ok = draw(st.booleans())
+    cause = draw(st.sampled_from([None, None, *TOLD, Cause.STALE]) if ok else ILL)
+    return Evidence(
+        exchange="bybit",
+        kind=kind,
+        ok=ok,
+        words="" if ok and cause is None else draw(st.sampled_from(["refused", "no"])),
+        latency_s=latency_s,
+        at_s=at_s,
+        cause=cause,
+        symbol=draw(st.sampled_from([None, BTC, ETH])),
+        until_s=draw(st.sampled_from([None, at_s + 1.0, at_s + 50.0])) if cause in TOLD else None,
+        notice=draw(NOTICES) if kind is STATUS else None,
+        clock_offset_s=draw(st.sampled_from([None, 0.1, -0.2])) if ok else None,
+    )
+
+
+Piece = Evidence | Waiting
+HISTORIES = st.lists(pieces(), max_size=40).map(lambda some: sorted(some, key=lambda piece: piece.at_s))
+
+
+def replayed(history: list[Piece], use: HealthSettings = QUICK) -> Detector:
+    """A detector that heard it all."""
     detector = start("bybit", -1.0)
-    for kind, ok, at_s, latency_s in pieces:
-        detector = observe(detector, seen(kind, ok, float(at_s), latency_s), QUICK)
+    for piece in history:
+        detector = waited(detector, piece, use) if isinstance(piece, Waiting) else observe(detector, piece, use)
     return detector
 
 
+def failing(piece: Piece, cause: Cause | None = None) -> Piece:
+    """The same call, failed."""
+    return piece if isinstance(piece, Waiting) else evolve(piece, ok=False, cause=cause, words="failed")
+
+
 @settings(max_examples=400, deadline=None)
-@given(HISTORIES, PIECES)
-def test_more_failures_never_make_it_healthier(
-    history: list[tuple[EvidenceKind, bool, int, float]], more: tuple[EvidenceKind, bool, int, float]
-) -> None:
+@given(HISTORIES, pieces(), ILL)
+def test_more_failures_never_make_it_healthier(history: list[Piece], more: Piece, cause: Cause | None) -> None:
     """Add a failure anywhere in any history: what follows is at most as healthy."""
-    kind, _, at_s, latency_s = more
-    worse = sorted([*history, (kind, False, at_s, latency_s)], key=lambda piece: piece[2])
-    assert HEALTHIER[replayed(worse).state] <= HEALTHIER[replayed(history).state]
+    worse = sorted([*history, failing(more, cause)], key=lambda piece: piece.at_s)
+    assert HEALTHIER[replayed(worse, UNHELD).state] <= HEALTHIER[replayed(history, UNHELD).state]
 
 
 @settings(max_examples=400, deadline=None)
 @given(HISTORIES, st.data())
-def test_a_success_that_fails_never_makes_it_healthier(
-    history: list[tuple[EvidenceKind, bool, int, float]], data: st.DataObject
-) -> None:
+def test_a_success_that_fails_never_makes_it_healthier(history: list[Piece], data: st.DataObject) -> None:
     """Turn successes of any history into failures: what follows is at most as healthy."""
     flips = data.draw(st.lists(st.booleans(), min_size=len(history), max_size=len(history)))
+    causes = data.draw(st.lists(ILL, min_size=len(history), max_size=len(history)))
     worse = [
-        (kind, ok and not flip, at_s, latency_s)
-        for (kind, ok, at_s, latency_s), flip in zip(history, flips, strict=True)
+        failing(piece, cause) if flip and isinstance(piece, Evidence) and piece.ok else piece
+        for piece, flip, cause in zip(history, flips, causes, strict=True)
     ]
-    assert HEALTHIER[replayed(worse).state] <= HEALTHIER[replayed(history).state]
+    assert HEALTHIER[replayed(worse, UNHELD).state] <= HEALTHIER[replayed(history, UNHELD).state]
+
+
+@settings(max_examples=300, deadline=None)
+@given(HISTORIES)
+def test_the_hold_down_only_holds_back(history: list[Piece]) -> None:
+    """With it an exchange is at most as healthy as without; it and the penalty are bounded."""
+    held = replayed(history)
+    assert HEALTHIER[held.state] <= HEALTHIER[replayed(history, UNHELD).state]
+    flaps = held.now.flaps
+    assert 0.0 <= flaps.penalty <= health_flaps.ceiling(QUICK)
+    assert 0.0 <= flaps.hold_s <= QUICK.hold_down_max_s
 
 
 @settings(max_examples=300, deadline=None)
 @given(HISTORIES, st.randoms(use_true_random=False))
-def test_order_within_an_instant_does_not_matter(
-    history: list[tuple[EvidenceKind, bool, int, float]], rng: random.Random
-) -> None:
+def test_order_within_an_instant_does_not_matter(history: list[Piece], rng: random.Random) -> None:
     """Evidence of one moment, in any order, gives the same detector to the last field."""
-    shuffled = sorted(rng.sample(history, len(history)), key=lambda piece: piece[2])
+    shuffled = sorted(rng.sample(history, len(history)), key=lambda piece: piece.at_s)
     assert replayed(shuffled) == replayed(history)
 
 
 @settings(max_examples=200, deadline=None)
-@given(HISTORIES, st.integers(0, 120))
+@given(HISTORIES, st.integers(0, 120), st.floats(0.0, 1.0), st.sampled_from([(), (ProbeKind.STATUS, ProbeKind.MARKET)]))
 def test_there_is_always_a_next_probe_and_never_a_busy_loop(
-    history: list[tuple[EvidenceKind, bool, int, float]], now_s: int
+    history: list[Piece], now_s: int, draw: float, also: tuple[ProbeKind, ...]
 ) -> None:
-    """The next round is due within the longest pause; once sent, it is not due again at the same moment."""
+    """The next is due within the longest pause, or when a ban ends; once sent, not again at the same moment."""
     detector = replayed(history)
-    kinds, due_s = next_probes(detector, QUICK, float(now_s))
+    kinds, due_s = next_probes(detector, QUICK, float(now_s), also)
+    banned_s = detector.now.told.banned_until_s(float(now_s))
     assert kinds
-    assert now_s <= due_s <= max(now_s, 60) + QUICK.health_check_interval_s
-    sent = probes_sent(detector, kinds, due_s)
-    assert next_probes(sent, QUICK, due_s)[1] >= due_s + QUICK.retry_delay_s
+    assert (banned_s or now_s) <= due_s <= max(now_s, 60, banned_s or 0.0) + QUICK.health_check_interval_s * 1.1
+    sent_s: dict[ProbeKind, float] = {}
+    for _ in range(4):
+        shortest_s = (1 - QUICK.jitter) * QUICK.retry_delay_s
+        assert all(due_s >= sent_s[kind] + shortest_s - 1e-9 for kind in kinds if kind in sent_s)
+        sent_s |= dict.fromkeys(kinds, due_s)
+        detector = probes_sent(detector, kinds, due_s, draw)
+        kinds, due_s = next_probes(detector, QUICK, due_s, also)
 
 
 @pytest.mark.parametrize(("seed", "order_every_s"), [(1, None), (3, 120.0)])
