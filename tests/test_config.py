@@ -428,10 +428,10 @@ def test_detection_budget_above_the_order_timeout_is_told() -> None:
     """Allowed, and rarely meant."""
     told = sentences("")
     assert told == [
-        "finding a silent exchange down can take 60 s (health.*), longer than router.order_timeout_s, which is 30:"
+        "finding a silent exchange down can take 64 s (health.*), longer than router.order_timeout_s, which is 30:"
         " orders of that time are answered before trading has moved"
     ]
-    assert sentences("[router]\norder_timeout_s = 61") == []
+    assert sentences("[router]\norder_timeout_s = 65") == []
     assert sentences("[router]\nauto_failover = false") == []
 
 
@@ -527,7 +527,7 @@ def test_every_setting_is_explained() -> None:
     assert "health.retry_delay = 0.1" in said
     assert "router.failover_exchanges = [bybit, kraken]" in said
     assert "strategies.grid.class = bot.strategies:Grid" in said
-    assert "detection budget = 14 s" in said
+    assert "detection budget = 16 s" in said
     assert "primary okx: at http://127.0.0.1:8080" in said
     assert "failover bybit: on the exchange's test network" in said
     assert "failover kraken: no table [exchanges.kraken] yet: it needs credentials" in said

@@ -155,7 +155,9 @@ class Scene:
             at_s = int(health["since"]) / 1000
             if now == "down":
                 self.note(at_s, f"{name} is found down: {health['reason']}", "bad")
-            elif now == "well" and before == "down":
+            elif now == "half_open":
+                self.note(at_s, f"{name} answers again, and is on trial")
+            elif now == "well" and before in ("down", "half_open"):
                 self.note(at_s, f"{name} is found well again", "good")
 
     # ------------------------------------------------------------------------------------------------ numbers

@@ -243,8 +243,7 @@ def _words(evidence: Evidence) -> str:
 def _some(one: tuple[_T, ...], other: tuple[_T, ...]) -> tuple[_T, ...]:
     if not one or not other:
         return one or other
-    both: list[_T] = sorted({*one, *other})
-    return tuple(both[:MOST_REMARKS])
+    return tuple(sorted(set(one) | set(other))[:MOST_REMARKS])
 
 
 def _latest(one: Mapping[EvidenceKind, float], other: Mapping[EvidenceKind, float]) -> Mapping[EvidenceKind, float]:

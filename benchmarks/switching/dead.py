@@ -41,7 +41,11 @@ RETRY_DELAY_S: Final = 0.1
 REQUEST_TIMEOUT_S: Final = 1.0
 ORDER_TIMEOUT_S: Final = 20.0
 HEALTH: Final = HealthSettings(
-    health_check_interval_s=1.0, max_retry_attempts=1, retry_delay_s=RETRY_DELAY_S, probe_timeout_s=1.0
+    health_check_interval_s=1.0,
+    max_retry_attempts=1,
+    retry_delay_s=RETRY_DELAY_S,
+    probe_timeout_s=1.0,
+    flap_half_life_s=1.0,  # the primary dies again and again here, and is to be trusted again each time
 )
 ROUTER, LOOP = "this router", "ccxt in a loop"
 
@@ -124,6 +128,7 @@ def router_tables(facts: Mapping[str, Mapping[str, str]], state_dir: Path) -> di
             "max_retry_attempts": HEALTH.max_retry_attempts,
             "retry_delay": HEALTH.retry_delay_s,
             "probe_timeout_s": HEALTH.probe_timeout_s,
+            "flap_half_life_s": HEALTH.flap_half_life_s,
         },
         "positions": {"policy": "track"},
         "exchanges": {name: account(fact) for name, fact in facts.items()},

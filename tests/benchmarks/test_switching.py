@@ -70,7 +70,9 @@ def test_the_first_accepted_is_the_backups() -> None:
 
 
 def test_the_bar_is_the_detectors_budget_and_a_little() -> None:
-    settings = HealthSettings(health_check_interval_s=1.0, max_retry_attempts=1, retry_delay_s=0.1, probe_timeout_s=1.0)
+    settings = HealthSettings(
+        health_check_interval_s=1.0, max_retry_attempts=1, retry_delay_s=0.1, probe_timeout_s=1.0, jitter=0.0
+    )
     refused = budget(settings, silent=False, request_timeout_s=1.0)
     assert (refused.detection_s, refused.bar_s) == (1.0, 1.3)
     silent = budget(settings, silent=True, request_timeout_s=1.0)

@@ -178,7 +178,7 @@ class Stage:
                 "request_timeout_s": 2.0,
                 "order_timeout_s": ORDER_TIMEOUT_S,
             },
-            "health": {"health_check_interval": 5.0, "retry_delay": 0.2},
+            "health": {"health_check_interval": 5.0, "retry_delay": 0.2, "flap_half_life_s": 5.0},
             "logging": {"file": str(self.state_dir / "order-router.log")},
             "supervision": SUPERVISION,
             "exchanges": {name: self._account(name) for name in self._names},

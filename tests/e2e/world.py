@@ -94,7 +94,13 @@ class World:
                 "request_timeout_s": 1.0,
                 "order_timeout_s": ORDER_TIMEOUT_S,
             },
-            "health": {"health_check_interval": 1.0, "max_retry_attempts": 3, "retry_delay": 0.1},
+            "health": {
+                "health_check_interval": 1.0,
+                "max_retry_attempts": 3,
+                "retry_delay": 0.1,
+                "jitter": 0.0,
+                "flap_half_life_s": 1.0,  # one that dies again and again in a test is trusted again all the same
+            },
             "failover": {"settle_timeout_s": 2.0, "preflight_timeout_s": 2.0, "preflight_interval_s": 5.0},
             "supervision": {"intensity": 20},
             "exchanges": {name: self.account(name) for name in self.names},
