@@ -56,6 +56,9 @@ bench-journal: $(STAMP) ## what the journal costs, also with a million orders in
 bench-switch: $(STAMP) ## what a switch costs, beside a plain loop; writes docs/SWITCHING.md (ARGS="--only dead", "--runs 3")
 	@timeout --kill-after=10 3600 "$(BIN)/python" -m benchmarks.switching $(ARGS)
 
+bench-detection: $(STAMP) ## who finds an ill exchange how soon, and who is wrong, over simulated months; writes docs/DETECTION.md (ARGS="--resume")
+	@timeout --kill-after=10 3600 "$(BIN)/python" -m benchmarks.detection $(ARGS)
+
 peers: $(STAMP) ## the same broken requests, met by other ways of placing; writes docs/COMPARISON.md
 	@timeout --kill-after=10 900 "$(BIN)/python" -m benchmarks.peers $(ARGS)
 
@@ -96,4 +99,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal bench-switch peers soak thespian-suite fuzz fuzz-deep chaos chaos-switch lint types layers clean
+.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep chaos chaos-switch lint types layers clean
