@@ -17,6 +17,8 @@ from app.domain.health_counts import CLOCK_SLACK_S
 from app.domain.health_detector import Detector as Detector
 from app.domain.health_evidence import Instant
 from app.domain.health_flaps import Flaps
+from app.domain.health_judges import Judges, judged
+from app.domain.health_latency import Latencies, slow_too
 from app.domain.health_probing import ALL_PROBES as ALL_PROBES
 from app.domain.health_probing import EVIDENCE_PROBE, RARER
 from app.domain.health_probing import PROBE_EVIDENCE as PROBE_EVIDENCE
@@ -27,6 +29,7 @@ from app.domain.health_probing import next_probes as next_probes
 from app.domain.health_probing import probe_unanswered as probe_unanswered
 from app.domain.health_probing import probes_sent as probes_sent
 from app.domain.health_settings import HealthSettings as HealthSettings
+from app.domain.health_stale import stale
 from app.domain.health_table import HEALTHIER as HEALTHIER
 from app.domain.health_table import TABLE as TABLE
 from app.domain.health_table import Finding as Finding
@@ -71,7 +74,15 @@ def resumed(known: HealthView, now_s: float) -> Detector:
         clock_offset_s=known.clock_offset_s,
     )
     isolated = known.reason if known.state is HealthState.ISOLATED else ""
-    return Detector(exchange=known.exchange, settled=belief, now=belief, isolated=isolated, isolated_s=known.since_s)
+    return Detector(
+        exchange=known.exchange,
+        settled=belief,
+        now=belief,
+        isolated=isolated,
+        isolated_s=known.since_s,
+        judges=Judges(latencies=Latencies().known(known.latencies, now_s)),
+        stale=known.stale,
+    )
 
 
 def observe(detector: Detector, evidence: Evidence, settings: HealthSettings) -> Detector:
@@ -84,8 +95,12 @@ def observe(detector: Detector, evidence: Evidence, settings: HealthSettings) ->
     asked = asked_s.get(probe) if probe is not None else None
     if asked is not None and evidence.at_s - evidence.latency_s >= asked - CLOCK_SLACK_S:
         asked_s = {other: at_s for other, at_s in asked_s.items() if other is not probe}
+    new = Instant.of(evidence)
+    settled, instant = _joined(detector, new)
+    alone = evidence.symbol is not None and settled.told.alone(str(evidence.symbol), settings)
+    judges = judged(detector.judges, evidence, settings, out=settled.state in RARER, alone=alone)
     heard = evidence.ok and probe in ALL_PROBES
-    return _after(detector, Instant.of(evidence), settings, asked_s, heard=heard)
+    return _after(detector, settled, instant, judges, settings, asked_s, heard=heard)
 
 
 def waited(detector: Detector, waiting: Waiting, settings: HealthSettings) -> Detector:
@@ -93,7 +108,8 @@ def waited(detector: Detector, waiting: Waiting, settings: HealthSettings) -> De
 
     Where that is more unusual than `suspicion` allows, the exchange is SUSPECT, and asked at once: never more.
     """
-    return _after(detector, Instant.waiting(waiting), settings, detector.asked_s, heard=False)
+    settled, instant = _joined(detector, Instant.waiting(waiting))
+    return _after(detector, settled, instant, detector.judges, settings, detector.asked_s, heard=False)
 
 
 def isolated(detector: Detector, why: str, now_s: float) -> Detector:
@@ -103,11 +119,17 @@ def isolated(detector: Detector, why: str, now_s: float) -> Detector:
     return evolve(detector, isolated=why, isolated_s=detector.isolated_s if detector.isolated and why else now_s)
 
 
+def compared(detectors: Mapping[str, Detector], now_s: float, settings: HealthSettings) -> dict[str, Detector]:
+    """The detectors of all exchanges after they were held against each other: what stands still on one while it moves
+    on another, and who is slow while another one is. To be done every few seconds; it takes some microseconds each."""
+    return {name: _compared(name, detectors, now_s, settings) for name in detectors}
+
+
 def view(detector: Detector, settings: HealthSettings, now_s: float) -> HealthView:
     """What others are told."""
     belief, kept_out = detector.now, detector.isolated
     told, flaps = belief.told, belief.flaps
-    failed, calls = belief.window.counts(now_s, settings.error_window_s)
+    failed, calls = detector.judges.rate.counts(now_s, settings)
     return HealthView(
         exchange=detector.exchange,
         state=detector.state,
@@ -128,6 +150,7 @@ def view(detector: Detector, settings: HealthSettings, now_s: float) -> HealthVi
         stale=detector.stale,
         calls=calls,
         failed=failed,
+        latencies=detector.judges.latencies.told(now_s, settings),
         suspicion=belief.suspicion,
         penalty=health_flaps.penalty(flaps, now_s, settings),
         hold_until_s=flaps.until_s,
@@ -143,7 +166,8 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
     belief = detector.now
     if belief.state in RARER:  # of these it needs no saying
         return ""
-    told, why = belief.told, []
+    told, judges = belief.told, detector.judges
+    why = [words for words in (judges.rate.unfit(now_s, settings), judges.latencies.unfit(now_s, settings)) if words]
     until_s = told.banned_until_s(now_s)
     if until_s is not None and until_s - now_s > settings.ban_tolerance_s:
         why.append(
@@ -153,8 +177,7 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
     notice = told.announced(now_s, settings)
     if notice is not None and notice.begin_s - now_s <= settings.maintenance_lead_s:
         why.append(f"it announces a maintenance in {max(0.0, notice.begin_s - now_s):.0f} s: {notice.words}")
-    if detector.stale:
-        why.append(detector.stale)
+    why += [words for words in (detector.stale, detector.slow) if words]
     return "; ".join(why)
 
 
@@ -175,15 +198,35 @@ def own_network(views: tuple[HealthView, ...], now_s: float, settings: HealthSet
     return True
 
 
+def _compared(name: str, detectors: Mapping[str, Detector], now_s: float, settings: HealthSettings) -> Detector:
+    own = detectors[name]
+    others = [each.judges for other, each in detectors.items() if other != name]
+    stands_still = stale(own.judges.marks, tuple(each.marks for each in others), now_s, settings)
+    slow = slow_too(own.judges.latencies, tuple(each.latencies for each in others), now_s, settings)
+    if stands_still == own.stale and slow == own.slow:
+        return own
+    return evolve(own, stale=stands_still, slow=slow)
+
+
+def _joined(detector: Detector, new: Instant) -> tuple[Belief, Instant]:
+    """What was believed before an instant, and the instant."""
+    newest = detector.instant
+    if newest is not None and new.at_s <= newest.at_s:
+        return detector.settled, newest.and_also(new)
+    return detector.now, new
+
+
 def _after(
-    detector: Detector, new: Instant, settings: HealthSettings, asked_s: Mapping[ProbeKind, float], *, heard: bool
+    detector: Detector,
+    settled: Belief,
+    instant: Instant,
+    judges: Judges,
+    settings: HealthSettings,
+    asked_s: Mapping[ProbeKind, float],
+    *,
+    heard: bool,
 ) -> Detector:
-    instant = detector.instant
-    if instant is not None and new.at_s <= instant.at_s:
-        settled, instant = detector.settled, instant.and_also(new)
-    else:
-        settled, instant = detector.now, new
-    belief = believed(settled, instant, settings)
+    belief = believed(settled, instant, judges, settings)
     rarer = belief.state in RARER and not heard
     return Detector(
         exchange=detector.exchange,
@@ -192,7 +235,9 @@ def _after(
         instant=instant,
         isolated=detector.isolated,
         isolated_s=detector.isolated_s,
+        judges=judges,
         stale=detector.stale,
+        slow=detector.slow,
         asked_s=asked_s,
         last_s=detector.last_s,
         round_s=detector.round_s,

@@ -6,13 +6,17 @@ a row (`health_counts`), what the exchange says in words (`health_told`), how of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import evolve, field, frozen
 
 from app.domain import health_flaps
 from app.domain.health_counts import CLOCK_SLACK_S as CLOCK_SLACK_S
 from app.domain.health_counts import Counts, counted
-from app.domain.health_evidence import Instant, Window
+from app.domain.health_evidence import Instant
 from app.domain.health_flaps import NEVER_DOWN, Flaps
+from app.domain.health_judges import Judges
+from app.domain.health_latency import Latencies
 from app.domain.health_settings import HealthSettings as HealthSettings
 from app.domain.health_table import TABLE, Finding
 from app.domain.health_told import NOTHING, Told, heard
@@ -45,7 +49,6 @@ class Belief:
     counts: Counts = field(factory=Counts)
     told: Told = NOTHING
     flaps: Flaps = NEVER_DOWN
-    window: Window = field(factory=Window)
     suspicion: float = 0.0
     hurry_s: float | None = None
     last_ok_s: float | None = None
@@ -54,11 +57,11 @@ class Belief:
     clock_offset_s: float | None = None
 
 
-def believed(before: Belief, instant: Instant, settings: HealthSettings) -> Belief:
-    """The belief after an instant."""
+def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthSettings) -> Belief:
+    """The belief after an instant; `judges` are as of all that was heard, this instant included."""
     remarks, at_s = instant.remarks, instant.at_s
     waits = remarks.waited_s if remarks is not None else None
-    suspicion, words = _suspicion(before, waits) if waits else (before.suspicion, "")
+    suspicion, words = _suspicion(waits, judges.latencies, settings) if waits else (before.suspicion, "")
     suspicious = bool(waits) and suspicion > settings.suspicion
     limit = 1 if before.state is HealthState.HALF_OPEN else settings.max_retry_attempts
     counts = counted(before.counts, instant, settings, limit=limit, suspicious=suspicious)
@@ -78,7 +81,6 @@ def believed(before: Belief, instant: Instant, settings: HealthSettings) -> Beli
         counts=counts,
         told=heard(before.told, instant, settings),
         flaps=before.flaps,
-        window=before.window.with_counts(instant, settings.error_window_s),
         suspicion=suspicion,
         hurry_s=before.hurry_s,
         last_ok_s=before.last_ok_s if instant.answered_sent_s is None else at_s,
@@ -86,12 +88,14 @@ def believed(before: Belief, instant: Instant, settings: HealthSettings) -> Beli
         latency_s=before.latency_s if instant.latency_s is None else instant.latency_s,
         clock_offset_s=before.clock_offset_s if instant.clock_offset_s is None else instant.clock_offset_s,
     )
-    finding, why = _find(belief, instant, settings, words if suspicious else "")
+    finding, why = _find(belief, instant, judges, settings, words if suspicious else "")
     state = TABLE[belief.state][finding]
     return belief if state is belief.state else _entered(belief, state, why, at_s, settings, suspicious)
 
 
-def _find(belief: Belief, instant: Instant, settings: HealthSettings, suspicion: str) -> tuple[Finding, str]:
+def _find(
+    belief: Belief, instant: Instant, judges: Judges, settings: HealthSettings, suspicion: str
+) -> tuple[Finding, str]:
     """What an instant amounts to, and in which words."""
     counts, at_s, failed = belief.counts, instant.at_s, instant.failed
     if (notice := belief.told.under_way(at_s, settings)) is not None:
@@ -109,9 +113,8 @@ def _find(belief: Belief, instant: Instant, settings: HealthSettings, suspicion:
         return Finding.ILL, instant.words
     if suspicion:
         return Finding.ILL, suspicion
-    n_failed, calls = belief.window.counts(at_s, settings.error_window_s)
-    if calls >= settings.error_min_calls and n_failed > settings.error_rate * calls:
-        return Finding.ILL, f"{n_failed} of {calls} calls failed within {settings.error_window_s:g} s"
+    if words := judges.rate.suspect(at_s, settings):
+        return Finding.ILL, words
     if counts.rounds >= settings.rise:
         until_s = belief.flaps.until_s if belief.state is HealthState.HALF_OPEN else None
         if until_s is not None and at_s >= until_s and counts.trial >= settings.trial_calls:
@@ -157,9 +160,13 @@ def _entered(
     )
 
 
-def _suspicion(before: Belief, waited_s: object) -> tuple[float, str]:
+def _suspicion(
+    waited_s: Mapping[EvidenceKind, float], latencies: Latencies, settings: HealthSettings
+) -> tuple[float, str]:
     """Phi of the call that waits most unusually long, and in words."""
-    return 0.0, ""
+    phis = {kind: latencies.suspicion(kind, waited, settings) for kind, waited in waited_s.items()}
+    kind = max(phis, key=lambda each: (phis[each], each))
+    return phis[kind], f"a {kind.value} has had no answer for {waited_s[kind]:.3g} s (phi {phis[kind]:.3g})"
 
 
 def _later(one: float | None, other: float | None) -> float | None:

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from app.domain.health_belief import Belief
 from app.domain.health_evidence import Instant
+from app.domain.health_judges import Judges
 from messages.health import HealthState, ProbeKind
 
 
@@ -19,7 +20,9 @@ class Detector:
         settled: As of before the newest instant, from which the instant is judged anew when more of it arrives.
         now: As of the newest instant.
         isolated: Why a person keeps it out, since `isolated_s`; empty where nobody does.
+        judges: What counting in a row cannot see, as of everything heard.
         stale: What has stopped moving there, compared with other exchanges; empty where nothing has.
+        slow: That it is slow just now while another exchange is, too; or empty.
         asked_s: When each kind of probe was last sent, while it is in flight.
         last_s: When each kind that is not of a round was last sent.
         round_s: When the last round was sent; None before the first.
@@ -34,7 +37,9 @@ class Detector:
     instant: Instant | None = None
     isolated: str = ""
     isolated_s: float = 0.0
+    judges: Judges = field(factory=Judges)
     stale: str = ""
+    slow: str = ""
     asked_s: Mapping[ProbeKind, float] = field(factory=dict)
     last_s: Mapping[ProbeKind, float] = field(factory=dict)
     round_s: float | None = None

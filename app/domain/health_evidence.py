@@ -1,8 +1,8 @@
-"""What the failure detector keeps of evidence: one instant, as a sum without order, and an error-rate window.
+"""What the failure detector keeps of evidence: one instant, as a sum without order.
 
-Both are bounded: an instant keeps one entry a kind, and a few remarks; the window a fixed number of buckets, however
-many calls there are. An ordinary good answer is all that comes most of the time, so whatever else can be said of an
-instant is kept apart, in `Remarks`, and is not even made where there is none.
+It is bounded: one entry a kind, and a few remarks, however many calls there are. An ordinary good answer is all that
+comes most of the time, so whatever else can be said of an instant is kept apart, in `Remarks`, and is not even made
+where there is none.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ from typing import Self, TypeVar
 
 from attrs import frozen
 
+from app.domain.health_judges import UNCOUNTED as UNCOUNTED
 from messages.health import Cause, Evidence, EvidenceKind, Maintenance, Waiting
 
-BUCKETS = 12
-"""The window forgets in steps of a twelfth of its length."""
 MOST_REMARKS = 8
 """More pieces, or symbols, of one instant are not told apart."""
 
 PROBES = (EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE)
-UNCOUNTED = (EvidenceKind.STATUS_PROBE, EvidenceKind.MARKET_PROBE)
-"""Of other servers than those that take orders: neither failures nor successes."""
 
 NONE: Mapping[EvidenceKind, float] = {}
 
@@ -112,11 +109,8 @@ class Instant:
         ok: By kind, when the latest of the calls that were answered was sent.
         good: Likewise, of those that were answered well: no refusal of any kind.
         failed: By kind, when the latest of the calls that failed was sent.
-        n_ok: How many were answered.
-        n_failed: How many failed.
         words: Of a failure; empty where there is none.
         latency_s: Of the quickest good probe; None where there is none.
-        latencies: By kind, of the slowest good call.
         clock_offset_s: As the quickest answer that told one says it: its error is the smallest.
         answered_sent_s: When the latest of all calls that were answered was sent, also of those not counted.
         remarks: What was remarkable; None where nothing was.
@@ -126,11 +120,8 @@ class Instant:
     ok: Mapping[EvidenceKind, float] = NONE
     good: Mapping[EvidenceKind, float] = NONE
     failed: Mapping[EvidenceKind, float] = NONE
-    n_ok: int = 0
-    n_failed: int = 0
     words: str = ""
     latency_s: float | None = None
-    latencies: Mapping[EvidenceKind, float] = NONE
     clock_offset_s: float | None = None
     clock_latency_s: float = math.inf
     answered_sent_s: float | None = None
@@ -146,15 +137,13 @@ class Instant:
             return cls(at_s=at_s, answered_sent_s=sent_s if evidence.ok else None, remarks=Remarks.of(evidence))
         sent = {kind: sent_s}
         if not evidence.ok:
-            return cls(at_s=at_s, failed=sent, n_failed=1, words=_words(evidence), remarks=Remarks.of(evidence))
+            return cls(at_s=at_s, failed=sent, words=_words(evidence), remarks=Remarks.of(evidence))
         good = evidence.cause is None and not evidence.words
         return cls(
             at_s=at_s,
             ok=sent,
             good=sent if good else NONE,
-            n_ok=1,
             latency_s=latency_s if good and kind in PROBES else None,
-            latencies={kind: latency_s} if good else NONE,
             clock_offset_s=evidence.clock_offset_s,
             clock_latency_s=latency_s if told else math.inf,
             answered_sent_s=sent_s,
@@ -183,49 +172,13 @@ class Instant:
             ok=_latest(self.ok, other.ok),
             good=_latest(self.good, other.good),
             failed=_latest(self.failed, other.failed),
-            n_ok=self.n_ok + other.n_ok,
-            n_failed=self.n_failed + other.n_failed,
             words=min((each.words for each in (self, other) if each.words), default=""),
             latency_s=min(latencies, default=None),
-            latencies=_latest(self.latencies, other.latencies),
             clock_offset_s=clock_offset_s,
             clock_latency_s=clock_latency_s,
             answered_sent_s=max(answered, default=None),
             remarks=remarks,
         )
-
-
-@frozen
-class Window:
-    """Calls and failures of the last while, in buckets of a fixed length.
-
-    Attributes:
-        buckets: (number of the bucket since time began, calls, failures), oldest first.
-    """
-
-    buckets: tuple[tuple[int, int, int], ...] = ()
-
-    def with_counts(self, instant: Instant, window_s: float) -> Window:
-        """The window with an instant's calls added and what is too old forgotten."""
-        number = math.floor(instant.at_s / window_s * BUCKETS)
-        calls, failed = instant.n_ok + instant.n_failed, instant.n_failed
-        kept = self.buckets
-        if kept and kept[-1][0] == number:
-            calls, failed = calls + kept[-1][1], failed + kept[-1][2]
-            kept = kept[:-1]
-        if kept and kept[0][0] <= number - BUCKETS:
-            kept = tuple(bucket for bucket in kept if bucket[0] > number - BUCKETS)
-        return Window((*kept, (number, calls, failed)))
-
-    def counts(self, now_s: float, window_s: float) -> tuple[int, int]:
-        """Failures and calls within the window."""
-        oldest = math.floor(now_s / window_s * BUCKETS) - BUCKETS
-        failed = calls = 0
-        for number, bucket_calls, bucket_failed in self.buckets:
-            if number > oldest:
-                calls += bucket_calls
-                failed += bucket_failed
-        return failed, calls
 
 
 _SEVEREST: Mapping[Cause, int] = {cause: rank for rank, cause in enumerate(Cause)}

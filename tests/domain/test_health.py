@@ -240,7 +240,7 @@ def test_error_rate_needs_a_minimum_of_calls() -> None:
 def test_error_rate_window_is_bounded() -> None:
     """However long it goes on."""
     detector = fed(well(), *((READ, True, 10.0 + step) for step in range(500)))
-    assert len(detector.now.window.buckets) <= 12
+    assert len(detector.judges.rate.window.buckets) <= 12
 
 
 def test_refusals_by_a_code_are_answers() -> None:

@@ -60,7 +60,7 @@ def pieces(draw: st.DrawFn) -> Evidence | Waiting:
     at_s, latency_s = float(draw(st.integers(0, 60))), draw(st.sampled_from([0.0, 0.5, 5.0]))
     kind = draw(st.sampled_from(EvidenceKind))
     if draw(st.integers(0, 9)) == 0:
-        return Waiting(exchange="bybit", kind=kind, sent_s=at_s - draw(st.sampled_from([0.1, 60.0])), at_s=at_s)
+        return Waiting(exchange="bybit", kind=kind, sent_s=at_s - draw(st.sampled_from([0.1, 1e6])), at_s=at_s)
     ok = draw(st.booleans())
     cause = draw(st.sampled_from([None, None, *TOLD, Cause.STALE]) if ok else ILL)
     return Evidence(
