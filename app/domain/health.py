@@ -49,7 +49,7 @@ def resumed(known: HealthView, now_s: float) -> Detector:
     What was counted is gone, so that it takes as much evidence as ever to change the state; a round is due at once.
     """
     state = known.health if known.health is not HealthState.ISOLATED else HealthState.STARTING
-    hold_s = max(0.0, known.hold_until_s - now_s) if known.hold_until_s is not None else 0.0
+    hold_s = None if state is HealthState.DOWN else 0.0  # what it earned by going DOWN is not told
     until_s = known.hold_until_s
     if until_s is None and state is HealthState.HALF_OPEN:
         until_s = now_s
@@ -241,6 +241,7 @@ def _after(
         asked_s=asked_s,
         last_s=detector.last_s,
         round_s=detector.round_s,
+        confirm_s=detector.confirm_s,
         draw=detector.draw,
         last_draw=detector.last_draw,
         down_rounds=detector.down_rounds if rarer else 0,

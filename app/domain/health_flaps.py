@@ -26,13 +26,13 @@ class Flaps:
 
     Attributes:
         penalty: At `at_s`; it decays from there.
-        hold_s: The hold-down that the last outage earned.
+        hold_s: The hold-down that the last outage earned; None where that follows from what is left of the penalty.
         until_s: When it is over; None unless the exchange is on trial.
     """
 
     penalty: float = 0.0
     at_s: float = 0.0
-    hold_s: float = 0.0
+    hold_s: float | None = 0.0
     until_s: float | None = None
 
 
@@ -54,7 +54,8 @@ def went_down(flaps: Flaps, now_s: float, settings: HealthSettings) -> Flaps:
 
 def on_trial(flaps: Flaps, now_s: float, settings: HealthSettings) -> Flaps:
     """After it answered again: the hold-down begins. One that was only closed is held down as after one outage."""
-    hold_s = max(flaps.hold_s, min(settings.hold_down_s, settings.hold_down_max_s))
+    earned_s = hold_down_s(max(1.0, flaps.penalty), settings) if flaps.hold_s is None else flaps.hold_s
+    hold_s = max(earned_s, min(settings.hold_down_s, settings.hold_down_max_s))
     return Flaps(penalty=flaps.penalty, at_s=flaps.at_s, hold_s=hold_s, until_s=now_s + hold_s)
 
 

@@ -7,7 +7,7 @@ is asked what it says of itself (STATUS), and for a price (MARKET), where whoeve
 | STARTING          | at once, then each `retry_delay_s`                                                            |
 | WELL              | each `health_check_interval_s`                                                                |
 | SUSPECT           | `retry_delay_s` after the last failure that counted, or after the last round                  |
-| a candidate       | at once, once: the round that is to confirm                                                   |
+| a candidate       | at once, once: the round that is to confirm; `retry_delay_s` after another one of these       |
 | HALF_OPEN         | each `retry_delay_s`                                                                          |
 | DOWN, MAINTENANCE | the same, twice as rarely after each silent round, up to `health_check_interval_s`            |
 | banned            | not before the ban is over, whatever is due: asking lengthens it                              |
@@ -74,6 +74,7 @@ def probes_sent(detector: Detector, kinds: tuple[ProbeKind, ...], now_s: float, 
         detector,
         asked_s=asked_s,
         round_s=now_s,
+        confirm_s=now_s if _to_confirm(detector) is not None else detector.confirm_s,
         draw=draw,
         down_rounds=detector.down_rounds + (detector.now.state in RARER),
     )
@@ -143,15 +144,23 @@ def _also_due_s(detector: Detector, kind: ProbeKind, settings: HealthSettings) -
 
 def _round_due_s(detector: Detector, settings: HealthSettings) -> float:
     belief, round_s = detector.now, detector.round_s
-    counts, state = belief.counts, belief.state
-    candidate_s = counts.candidate_s if state not in RARER else None
-    if candidate_s is not None and (round_s is None or round_s < candidate_s):
-        return candidate_s
+    candidate_s = _to_confirm(detector)
+    if candidate_s is not None:
+        # A round that did not confirm may itself have made the next candidate: without a pause they would chase it.
+        pause_s = settings.retry_delay_s * _spread(settings, detector.draw)
+        return candidate_s if detector.confirm_s is None else max(candidate_s, detector.confirm_s + pause_s)
     in_flight = [asked_s for kind, asked_s in detector.asked_s.items() if kind in ALL_PROBES]
     free_s = max(in_flight) + settings.probe_timeout_s if in_flight else -math.inf
     if belief.hurry_s is not None and (round_s is None or round_s < belief.hurry_s):
         return free_s
     return max(free_s, _paused_s(detector, settings))
+
+
+def _to_confirm(detector: Detector) -> float | None:
+    """When it became a candidate, if no round was sent since to confirm that."""
+    belief, round_s = detector.now, detector.round_s
+    candidate_s = belief.counts.candidate_s if belief.state not in RARER else None
+    return candidate_s if candidate_s is not None and (round_s is None or round_s < candidate_s) else None
 
 
 def _paused_s(detector: Detector, settings: HealthSettings) -> float:

@@ -115,7 +115,8 @@ def heard(before: Told, instant: Instant, settings: HealthSettings) -> Told:
         return before if credentials == before.credentials else evolve(before, credentials=credentials)
     until_s = before.until_s
     if remarks.until_s is not None:
-        until_s = min(remarks.until_s, at_s + LONGEST_BAN_S)
+        # Of two ends the later: a pause of seconds that is asked for meanwhile does not shorten a ban.
+        until_s = max(until_s or 0.0, min(remarks.until_s, at_s + LONGEST_BAN_S))
     halted, streaks, placed_s = before.halted, before.streaks, before.placed_s
     if remarks.place_answered:
         placed_s = at_s

@@ -124,6 +124,7 @@ def test_the_hold_down_only_holds_back(history: list[Piece]) -> None:
     assert HEALTHIER[held.state] <= HEALTHIER[replayed(history, UNHELD).state]
     flaps = held.now.flaps
     assert 0.0 <= flaps.penalty <= health_flaps.ceiling(QUICK)
+    assert flaps.hold_s is not None
     assert 0.0 <= flaps.hold_s <= QUICK.hold_down_max_s
 
 
