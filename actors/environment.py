@@ -69,6 +69,51 @@ class PortRunner(Protocol):
         ...
 
 
+class Connects(Protocol):
+    """Plain connects to addresses, beside the actor: whether somebody lets us."""
+
+    def begin(self, target: str) -> None:
+        """Begins to connect to ``"ip:port"``; one to the same that is under way is given up."""
+        ...
+
+    def ended(self) -> list[tuple[str, str]]:
+        """(target, why it did not succeed; empty where it did) of each that has ended since the last time."""
+        ...
+
+    def abandon(self, target: str) -> None:
+        """It is not waited for any more."""
+        ...
+
+    def fileno(self) -> int | None:
+        """Readable when `ended` has something to tell; None where a tick will do. Another one after `begin`, maybe."""
+        ...
+
+    def close(self) -> None:
+        """Ends everything."""
+        ...
+
+
+class NoConnects:
+    """Where there is nobody to connect to."""
+
+    def begin(self, target: str) -> None:
+        """Is never called."""
+
+    def ended(self) -> list[tuple[str, str]]:
+        """Nothing."""
+        return []
+
+    def abandon(self, target: str) -> None:
+        """Is never called."""
+
+    def fileno(self) -> int | None:
+        """None."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
 @frozen
 class ResultsWait:
     """Told to a connector whose runner has no file descriptor to watch."""
@@ -113,6 +158,8 @@ class Environment:
         jitter: A number between 0 and 1, drawn anew each time; `retry_jitter`, one that spreads retries of orders.
         restarts: How often one child may end; `root_restarts`, all of them together.
         is_gone: Whether the process of a child that was killed has ended; False where that cannot be told.
+        witnesses: Addresses, ``"ip:port"``, that tell an outage of exchanges from one of our own network.
+        open_connects: Opens what connects to them, for the health monitor.
         copy_log: Begins to copy the journal's log, in a process that has opened it and keeps no order waiting.
     """
 
@@ -139,6 +186,8 @@ class Environment:
     is_gone: Callable[[int], bool] = _unknown
     positions: PositionSettings = field(factory=PositionSettings)
     retry_jitter: Callable[[], float] = middle
+    witnesses: tuple[str, ...] = ()
+    open_connects: Callable[[], Connects] = NoConnects
 
 
 _installed: list[Environment] = []

@@ -31,9 +31,9 @@ from messages.failover import (
     Subscribe,
     Unsubscribe,
 )
-from messages.health import HealthChanged
+from messages.health import HealthChanged, Isolations, KnownHealth
 from messages.positions import BookNews, BookReply, MovesReply
-from messages.supervision import Address, Role, Start
+from messages.supervision import Address, Directory, Role, Start
 
 log = structlog.get_logger()
 
@@ -63,7 +63,11 @@ class FailoverCoordinatorActor(VerbHands):
         self._manual: tuple[Address, ManualFailover] | None = None
         self._asked: tuple[Address, ManualFailover] | None = None
 
+        self._monitor: tuple[int, int] | None = None
+        self._kept_out: tuple[tuple[str, str], ...] = ()
+
         self._perform(self._take_up(now_s), now_s)
+        self._greet_monitor()
 
     def _take_up(self, now_s: float) -> Iterable[CoordinatorEffect]:
         settings = self.environment.health
@@ -72,6 +76,22 @@ class FailoverCoordinatorActor(VerbHands):
         route = self.journal.route()
         stranded, carried = self._stranded(), self._taken_up(route)
         return self.machine.recover(route, self._past(), now_s, stranded=stranded, carried=carried)
+
+    def on_directory(self, directory: Directory, now_s: float) -> None:
+        """There may be a new health monitor."""
+        self._greet_monitor()
+
+    def _greet_monitor(self) -> None:
+        """Tells a health monitor that has started what the one before it believed, and any whom a person keeps out."""
+        entry = self.directory.find(Role.HEALTH_MONITOR) if self.directory is not None else None
+        if entry is None or entry.pid is None:
+            return
+        who, kept_out = (entry.incarnation, entry.pid), self.machine.controls.isolated
+        if who != self._monitor:
+            self.send(entry.address, KnownHealth(views=tuple(self.machine.health.values())))
+        if who != self._monitor or kept_out != self._kept_out:
+            self.send(entry.address, Isolations(exchanges=kept_out))
+        self._monitor, self._kept_out = who, kept_out
 
     def on_exit(self) -> None:
         """Closes the journal."""
@@ -92,6 +112,7 @@ class FailoverCoordinatorActor(VerbHands):
         if not self._unwritten.waits:
             self._perform(self.machine.tick(now_s), now_s)
         self._tick_verbs(now_s)
+        self._greet_monitor()
 
     def next_s(self, now_s: float) -> float | None:
         """The machine's next moment, or when the journal is tried again."""
@@ -117,6 +138,7 @@ class FailoverCoordinatorActor(VerbHands):
         machine = self.machine
         if self._takes(message):
             self._verb(message, sender, now_s)
+            self._greet_monitor()
             return
         match message:
             case HealthChanged() if self._unwritten.waits:

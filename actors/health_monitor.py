@@ -1,4 +1,10 @@
-"""The health monitor: probes every exchange through its connector, and tells the coordinator what the detectors say."""
+"""The health monitor: probes every exchange through its connector, and tells the coordinator what the detectors say.
+
+A shell over `app.domain.health` (one detector for each exchange), `health_rounds` (whom to ask, and when), `witnesses`
+and `health_news` (what to tell, and when). Monitor and coordinator keep what the other one knows: a coordinator that
+starts is told everything, and a monitor that starts is told by the coordinator what the one before it believed, so that
+an exchange whose orders fail while its probes are answered is not taken for well by whoever has seen no order fail.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,11 @@ import structlog
 from attrs import frozen
 
 from actors._shell import Shell
+from actors.witnesses import Asking
 from app.domain import health
+from app.domain.health_news import HealthNews
+from app.domain.health_rounds import due
+from app.domain.witnesses import Witnesses
 from messages.health import (
     Evidence,
     EvidenceSeen,
@@ -17,13 +27,29 @@ from messages.health import (
     HealthChanged,
     HealthReply,
     HealthState,
+    HealthView,
+    Isolations,
+    KnownHealth,
+    NetworkState,
     Probe,
     ProbeKind,
     ProbeReply,
+    Waiting,
 )
+from messages.market import Symbol
 from messages.supervision import Directory, Role, Start
 
 log = structlog.get_logger()
+
+MOST_EARLY = 1000
+"""Pieces of evidence that are kept until what an earlier monitor believed is known; what comes after them is not."""
+EARLY_S = 2.0
+"""So long at most it is waited for what an earlier monitor believed. Until then the coordinator is told nothing: a view
+of someone who knows nothing yet would take the place of what it knows."""
+
+
+SAME_S = 0.01
+"""Within so short a time a view does not change by itself."""
 
 
 @frozen
@@ -39,21 +65,35 @@ class HealthMonitorActor(Shell):
     role = Role.HEALTH_MONITOR
 
     def on_start(self, start: Start, now_s: float) -> None:
-        """Begins with no opinion of any exchange."""
+        """Begins with no opinion of any exchange, until the coordinator tells what was believed before."""
         self._settings = self.environment.health
         self._detectors = {name: health.start(name, now_s) for name in self.environment.connectors}
+        self._news = HealthNews(self._settings)
+        self._witnesses = Asking(
+            Witnesses(self.environment.witnesses, self._settings), self.environment.open_connects()
+        )
         self._sent: dict[str, _Sent] = {}
         self._serial = 0
         self._incarnation = start.incarnation
         self._asked_of: dict[str, tuple[int, int | None]] = {}
+        self._symbol: Symbol | None = None
+        self._unheard: list[Evidence | Waiting] | None = []
+        self._started_s = now_s
+        self._network = NetworkState.THEIRS
+        self._made: dict[str, tuple[health.Detector, float, HealthView]] = {}
         self._note_connectors()
         self.on_tick(now_s)
+
+    def on_exit(self) -> None:
+        """Closes what connects to witnesses."""
+        if hasattr(self, "_witnesses"):
+            self._witnesses.connects.close()
 
     def on_directory(self, directory: Directory, now_s: float) -> None:
         """A new coordinator knows nothing yet: tell it everything. A new connector was never asked."""
         self._note_connectors()
-        for exchange in self._detectors:
-            self._tell(exchange, now_s)
+        self._news.forget()
+        self._tell(now_s)
 
     def _note_connectors(self) -> None:
         """Probes died with the connector that was to ask them: that says nothing of the exchange, so ask anew."""
@@ -65,40 +105,124 @@ class HealthMonitorActor(Shell):
                 self._sent = {key: sent for key, sent in self._sent.items() if sent.exchange != exchange}
                 self._detectors[exchange] = health.forgotten(detector)
 
+    # ------------------------------------------------------------------------------------------------ in
+
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:
-        """Evidence, or a question."""
+        """Evidence, what a person or an earlier monitor has to say, or a question."""
         match message:
             case ProbeReply():
                 if self._sent.pop(message.correlation_id, None) is not None and message.evidence is not None:
-                    self._observe(now_s, message.evidence)
+                    self._see((message.evidence,), now_s)
             case EvidenceSeen():
-                self._observe(now_s, *message.evidence)
+                self._see((*message.evidence, *message.waiting), now_s)
+            case Isolations():
+                why = dict(message.exchanges)
+                for exchange, detector in self._detectors.items():
+                    self._detectors[exchange] = health.isolated(detector, why.get(exchange, ""), now_s)
+            case KnownHealth():
+                self._resume(message.views, now_s)
             case GetHealth():
-                views = tuple(health.view(detector, self._settings, now_s) for detector in self._detectors.values())
-                self.send(sender, HealthReply(correlation_id=message.correlation_id, views=views))
+                self.send(sender, HealthReply(correlation_id=message.correlation_id, views=self._views(now_s)))
             case _:
                 log.warning("health.unexpected_message", message_type=type(message).__name__)
+        self._tell(now_s)
+
+    def on_ready(self, now_s: float) -> None:
+        """A witness has said something."""
+        self._ask_witnesses(now_s)
+        self._tell(now_s)
 
     def on_tick(self, now_s: float) -> None:
         """Sends probes that are due; one that was not answered in time is evidence too."""
         late = [key for key, sent in self._sent.items() if now_s >= sent.sent_s + self._settings.probe_timeout_s]
-        for key in late:
-            sent = self._sent.pop(key)
-            self._observe(now_s, health.probe_unanswered(sent.exchange, sent.kind, sent_s=sent.sent_s, now_s=now_s))
+        gone = [self._sent.pop(key) for key in late]
+        self._see(
+            [health.probe_unanswered(each.exchange, each.kind, sent_s=each.sent_s, now_s=now_s) for each in gone], now_s
+        )
+        if self._unheard is not None and now_s >= self._started_s + EARLY_S:
+            self._unheard = None
+        views = self._views(now_s)
         for exchange, detector in self._detectors.items():
-            kinds, due_s = health.next_probes(detector, self._settings, now_s)
+            kinds, due_s = due(detector, views, self._settings, now_s, self._also())
             if kinds and now_s >= due_s:
                 self._detectors[exchange] = health.probes_sent(detector, kinds, now_s, self.environment.jitter())
                 self._probe(exchange, kinds, now_s)
+        self._ask_witnesses(now_s)
+        self._tell(now_s)
 
     def next_s(self, now_s: float) -> float | None:
-        """The next probe, or the next that has gone unanswered for too long."""
-        due = [sent.sent_s + self._settings.probe_timeout_s for sent in self._sent.values()]
-        for detector in self._detectors.values():
-            kinds, due_s = health.next_probes(detector, self._settings, now_s)
-            if kinds:
-                due.append(due_s)
-        return min(due, default=None)
+        """The next probe, or the next that has gone unanswered for too long, a witness, or news by time alone."""
+        views = self._views(now_s)
+        moments = [sent.sent_s + self._settings.probe_timeout_s for sent in self._sent.values()]
+        moments += [due(each, views, self._settings, now_s, self._also())[1] for each in self._detectors.values()]
+        if self._unheard is not None:
+            moments.append(self._started_s + EARLY_S)
+        by_time = self._witnesses.next_s(views, now_s), self._news.next_s(views, now_s)
+        return min((*moments, *(at_s for at_s in by_time if at_s is not None)), default=None)
+
+    # ------------------------------------------------------------------------------------------------ what it knows
+
+    def _views(self, now_s: float) -> tuple[HealthView, ...]:
+        return tuple(self._view(detector, now_s) for detector in self._detectors.values())
+
+    def _view(self, detector: health.Detector, now_s: float) -> HealthView:
+        """Made once for each message: several ask for it, and it costs more than a piece of evidence does."""
+        made = self._made.get(detector.exchange)
+        if made is None or made[0] is not detector or now_s - made[1] > SAME_S:
+            made = self._made[detector.exchange] = detector, now_s, health.view(detector, self._settings, now_s)
+        return made[2]
+
+    def _also(self) -> tuple[ProbeKind, ...]:
+        """What exchanges are asked besides: prices of whatever is traded."""
+        return (ProbeKind.STATUS,) if self._symbol is None else (ProbeKind.STATUS, ProbeKind.MARKET)
+
+    def _see(self, seen: Iterable[Evidence | Waiting], now_s: float) -> None:
+        for each in seen:
+            if each.exchange in self._detectors:
+                if self._unheard is not None and len(self._unheard) < MOST_EARLY:
+                    self._unheard.append(each)
+                self._judge(each, now_s)
+                self._news.stir(each.exchange)
+
+    def _judge(self, seen: Evidence | Waiting, now_s: float) -> None:
+        before = self._detectors[seen.exchange]
+        if isinstance(seen, Waiting):
+            after = health.waited(before, seen, self._settings)
+        else:
+            self._symbol = seen.symbol or self._symbol
+            after = health.observe(before, seen, self._settings)
+        self._detectors[seen.exchange] = after
+        if after.now.state is not before.now.state:
+            self._log_change(before, after, now_s)
+            if after.now.state is HealthState.SUSPECT:
+                # Soon known, then, whether all fail together, which would be our own network.
+                self._hurry(seen.exchange)
+        elif after.now.last_ok_s != before.now.last_ok_s and before.now.state is HealthState.DOWN and _silent(before):
+            # When one is heard of again, the others may be as well: if our own network is back, all come back together.
+            self._hurry(seen.exchange)
+
+    def _hurry(self, but: str) -> None:
+        for other, detector in self._detectors.items():
+            if other != but:
+                self._detectors[other] = health.hurried(detector)
+
+    def _resume(self, views: tuple[HealthView, ...], now_s: float) -> None:
+        """Goes on from what an earlier monitor believed, with what this one has seen meanwhile."""
+        if self._unheard is None:
+            return  # it has an opinion of its own by now
+        early, self._unheard = self._unheard, None
+        for view in views:
+            if view.exchange in self._detectors and view.health is not HealthState.STARTING:
+                log.info("health.resumed", exchange=view.exchange, state=view.state.value, reason=view.reason)
+                isolated = self._detectors[view.exchange].isolated
+                detector = health.resumed(view, now_s)
+                self._detectors[view.exchange] = health.isolated(detector, isolated, now_s) if isolated else detector
+        known = {view.exchange for view in views}
+        for each in early:
+            if each.exchange in known:
+                self._judge(each, now_s)
+
+    # ------------------------------------------------------------------------------------------------ out
 
     def _probe(self, exchange: str, kinds: Iterable[ProbeKind], now_s: float) -> None:
         connector = self.directory.find(Role.CONNECTOR, exchange) if self.directory is not None else None
@@ -108,48 +232,45 @@ class HealthMonitorActor(Shell):
             self._serial += 1
             correlation_id = f"probe-{self._incarnation}-{self._serial}"
             self._sent[correlation_id] = _Sent(exchange, kind, now_s)
+            symbol = self._symbol if kind is ProbeKind.MARKET else None
             deadline_s = now_s + self._settings.probe_timeout_s
-            self.send(connector.address, Probe(correlation_id=correlation_id, deadline_s=deadline_s, kind=kind))
+            probe = Probe(correlation_id=correlation_id, deadline_s=deadline_s, kind=kind, symbol=symbol)
+            self.send(connector.address, probe)
 
-    def _observe(self, now_s: float, *seen: Evidence) -> None:
-        """Judges each piece, and tells of each exchange once, as it looks after all of them."""
-        for evidence in seen:
-            if evidence.exchange in self._detectors:
-                self._judge(evidence, now_s)
-        for exchange in dict.fromkeys(evidence.exchange for evidence in seen):
-            if exchange in self._detectors:
-                self._tell(exchange, now_s)
+    def _ask_witnesses(self, now_s: float) -> None:
+        self._witnesses.turn(self._views(now_s), now_s)
+        self.watch(self._witnesses.connects.fileno())
 
-    def _judge(self, evidence: Evidence, now_s: float) -> None:
-        before = self._detectors[evidence.exchange]
-        after = self._detectors[evidence.exchange] = health.observe(before, evidence, self._settings)
-        if after.state is not before.state:
-            view = health.view(after, self._settings, now_s)
-            log.info(
-                "health.changed",
-                exchange=view.exchange,
-                state=view.state.value,
-                before=before.state.value,
-                reason=view.reason,
-            )
-            if after.state is HealthState.SUSPECT:
-                # Soon known, then, whether all fail together, which would be our own network.
-                self._hurry(evidence.exchange)
-        elif evidence.ok and before.state is HealthState.DOWN and _silent(before):
-            # When one is heard of again, the others may be as well: if our own network is back, all come back together.
-            self._hurry(evidence.exchange)
-
-    def _hurry(self, but: str) -> None:
-        for other, detector in self._detectors.items():
-            if other != but:
-                self._detectors[other] = health.hurried(detector)
-
-    def _tell(self, exchange: str, now_s: float) -> None:
+    def _tell(self, now_s: float) -> None:
+        views, witnesses = self._views(now_s), self._witnesses.told
         coordinator = self.directory.find(Role.FAILOVER_COORDINATOR) if self.directory is not None else None
-        if coordinator is not None:
-            self.send(
-                coordinator.address, HealthChanged(view=health.view(self._detectors[exchange], self._settings, now_s))
-            )
+        if coordinator is None or self._unheard is not None:
+            return
+        for exchange in self._news.due(views, witnesses, now_s):
+            view = next(view for view in views if view.exchange == exchange)
+            self.send(coordinator.address, HealthChanged(view=view, witnesses=witnesses))
+        self._log_network()
+
+    def _log_network(self) -> None:
+        network = self._news.network
+        state = NetworkState.THEIRS if network is None else network.state
+        if state is not self._network:
+            self._network = state
+            words = "no exchange is down" if network is None else network.words
+            witnesses = [f"{each.target} {each.words or 'reached'}" for each in self._witnesses.told]
+            write = log.error if state is NetworkState.OURS else log.warning
+            write("health.network", state=state.value, words=words, witnesses=witnesses)
+
+    def _log_change(self, before: health.Detector, after: health.Detector, now_s: float) -> None:
+        view = health.view(after, self._settings, now_s)
+        log.info(
+            "health.changed",
+            exchange=view.exchange,
+            state=view.health.value,
+            before=before.now.state.value,
+            reason=view.reason,
+            evidence=view.evidence,
+        )
 
 
 def _silent(detector: health.Detector) -> bool:

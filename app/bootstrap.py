@@ -21,6 +21,7 @@ from app.exchanges.runner import LoopRunner
 from app.journal.checkpoints import Checkpointer
 from app.journal.patience import busy_timeout_s
 from app.journal.store import Journal
+from app.process.connects import TcpConnects
 from app.process.logs import configure_actor_logs
 from app.process.redact import hide
 from messages.carries import CarryPolicy
@@ -130,6 +131,8 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
         is_gone=_is_gone,
         jitter=random.random,
         retry_jitter=random.random,
+        witnesses=config.health.witnesses,
+        open_connects=TcpConnects,
         positions=config.positions.settings,
         sync_interval_s=config.positions.sync_interval_s,
         max_retry_attempts=config.health.max_retry_attempts,

@@ -165,6 +165,7 @@ class Witness:
         target: ``"ip:port"``.
         ok: Whether it let us connect.
         at_s: When it was asked.
+        since_s: When it was asked first of all the times in a row that it said so.
         words: Why not; empty where it did.
     """
 
@@ -172,6 +173,7 @@ class Witness:
     ok: bool
     at_s: float
     words: str = ""
+    since_s: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -200,7 +202,9 @@ class HealthView:
         hold_until_s: Before that it is not trusted again; None where it need not be.
         answered_sent_s: When that call was sent which was sent last of those that were answered: from then on, our own
             network worked.
-        recovered_s: When it last stopped being SUSPECT or DOWN; None where it never was.
+        silent_s: When its last silence began: of calls in a row without any answer, a whole round of probes among them,
+            when the first was sent. None where there never was one.
+        recovered_s: When something was answered again after a silence; before `silent_s` while the last one lasts.
     """
 
     exchange: str
@@ -227,6 +231,7 @@ class HealthView:
     penalty: float = 0.0
     hold_until_s: float | None = None
     answered_sent_s: float | None = None
+    silent_s: float | None = None
     recovered_s: float | None = None
 
     @property

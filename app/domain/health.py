@@ -70,6 +70,8 @@ def resumed(known: HealthView, now_s: float) -> Detector:
         hurry_s=now_s,
         last_ok_s=known.last_ok_s,
         answered_sent_s=known.answered_sent_s,
+        silent_s=known.silent_s,
+        recovered_s=known.recovered_s,
         latency_s=known.latency_s,
         clock_offset_s=known.clock_offset_s,
     )
@@ -155,6 +157,8 @@ def view(detector: Detector, settings: HealthSettings, now_s: float) -> HealthVi
         penalty=health_flaps.penalty(flaps, now_s, settings),
         hold_until_s=flaps.until_s,
         answered_sent_s=belief.answered_sent_s,
+        silent_s=belief.silent_s,
+        recovered_s=belief.recovered_s,
     )
 
 

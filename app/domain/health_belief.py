@@ -23,6 +23,8 @@ from app.domain.health_told import NOTHING, Told, heard
 from messages.health import Cause, EvidenceKind, HealthState
 
 REAL_CALLS = (EvidenceKind.PLACE, EvidenceKind.CANCEL, EvidenceKind.READ)
+_NONE: frozenset[EvidenceKind] = frozenset()
+_ROUND = frozenset({EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE})
 MOST_PIECES = 8
 """So many pieces of evidence are told of a change."""
 
@@ -38,6 +40,10 @@ class Belief:
         suspicion: Phi of the oldest call that was last told to be waiting; 0 once one of its kind is answered.
         hurry_s: A waiting call made it SUSPECT then: it is to be asked at once.
         answered_sent_s: When the call was sent which was sent last of those that were answered.
+        lost: Kinds of probe that failed since anything was answered; `lost_s` when the first call of any kind was sent
+            that did.
+        silent_s: When the last silence began, which is that both kinds of probe did; `recovered_s` when it was over. An
+            outage of our own network looks so (`network`).
     """
 
     state: HealthState
@@ -53,6 +59,10 @@ class Belief:
     hurry_s: float | None = None
     last_ok_s: float | None = None
     answered_sent_s: float | None = None
+    lost: frozenset[EvidenceKind] = _NONE
+    lost_s: float | None = None
+    silent_s: float | None = None
+    recovered_s: float | None = None
     latency_s: float | None = None
     clock_offset_s: float | None = None
 
@@ -71,6 +81,14 @@ def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthS
         pieces = (*pieces, *((at_s, each) for each in new))[-MOST_PIECES:]
     if not waits and suspicion and any(kind in instant.ok or kind in instant.failed for kind in REAL_CALLS):
         suspicion = 0.0
+    lost, lost_s, silent_s, recovered_s = before.lost, before.lost_s, before.silent_s, before.recovered_s
+    if lost_s is not None and instant.answered_sent_s is not None:
+        recovered_s = at_s if lost == _ROUND else recovered_s
+        lost, lost_s = _NONE, None
+    if instant.failed:
+        lost_s = min(instant.failed.values()) if lost_s is None else lost_s
+        if lost != _ROUND and (lost := lost | _ROUND.intersection(instant.failed)) == _ROUND:
+            silent_s = lost_s
     belief = Belief(
         state=before.state,
         since_s=before.since_s,
@@ -85,6 +103,10 @@ def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthS
         hurry_s=before.hurry_s,
         last_ok_s=before.last_ok_s if instant.answered_sent_s is None else at_s,
         answered_sent_s=_later(before.answered_sent_s, instant.answered_sent_s),
+        lost=lost,
+        lost_s=lost_s,
+        silent_s=silent_s,
+        recovered_s=recovered_s,
         latency_s=before.latency_s if instant.latency_s is None else instant.latency_s,
         clock_offset_s=before.clock_offset_s if instant.clock_offset_s is None else instant.clock_offset_s,
     )
@@ -136,6 +158,8 @@ def _entered(
             flaps = health_flaps.over(flaps) if flaps is not NEVER_DOWN else flaps
         case HealthState.DOWN:
             flaps = health_flaps.went_down(flaps, at_s, settings)
+            if belief.lost_s is not None:  # confirmed by an order and a signed probe, maybe, and silent all the same
+                belief = evolve(belief, lost=_ROUND, silent_s=belief.lost_s)
         case HealthState.HALF_OPEN:
             counts, flaps = evolve(counts, trial=0), health_flaps.on_trial(flaps, at_s, settings)
         case HealthState.MAINTENANCE:

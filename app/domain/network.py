@@ -11,9 +11,11 @@ an idle one up to a whole `health_check_interval` later: for a while one is down
 2. *The proof never fails to come while there is somewhere to go.* Trading moves only to an exchange that is well, and
    that one, asked, answers: so a proof is awaited for one round trip, if everybody is asked at once (`question_s` says
    when). One that is dead itself, for days maybe, holds nothing up: it neither proves nor denies.
-3. *Who fell ill together is given time to come back together.* When our network is back, one exchange answers first. So
-   the answer of one that was ill itself while this one was DOWN proves only after `patience_s`, in which the exchange
-   in use may answer as well. One that was never ill in that time proves at once.
+3. *Who was silent together is given time to come back together.* When our network is back, one exchange answers first,
+   and what was sent to the other one before may still run into its time-out. So after a silence that overlaps that of
+   the exchange that is down, an answer proves only after `patience_s`, in which that one may answer as well. Silence is
+   that a whole round of probes goes without an answer: one lost call is no rarity, and would hold up many a true death.
+   Whoever was not silent in that time proves at once. The same holds for witnesses.
 4. *A cause on our side asks for a later proof.* Where the exchange is DOWN because its name is not resolved or no way
    leads there, others may go on answering over connections that they had before. What proves is what they are asked
    `health_check_interval` later. A witness proves nothing then: it is reached without a name. But if others do answer
@@ -24,11 +26,12 @@ What each of the others says of an exchange that is DOWN; *since* is since the t
 | it                                                                  | says    |
 |---------------------------------------------------------------------|---------|
 | answered something that was sent since                              | PROVES  |
-| likewise, but was ill itself meanwhile, or the cause is LOCAL       | LATER   |
+| likewise, but was silent with the other one; or the cause is LOCAL  | LATER   |
 | is ill, fell ill after the other's last answer, no answer since     | DENIES  |
-| is ill for longer than that, or closed                              | nothing |
+| is ill since before that, or closed, no answer since                | nothing |
 | is well, on trial or new, no answer since                           | AWAITED |
 | a witness, asked since, that let us connect (cause LOCAL: nothing)  | PROVES  |
+| likewise, but did not while the other one was silent                | LATER   |
 | a witness, asked since the exchange was DOWN, that did not          | DENIES  |
 | a witness not asked since (cause LOCAL: nothing)                    | AWAITED |
 
@@ -47,6 +50,7 @@ proves something as of when it was asked, not of when it came). The numbers are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 
@@ -103,7 +107,8 @@ def judge(
     Args:
         views: What is believed of every exchange, in any order.
         witnesses: What was last heard of each, in any order.
-        exchange: Which; None for the newest that is DOWN, or the newest SUSPECT one where none is.
+        exchange: Which; None for the newest that is DOWN, or the newest SUSPECT one where none is. Of that one nothing
+            is said to be OURS yet: two that fail a call at the same time are no rarity.
 
     Returns:
         THEIRS with a fresh proof that our network works, and only then. Where nothing is ill, any answer ever is one.
@@ -116,7 +121,7 @@ def judge(
     others = [view for view in views if view.exchange != asked.exchange]
     began_s = _began_s(asked, others)
     said = [_of_exchange(view, asked, began_s, now_s, settings) for view in others]
-    said += [_of_witness(witness, asked, began_s) for witness in witnesses]
+    said += [_of_witness(witness, asked, began_s, now_s, settings) for witness in witnesses]
     most = max((each.says for each in said), default=Says.NOTHING)
     deciding = sorted((each for each in said if each.says is most), key=lambda each: each.who)
     who = _and(each.who for each in deciding)
@@ -131,13 +136,23 @@ def judge(
         case Says.AWAITED:
             return Network(state=NetworkState.UNKNOWN, words=f"{who} not heard of since {name} failed")
         case Says.DENIES:
-            return Network(state=NetworkState.OURS, words=f"{who} failed together with {name}")
+            alone = exchange is None and asked.health is not HealthState.DOWN
+            state = NetworkState.UNKNOWN if alone else NetworkState.OURS
+            return Network(state=state, words=f"{who} failed together with {name}")
         case Says.NOTHING:
             beside = (
                 f"{_and(sorted(view.exchange for view in others))} failed before it" if others else "nobody beside it"
             )
             words = f"{name} does not answer, {beside}: it or our own network may be down"
             return Network(state=NetworkState.UNKNOWN, words=words)
+
+
+def missing(
+    views: tuple[HealthView, ...], witnesses: tuple[Witness, ...], now_s: float, settings: HealthSettings
+) -> bool:
+    """Whether an exchange is DOWN without a proof that our network works."""
+    down = [view.exchange for view in views if view.health is HealthState.DOWN]
+    return any(judge(views, witnesses, now_s, settings, each).state is not NetworkState.THEIRS for each in down)
 
 
 def question_s(
@@ -198,24 +213,34 @@ def _of_exchange(view: HealthView, asked: HealthView, began_s: float, now_s: flo
     if sent_s is not None and sent_s >= began_s:
         if asked.cause is Cause.LOCAL and sent_s < _later_s(began_s, settings):
             return _Said(Says.LATER, who)
-        if view.recovered_s is not None and view.recovered_s >= asked.since_s:
-            until_s = view.recovered_s + patience_s(settings)
-            if now_s < until_s:
-                return _Said(Says.LATER, who, until_s)
-        return _Said(Says.PROVES, who)
+        until_s = _believed_s(view.silent_s, view.recovered_s, asked, settings)
+        return _Said(Says.PROVES, who) if now_s >= until_s else _Said(Says.LATER, who, until_s)
     if view.health in ILL:
         together = asked.last_ok_s is None or view.since_s >= asked.last_ok_s
         return _Said(Says.DENIES if together else Says.NOTHING, who)
     return _Said(Says.NOTHING if view.health in _CLOSED else Says.AWAITED, who)
 
 
-def _of_witness(witness: Witness, asked: HealthView, began_s: float) -> _Said:
+def _believed_s(silent_s: float | None, back_s: float | None, asked: HealthView, settings: HealthSettings) -> float:
+    """Until when one is not believed that was silent and came back: at once, if the other was not silent with it."""
+    if silent_s is None or back_s is None or asked.silent_s is None:
+        return -math.inf
+    over_s = asked.recovered_s
+    lasts = over_s is None or over_s < asked.silent_s
+    together = back_s >= asked.silent_s and (lasts or over_s is None or silent_s <= over_s)
+    return back_s + patience_s(settings) if together else -math.inf
+
+
+def _of_witness(witness: Witness, asked: HealthView, began_s: float, now_s: float, settings: HealthSettings) -> _Said:
     who = f"witness {witness.target}"
     if not witness.ok and witness.at_s >= asked.since_s:
         return _Said(Says.DENIES, who)
     if asked.cause is Cause.LOCAL:
         return _Said(Says.NOTHING, who)
-    return _Said(Says.PROVES if witness.ok and witness.at_s >= began_s else Says.AWAITED, who)
+    if not witness.ok or witness.at_s < began_s:
+        return _Said(Says.AWAITED, who)
+    until_s = _believed_s(witness.since_s, witness.since_s, asked, settings)
+    return _Said(Says.PROVES, who) if now_s >= until_s else _Said(Says.LATER, who, until_s)
 
 
 def _and(names: Iterable[str]) -> str:

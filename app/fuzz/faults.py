@@ -30,6 +30,7 @@ class Fault(StrEnum):
         MAINTENANCE: Turned away because it is closed.
         BANNED: Turned away, as everything of ours, until a time that is told.
         CREDENTIALS: What is signed is turned away: it does not know us.
+        UNREACHABLE: Our network has no way there, or no name: nothing was sent.
     """
 
     REFUSED = "refused"
@@ -47,6 +48,7 @@ class Fault(StrEnum):
     MAINTENANCE = "maintenance"
     BANNED = "banned"
     CREDENTIALS = "credentials"
+    UNREACHABLE = "unreachable"
 
 
 BY_CHANCE = (

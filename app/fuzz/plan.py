@@ -18,6 +18,7 @@ from app.domain.limiter import RateLimit
 from app.fuzz.book_plan import BookPlan, Books, draw_books, fill_books
 from app.fuzz.faults import OUTAGES, Window
 from app.fuzz.ill_plan import Illness, Ills, draw_illnesses, draw_orders
+from app.fuzz.own_network import Outage, draw_outages
 from app.fuzz.sim_orders import Duplicates, Traits
 from app.fuzz.strategy import OrderPlan, StrategyPlan
 
@@ -87,6 +88,7 @@ class Profile:
         points: Where a connector is killed within a handler.
         books: How positions are, and what moves with trading; None where only orders count, and nothing is moved.
         ills: How ill exchanges are, where health is looked at as rarely as in production; None where all is quick.
+        networks: Outages of our own network.
     """
 
     outage_s: tuple[float, float] = (5.0, 30.0)
@@ -105,6 +107,7 @@ class Profile:
     books: Books | None = None
     ills: Ills | None = None
     times: Times = Times()
+    networks: tuple[int, int] = (0, 0)
 
 
 ILL_TIMES = Times(calm_s=1500.0, final_orders_s=1700.0, final_get_s=1750.0, end_s=1780.0)
@@ -140,6 +143,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             changes=0.8,
             points=(*CONNECTOR_POINTS, "before renewing", "after renewing", "after renewing"),
         ),
+        "network": Profile(networks=(1, 3), deaths=(0, 1), lags=(0, 0), switches=(0, 0), points=("",)),
         "moving": Profile(
             outages=(0, 1), chance=0.015, deaths=(0, 3), stalls=(0, 1), lags=(0, 1), switches=(1, 3), books=Books()
         ),
@@ -194,7 +198,12 @@ class Stall:
 
 @frozen(kw_only=True)
 class Plan:
-    """One run, but for chance within it. Times are seconds since its start."""
+    """One run, but for chance within it. Times are seconds since its start.
+
+    Attributes:
+        networks: Outages of our own network; the windows have them, too.
+        witness: Whether there is an address that tells such an outage from one of the exchanges.
+    """
 
     traits: tuple[Traits, ...]
     strategies: tuple[StrategyPlan, ...]
@@ -208,6 +217,8 @@ class Plan:
     ills: Ills | None = None
     illnesses: tuple[Illness, ...] = ()
     times: Times = Times()
+    networks: tuple[Outage, ...] = ()
+    witness: bool = False
 
 
 def draw_plan(profile: Profile, rng: Random) -> Plan:
@@ -238,6 +249,10 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
         switches=switches,
         price_moves=tuple(sorted(rng.uniform(5, FINAL_GET_S - 8) for _ in range(rng.randint(2, 6)))),
     )
+    if profile.networks[1]:
+        outages = draw_outages(names, profile.networks, CALM_S, rng)
+        windows = tuple(window for outage in outages for window in outage.windows())
+        plan = evolve(plan, windows=(*windows, *plan.windows), networks=outages, witness=rng.random() < 0.5)
     if profile.books is None:
         return plan
     for order in [order for strategy in strategies for order in strategy.orders.values()]:

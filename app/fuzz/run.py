@@ -17,6 +17,7 @@ from app.fuzz.checker_moves import book_violations, move_violations
 from app.fuzz.checker_news import Violation
 from app.fuzz.fill_check import fills_heard, fills_kept
 from app.fuzz.leaks import leaks
+from app.fuzz.own_network import network_violations
 from app.fuzz.plan import PROFILES, draw_plan
 from app.fuzz.settings import failover_settings, health_settings
 from app.fuzz.story import tell
@@ -79,6 +80,7 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, given, moves, untold, declared)
         ended = [] if broken else [*leaks(world), *fills_kept(world), *fills_heard(seen), *book_violations(world, seen)]
         ended += [] if broken else adopted_rightly(world)
+        ended += [] if broken else network_violations(world.plan.networks, world.journal, START_S)
         moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
         violations = (*broken, *check(seen), *moved, *_ill(world, seen), *ended)
     finally:

@@ -202,6 +202,9 @@ class SimRunner:
             case Fault.REFUSED:
                 self._later(0.005, lambda: answer(_turned_away(call, "exchange_unreachable", None)))
                 return
+            case Fault.UNREACHABLE:
+                self._later(0.001, lambda: answer(_turned_away(call, "name_not_resolved", None)))
+                return
             case Fault.OVERLOADED:
                 wait_s = 1.0 if draw() < 0.5 else None
                 self._later(out_s + back_s, lambda: answer(_turned_away(call, "overloaded", wait_s)))

@@ -29,6 +29,7 @@ from app.fuzz.account import Account
 from app.fuzz.book_plan import Foreign, VerbPlan
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Weather, Window
+from app.fuzz.own_network import WITNESS, SimConnects, noted
 from app.fuzz.plan import MESSAGE, Plan, Profile
 from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
@@ -179,6 +180,8 @@ class World:
             at(each.at_s, self._foreign, each)
         for verb in self.plan.books.verbs if self.plan.books is not None else ():
             at(verb.at_s, self.person.ask, verb)
+        for note in noted(self.plan.networks, START_S):
+            self.scheduler.call_at(note.at_s, partial(self._note, note.who, note.words))
         at(self.plan.times.calm_s, self._calm)
 
     def _environment(self) -> e.Environment:
@@ -199,6 +202,8 @@ class World:
             jitter=lambda: 0.5,
             retry_jitter=Random(self.journal.journal_id).random,  # a stream of its own, which shifts no other draw
             positions=position_settings(self.plan),
+            witnesses=(WITNESS,) if self.plan.witness else (),
+            open_connects=lambda: SimConnects(self._reached_anybody),
             sync_interval_s=sync_interval_s(self.plan),
             max_retry_attempts=3,
             retry_delay_s=1.0,
@@ -213,6 +218,10 @@ class World:
                 for plan in self._strategies
             ),
         )
+
+    def _reached_anybody(self) -> bool:
+        at_s = self._now() - START_S
+        return not any(begin_s <= at_s < end_s for each in self.plan.networks for _, begin_s, end_s in each.spans)
 
     # ------------------------------------------------------------------------------------------------ what befalls it
 

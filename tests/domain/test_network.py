@@ -10,9 +10,10 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain import health
 from app.domain.health_settings import HealthSettings
 from app.domain.network import ILL, heard, judge, patience_s, question_s
-from messages.health import Cause, HealthState, HealthView, NetworkState, Witness
+from messages.health import Cause, Evidence, EvidenceKind, HealthState, HealthView, NetworkState, Witness
 
 STARTING, WELL, SUSPECT, DOWN = HealthState.STARTING, HealthState.WELL, HealthState.SUSPECT, HealthState.DOWN
 HALF_OPEN, MAINTENANCE, ISOLATED = HealthState.HALF_OPEN, HealthState.MAINTENANCE, HealthState.ISOLATED
@@ -30,6 +31,7 @@ def seen(
     answered_sent_s: float | None = None,
     last_ok_s: float | None = None,
     cause: Cause | None = None,
+    silent_s: float | None = None,
     recovered_s: float | None = None,
 ) -> HealthView:
     return HealthView(
@@ -43,17 +45,21 @@ def seen(
         clock_offset_s=None,
         cause=cause,
         answered_sent_s=answered_sent_s,
+        silent_s=silent_s,
         recovered_s=recovered_s,
     )
 
 
 def dead(**changes: Any) -> HealthView:
     """The exchange in use, which answered for the last time at 85 s."""
-    return evolve(seen("bybit", DOWN, DIED_S, answered_sent_s=85.0, last_ok_s=85.0, cause=Cause.CONNECTION), **changes)
+    return evolve(
+        seen("bybit", DOWN, DIED_S, answered_sent_s=85.0, last_ok_s=85.0, cause=Cause.CONNECTION, silent_s=88.0),
+        **changes,
+    )
 
 
-def witness(ok: bool, at_s: float) -> Witness:
-    return Witness(target="192.0.2.1:443", ok=ok, at_s=at_s)
+def witness(ok: bool, at_s: float, since_s: float = 0.0) -> Witness:
+    return Witness(target="192.0.2.1:443", ok=ok, at_s=at_s, since_s=since_s)
 
 
 def found(*others: HealthView | Witness, now_s: float = 101.0, asked: HealthView | None = None) -> NetworkState:
@@ -72,12 +78,16 @@ def found(*others: HealthView | Witness, now_s: float = 101.0, asked: HealthView
         (seen("okx", HALF_OPEN, 50.0, answered_sent_s=99.0), UNKNOWN),
         (seen("okx", SUSPECT, 99.0, answered_sent_s=80.0), OURS),
         (seen("okx", SUSPECT, 99.0, answered_sent_s=100.5), THEIRS),
+        (seen("okx", DOWN, 99.0, answered_sent_s=100.5, silent_s=90.0, recovered_s=100.5), UNKNOWN),
+        (seen("okx", DOWN, 10.0, answered_sent_s=100.5, silent_s=5.0, recovered_s=80.0), THEIRS),
         (seen("okx", DOWN, 100.5, answered_sent_s=80.0), OURS),
         (seen("okx", DOWN, 10.0, answered_sent_s=9.0), UNKNOWN),
         (seen("okx", MAINTENANCE, 10.0, answered_sent_s=9.0), UNKNOWN),
-        (seen("okx", WELL, 100.5, answered_sent_s=100.4, recovered_s=100.5), UNKNOWN),
-        (seen("okx", WELL, 99.5, answered_sent_s=100.4, recovered_s=99.5), THEIRS),
+        (seen("okx", WELL, 100.5, answered_sent_s=100.4, silent_s=90.0, recovered_s=100.5), UNKNOWN),
+        (seen("okx", WELL, 99.5, answered_sent_s=100.4, silent_s=80.0, recovered_s=99.5), UNKNOWN),
+        (seen("okx", WELL, 87.0, answered_sent_s=100.4, silent_s=80.0, recovered_s=87.0), THEIRS),
         (witness(True, 100.0), THEIRS),
+        (witness(True, 100.0, since_s=99.0), UNKNOWN),
         (witness(True, 99.0), UNKNOWN),
         (witness(False, 100.0), OURS),
         (witness(False, 99.0), UNKNOWN),
@@ -105,10 +115,11 @@ def test_a_new_trouble_asks_for_a_new_proof() -> None:
 
 def test_who_fell_ill_together_is_given_time_to_come_back_together() -> None:
     """Our network is back; okx answers first, and is believed when bybit has had its time, not sooner."""
-    back = seen("okx", WELL, 130.0, answered_sent_s=130.0, recovered_s=130.0)
+    back = seen("okx", WELL, 130.0, answered_sent_s=130.0, silent_s=89.0, recovered_s=130.0)
     told = judge((dead(), back), (), 131.0, DEFAULTS, "bybit")
     assert (told.state, told.again_s) == (UNKNOWN, 130.0 + PATIENCE_S)
     assert found(back, now_s=130.0 + PATIENCE_S) is THEIRS
+    assert found(witness(True, 130.0, since_s=130.0), now_s=131.0) is UNKNOWN, "it comes back no sooner"
     assert found(back, seen("binance", WELL, answered_sent_s=130.0), now_s=131.0) is THEIRS, "it was never ill"
 
 
@@ -190,15 +201,20 @@ VIEWS = st.builds(
     answered_sent_s=st.none() | MOMENTS,
     last_ok_s=st.none() | MOMENTS,
     cause=st.sampled_from((None, Cause.LOCAL, Cause.SILENT)),
+    silent_s=st.none() | MOMENTS,
     recovered_s=st.none() | MOMENTS,
 )
 OTHERS = st.lists(VIEWS, max_size=3, unique_by=lambda view: view.exchange)
-WITNESSES = st.lists(st.builds(witness, st.booleans(), MOMENTS), max_size=3)
+WITNESSES = st.lists(st.builds(witness, st.booleans(), MOMENTS, MOMENTS), max_size=3)
 ASKED = st.builds(
-    lambda since_s, last_ok_s, cause: dead(since_s=since_s, last_ok_s=last_ok_s, cause=cause),
+    lambda since_s, last_ok_s, cause, silent_s, recovered_s: dead(
+        since_s=since_s, last_ok_s=last_ok_s, cause=cause, silent_s=silent_s, recovered_s=recovered_s
+    ),
     MOMENTS,
     st.none() | MOMENTS,
     st.sampled_from((Cause.SILENT, Cause.LOCAL)),
+    st.none() | MOMENTS,
+    st.none() | MOMENTS,
 )
 
 
@@ -270,3 +286,38 @@ def test_one_more_answer_never_takes_a_proof_away(
     more = judge((asked, *others), (*witnesses, witness(True, at_s)), now_s, DEFAULTS, "bybit")
     if before.state is THEIRS:
         assert more.state is THEIRS
+
+
+# ------------------------------------------------------------------------------------------------ what silence is
+
+
+def silence_in(*rounds: tuple[bool, bool]) -> tuple[float | None, float | None]:
+    """The last silence after rounds of a public and a signed probe, each good or not, five seconds apart."""
+    detector = health.start("okx", 0.0)
+    for number, good in enumerate(((True, True), *rounds)):
+        for kind, ok in zip((EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE), good, strict=True):
+            at_s = 10.0 + 5.0 * number + 0.5 * (kind is EvidenceKind.SIGNED_PROBE)
+            piece = Evidence(exchange="okx", kind=kind, ok=ok, words="", latency_s=0.25, at_s=at_s)
+            detector = health.observe(detector, piece, DEFAULTS)
+    told = health.view(detector, DEFAULTS, 100.0)
+    return told.silent_s, told.recovered_s
+
+
+def test_silence_is_a_whole_round_without_an_answer() -> None:
+    """One lost call in twenty is noise, and would hold up one true death in four."""
+    assert silence_in((False, True), (True, True)) == (None, None)
+    assert silence_in((True, False), (True, True)) == (None, None)
+    assert silence_in((False, False)) == (14.75, None), "not over yet"
+    assert silence_in((False, False), (True, True)) == (14.75, 20.0)
+    assert silence_in((False, False), (False, True)) == (14.75, 20.5)
+    assert silence_in((False, False), (True, True), (False, False)) == (24.75, 20.0), "another one, and it lasts"
+
+
+def test_two_silences_that_do_not_overlap_have_nothing_to_do_with_each_other() -> None:
+    """okx was silent and came back while bybit still answered, or bybit's silence was over before: it is orders now."""
+    back = seen("okx", WELL, 90.0, answered_sent_s=101.0, silent_s=70.0, recovered_s=90.0)
+    assert found(back, asked=dead(silent_s=95.0)) is THEIRS
+    assert found(back, asked=dead(silent_s=89.0)) is UNKNOWN
+    assert found(back, asked=dead(silent_s=50.0, recovered_s=60.0)) is THEIRS
+    assert found(back, asked=dead(silent_s=50.0, recovered_s=75.0)) is UNKNOWN
+    assert found(back, asked=dead(silent_s=None)) is THEIRS

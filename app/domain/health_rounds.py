@@ -1,0 +1,35 @@
+"""Whom to ask next how it is: what each detector wants for itself, and what is missing as a proof of our network.
+
+A detector asks for its own exchange only (`health_probing`). When another one is down, the answer of this one is wanted
+as well (`network.question_s`), sooner than its own interval would have it, and without waiting for what it was asked
+before, since an answer to that would prove nothing. A ban is kept to in any case.
+"""
+
+from __future__ import annotations
+
+from app.domain.health import ALL_PROBES, Detector, next_probes
+from app.domain.health_settings import HealthSettings
+from app.domain.network import question_s
+from messages.health import HealthView, ProbeKind
+
+
+def due(
+    detector: Detector,
+    views: tuple[HealthView, ...],
+    settings: HealthSettings,
+    now_s: float,
+    also: tuple[ProbeKind, ...] = (),
+) -> tuple[tuple[ProbeKind, ...], float]:
+    """Which probes an exchange is sent next, and when, never before `now_s`.
+
+    Args:
+        views: Of every exchange.
+        also: What this one can be asked besides whether it is there.
+    """
+    kinds, due_s = next_probes(detector, settings, now_s, also)
+    own = next((view for view in views if view.exchange == detector.exchange), None)
+    proof_s = question_s(own, views, detector.round_s, settings) if own is not None else None
+    if own is None or proof_s is None:
+        return kinds, due_s
+    proof_s = max(now_s, proof_s, own.banned_until_s or now_s)
+    return (ALL_PROBES, proof_s) if proof_s < due_s else (kinds, due_s)
