@@ -205,8 +205,8 @@ class Phi(Anchor):
         mean_s = PHI["first_heartbeat_estimate_s"]
         first = (0.75 * mean_s, 1.25 * mean_s)
         self._known = [deque(first) for _ in HERE]
-        self._sum = [sum(first) for _ in HERE]
-        self._squares = [sum(each * each for each in first) for _ in HERE]
+        self._sum: list[float] = [sum(first) for _ in HERE]
+        self._squares: list[float] = [sum(each * each for each in first) for _ in HERE]
         self._last_s = [math.nan for _ in HERE]
         self._until_s = [math.inf for _ in HERE]
 
