@@ -428,10 +428,10 @@ def test_detection_budget_above_the_order_timeout_is_told() -> None:
     """Allowed, and rarely meant."""
     told = sentences("")
     assert told == [
-        "finding a silent exchange down can take 64 s (health.*), longer than router.order_timeout_s, which is 30:"
+        "finding a silent exchange down can take 54 s (health.*), longer than router.order_timeout_s, which is 30:"
         " orders of that time are answered before trading has moved"
     ]
-    assert sentences("[router]\norder_timeout_s = 65") == []
+    assert sentences("[router]\norder_timeout_s = 55") == []
     assert sentences("[router]\nauto_failover = false") == []
 
 

@@ -61,9 +61,9 @@ def test_the_least_that_is_admitted() -> None:
     made = config({"okx": 20, "binance": 20, "kraken": 20})
     assert least_s(made) == 20
     assert made.dead_man_switches == {"okx": 20, "binance": 20, "kraken": 20}
-    with pytest.raises(ConfigError, match="use 111 or more"):
-        config({"okx": 110}, health="")
-    assert least_s(config({"okx": 111}, health="")) == 111
+    with pytest.raises(ConfigError, match="use 96 or more"):
+        config({"okx": 95}, health="")
+    assert least_s(config({"okx": 96}, health="")) == 96
     with pytest.raises(ConfigError, match="okx counts down from 120 at most: make health"):
         config({"okx": 120}, health="[health]\nhealth_check_interval = 60\n")
 

@@ -66,8 +66,9 @@ def _derived(config: Config, limits: Mapping[str, str]) -> Iterator[tuple[str, s
     settings = config.health_settings
     yield (
         f"detection budget = {detection_budget_s(settings):g} s",
-        "the longest until a silent exchange is found down, when no order meets it sooner: health_check_interval"
-        " + (max_retry_attempts + 1) x probe_timeout_s + (max_retry_attempts - 1) x retry_delay",
+        "the longest until a silent exchange is found down, when no order meets it sooner: health_check_interval x"
+        " (1 + jitter) + (max_retry_attempts - 1) x the longer of retry_delay x (1 + jitter) and probe_timeout_s"
+        " + 2 x probe_timeout_s",
     )
     policy = config.supervision.restart_policy
     yield (

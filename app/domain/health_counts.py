@@ -20,7 +20,8 @@ class Counts:
     """What is counted.
 
     Attributes:
-        failures: Consecutive, `apart_s` apart, since the last signed answer; the last counted at `counted_s`.
+        failures: Consecutive, `apart_s` apart, since the last signed answer; the last counted at `counted_s`,
+            when the newest call that failed then had been sent at `counted_sent_s`.
         candidate_s: When `failures` reached its limit; None below it.
         public_failed: A public probe sent after `candidate_s` failed and none succeeded since; likewise the next two.
         place_streak: Consecutive failing placements, `retry_delay_s` apart; `place_counted_s` as above.
@@ -36,6 +37,7 @@ class Counts:
 
     failures: int = 0
     counted_s: float | None = None
+    counted_sent_s: float | None = None
     candidate_s: float | None = None
     public_failed: bool = False
     signed_failed: bool = False
@@ -91,6 +93,7 @@ def counted(
     if not failed and not suspicious and before.calm(settings):
         return before
     failures, counted_s, candidate_s = before.failures, before.counted_s, before.candidate_s
+    counted_sent_s = before.counted_sent_s
     public_failed, signed_failed, order_failed = before.public_failed, before.signed_failed, before.order_failed
     place_streak, place_counted_s = before.place_streak, before.place_counted_s
     place_failures, place_failed_s = before.place_failures, before.place_failed_s
@@ -102,7 +105,7 @@ def counted(
         public_failed = public_ill = False
         good_public = min(good_public + (EvidenceKind.PUBLIC_PROBE in good), settings.rise)
     if any(kind in ok for kind in SIGNED_ANSWERS):
-        failures, counted_s, candidate_s = 0, None, None
+        failures, counted_s, counted_sent_s, candidate_s = 0, None, None, None
         public_failed = signed_failed = order_failed = False
     if EvidenceKind.PLACE in ok:
         place_streak, place_counted_s = 0, None
@@ -122,7 +125,7 @@ def counted(
         good_public = good_signed = trial = 0
     if failed:
         if counted_s is None or at_s >= counted_s + apart_s(settings):
-            failures, counted_s = failures + 1, at_s
+            failures, counted_s, counted_sent_s = failures + 1, at_s, max(failed.values())
         if candidate_s is not None:
             sent_after = {kind for kind, sent in failed.items() if sent >= candidate_s - CLOCK_SLACK_S}
             public_failed = public_failed or EvidenceKind.PUBLIC_PROBE in sent_after
@@ -145,6 +148,7 @@ def counted(
     return Counts(
         failures=failures,
         counted_s=counted_s,
+        counted_sent_s=counted_sent_s,
         candidate_s=candidate_s,
         public_failed=public_failed,
         signed_failed=signed_failed,

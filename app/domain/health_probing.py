@@ -6,7 +6,7 @@ is asked what it says of itself (STATUS), and for a price (MARKET), where whoeve
 | state             | the next round                                                                                |
 | STARTING          | at once, then each `retry_delay_s`                                                            |
 | WELL              | each `health_check_interval_s`                                                                |
-| SUSPECT           | `retry_delay_s` after the last failure that counted, or after the last round                  |
+| SUSPECT           | `retry_delay_s` after the call was sent whose failure counted last, or after the last round   |
 | a candidate       | at once, once: the round that is to confirm; `retry_delay_s` after another one of these       |
 | HALF_OPEN         | each `retry_delay_s`                                                                          |
 | DOWN, MAINTENANCE | the same, twice as rarely after each silent round, up to `health_check_interval_s`            |
@@ -114,17 +114,21 @@ def next_probes(
     return kinds, due_s
 
 
-def detection_budget_s(settings: HealthSettings) -> float:
+def detection_budget_s(settings: HealthSettings, *, silent: bool = True) -> float:
     """The longest from an exchange falling silent to DOWN, when no order is there to notice it sooner.
 
-    `(health_check_interval + (max_retry_attempts - 1) x retry_delay) x (1 + jitter) + (max_retry_attempts + 1) x
-    probe_timeout`: silence begins just after a round was answered; the next round and each retry wait out the time-out;
-    one more round confirms. An exchange that refuses connections takes `(max_retry_attempts + 1) x probe_timeout` less.
-    The time messages between processes take is not in it.
+    `health_check_interval x (1 + jitter) + (max_retry_attempts - 1) x max(retry_delay x (1 + jitter), probe_timeout) +
+    2 x probe_timeout`: silence begins just after a round was answered; the next rounds are sent `retry_delay` apart,
+    each when the one before has timed out; the last one times out, and one more round confirms. The time messages
+    between processes take is not in it.
+
+    Args:
+        silent: False: it refuses connections, so that no time-out is waited for.
     """
-    attempts = settings.max_retry_attempts
-    pauses_s = settings.health_check_interval_s + (attempts - 1) * settings.retry_delay_s
-    return pauses_s * (1.0 + settings.jitter) + (attempts + 1) * settings.probe_timeout_s
+    longer = 1.0 + settings.jitter
+    timeout_s = settings.probe_timeout_s if silent else 0.0
+    pause_s = max(settings.retry_delay_s * longer, timeout_s)
+    return settings.health_check_interval_s * longer + (settings.max_retry_attempts - 1) * pause_s + 2 * timeout_s
 
 
 RARER = (HealthState.DOWN, HealthState.MAINTENANCE)
@@ -175,7 +179,8 @@ def _paused_s(detector: Detector, settings: HealthSettings) -> float:
     elif state in RARER:
         longest_s = max(settings.health_check_interval_s, wait_s)
         wait_s = min(longest_s, wait_s * 2.0 ** min(detector.down_rounds, 16))
-    elif state is HealthState.SUSPECT and counts.candidate_s is None and counts.counted_s is not None:
-        # From the failure, not from the probe that met it: two failures closer than this would count as one.
-        round_s = max(counts.counted_s, round_s or 0.0)
+    elif state is HealthState.SUSPECT and counts.candidate_s is None and counts.counted_sent_s is not None:
+        # Two failures closer than this would count as one. From when the one was sent, not from when it failed: where
+        # nothing is answered the next one takes as long to fail, and waiting for the time-out first would count twice.
+        round_s = max(counts.counted_sent_s, round_s or 0.0)
     return (belief.since_s if round_s is None else round_s) + wait_s * spread

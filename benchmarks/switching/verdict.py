@@ -139,11 +139,8 @@ class Budget:
 
 def budget(settings: HealthSettings, *, silent: bool, request_timeout_s: float) -> Budget:
     """Of an exchange that refuses connections, or of one that is silent: there each failure takes its time-out."""
-    detection_s = detection_budget_s(settings)
-    if silent:
-        return Budget(detection_s=detection_s, bar_s=detection_s + SWITCH_S + request_timeout_s)
-    detection_s -= (settings.max_retry_attempts + 1) * settings.probe_timeout_s
-    return Budget(detection_s=detection_s, bar_s=detection_s + SWITCH_S)
+    detection_s = detection_budget_s(settings, silent=silent)
+    return Budget(detection_s=detection_s, bar_s=detection_s + SWITCH_S + (request_timeout_s if silent else 0.0))
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

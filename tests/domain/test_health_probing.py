@@ -103,7 +103,7 @@ def test_death_is_found_within_the_budget(
     assert run.now_s - death_s <= detection_budget_s(use) + 0.1
 
 
-@pytest.mark.parametrize(("use", "budget_s"), [(STEADY, 60.0), (DEFAULTS, 64.0)])
+@pytest.mark.parametrize(("use", "budget_s"), [(STEADY, 50.0), (DEFAULTS, 54.0)])
 def test_the_budget_is_reached_but_for_a_moment(use: HealthSettings, budget_s: float) -> None:
     """The formula is not a guess on the safe side: the worst case comes up to it."""
     run = Run(use, answering, draw=lambda: 1.0).until(45.0)
