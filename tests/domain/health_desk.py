@@ -16,7 +16,7 @@ from app.domain.health import (
     start,
     view,
 )
-from messages.health import Cause, Evidence, EvidenceKind, HealthState, HealthView, Maintenance
+from messages.health import Cause, Evidence, EvidenceKind, HealthState, HealthView, Maintenance, ProbeKind
 from messages.market import MarketType, Symbol
 
 PUBLIC, SIGNED = EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE
@@ -24,6 +24,7 @@ STATUS, MARKET = EvidenceKind.STATUS_PROBE, EvidenceKind.MARKET_PROBE
 PLACE, CANCEL, READ = EvidenceKind.PLACE, EvidenceKind.CANCEL, EvidenceKind.READ
 STARTING, WELL, SUSPECT, DOWN = HealthState.STARTING, HealthState.WELL, HealthState.SUSPECT, HealthState.DOWN
 HALF_OPEN, MAINTENANCE, ISOLATED = HealthState.HALF_OPEN, HealthState.MAINTENANCE, HealthState.ISOLATED
+ALL = (ProbeKind.PUBLIC, ProbeKind.SIGNED)
 COUNTED = tuple(kind for kind in EvidenceKind if kind not in (STATUS, MARKET))
 DEFAULTS = HealthSettings()
 STEADY = HealthSettings(jitter=0.0)
