@@ -22,26 +22,26 @@ from app.domain.calls import Call, Proof, Result
 from app.domain.rates import Rates, Usage
 from app.domain.symbols import InvalidSymbol, parse_symbol
 from app.exchanges import account, rates, reads, reports
-from app.exchanges.admission import NotSupported, admit, admit_change, carried
-from app.exchanges.client import TRACE, Pin, Trace, Unreadable, close_client, make_client, type_client
+from app.exchanges.admission import NotSupported, admit
+from app.exchanges.client import TRACE, Trace, close_client, make_client, type_client
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.dry_run import dry_run
 from app.exchanges.exchange_time import ExchangeTime
-from app.exchanges.failures import Failures, RefusedQuietly
+from app.exchanges.failures import Failures
 from app.exchanges.handover import Handover
 from app.exchanges.keeper import Chores, Keeper, apart
 from app.exchanges.limits_file import LimitsFile
 from app.exchanges.markets_file import Markets, Packed
-from app.exchanges.profiles.base import Profile, WireChange, WireOrder
-from app.exchanges.profiles.rows import OrderRow
+from app.exchanges.order_calls import OrderCalls, raise_refusal
+from app.exchanges.profiles.base import Profile
 from app.exchanges.settings import Credentials, ExchangeSettings
-from app.exchanges.sizes import InvalidSize, plain
+from app.exchanges.sizes import InvalidSize
 from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
 from app.process.account_lock import fingerprint
 from app.process.memory import forget_freed, give_back
 from messages.health import ProbeKind
 from messages.market import Lots, MarketType, Symbol
-from messages.orders import OrderSpec, OrderType
+from messages.orders import OrderSpec
 
 _LOG = structlog.stdlib.get_logger(__name__)
 
@@ -81,6 +81,7 @@ class CcxtPort:
         self._table = self._table_of((), None)
         self._ready = False
         self._failures = Failures(profile, lambda: clock() + self._offset.value_s)
+        self._orders = OrderCalls(profile, clock, self._offset, self._failures)
         self._usage = rates.UsageSeen(profile.name, settings.rate_limit_per_s)
         chores = Chores(measure=self._measured, warm_up=self._warmed_up, load=self._loaded_anew)
         self._keeper = Keeper(profile.name, chores, refresh_s=settings.markets_refresh_s)
@@ -380,26 +381,8 @@ class CcxtPort:
         if not public:
             await self._time.know(self._measured)  # nothing is signed by a clock that may be anywhere
         match call:
-            case calls.PlaceCall():
-                return await self._place(client, call, trace)
-            case calls.AmendCall():
-                return await self._amend(client, call, trace)
-            case calls.CancelCall():
-                market = self._table.known(call.symbol)
-                row = await self._profile.cancel(
-                    client, market, call.wire_id, call.exchange_order_id, conditional=call.conditional
-                )
-                self._raise_refusal(trace)
-                return calls.CancelConfirmed(final=None if row is None else reports.order(row, market, call.symbol))
-            case calls.LookUpCall():
-                asked_s = self._clock()
-                market = self._table.known(call.symbol)
-                found = await self._found(client, call, market)
-                if found is None and asked_s - _committed_s(call) > self._profile.look_back_s:
-                    return self._failures.out_of_sight()
-                if found is None:
-                    return calls.NotFound(asked_s=asked_s)
-                return calls.Found(report=reports.order(found, market, call.symbol), requests=trace.requests)
+            case calls.PlaceCall() | calls.AmendCall() | calls.CancelCall() | calls.LookUpCall():
+                return await self._orders.make(client, self._table, call, trace)
             case calls.ProbeCall(kind=ProbeKind.PUBLIC):
                 return calls.ProbeOk(clock_offset_s=await self._time.measure(client))
             case calls.ProbeCall():
@@ -409,86 +392,8 @@ class CcxtPort:
                 return await dry_run(self._profile, client, self._table.any_active(), trace, self._clock())
             case calls.LeverageCall() | calls.MarginModeCall() | calls.PositionModeCall() | calls.DeadManCall():
                 made = await account.make(self._profile, client, self._table, call, self._clock)
-                self._raise_refusal(trace)
+                raise_refusal(self._profile, trace)
                 return made
             case _:
                 result = await reads.read(self._profile, client, self._table, call, self._clock)
                 return reads.timed(result, self._offset.held, self._clock())
-
-    async def _found(self, client: type_client, call: calls.LookUpCall, market: Market) -> OrderRow | None:
-        """What the profile finds. That an order is forgotten it concludes from seeing it nowhere: so may be what was
-        sent again a moment ago, or is just executing, which shows once answers have caught up."""
-        for again in (False, True):
-            if again:
-                await asyncio.sleep(self.proof.visibility_s)
-            found = await self._profile.find(
-                client,
-                market,
-                call.wire_id,
-                call.exchange_order_id,
-                int(call.since_s * 1000),
-                conditional=call.conditional,
-            )
-            if found is None or found.forgotten_ms is None:
-                return found
-            if (self._clock() - _committed_s(call)) * 1000 < found.forgotten_ms:
-                return None
-        return found
-
-    async def _amend(self, client: type_client, call: calls.AmendCall, trace: Trace) -> calls.AmendResult:
-        try:
-            market, contracts = admit_change(self._profile, self._table, call)
-        except (NotTradable, InvalidSize, NotSupported) as error:
-            return calls.AmendRefused(code="invalid_order", words=str(error), native_code=None)
-        change = WireChange(
-            spec=call.spec,
-            market=market,
-            wire_id=call.wire_id,
-            order_id=call.exchange_order_id,
-            contracts=None if contracts is None else plain(contracts),
-            price=None if call.price is None else plain(call.price),
-            trigger_price=None if call.trigger_price is None else plain(call.trigger_price),
-        )
-        row = await self._profile.amend(client, change)
-        self._raise_refusal(trace)
-        report = None if row is None else reports.order(row, market, call.spec.symbol, call.wire_id)
-        return calls.Amended(report=report)
-
-    async def _place(self, client: type_client, call: calls.PlaceCall, trace: Trace) -> calls.PlaceResult:
-        spec = call.spec
-        try:
-            market, contracts = admit(self._profile, self._table, spec, call.quantity)
-        except (NotTradable, InvalidSize, NotSupported) as error:
-            return calls.Refused(code="invalid_order", words=str(error), native_code=None)
-        offset_s = self._offset.value_s
-        if call.expiry_s <= self._clock():
-            return calls.NotExecuted(code="expired", words="The placement had expired before it was sent.")
-        trace.pin = Pin(
-            signed_ms=int((call.committed_s + offset_s) * 1000), expires_ms=int((call.expiry_s + offset_s) * 1000)
-        )
-        order = WireOrder(
-            spec=carried(self._profile, spec),
-            market=market,
-            contracts=plain(contracts),
-            price=None if spec.order_type is OrderType.MARKET or spec.price is None else plain(spec.price),
-            wire_id=call.wire_id,
-            pin=trace.pin,
-            trigger_price=None if spec.trigger is None else plain(spec.trigger.price),
-        )
-        row = await self._profile.place(client, order)
-        self._raise_refusal(trace)
-        if not row.order_id:
-            raise Unreadable("the answer to the placement names no order")
-        if row.wire_id is not None and row.wire_id != call.wire_id:
-            raise Unreadable("the answer to the placement names another client order id")
-        return calls.Placed(report=reports.order(row, market, spec.symbol, call.wire_id))
-
-    def _raise_refusal(self, trace: Trace) -> None:
-        """A refusal in an answer that ccxt took for a success."""
-        if self._profile.native_code(trace.answer) is not None:
-            raise RefusedQuietly
-
-
-def _committed_s(call: calls.LookUpCall) -> float:
-    """Since when the exchange may have the order: what was sent before its last commit is proven absent."""
-    return call.since_s if call.committed_s is None else call.committed_s
