@@ -18,7 +18,7 @@ from actors._shell import Shell
 from actors.connector_news import Listeners
 from actors.connector_readiness import Preflights
 from actors.connector_reads import Asked, call_for
-from actors.connector_replies import Replies
+from actors.connector_replies import Replies, Told
 from actors.environment import PortRunner, ResultsWait
 from actors.order_path import OrderPath
 from actors.order_writes import News, OrderWrites, leading, request_facts
@@ -36,7 +36,7 @@ from messages.base import Failed, Request
 from messages.carries import CarryOrders, CarryReply
 from messages.executions import CatchUp, GetOrderFills, Heard
 from messages.failover import PreflightRequest, SettleRequest, Subscribe, Unsubscribe
-from messages.health import Evidence, EvidenceSeen, Probe
+from messages.health import Evidence, EvidenceSeen, Probe, ProbeKind, Waiting
 from messages.market import MarketType, Symbol
 from messages.orders import (
     AmendOrder,
@@ -173,6 +173,8 @@ class ConnectorActor(Shell):
         if self._evidence and now_s >= self._evidence_due_s:
             self._tell_evidence(now_s)
         self._perform(self.machine.tick(now_s), now_s)
+        if waiting := self.machine.unanswered.to_tell():
+            self._tell_evidence(now_s, waiting)
 
     def next_s(self, now_s: float) -> float | None:
         """The machine's next moment, the client's, the next attempt to load markets, or the time to tell evidence."""
@@ -216,7 +218,9 @@ class ConnectorActor(Shell):
     def _deliver(self, effect: e.Deliver, now_s: float) -> None:
         """Here, not where the message came in: the effects that follow, sending what was committed, are carried out."""
         try:
-            reply = self._replies.reply(effect.request, effect.result, now_s)
+            not_ready = "" if self.runner.port.ready or now_s < self._opening_until_s else self._why_not_ready()
+            told = Told(self.machine.told_fills, self.machine.limits.silent_for_s(now_s), not_ready)
+            reply = self._replies.reply(effect.request, effect.result, now_s, told)
         except JournalError as error:
             reply = self._unanswerable(effect.request, error)
         self.post(effect.asker, reply)
@@ -319,11 +323,15 @@ class ConnectorActor(Shell):
 
     def _read(self, sender: Address, request: Asked, now_s: float) -> Iterable[Effect]:
         deadline_s = min(request.deadline_s, now_s + self.environment.connectors[self.name].request_timeout_s)
-        opening = isinstance(request, Probe) and now_s < self._opening_until_s
-        if not self.runner.port.ready and not opening:
+        # Who asks how an exchange is hears what it answers: why it is not ready is told besides.
+        asks = isinstance(request, Probe) and request.kind is not ProbeKind.MARKET
+        if not self.runner.port.ready and not asks:
             failed = c.CallFailed(code="exchange_not_ready", words=self._why_not_ready(), ill=True)
             return [e.Deliver(asker=sender, request=request, result=failed)]
         if isinstance(request, Probe):
+            if request.kind is ProbeKind.MARKET and request.symbol is None:
+                failed = c.CallFailed(code=c.UNSUPPORTED, words="A market probe needs a symbol.", retryable=False)
+                return [e.Deliver(asker=sender, request=request, result=failed)]
             self._replies.probing(request, now_s)
         conditional = any(task.order.spec.trigger is not None for task in self.machine.tasks.values())
         call, priority = call_for(request, now_s, deadline_s, conditional=conditional)
@@ -386,12 +394,12 @@ class ConnectorActor(Shell):
         if observed:
             self._preflights.observed(observed)
             self._evidence += observed
-            if now_s >= self._evidence_due_s or not all(evidence.ok for evidence in observed):
+            if now_s >= self._evidence_due_s or any(each.cause is not None or not each.ok for each in observed):
                 self._tell_evidence(now_s)
 
-    def _tell_evidence(self, now_s: float) -> None:
+    def _tell_evidence(self, now_s: float, waiting: tuple[Waiting, ...] = ()) -> None:
         if self._monitor is not None:
-            self.post(self._monitor, EvidenceSeen(evidence=tuple(self._evidence)))
+            self.post(self._monitor, EvidenceSeen(evidence=tuple(self._evidence), waiting=waiting))
         self._evidence.clear()
         self._evidence_due_s = now_s + EVIDENCE_S
 

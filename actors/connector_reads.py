@@ -20,6 +20,7 @@ from messages.market import (
     SetLeverage,
     SetMarginMode,
     SetPositionMode,
+    Symbol,
 )
 from messages.orders import GetOpenOrders
 from messages.positions import GetPositions
@@ -51,7 +52,8 @@ def call_for(request: Asked, now_s: float, deadline_s: float, *, conditional: bo
     Args:
         conditional: Whether an order of ours that rests was placed with a trigger, and has to be listed too.
     """
-    priority = Priority.PROBE if isinstance(request, Probe) else Priority.READ
+    vital = isinstance(request, Probe) and request.kind in (ProbeKind.PUBLIC, ProbeKind.SIGNED)
+    priority = Priority.PROBE if vital else Priority.READ
     return _call(request, now_s, deadline_s, conditional=conditional), priority
 
 
@@ -94,5 +96,9 @@ def _call(request: Asked, now_s: float, deadline_s: float, *, conditional: bool)
             return c.MarginModeCall(symbol=request.symbol, mode=request.mode, deadline_s=deadline_s)
         case SetPositionMode():
             return c.PositionModeCall(mode=request.mode, deadline_s=deadline_s)
+        case Probe(kind=ProbeKind.STATUS):
+            return c.StatusCall(deadline_s=deadline_s)
+        case Probe(kind=ProbeKind.MARKET, symbol=Symbol() as symbol):
+            return c.TickerCall(symbol=symbol, deadline_s=deadline_s)
         case Probe():
             return c.ProbeCall(kind=request.kind, deadline_s=deadline_s)

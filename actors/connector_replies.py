@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from actors.connector_readiness import Preflights
 from actors.environment import PortRunner
 from actors.order_path import OrderPath
 from app.domain import calls as c
+from app.domain.evidence import probe_evidence
 from app.domain.ids import order_id
 from app.domain.misnamed import unknown_order
-from app.domain.no_room import NO_ROOM
 from app.journal.store import Journal
 from messages.account import AccountReply, Disarm, Disarmed, GetAccount
 from messages.base import Failed, Request
 from messages.executions import Execution, ExecutionsReply, GetExecutions, GetOrderFills
 from messages.failover import PreflightRequest
-from messages.health import Evidence, EvidenceKind, Probe, ProbeKind, ProbeReply
+from messages.health import Evidence, Probe, ProbeKind, ProbeReply
 from messages.market import (
     BalancesReply,
     ExchangeStatusReply,
@@ -52,6 +52,21 @@ from messages.orders import (
 )
 from messages.positions import GetPositions, PositionsReply
 from messages.supervision import CheckOrderPath
+
+
+@frozen
+class Told:
+    """What the connector knows beside a result.
+
+    Attributes:
+        fills: Of our orders, told by the exchange so far.
+        silent_for_s: How long we are not to ask it anything; None where we may.
+        not_ready: Why orders cannot be placed, though the start is over; empty where they can.
+    """
+
+    fills: int = 0
+    silent_for_s: float | None = None
+    not_ready: str = ""
 
 
 class Replies:
@@ -108,14 +123,14 @@ class Replies:
         """Spot has balances, not positions."""
         return PositionsReply(correlation_id=request.correlation_id, exchange=self._exchange, positions=())
 
-    def reply(self, request: Request, result: c.Result, now_s: float) -> Any:
+    def reply(self, request: Request, result: c.Result, now_s: float, told: Told) -> Any:
         """A read's result in the words of the reply to its request."""
         correlation_id = request.correlation_id
         if isinstance(result, c.ProbeOk) and result.clock_offset_s is not None:
             self._clock_offset_s = result.clock_offset_s
         match request, result:
             case Probe(), _:
-                evidence = self._probe_evidence(request, result, now_s)
+                evidence = self._probe_evidence(request, result, now_s, told)
                 if evidence is not None:
                     self._preflights.observed((evidence,))
                 return ProbeReply(correlation_id=correlation_id, evidence=evidence)
@@ -212,18 +227,20 @@ class Replies:
             )
         return tuple(out)
 
-    def _probe_evidence(self, request: Probe, result: c.Result, now_s: float) -> Evidence | None:
+    def _probe_evidence(self, request: Probe, result: c.Result, now_s: float, told: Told) -> Evidence | None:
+        """Without markets, an exchange that answers well is of no use all the same: that is a failure, too."""
         sent_s = self._probe_sent_s.pop(request.correlation_id, now_s)
-        if isinstance(result, c.CallFailed) and result.code == NO_ROOM:
-            return None
-        kind = EvidenceKind.PUBLIC_PROBE if request.kind is ProbeKind.PUBLIC else EvidenceKind.SIGNED_PROBE
-        failed = isinstance(result, c.CallFailed) and result.ill
-        return Evidence(
-            exchange=self._exchange,
-            kind=kind,
-            ok=not failed,
-            words=result.words if isinstance(result, c.CallFailed) and failed else "",
-            latency_s=now_s - sent_s,
-            at_s=now_s,
-            clock_offset_s=result.clock_offset_s if isinstance(result, c.ProbeOk) else None,
+        evidence = probe_evidence(
+            self._exchange,
+            request.kind,
+            result,
+            sent_s,
+            now_s,
+            symbol=request.symbol,
+            silent_for_s=told.silent_for_s,
+            fills=told.fills,
         )
+        lives = request.kind in (ProbeKind.PUBLIC, ProbeKind.SIGNED)
+        if evidence is not None and lives and told.not_ready and evidence.ok and evidence.cause is None:
+            return evolve(evidence, ok=False, words=told.not_ready)
+        return evidence

@@ -33,6 +33,7 @@ from app.domain.preparing import Preparing
 from app.domain.rate_gate import RateGate
 from app.domain.rates import Rates, rates_of
 from app.domain.settling import Settlings
+from app.domain.unanswered import Unanswered
 from messages.base import Request
 from messages.market import Lots, Symbol
 from messages.orders import (
@@ -77,6 +78,9 @@ class ConnectorWork:
     fills: FillWatch = field(init=False)
     _preparing: Preparing = field(init=False)
     dead_man: DeadMan = field(init=False)
+    unanswered: Unanswered = field(init=False)
+    told_fills: int = field(init=False, default=0)
+    """How often the exchange has told of more that filled of our orders."""
 
     def __attrs_post_init__(self) -> None:
         self.exits = ExitWatch(self.exchange, self.settings.request_timeout_s, self.admits, self.ready)
@@ -84,6 +88,7 @@ class ConnectorWork:
         timeout_s = self.settings.request_timeout_s
         self._preparing = Preparing(self.exchange, timeout_s)
         self.dead_man = DeadMan(self.exchange, self.settings.dead_man, self.proof, timeout_s)
+        self.unanswered = Unanswered(self.exchange)
         self._rate_gate = RateGate(self.rates)
         self._watch = LegWatch(self.exchange, self.proof, self.rates.per_s(c.LookUpCall))
         self._placing = Placing(self.exchange, self.settings, self._watch, self._rate_gate)
@@ -131,10 +136,19 @@ class ConnectorWork:
         if flight is None:
             return []
         out: list[Effect] = []
-        evidence = evidence_of(self.exchange, flight.call, result, flight.sent_s, now_s)
+        self.unanswered.answered(call_id, flight.call, now_s)
+        self._rate_gate.answered(flight.call, result, flight.sent_s, now_s)
+        evidence = evidence_of(
+            self.exchange,
+            flight.call,
+            result,
+            flight.sent_s,
+            now_s,
+            silent_for_s=self._rate_gate.silent_for_s(now_s),
+            fills=self.told_fills,
+        )
         if evidence is not None:
             out.append(Observe(evidence=evidence))
-        self._rate_gate.answered(flight.call, result, flight.sent_s, now_s)
         if not isinstance(result, SILENT):
             self.dead_man.alive(now_s)
         item = flight.errand
@@ -212,7 +226,9 @@ class ConnectorWork:
         return [*told, *followed]
 
     def _told(self, task: LegTask, order: OrderView, now_s: float) -> list[Effect]:
+        filled = task.leg.filled
         self._watch.now(task, order)
+        self.told_fills += task.leg.filled > filled
         self._watch.learned(task)
         freed = self._placing.known(task, now_s)
         changed = self._amending.recorded(task, now_s)
@@ -250,6 +266,7 @@ class ConnectorWork:
 
     def tick(self, now_s: float) -> list[Effect]:
         """Does whatever is due."""
+        self.unanswered.tick(now_s)
         changes = self._amending.tick(now_s) + self._carrying.tick(now_s)
         gone = self.dead_man.gone(self.tasks.values(), now_s)
         changes += self._carrying.marks(self.tasks, self._settlings, now_s, gone)
@@ -305,7 +322,7 @@ class ConnectorWork:
         rooms: tuple[Timed, ...]
         rooms = self._watch, self._settlings, self._placing, self.exits, self._amending, self._carrying, self.fills
         due = [room.next_s() for room in (*rooms, self.dead_man)]
-        due += [self._poll_at_s, self._rate_gate.limiter.next_s(now_s)]
+        due += [self._poll_at_s, self._rate_gate.limiter.next_s(now_s), self.unanswered.next_s()]
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     # ------------------------------------------------------------------------------------------------ out
@@ -352,6 +369,7 @@ class ConnectorWork:
     def _send(self, item: Errand, call: c.Call, now_s: float) -> Send:
         self._last_call += 1
         self._flights[self._last_call] = Flight(item, call, now_s)
+        self.unanswered.sent(self._last_call, call, now_s)
         self._rate_gate.sent(call, now_s)
         if isinstance(item, ForLeg):
             task = self._watch.of(item.order_id, item.number)

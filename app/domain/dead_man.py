@@ -32,6 +32,7 @@ from attrs import define, field, frozen
 from app.domain import calls as c
 from app.domain.carry import takes_away
 from app.domain.effects import Answer, Asker
+from app.domain.evidence import NOT_REACHED
 from app.domain.leg_task import LegTask
 from app.domain.no_room import BANNED, NO_ROOM
 from messages.account import DeadManView, Disarm, Disarmed
@@ -42,9 +43,7 @@ SHARE = 3
 AGAIN_S = 1.0
 """After a request that failed."""
 NEVER_SENT = frozenset({NO_ROOM, BANNED, "deadline_passed", "not_ready", "not_sent", "clock_unknown"})
-"""Codes of requests that did not leave this host."""
-UNREACHABLE = "exchange_unreachable"
-"""Likewise, where one request is all there is to it."""
+"""Codes of requests that did not leave this host; likewise `NOT_REACHED`, where one request is all there is to it."""
 
 
 @frozen(kw_only=True)
@@ -164,7 +163,7 @@ class DeadMan:
         assert self.settings is not None
         if not isinstance(result, c.CallFailed):
             return False
-        return result.code in NEVER_SENT or (result.code == UNREACHABLE and not self.settings.by_market)
+        return result.code in NEVER_SENT or (result.code in NOT_REACHED and not self.settings.by_market)
 
     def _wait_until(self, at_s: float | None) -> None:
         self._next_s = None if self._off else at_s

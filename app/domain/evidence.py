@@ -1,38 +1,203 @@
-"""What a real call says of its exchange's health."""
+"""What a call says of its exchange's health, and what it does not.
+
+By the router's own code of a result, so that every port that names what happened alike gives the same evidence. Three
+rules decide:
+
+- **A refusal by a code is an answer.** It speaks for the exchange: whoever refuses an order is there.
+- **What never reached the exchange for reasons of our own says nothing** (no room in our limiter, a deadline that had
+  passed, a router that stops). What was sent in vain, or could not be sent because nobody let us connect, does.
+- **Some answers are worth telling though they are no illness** (`TOLD`): that we asked too often, that it does not
+  know our key, that our time is not its time, that a market is halted. They are `ok`, with a cause and words; they
+  count neither as failures nor as a success.
+
+"Expired" is our clock's fault only where the answer came while the request was still valid by our clock: an order that
+took longer than its validity was slow, whoever was slow.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from app.domain import calls as c
-from messages.health import Evidence, EvidenceKind
+from app.domain.no_room import BANNED, NO_ROOM
+from app.domain.unanswered import kind_of
+from messages.health import Cause, Evidence, EvidenceKind, ProbeKind
+from messages.market import Symbol, Ticker
+
+EXCHANGE_UNREACHABLE = "exchange_unreachable"
+"""Code of a call that nobody let connect: refused, or ended before the connection stood."""
+CONNECT_TIMEOUT = "connect_timeout"
+NAME_NOT_RESOLVED = "name_not_resolved"
+NETWORK_UNREACHABLE = "network_unreachable"
+NOT_REACHED = frozenset({EXCHANGE_UNREACHABLE, CONNECT_TIMEOUT, NAME_NOT_RESOLVED, NETWORK_UNREACHABLE})
+"""Codes of calls that had no connection, so that nothing of them can have arrived."""
+
+_STOPPING = "closing"
+"""Code of a call that was given up because the router stops."""
+
+CAUSES: Mapping[str, Cause] = MappingProxyType(
+    {
+        "timeout": Cause.SILENT,
+        CONNECT_TIMEOUT: Cause.SILENT,
+        EXCHANGE_UNREACHABLE: Cause.CONNECTION,
+        "connection_lost": Cause.CONNECTION,
+        NAME_NOT_RESOLVED: Cause.LOCAL,
+        NETWORK_UNREACHABLE: Cause.LOCAL,
+        "exchange_unavailable": Cause.SERVER,
+        "exchange_busy": Cause.SERVER,
+        "exchange_error": Cause.SERVER,
+        "bad_response": Cause.SERVER,
+        "unexpected": Cause.SERVER,
+        "maintenance": Cause.MAINTENANCE,
+        "rate_limited": Cause.RATE_LIMITED,
+        BANNED: Cause.BANNED,
+        "not_authenticated": Cause.CREDENTIALS,
+        "not_permitted": Cause.CREDENTIALS,
+        "expired": Cause.CLOCK,
+        "invalid_nonce": Cause.CLOCK,
+        "market_closed": Cause.HALTED,
+    }
+)
+"""By the code of a result."""
+
+TOLD = frozenset({Cause.RATE_LIMITED, Cause.BANNED, Cause.CREDENTIALS, Cause.CLOCK, Cause.HALTED})
+"""Causes that are no illness: the exchange answers."""
+
+BAN_S = 10.0
+"""Who asks for silence in everything for longer than this has banned us; less is a window that is used up. Declared by
+us: the windows of the exchanges we know are of ten seconds at most, but for Binance's of a minute, during which it
+answers nothing either."""
+
+PROBES: Mapping[ProbeKind, EvidenceKind] = MappingProxyType(
+    {
+        ProbeKind.PUBLIC: EvidenceKind.PUBLIC_PROBE,
+        ProbeKind.SIGNED: EvidenceKind.SIGNED_PROBE,
+        ProbeKind.STATUS: EvidenceKind.STATUS_PROBE,
+        ProbeKind.MARKET: EvidenceKind.MARKET_PROBE,
+    }
+)
 
 
-def evidence_of(exchange: str, call: c.Call, result: c.Result, sent_s: float, now_s: float) -> Evidence | None:
-    """Evidence from one call; None for a probe, whose asker makes its own, and for what never reaches the exchange.
+def evidence_of(
+    exchange: str,
+    call: c.Call,
+    result: c.Result,
+    sent_s: float,
+    now_s: float,
+    *,
+    silent_for_s: float | None = None,
+    fills: int = 0,
+) -> Evidence | None:
+    """Evidence from one call; None where it is none (`kind_of`), and for what never reaches the exchange.
 
-    None for a list of executions either: history that is not told is no reason to trade elsewhere.
-
-    A refusal by a code is an answer, so it speaks for the exchange. What was never sent says nothing: it is evidence
-    only where it was sent in vain (`ill`).
+    Args:
+        silent_for_s: How long we are not to ask anything, beside what the result says; None where we may.
+        fills: Of ours, told by the exchange so far.
     """
-    match call:
-        case c.ProbeCall() | c.DryCall() | c.FillsCall():
-            return None
-        case c.PlaceCall():
-            kind = EvidenceKind.PLACE
-        case c.CancelCall():
-            kind = EvidenceKind.CANCEL
-        case _:
-            kind = EvidenceKind.READ
-    words = ""
-    match result:
-        case c.Ambiguous(duplicate=False, words=words):
-            ok = False
-        case c.NotExecuted(ill=ill, words=words) | c.CallFailed(ill=ill, words=words):
-            if not ill:
-                return None
-            ok = False
-        case _:
-            ok = True
-    return Evidence(
-        exchange=exchange, kind=kind, ok=ok, words=words if not ok else "", latency_s=now_s - sent_s, at_s=now_s
+    kind = kind_of(call)
+    if kind is None:
+        return None
+    symbol = call.spec.symbol if isinstance(call, c.PlaceCall | c.AmendCall) else getattr(call, "symbol", None)
+    late = isinstance(call, c.PlaceCall) and now_s >= call.expiry_s
+    return _judged(
+        exchange, kind, result, sent_s, now_s, symbol=symbol, silent_for_s=silent_for_s, fills=fills, late=late
     )
+
+
+def probe_evidence(
+    exchange: str,
+    kind: ProbeKind,
+    result: c.Result,
+    sent_s: float,
+    now_s: float,
+    *,
+    symbol: Symbol | None = None,
+    silent_for_s: float | None = None,
+    fills: int = 0,
+) -> Evidence | None:
+    """Evidence from a probe; None where it says nothing: not sent for want of room, or of what the exchange has not.
+
+    Args:
+        symbol: Whose price was read.
+    """
+    unsupported = isinstance(result, c.CallFailed) and result.code == c.UNSUPPORTED
+    if unsupported and kind in (ProbeKind.STATUS, ProbeKind.MARKET):
+        return None
+    return _judged(exchange, PROBES[kind], result, sent_s, now_s, symbol=symbol, silent_for_s=silent_for_s, fills=fills)
+
+
+def _judged(
+    exchange: str,
+    kind: EvidenceKind,
+    result: c.Result,
+    sent_s: float,
+    now_s: float,
+    *,
+    symbol: Symbol | None,
+    silent_for_s: float | None,
+    fills: int,
+    late: bool = False,
+) -> Evidence | None:
+    ok, cause, words, until_s = True, None, "", None
+    if isinstance(result, c.Ambiguous | c.NotExecuted | c.CallFailed):
+        asked_s = None if isinstance(result, c.Ambiguous) else result.retry_after_s
+        silent_for_s = max((each for each in (silent_for_s, asked_s) if each is not None), default=None)
+        cause = _cause(result, silent_for_s, late=late)
+        ill = not result.duplicate if isinstance(result, c.Ambiguous) else result.ill
+        ok = not ill or cause in TOLD
+        if ok and cause is None and result.native_code is None and not isinstance(result, c.Ambiguous):
+            return None
+        if result.code in (NO_ROOM, _STOPPING):
+            return None
+        words = result.words if cause is not None or not ok else ""
+        if silent_for_s is not None and words:
+            until_s = now_s + silent_for_s
+    probed = result if isinstance(result, c.ProbeOk) else c.ProbeOk(clock_offset_s=None)
+    mark = mark_of(result.ticker) if isinstance(result, c.TickerResult) else probed.mark
+    return Evidence(
+        exchange=exchange,
+        kind=kind,
+        ok=ok,
+        words=words,
+        latency_s=now_s - sent_s,
+        at_s=now_s,
+        clock_offset_s=probed.clock_offset_s,
+        cause=cause,
+        symbol=symbol,
+        until_s=until_s,
+        notice=result.notice if isinstance(result, c.StatusResult) else None,
+        mark=mark,
+        fills=fills,
+    )
+
+
+def _cause(
+    result: c.Ambiguous | c.NotExecuted | c.CallFailed, silent_for_s: float | None, *, late: bool
+) -> Cause | None:
+    cause = CAUSES.get(result.code)
+    refused = isinstance(result, c.NotExecuted | c.CallFailed) and not result.ill
+    if isinstance(result, c.Ambiguous):
+        refused = result.duplicate
+    if cause is Cause.CLOCK:
+        if result.native_code is None:  # by our own clock, before anything was sent
+            return None
+        return Cause.SILENT if late else cause
+    if cause is Cause.RATE_LIMITED and silent_for_s is not None and silent_for_s > BAN_S:
+        return Cause.BANNED
+    if cause is Cause.SILENT and result.native_code is not None:
+        return Cause.SERVER  # it answered that it has no answer
+    if refused and cause not in (Cause.RATE_LIMITED, Cause.HALTED):
+        return None  # of this order, or in this market, and the exchange is well
+    return cause
+
+
+def mark_of(told: Any) -> str:
+    """A fingerprint of what was read: two alike mean that nothing has moved."""
+    if isinstance(told, Ticker):
+        told = [str(each) for each in (told.bid, told.ask, told.last, told.at_s)]
+    said = json.dumps(told, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()

@@ -15,7 +15,7 @@ def no_room(exchange: str, banned_s: float) -> CallFailed:
     """A call that cannot be let go in time; `banned_s` is for how long the exchange will not answer us, above zero."""
     if banned_s > 0:
         words = f"{exchange} has banned us for its rate limit, for another {banned_s:.0f} s."
-        return CallFailed(code=BANNED, words=words, ill=True)
+        return CallFailed(code=BANNED, words=words, ill=True, retry_after_s=banned_s)
     return CallFailed(code=NO_ROOM, words=f"The rate limit of {exchange} leaves no room before the deadline.")
 
 

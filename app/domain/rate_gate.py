@@ -115,6 +115,11 @@ class RateGate:
         else:
             self.limiter.close_budgets(own, symbol, now_s + wait_s, now_s)
 
+    def silent_for_s(self, now_s: float) -> float | None:
+        """For how long we are to ask nothing at all; None where we may."""
+        left_s = self.limiter.closed_until_s - now_s
+        return left_s if left_s > 0 else None
+
     def take_over(self, kept: KeptLimits, now_s: float) -> None:
         """Goes on from what an earlier life has left."""
         self.limiter.restore(kept, now_s)

@@ -19,6 +19,7 @@ import structlog
 
 from app.domain import calls
 from app.domain.calls import Call, Proof, Result
+from app.domain.evidence import mark_of
 from app.domain.rates import Rates, Usage
 from app.domain.symbols import InvalidSymbol, parse_symbol
 from app.exchanges import account, rates, reads, reports
@@ -33,7 +34,7 @@ from app.exchanges.keeper import Chores, Keeper, apart
 from app.exchanges.limits_file import LimitsFile
 from app.exchanges.markets_file import Markets, Packed
 from app.exchanges.order_calls import OrderCalls, raise_refusal
-from app.exchanges.profiles.base import Profile
+from app.exchanges.profiles.base import Profile, Unsupported
 from app.exchanges.settings import Credentials, ExchangeSettings
 from app.exchanges.sizes import InvalidSize
 from app.exchanges.symbols import Market, MarketTable, NotTradable, read_markets
@@ -356,7 +357,7 @@ class CcxtPort:
         left_s = call.deadline_s - self._clock()
         if left_s <= 0:
             return self._failures.too_late(call)
-        if not self._ready and not isinstance(call, calls.ProbeCall | calls.DryCall):
+        if not self._ready and not isinstance(call, calls.ProbeCall | calls.DryCall | calls.StatusCall):
             return self._failures.not_ready(call)
         trace = Trace()
         token = TRACE.set(trace)
@@ -385,9 +386,11 @@ class CcxtPort:
                 return await self._orders.make(client, self._table, call, trace)
             case calls.ProbeCall(kind=ProbeKind.PUBLIC):
                 return calls.ProbeOk(clock_offset_s=await self._time.measure(client))
+            case calls.ProbeCall(kind=ProbeKind.STATUS | ProbeKind.MARKET):
+                raise Unsupported(f"A {call.kind} probe of {self.exchange} is a call of its own: what it reads.")
             case calls.ProbeCall():
-                await self._profile.signed_probe(client)
-                return calls.ProbeOk(clock_offset_s=None)
+                balances = await self._profile.signed_probe(client)
+                return calls.ProbeOk(clock_offset_s=None, mark=mark_of(balances))
             case calls.DryCall():
                 return await dry_run(self._profile, client, self._table.any_active(), trace, self._clock())
             case calls.LeverageCall() | calls.MarginModeCall() | calls.PositionModeCall() | calls.DeadManCall():

@@ -80,6 +80,7 @@ class Trace:
     Attributes:
         sent: A connection was had for it.
         had_s: Since when, by the host's anchored clock; None while it was not.
+        resolving: The exchange's name is being looked up.
         status: Of the answer; None while there is none.
         answer: The parsed JSON of the answer; None where it was none.
         dry: The call must not reach the network.
@@ -91,6 +92,7 @@ class Trace:
     requests: int = 0
     sent: bool = False
     had_s: float | None = None
+    resolving: bool = False
     status: int | None = None
     answer: Any = None
     headers: Mapping[str, str] | None = None
@@ -99,7 +101,7 @@ class Trace:
     def begin(self) -> None:
         """A new request begins."""
         self.requests += 1
-        self.sent, self.had_s, self.status = False, None, None
+        self.sent, self.had_s, self.resolving, self.status = False, None, False, None
         self.answer, self.headers, self.transport = None, None, None
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
@@ -217,6 +219,15 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, *, clock: Callable[[], float], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._clock = clock
+
+    async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
+        trace = TRACE.get()
+        if trace is None:
+            return await super()._resolve_host(host, port, traces)
+        trace.resolving = True  # and stays so where we give up meanwhile, which dead name servers bring about
+        found = await super()._resolve_host(host, port, traces)
+        trace.resolving = False
+        return found
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         trace = TRACE.get()

@@ -13,10 +13,12 @@ from attrs import evolve
 
 from app.domain import calls
 from app.domain.calls import Call, Result
+from app.domain.evidence import NAME_NOT_RESOLVED
 from app.domain.rate_gate import RATE_LIMITED
 from app.domain.rates import LONGEST_BAN_S
 from app.exchanges import outcomes
 from app.exchanges.client import Trace, Unreadable, type_client
+from app.exchanges.local_faults import local_fault
 from app.exchanges.outcomes import Failure, Row
 from app.exchanges.profiles.base import NoLiveOrder, NotSent, Profile, Unsupported, class_names
 from app.exchanges.sizes import InvalidSize
@@ -114,16 +116,19 @@ class Failures:
             native_code=None if said is None else said[0],
             native_words="" if said is None else said[1],
             http_status=trace.status,
+            local=NAME_NOT_RESOLVED if trace.resolving else local_fault(error),
         )
         row = None if said is None else self._profile.row_of(*said)
         row = row or outcomes.explain(failure, self._profile.codes)
-        return evolve(failure, retry_after_s=self._wait_s(trace, row)), row
+        return evolve(failure, retry_after_s=self._wait_s(trace, row, failure.native_words)), row
 
-    def _wait_s(self, trace: Trace, row: Row) -> float | None:
+    def _wait_s(self, trace: Trace, row: Row, words: str) -> float | None:
         if trace.headers is None:
             return None
         headers = {name.lower(): value for name, value in trace.headers.items()}
         wait_s = self._profile.wait_s(headers, self._server_now_s())
+        if wait_s is None and row.code == RATE_LIMITED:
+            wait_s = self._profile.wait_in_words_s(words, self._server_now_s())
         most_s = LONGEST_BAN_S if row.code == RATE_LIMITED else WAIT_MAX_S
         return None if wait_s is None else min(max(wait_s, 0.0), most_s)
 

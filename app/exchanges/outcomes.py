@@ -27,6 +27,7 @@ from app.domain.calls import (
     Refused,
     SettingMade,
 )
+from app.domain.evidence import CONNECT_TIMEOUT, EXCHANGE_UNREACHABLE, NAME_NOT_RESOLVED, NETWORK_UNREACHABLE
 
 
 class Meaning(StrEnum):
@@ -78,6 +79,7 @@ class Failure:
         native_code: The exchange's code, where the answer held one.
         native_words: The exchange's words.
         http_status: Of the answer; None where there was none.
+        local: Why it was not sent, where that is on our side: the code of one of the rows below.
     """
 
     exchange: str
@@ -89,11 +91,26 @@ class Failure:
     native_words: str = ""
     http_status: int | None = None
     retry_after_s: float | None = None
+    local: str = ""
 
 
 _CCXT = "ccxt's error hierarchy"
 
-UNREACHABLE = Row(Meaning.NOT_EXECUTED, "exchange_unreachable", "no connection was had, so nothing was sent", ill=True)
+UNREACHABLE = Row(Meaning.NOT_EXECUTED, EXCHANGE_UNREACHABLE, "no connection was had, so nothing was sent", ill=True)
+NOT_CONNECTED = Row(
+    Meaning.NOT_EXECUTED, CONNECT_TIMEOUT, "no connection was had in time, so nothing was sent", ill=True
+)
+LOCAL: Mapping[str, Row] = MappingProxyType(
+    {
+        NAME_NOT_RESOLVED: Row(
+            Meaning.NOT_EXECUTED, NAME_NOT_RESOLVED, "its name was not resolved, so nothing was sent", ill=True
+        ),
+        NETWORK_UNREACHABLE: Row(
+            Meaning.NOT_EXECUTED, NETWORK_UNREACHABLE, "this host has no way there, so nothing was sent", ill=True
+        ),
+    }
+)
+"""What failed on our side of the network."""
 TIMEOUT = Row(Meaning.AMBIGUOUS, "timeout", "sent, and not answered in time", ill=True)
 CONNECTION_LOST = Row(Meaning.AMBIGUOUS, "connection_lost", "sent, and the connection ended", ill=True)
 UNAVAILABLE = Row(Meaning.AMBIGUOUS, "exchange_unavailable", "HTTP 5xx without a code that proves anything", ill=True)
@@ -173,7 +190,11 @@ def _by_code(failure: Failure, code: str, codes: Mapping[str, Row]) -> Row:
 
 
 def _unsent(failure: Failure) -> Row:
-    if failure.timed_out or "NetworkError" in failure.kinds:
+    if failure.local:
+        return LOCAL[failure.local]
+    if failure.timed_out or "RequestTimeout" in failure.kinds:
+        return NOT_CONNECTED
+    if "NetworkError" in failure.kinds:
         return UNREACHABLE
     for kind in failure.kinds:
         if kind in _BEFORE_SENDING:
@@ -254,8 +275,14 @@ def sentence(failure: Failure, row: Row, what: str) -> str:
             verb = "failed on"
         return f"{name} {verb} {what} with code {failure.native_code}{f': {said}' if said else ''}."
     match row.code:
-        case "exchange_unreachable":
+        case code if code == EXCHANGE_UNREACHABLE:
             return f"{name} could not be reached, so {what} was not sent."
+        case code if code == CONNECT_TIMEOUT:
+            return f"{name} did not let us connect in time, so {what} was not sent."
+        case code if code == NAME_NOT_RESOLVED:
+            return f"The name of {name} could not be resolved here, so {what} was not sent."
+        case code if code == NETWORK_UNREACHABLE:
+            return f"This host has no way to {name} in the network, so {what} was not sent."
         case "timeout":
             return f"{name} did not answer {what} in time."
         case "connection_lost":

@@ -31,7 +31,7 @@ Read = (
     | calls.PositionsCall
     | calls.AccountCall
 )
-PUBLIC = calls.TickerCall | calls.OrderBookCall | calls.KlinesCall
+PUBLIC = calls.TickerCall | calls.OrderBookCall | calls.KlinesCall | calls.StatusCall
 """Those that are not signed."""
 
 
@@ -75,7 +75,10 @@ async def read(
             bars = await profile.klines(client, market, call.interval.value, begin_ms, call.limit)
             return calls.KlinesResult(klines=reports.klines(bars, market, since_ms=begin_ms, limit=call.limit))
         case calls.StatusCall():
-            return calls.StatusResult(status=reports.status(await profile.status(client), name, clock()))
+            said = await profile.status(client)
+            return calls.StatusResult(
+                status=reports.status(said, name, clock()), notice=reports.notice(said, name, clock())
+            )
         case calls.BalancesCall():
             balance = await client.fetch_balance()
             return calls.BalancesResult(balances=reports.balances(balance, name, clock()))
@@ -87,8 +90,14 @@ async def read(
 
 
 def timed(found: calls.Result, held: Measured | None, now_s: float) -> calls.Result:
-    """An account with what is known of the exchange's clock; anything else as it is."""
-    if held is None or not isinstance(found, calls.AccountResult):
+    """An account with what is known of the exchange's clock, a notice by our own clock; anything else as it is."""
+    if held is None:
+        return found
+    if isinstance(found, calls.StatusResult) and found.notice is not None:
+        notice = found.notice
+        end_s = None if notice.end_s is None else notice.end_s - held.offset_s
+        return evolve(found, notice=evolve(notice, begin_s=notice.begin_s - held.offset_s, end_s=end_s))
+    if not isinstance(found, calls.AccountResult):
         return found
     known = evolve(found.account, clock_offset_s=held.offset_s, clock_error_s=held.error_at_s(now_s))
     return evolve(found, account=known)

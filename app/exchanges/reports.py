@@ -13,6 +13,7 @@ from app.exchanges.profiles.rows import AccountRow, FillRow, OrderRow, PositionR
 from app.exchanges.sizes import to_base
 from app.exchanges.symbols import Market, MarketTable
 from messages.account import AccountView, SymbolSettings
+from messages.health import Maintenance
 from messages.market import (
     Balance,
     ExchangeStatus,
@@ -203,7 +204,26 @@ def klines(found: Iterable[Any], market: Market, *, since_ms: int | None, limit:
 
 def status(said: ServerStatus, exchange: str, at_s: float) -> ExchangeStatus:
     """What an exchange says of itself."""
-    return ExchangeStatus(exchange=exchange, ok=said.ok, words=said.words, until_s=said.until_s, at_s=at_s)
+    until_s = None if said.ok else said.until_s
+    return ExchangeStatus(exchange=exchange, ok=said.ok, words=said.words, until_s=until_s, at_s=at_s)
+
+
+NOT_BEGUN_S = 600.0
+"""A maintenance that should have begun so long ago, and has not by the exchange's word, was put off. Declared by us."""
+
+
+def notice(said: ServerStatus, exchange: str, now_s: float) -> Maintenance | None:
+    """The maintenance that is under way, or announced with its beginning; None where there is none.
+
+    Args:
+        now_s: The clock that the times are told by, roughly.
+    """
+    if said.ok and (said.begin_s is None or said.begin_s < now_s - NOT_BEGUN_S):
+        return None
+    begin_s = now_s if said.begin_s is None else said.begin_s
+    if not said.ok:
+        begin_s = min(begin_s, now_s)  # it is under way, whatever the announcement said
+    return Maintenance(begin_s=begin_s, end_s=said.until_s, words=said.words)
 
 
 def balances(found: Mapping[str, Any], exchange: str, at_s: float) -> tuple[Balance, ...]:

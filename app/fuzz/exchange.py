@@ -14,10 +14,12 @@ from random import Random
 from attrs import define, evolve, field
 
 from app.domain import calls as c
+from app.domain.evidence import mark_of
 from app.domain.fill_sums import FillSum
 from app.fuzz.account import Account, Terms, price_of
 from app.fuzz.sim_orders import LIVE, Duplicates, Memory, SimOrder, SimTrade, Traits
-from messages.market import Balance, MarketType, Symbol
+from messages.health import ProbeKind
+from messages.market import Balance, ExchangeStatus, MarketType, Symbol
 from messages.orders import LegState, OrderType, Side, TimeInForce
 
 UNLIMITED = Terms(money=Decimal(10_000))
@@ -321,6 +323,13 @@ class SimExchange:
             case c.OrderBookCall():
                 account = self.account or Account(UNLIMITED)
                 return c.OrderBookResult(book=account.book(self.traits.name, call.symbol, as_of_s))
+            case c.StatusCall():
+                return c.StatusResult(
+                    status=ExchangeStatus(exchange=self.traits.name, ok=True, words="", until_s=None, at_s=as_of_s)
+                )
+            case c.ProbeCall(kind=ProbeKind.SIGNED):
+                balance = self._balance(as_of_s)
+                return c.ProbeOk(clock_offset_s=None, mark=mark_of([str(balance.total), str(balance.free)]))
             case _:
                 return c.ProbeOk(clock_offset_s=self.traits.clock_s)
 

@@ -207,7 +207,7 @@ class SimRunner:
                 return
             case Fault.OVERLOADED:
                 wait_s = 1.0 if draw() < 0.5 else None
-                self._later(out_s + back_s, lambda: answer(_turned_away(call, "overloaded", wait_s)))
+                self._later(out_s + back_s, lambda: answer(_turned_away(call, "exchange_busy", wait_s)))
                 return
             case Fault.MAINTENANCE:
                 self._later(out_s + back_s, lambda: answer(_turned_away(call, "maintenance", None)))

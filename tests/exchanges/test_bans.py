@@ -52,4 +52,4 @@ def test_okx_unavailable_for_a_while_may_have_taken_the_order(desks: dict[str, D
     placed = desk.place(spec(), wire_id())
     desk.truthful.clear_faults()
     assert isinstance(placed, Ambiguous)
-    assert (placed.native_code, placed.code) == ("50001", "exchange_unavailable")
+    assert (placed.native_code, placed.code) == ("50001", "maintenance")

@@ -108,10 +108,15 @@ def test_notices_of_maintenance() -> None:
     """Under way it is trouble, announced it is told, over or of other products it is nothing."""
     assert server_status([], 1) == ServerStatus(ok=True)
     assert server_status([notice("completed", [1, 2]), notice("ongoing", [3])], 1) == ServerStatus(ok=True)
-    assert server_status([notice("ongoing", [2])], 2) == ServerStatus(ok=False, words="Upgrade", until_s=2.0)
+    assert server_status([notice("ongoing", [2])], 2) == ServerStatus(
+        ok=False, words="Upgrade", begin_s=1.0, until_s=2.0
+    )
     assert server_status([notice("ongoing", [])], 1).ok is False
     announced = server_status([notice("scheduled", [1])], 1)
-    assert (announced.ok, announced.words) == (True, "announced: Upgrade")
+    assert announced == ServerStatus(ok=True, words="announced: Upgrade", begin_s=1.0, until_s=2.0)
+    later = {**notice("scheduled", [1], "Later"), "begin": "5000", "end": "9000"}
+    both = server_status([later, notice("scheduled", [1])], 1)
+    assert (both.begin_s, both.until_s) == (1.0, 2.0)
 
 
 def test_an_order_by_value_tells_no_quantity() -> None:

@@ -130,9 +130,13 @@ def test_a_port_needs_no_network_to_be_made() -> None:
     assert port.rates.per_s(PlaceCall) > 0
 
 
-def test_kinds_of_probes_are_all_known() -> None:
-    """So that a new one is not sent as the signed one."""
-    assert {kind.value for kind in ProbeKind} == {"public", "signed"}
+def test_kinds_of_probes_are_all_known(desk: Desk) -> None:
+    """None is sent as the signed one: status and market are asked by calls of their own."""
+    assert {kind.value for kind in ProbeKind} == {"public", "signed", "status", "market"}
+    for kind in (ProbeKind.STATUS, ProbeKind.MARKET):
+        answer = desk.probe(kind)
+        assert isinstance(answer, CallFailed)
+        assert (answer.code, answer.ill) == ("unsupported", False)
 
 
 def _refuses(base_url: str) -> bool:

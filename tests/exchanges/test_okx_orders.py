@@ -263,7 +263,7 @@ EVENT = {"state": "scheduled", "serviceType": "5", "env": "1", "begin": "1795400
 def test_only_what_stops_trading_counts(event: dict[str, Any], ok: bool, words: str) -> None:
     said = okx_shapes.status([{**EVENT, "title": "Upgrade", **event}], "okx", demo=False)
     assert (said.ok, said.words) == (ok, words)
-    assert said.until_s == (None if ok else 1795403600.0)
+    assert (said.begin_s, said.until_s) == ((1795400000.0, 1795403600.0) if words else (None, None))
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------

@@ -1,14 +1,20 @@
 """What evidence proves: the tables of codes, and the rules for what no table has."""
 
+import errno
+import socket
+import ssl
 from decimal import Decimal
+from itertools import pairwise
 
 import ccxt
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.calls import Ambiguous, CallFailed, CancelTooLate, NotExecuted, Refused
 from app.exchanges.factory import PROFILES, profile_of
+from app.exchanges.local_faults import local_fault
 from app.exchanges.outcomes import Failure, Meaning, Row, cancellation, explain, placement, reading
 from app.exchanges.profiles.base import class_names
 from app.exchanges.profiles.rows import OrderRow, combined, from_fills
@@ -103,12 +109,52 @@ def test_the_table_goes_before_the_class() -> None:
 
 @pytest.mark.parametrize("timed_out", [True, False])
 def test_what_had_no_connection_was_not_sent(timed_out: bool) -> None:
-    """Whether refused, not resolved or not connected in time."""
+    """Whether refused or not connected in time."""
     kind = None if timed_out else "ExchangeNotAvailable"
     failure = failed(kind, sent=False, timed_out=timed_out)
     result = placement(failure, explain(failure, {}))
     assert isinstance(result, NotExecuted)
-    assert (result.code, result.ill) == ("exchange_unreachable", True)
+    assert (result.code, result.ill) == ("connect_timeout" if timed_out else "exchange_unreachable", True)
+
+
+@pytest.mark.parametrize("code", ["name_not_resolved", "network_unreachable"])
+def test_what_failed_on_our_side_was_not_sent(code: str) -> None:
+    """And says so, however the exception was called and whenever we gave up."""
+    for timed_out in (True, False):
+        failure = evolve(failed("ExchangeNotAvailable", sent=False, timed_out=timed_out), local=code)
+        result = placement(failure, explain(failure, {}))
+        assert isinstance(result, NotExecuted)
+        assert (result.code, result.ill) == (code, True)
+        assert result.words.endswith("so the order was not sent.")
+
+
+def test_where_something_was_sent_our_side_is_no_excuse() -> None:
+    """It may have executed."""
+    failure = evolve(failed("ExchangeNotAvailable", sent=True), local="network_unreachable")
+    assert explain(failure, {}).meaning is Meaning.AMBIGUOUS
+
+
+def _error(chain: list[BaseException]) -> BaseException:
+    for above, below in pairwise(chain):
+        above.__cause__ = below
+    return chain[0]
+
+
+@pytest.mark.parametrize(
+    ("chain", "code"),
+    [
+        ([ValueError("ccxt"), socket.gaierror(-2, "Name or service not known")], "name_not_resolved"),
+        ([ValueError("ccxt"), OSError(errno.ENETUNREACH, "Network is unreachable")], "network_unreachable"),
+        ([ValueError("ccxt"), OSError(errno.EHOSTUNREACH, "No route to host")], "network_unreachable"),
+        ([ValueError("ccxt"), OSError(errno.EMFILE, "Too many open files")], "network_unreachable"),
+        ([ValueError("ccxt"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")], ""),
+        ([ValueError("ccxt"), ssl.SSLError(1, "wrong version"), OSError(errno.ENETUNREACH, "?")], ""),
+        ([ValueError("ccxt")], ""),
+    ],
+)
+def test_whose_fault_it_is_that_nothing_was_sent(chain: list[BaseException], code: str) -> None:
+    """The number of an error of TLS is no errno: 1 is EPERM, too."""
+    assert local_fault(_error(chain)) == code
 
 
 def test_what_is_no_exception_of_ccxt_is_ambiguous() -> None:

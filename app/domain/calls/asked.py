@@ -239,7 +239,10 @@ class PositionsCall:
 
 @frozen(kw_only=True)
 class ProbeCall:
-    """A sign of life: public (server time, or the cheapest public call) or signed (the account)."""
+    """A sign of life: public (server time, or the cheapest public call) or signed (the account).
+
+    What the exchange says of itself is asked by `StatusCall`, and whether prices move by `TickerCall`.
+    """
 
     kind: ProbeKind
     deadline_s: float

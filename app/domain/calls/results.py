@@ -16,6 +16,7 @@ from attrs import frozen
 
 from messages.account import AccountView
 from messages.executions import Cause
+from messages.health import Maintenance
 from messages.market import (
     Balance,
     ExchangeStatus,
@@ -232,9 +233,14 @@ class KlinesResult:
 
 @frozen(kw_only=True)
 class StatusResult:
-    """What the exchange says of itself."""
+    """What the exchange says of itself.
+
+    Attributes:
+        notice: The maintenance that is under way, or the next one announced, by our clock; None where there is none.
+    """
 
     status: ExchangeStatus
+    notice: Maintenance | None = None
 
 
 @frozen(kw_only=True)
@@ -300,9 +306,11 @@ class ProbeOk:
 
     Attributes:
         clock_offset_s: Exchange clock minus ours; None where this probe does not tell.
+        mark: A fingerprint of the balances that a signed probe read; empty where it read none.
     """
 
     clock_offset_s: float | None
+    mark: str = ""
 
 
 @frozen(kw_only=True)

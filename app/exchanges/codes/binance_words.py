@@ -11,6 +11,7 @@ execution status is unknown.
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
 from app.exchanges.outcomes import Meaning, Row
@@ -18,6 +19,9 @@ from app.exchanges.outcomes import Meaning, Row
 DOC = "https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code"
 SPOT = "https://github.com/binance/binance-spot-api-docs/blob/master/errors.md"
 CCXT = "ccxt binance exceptions"
+
+BAN_WORDS = re.compile(r"banned until (\d{13})")
+"""In the words of -1003: "Way too many requests; IP(%s) banned until %s. ...", as SPOT and DOC list them."""
 
 _WORDED = ("-1010", "-1013", "-2010", "-2011", "-2038")
 

@@ -39,7 +39,9 @@ CODES: Mapping[str, Row] = MappingProxyType(
         # Says nothing about what happened behind the gate.
         **_rows("10000", _AMBIGUOUS, "timeout", ill=True),
         **_rows("5004", _AMBIGUOUS, "timeout", _CCXT, ill=True),
-        **_rows("10016 10019 3400214", _AMBIGUOUS, "exchange_unavailable", ill=True),
+        **_rows("10016 3400214", _AMBIGUOUS, "exchange_unavailable", ill=True),
+        # "Trade service is restarting"; no code is documented for an announced maintenance.
+        **_rows("10019", _AMBIGUOUS, "maintenance", ill=True),
         **_rows("429", _AMBIGUOUS, "exchange_busy", ill=True),
         **_rows("-1", _AMBIGUOUS, "expired"),  # "request expired", and no word on where it was looked at
         # The client order id is taken: the order is there to be found.

@@ -60,7 +60,7 @@ CODES: Mapping[str, Row] = MappingProxyType(
         # A deadline too near or too far when it arrives, which a clock or a slow network brings about.
         **_rows(("EGeneral:Invalid arguments:deadline",), _NOT_EXECUTED, "expired", _ADD, ill=True),
         # Says nothing about what happened behind the gate.
-        **_rows(("EService:Unavailable",), _AMBIGUOUS, "exchange_unavailable", ill=True),
+        **_rows(("EService:Unavailable",), _AMBIGUOUS, "maintenance", f'{_DOC}: "offline"', ill=True),
         **_rows(("EService:Busy",), _AMBIGUOUS, "exchange_unavailable", _SUPPORT, ill=True),
         **_rows(("EService:Timeout",), _AMBIGUOUS, "timeout", _SUPPORT, ill=True),
         **_rows(("EGeneral:Internal error",), _AMBIGUOUS, "exchange_unavailable", ill=True),

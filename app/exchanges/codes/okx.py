@@ -3,8 +3,8 @@
 Sources: DOC is OKX's own table, CCXT the table of ccxt's okx where OKX's no longer has the code. The documentation says
 of 50004 and 51149 that they do not tell whether the order was placed, and of 51054 no more than that time ran out;
 50001 ("Service temporarily unavailable", with a 503), 50013 and 50026 say nothing at all of it, so they stay ambiguous:
-that ccxt calls the first of them maintenance proves nothing. A code may have a sub-code (51008_1001), which only words
-differ by.
+that ccxt calls the first of them maintenance, as its name here does, proves nothing of the order. A code may have a
+sub-code (51008_1001), which only words differ by.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ _OPEN: tuple[Mapping[str, Row], ...] = (
     },
     _all("50004 51054 51149", Meaning.AMBIGUOUS, "timeout", ill=True),
     _all("50013", Meaning.AMBIGUOUS, "exchange_busy", ill=True),
-    _all("50001 50026", Meaning.AMBIGUOUS, "exchange_unavailable", ill=True),
+    _all("50026", Meaning.AMBIGUOUS, "exchange_unavailable", ill=True),
+    _all("50001", Meaning.AMBIGUOUS, "maintenance", f"{_DOC}; that it is closed then is ccxt's reading", ill=True),
     # The client order id is taken: the order is there to be found. 51065 and 51068 of algo orders.
     _all("50071 51011 51016 51065 51068", Meaning.DUPLICATE, "duplicate"),
     # Answers to a cancel, a change or a look-up. 51412 and 51416: set off already, or the cancel took too long; which

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
@@ -68,11 +69,19 @@ class NoLiveOrder(Exception):
 
 @frozen(kw_only=True)
 class ServerStatus:
-    """What an exchange says of itself: `words` where it is not `ok`, or what it announces."""
+    """What an exchange says of itself, times by its own clock.
+
+    Attributes:
+        ok: It trades as usual.
+        words: What it says where it does not, or announces that it will not.
+        begin_s: Of the maintenance it tells of; None where it does not say.
+        until_s: When that ends; None where it does not say.
+    """
 
     ok: bool
     words: str = ""
     until_s: float | None = None
+    begin_s: float | None = None
 
 
 class Profile(ABC):
@@ -90,6 +99,8 @@ class Profile(ABC):
     """Where a market in it tells how large a market order may be, if ccxt passes over that."""
     codes: ClassVar[Mapping[str, Row]]
     proof: ClassVar[Proof]
+    ban_words: ClassVar[re.Pattern[str] | None] = None
+    """Finds the end of a ban, Unix milliseconds by the exchange's clock, in the words of a refusal."""
     look_back_s: ClassVar[float] = LOOK_BACK_S
     """Not finding an order placed longer ago proves nothing."""
     clock_resolution_s: ClassVar[float] = 0.0
@@ -138,6 +149,11 @@ class Profile(ABC):
         except (KeyError, ValueError):  # or a date, which no exchange sends
             return None
         return None if isnan(asked_s) else asked_s
+
+    def wait_in_words_s(self, words: str, server_now_s: float) -> float | None:
+        """The same by the words of a refusal, where no header says it."""
+        found = self.ban_words.search(words) if self.ban_words is not None else None
+        return None if found is None else int(found[1]) / 1000 - server_now_s
 
     # ---- placing -----------------------------------------------------------------------------------------------------
 
@@ -212,8 +228,8 @@ class Profile(ABC):
         return float(await client.fetch_time()) / 1000
 
     @abstractmethod
-    async def signed_probe(self, client: type_client) -> None:
-        """The cheapest signed call about the account."""
+    async def signed_probe(self, client: type_client) -> Any:
+        """The cheapest signed call about the account. Returns what it tells of balances, without when it was told."""
 
     @abstractmethod
     async def cancel(

@@ -21,7 +21,7 @@ from typing import Any
 
 from app.exchanges.client import TRACE, Unreadable, type_client
 from app.exchanges.codes.binance import CODES
-from app.exchanges.codes.binance_words import read_as
+from app.exchanges.codes.binance_words import BAN_WORDS, read_as
 from app.exchanges.outcomes import Row
 from app.exchanges.profiles import binance_account
 from app.exchanges.profiles import binance_algo as algo
@@ -82,6 +82,7 @@ class Binance(Profile):
     options = MappingProxyType({"fetchMargins": False, "warnOnFetchOpenOrdersWithoutSymbol": False})
     market_rows = ("symbols",)
     codes = CODES
+    ban_words = BAN_WORDS
     proof = rules.SWAP.proof
     look_back_s = rules.SWAP.look_back_s.value
     attaches_exits = rules.SWAP.attached_exits.value
@@ -164,9 +165,9 @@ class Binance(Profile):
         if isinstance(learned, dict) and isinstance(learned.get("hedged"), bool):
             client.options[_HEDGED] = learned["hedged"]
 
-    async def signed_probe(self, client: type_client) -> None:
+    async def signed_probe(self, client: type_client) -> Any:
         """The account."""
-        listed(await client.fapiPrivateV3GetAccount({}), "assets")
+        return listed(await client.fapiPrivateV3GetAccount({}), "assets")
 
     async def cancel(
         self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool

@@ -24,7 +24,7 @@ from typing import Any
 
 from app.exchanges.client import Unreadable, type_client
 from app.exchanges.codes.binance_spot import CODES
-from app.exchanges.codes.binance_words import read_as
+from app.exchanges.codes.binance_words import BAN_WORDS, read_as
 from app.exchanges.outcomes import Row
 from app.exchanges.profiles.base import Profile, ServerStatus, Unsupported, WireChange, WireOrder, class_names
 from app.exchanges.profiles.binance_shapes import (
@@ -68,6 +68,7 @@ class BinanceSpot(Profile):
     )
     market_rows = ("symbols",)
     codes = CODES
+    ban_words = BAN_WORDS
     proof = rules.SPOT.proof
     look_back_s = rules.SPOT.look_back_s.value
     attaches_exits = rules.SPOT.attached_exits.value
@@ -117,9 +118,9 @@ class BinanceSpot(Profile):
         """The whole order."""
         return order_row(info)
 
-    async def signed_probe(self, client: type_client) -> None:
+    async def signed_probe(self, client: type_client) -> Any:
         """The account."""
-        listed(await client.privateGetAccount({"omitZeroBalances": "true"}), "balances")
+        return listed(await client.privateGetAccount({"omitZeroBalances": "true"}), "balances")
 
     async def cancel(
         self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool

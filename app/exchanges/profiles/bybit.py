@@ -149,10 +149,9 @@ class BybitV5(Profile):
         if isinstance(learned, dict) and all(isinstance(learned.get(key), kind) for key, kind in _ACCOUNT.items()):
             client.options.update({key: learned[key] for key in _ACCOUNT})
 
-    async def signed_probe(self, client: type_client) -> None:
+    async def signed_probe(self, client: type_client) -> Any:
         """The wallet."""
-        answer = await client.privateGetV5AccountWalletBalance({"accountType": "UNIFIED"})
-        listed(answer, "result", "list")
+        return listed(await client.privateGetV5AccountWalletBalance({"accountType": "UNIFIED"}), "result", "list")
 
     async def account(self, client: type_client, markets: Sequence[Market]) -> AccountRow:
         """Of a unified account."""

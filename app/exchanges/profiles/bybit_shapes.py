@@ -6,6 +6,7 @@ Pages go on from a cursor; what is past is asked for in windows of seven days at
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable
@@ -156,15 +157,18 @@ def server_status(notices: list[Any], product: int) -> ServerStatus:
     """What the notices of maintenance mean for a product: 1 derivatives, 2 spot. The source is
     https://bybit-exchange.github.io/docs/v5/system-status.
 
-    One under way is trouble; one only announced is told in words, while all is well.
+    One under way is trouble; one only announced is told in words, while all is well, and of several the first one's
+    times.
     """
     mine = [each for each in notices if product in _products(each)]
     ongoing = [each for each in mine if word(each, "state") == "ongoing"]
     told = ongoing or [each for each in mine if word(each, "state") == "scheduled"]
-    ends_ms = [end for end in (number(each, "end") for each in told) if end is not None]
+    meant = ongoing or sorted(told, key=lambda each: number(each, "begin") or Decimal(0))[:1]
+    begins_ms, ends_ms = ([found for each in meant if (found := number(each, key))] for key in ("begin", "end"))
     return ServerStatus(
         ok=not ongoing,
         words="; ".join(f"{'' if ongoing else 'announced: '}{word(each, 'title') or 'maintenance'}" for each in told),
+        begin_s=float(min(begins_ms)) / 1000 if begins_ms else None,
         until_s=float(max(ends_ms)) / 1000 if ends_ms else None,
     )
 

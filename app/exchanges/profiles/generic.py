@@ -237,9 +237,10 @@ class Generic(Profile):
             raise Unreadable("the answer does not tell its time")
         return parsedate_to_datetime(date).replace(tzinfo=UTC).timestamp() + 0.5
 
-    async def signed_probe(self, client: type_client) -> None:
-        """The balance."""
-        await client.fetch_balance()
+    async def signed_probe(self, client: type_client) -> Any:
+        """The balance, of which ccxt keeps the time apart."""
+        found = await client.fetch_balance()
+        return [found.get(key) for key in ("total", "free", "used")]
 
     async def cancel(
         self, client: type_client, market: Market, wire_id: str, order_id: str | None = None, *, conditional: bool

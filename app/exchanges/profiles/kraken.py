@@ -224,11 +224,12 @@ class Kraken(Profile):
 
     # ---- the account -------------------------------------------------------------------------------------------------
 
-    async def signed_probe(self, client: type_client) -> None:
+    async def signed_probe(self, client: type_client) -> Any:
         """The accounts."""
         answer = await client.privateGetAccounts({})
         if not isinstance(answer, dict) or not isinstance(answer.get("accounts"), dict):
             raise Unreadable("the answer has no accounts")
+        return answer["accounts"]
 
     async def account(self, client: type_client, markets: Sequence[Market]) -> AccountRow:
         """See `kraken_margin`."""

@@ -283,9 +283,9 @@ class KrakenSpot(Profile):
 
     # ---- account and exchange ----------------------------------------------------------------------------------------
 
-    async def signed_probe(self, client: type_client) -> None:
+    async def signed_probe(self, client: type_client) -> Any:
         """The balances."""
-        result(await client.privatePostBalance({}))
+        return result(await client.privatePostBalance({}))
 
     async def arm_dead_man(self, client: type_client, timeout_s: float, table: MarketTable) -> None:
         """In whole seconds, over the whole account."""

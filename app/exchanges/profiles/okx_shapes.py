@@ -169,13 +169,24 @@ def status(events: Iterable[Any], name: str, *, demo: bool) -> ServerStatus:
     if under_way is not None:
         end_ms = number(under_way, "end")
         words = f"{name} says it is under maintenance: {word(under_way, 'title') or 'no title'}."
-        return ServerStatus(ok=False, words=words, until_s=None if not end_ms else float(end_ms) / 1000)
+        return ServerStatus(
+            ok=False, words=words, begin_s=_seconds(number(under_way, "begin")), until_s=_seconds(end_ms)
+        )
     coming = [each for each in ours if word(each, "state") in ("scheduled", "pre_open") and number(each, "begin")]
     if not coming:
         return ServerStatus(ok=True)
     first = min(coming, key=lambda each: number(each, "begin") or Decimal(0))
     when = f"from {_utc(number(first, 'begin'))} to {_utc(number(first, 'end'))}"
-    return ServerStatus(ok=True, words=f"{name} announces a maintenance {when}: {word(first, 'title') or 'no title'}.")
+    return ServerStatus(
+        ok=True,
+        words=f"{name} announces a maintenance {when}: {word(first, 'title') or 'no title'}.",
+        begin_s=_seconds(number(first, "begin")),
+        until_s=_seconds(number(first, "end")),
+    )
+
+
+def _seconds(at_ms: Decimal | None) -> float | None:
+    return None if not at_ms else float(at_ms) / 1000
 
 
 def _utc(at_ms: Decimal | None) -> str:
