@@ -108,10 +108,10 @@ def test_an_outage_in_the_seeds_settings_costs_its_length_and_a_trial_of_about_a
 
 def again_and_again(times: int, every_s: float, use: HealthSettings = DEFAULTS) -> list[float]:
     """The hold-downs of outages at a fixed distance."""
-    flaps, holds = health_flaps.NEVER_DOWN, []
+    flaps, holds = health_flaps.NEVER_DOWN, list[float]()
     for n in range(times):
         flaps = health_flaps.went_down(flaps, n * every_s, use)
-        holds.append(flaps.hold_s)
+        holds.append(flaps.hold_s or 0.0)
     return holds
 
 
