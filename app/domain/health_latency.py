@@ -16,8 +16,10 @@ first days (a factor of e in its age), so that one that began in bad hours soon 
 rises as slowly as ever. Hours of the day differ by a factor of 2 to 3: less than `latency_factor`, whichever of them
 `usual` comes to lie at.
 
-Unfit: `recent` above `latency_factor` x `usual` and above `latency_min_s`, until it is below that by the root of
-`latency_factor`. Public probes are told, and do not make unfit: other servers answer them. Moments before a silence of
+Unfit: above `latency_factor` x `usual` and above `latency_min_s`, until it is below that by the root of
+`latency_factor`; by so many of the last moments that failures alone, where 5 % are borne (`health_rate`), come to it in
+one of 1e9 windows: 11 of 20 (`slow_moments`). A verdict begins when a moment is over, or it would flutter with each
+call. Public probes are told, and do not make unfit: other servers answer them. Moments before a silence of
 `flap_half_life_s` are forgotten, so that an exchange nobody uses any more is not slow for ever.
 
 **Suspicion of silence** is phi accrual (Hayashibara, Defago, Yared and Katayama, "The phi accrual failure detector",
@@ -52,10 +54,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 from attrs import evolve, field, frozen
 
+from app.domain.health_rate import P0
 from app.domain.health_settings import HealthSettings
 from messages.health import EvidenceKind, Latency
 
@@ -86,8 +90,10 @@ YOUNG_S = 600.0
 """It counts as so old when it is known first: how quickly it may fall then."""
 LONGEST_S = 60.0
 """What one moment may move it: as much as so long a time may."""
-FEWEST = 5
+FEWEST = 7
 """Moments that `recent` is made of, however few calls are enough."""
+CHANCE = 1e-9
+"""Of calling an exchange slow for failures alone, in one window: a month has 2e6 of them."""
 
 PRIOR_CALLS = 4
 PRIOR_S = 0.5
@@ -118,6 +124,19 @@ def _median(calls: Mapping[int, int]) -> int:
     raise ValueError("no call has no median")
 
 
+@cache
+def slow_moments(moments: int) -> int:
+    """So many of these must be slow. (The chance that so many or more fail is less than this first term and a half.)"""
+    return next(
+        (
+            bad
+            for bad in range(moments // 2 + 1, moments)
+            if 1.5 * math.comb(moments, bad) * P0**bad * (1 - P0) ** (moments - bad) <= CHANCE
+        ),
+        moments,
+    )
+
+
 @frozen
 class Calls:
     """Of one kind.
@@ -128,7 +147,7 @@ class Calls:
         moments: (median, calls) of those before, oldest first.
         usual: In steps; None before enough is known.
         born_s: How old `usual` is, counts from here.
-        slow_before: The verdict before the newest moment; `slow` with it.
+        slow_before: The verdict before the newest moment; `slow` with it, `slower` what it is if that is over.
         recent: In steps; None where too little is known.
         counted: The calls it is made of.
         n, total, squares: Of the steps of answered calls, for their distribution.
@@ -142,6 +161,7 @@ class Calls:
     born_s: float = 0.0
     slow_before: bool = False
     slow: bool = False
+    slower: bool = False
     recent: int | None = None
     counted: int = 0
     n: int = 0
@@ -183,7 +203,9 @@ class Latencies:
         """Without what calls took lately, with what is usual: for an exchange that was DOWN."""
         return Latencies(
             {
-                kind: evolve(calls, open={}, moments=(), slow_before=False, slow=False, recent=None, counted=0)
+                kind: evolve(
+                    calls, open={}, moments=(), slow_before=False, slow=False, slower=False, recent=None, counted=0
+                )
                 for kind, calls in self.kinds.items()
             }
         )
@@ -198,7 +220,7 @@ class Latencies:
                 continue
             usual_s = _seconds(calls.usual)
             if calls.recent >= FAILED:
-                return f"half of {words} are not answered, which usually take {usual_s:.3g} s"
+                return f"at least half of {words} are not answered, which usually take {usual_s:.3g} s"
             recent_s = _seconds(calls.recent)
             return (
                 f"{words} take {recent_s:.3g} s (median of the last {calls.counted}), "
@@ -294,14 +316,16 @@ def _with(calls: Calls, slot: int, latency_s: float | None, at_s: float, setting
     step = FAILED if latency_s is None else _step(latency_s)
     newest = {**calls.open, step: calls.open.get(step, 0) + 1}
     median, size = _median(newest), _size(settings)
-    recent, counted = None, sum(newest.values())
+    recent, least, counted = None, None, sum(newest.values())
     before = calls.moments[-(size - 1) :]
     for _, count in before:
         counted += count
     if counted >= settings.latency_min_calls and len(before) + 1 >= FEWEST:
         medians = sorted([moment for moment, _ in before] + [median])
-        recent = medians[len(medians) // 2]
+        recent, least = medians[len(medians) // 2], medians[-slow_moments(len(medians))]
     answered = latency_s is not None
+    over, nearly = _slow(least, calls.usual, settings)
+    slow = calls.slow_before and nearly
     return Calls(
         slot=max(slot, calls.slot),
         at_s=max(at_s, calls.at_s),
@@ -310,7 +334,8 @@ def _with(calls: Calls, slot: int, latency_s: float | None, at_s: float, setting
         usual=calls.usual,
         born_s=calls.born_s,
         slow_before=calls.slow_before,
-        slow=_slow(recent, calls.usual, calls.slow_before, settings),
+        slow=slow,
+        slower=over or slow,
         recent=recent,
         counted=counted,
         n=calls.n + answered,
@@ -328,7 +353,7 @@ def _closed(calls: Calls, slot: int, at_s: float, settings: HealthSettings) -> C
     usual, born_s = calls.usual, calls.born_s
     if calls.recent is not None and calls.recent < FAILED:
         usual, born_s = _learnt(calls, slot, settings)
-    slow = calls.slow
+    slow = calls.slower
     if at_s - calls.at_s > _silence_s(settings):
         moments, slow = (), False
     return Calls(
@@ -355,11 +380,12 @@ def _learnt(calls: Calls, slot: int, settings: HealthSettings) -> tuple[float, f
     return usual + min(rises, max(-falls, recent - usual)), calls.born_s
 
 
-def _slow(recent: int | None, usual: float | None, slow_before: bool, settings: HealthSettings) -> bool:
-    if recent is None or usual is None:
-        return False
+def _slow(least: int | None, usual: float | None, settings: HealthSettings) -> tuple[bool, bool]:
+    """Whether it is slow, and whether it is nearly, where enough moments took at least so long."""
+    if least is None or usual is None:
+        return False, False
+    if least >= FAILED:
+        return True, True
     limit_s = max(settings.latency_factor * _seconds(usual), settings.latency_min_s)
-    if recent >= FAILED:
-        return True
-    recent_s = _seconds(recent)
-    return recent_s > limit_s or (slow_before and recent_s > limit_s / math.sqrt(settings.latency_factor))
+    least_s = _seconds(least)
+    return least_s > limit_s, least_s > limit_s / math.sqrt(settings.latency_factor)

@@ -7,15 +7,16 @@ which are the weather: no short window can, for 3 failures of 10 come at 5 % eve
 **The test** is Page's (E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954), P0 = 5 % against P1 = 20 %.
 A failure adds ln(P1/P0) = +1.386 to a score, an answer ln((1-P1)/(1-P0)) = -0.172, and the score never falls below 0.
 Where less than 11 % fail it sinks to 0 again and again, where more do it climbs. An exchange is unfit when the score
-reaches the threshold h; there the score stops, and the verdict ends when it has come down to h/2: after 58 answers
+has reached the threshold h; there the score stops, and the verdict ends when it has come down to h/2: after 58 answers
 without a failure, or 106 at 5 %. No test with as few false alarms is quicker in the worst case (Moustakides, Ann.
 Stat. 14, 1986).
 
 **What is an observation.** Not a call: a thousand orders refused in one second are one moment of trouble. The calls of
 one kind within one `retry_delay_s` are one, and it fails in part: 3 failures of 10 calls move the score 3/10 of the way
-from an answer to a failure. Public probes are left out (that they fail says as little of orders as that they do not).
-Each kind has its own score, so that healthy probes cannot water down failing orders, and one score takes all kinds
-together, so that trouble everywhere is found sooner where each kind is called rarely.
+from an answer to a failure. Only when it is over does it begin a verdict, which would flutter with each call otherwise.
+Public probes are left out (that they fail says as little of orders as that they do not). Each kind has its own score,
+so that healthy probes cannot water down failing orders, and one score takes all kinds together, so that trouble
+everywhere is found sooner where each kind is called rarely.
 
 **The threshold.** Let L be what one observation adds. At P0 the mean of e^L is P0 x P1/P0 + (1-P0) x (1-P1)/(1-P0) = 1,
 and at most 1 for the mean of many calls, however these depend on each other (Jensen: e^mean <= mean of e^L). So e^sum
@@ -139,7 +140,7 @@ class Score:
         slot: Number of the newest observation's time since time began.
         calls: In the newest observation; 0 for the score of all kinds.
         failed: Of these.
-        before, unfit_before: Before the newest observation.
+        before, unfit_before: Before the newest observation; that alone begins a verdict.
         score, unfit: With it.
         seen: Observations since the score was last 0, without the newest, halved where there are many.
         bad: How much of these failed.
@@ -172,13 +173,13 @@ class Score:
             seen = bad = 0.0
         elif seen > REMEMBERED:
             seen, bad = seen / 2, bad / 2
-        unfit = self.unfit and score > limit / 2
+        unfit = score >= limit or (self.unfit and score > limit / 2)
         return Score(slot, 0, 0, score, unfit, score, unfit, seen, bad)
 
     def at(self, calls: int, failed: int, adds: float, share: float, kinds: int, limit: float) -> Score:
         """With the newest observation as given."""
         score = min(limit, max(0.0, self.before + adds))
-        unfit = score >= limit or (self.unfit_before and score > limit / 2)
+        unfit = self.unfit_before and score > limit / 2
         before, unfit_before = self.before, self.unfit_before
         return Score(self.slot, calls, failed, before, unfit_before, score, unfit, self.seen, self.bad, share, kinds)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.health_latency import KINDS, Latencies, slow_too
+from app.domain.health_latency import KINDS, Latencies, slow_moments, slow_too
 from app.domain.health_settings import HealthSettings
 from messages.health import EvidenceKind, Latency
 
@@ -173,10 +175,40 @@ def test_calls_that_are_not_answered_are_slower_than_any() -> None:
     """Where half are not, that is said; they do not become usual, and five seconds of them are nothing."""
     start_s = 6 * HOUR_S
     dead = run(lambda _: None, start_s + 600, start_s=start_s, before=SETTLED)
-    assert dead.unfit(start_s + 600, DEFAULTS).startswith("half of placements are not answered")
+    assert dead.unfit(start_s + 600, DEFAULTS).startswith("at least half of placements are not answered")
     assert usual_s(dead) <= usual_s(SETTLED) * 1.001
     burst = run(lambda _: None, start_s + 5, start_s=start_s, every_s=0.01, before=SETTLED)
     assert first_unfit_s(about(0.08, 9), start_s + 200, burst, start_s + 5) == math.inf
+
+
+def test_failures_alone_must_be_more_than_chance_brings() -> None:
+    """Where 5 % fail ten of twenty come in one month of thirty, eleven hardly ever; of fewer more must be bad."""
+    start_s = 6 * HOUR_S
+    half = run(lambda at_s: None if at_s % 10 < 5 else 0.08, start_s + 300, start_s=start_s, before=SETTLED)
+    assert not half.unfit(start_s + 300, DEFAULTS)
+    more = run(lambda at_s: None if at_s % 15 < 10 else 0.08, start_s + 300, start_s=start_s, before=SETTLED)
+    assert more.unfit(start_s + 300, DEFAULTS)
+    assert [slow_moments(n) for n in (1, 7, 10, 20, 100)] == [1, 7, 9, 11, 51]
+
+
+def test_a_setting_of_one_call_does_not_make_one_bad_call_a_verdict() -> None:
+    latencies, hasty = SETTLED.restarted(), evolve(DEFAULTS, latency_min_calls=1)
+    for step in range(8):
+        assert not latencies.unfit(step * 5.0, hasty)
+        latencies = latencies.seen(PLACE, None, 6 * HOUR_S + step * 5.0, hasty)
+    assert latencies.unfit(6 * HOUR_S + 40.0, hasty)
+
+
+def test_the_verdict_does_not_flutter_within_a_moment() -> None:
+    """A ramp, with fifty calls a moment: it begins once."""
+    rng, latencies, told = random.Random(15), SETTLED, []
+    for step in range(20_000):
+        at_s = 6 * HOUR_S + step / 10
+        middle_s = 0.08 + 0.6 * step / 20_000
+        latencies = latencies.seen(PLACE, middle_s * math.exp(0.5 * rng.gauss(0, 1)), at_s, DEFAULTS)
+        told.append(bool(latencies.unfit(at_s, DEFAULTS)))
+    assert told[-1]
+    assert sum(one != other for one, other in itertools.pairwise(told)) == 1
 
 
 def test_public_probes_are_told_and_do_not_make_unfit() -> None:
@@ -252,6 +284,8 @@ def test_a_backup_of_which_one_kind_of_probe_is_quick_is_not_slow_too() -> None:
     one = run(lambda _: 2.0, now_s, start_s=start_s, every_s=30.0, before=IDLE, kind=SIGNED)
     assert not slow_too(one, (in_use,), now_s, DEFAULTS)
     assert not slow_too(probed(lambda _: 2.0, start_s + 5, start_s, IDLE), (in_use,), now_s, DEFAULTS)
+    single = probed(lambda _: 2.0, start_s + 5, start_s, IDLE.restarted())
+    assert not slow_too(single, (in_use,), now_s, DEFAULTS)
     both = probed(lambda _: 2.0, now_s, start_s, IDLE)
     assert slow_too(both, (in_use,), now_s, DEFAULTS)
     again = probed(lambda _: 0.05, now_s + 90, now_s + 25, both)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -269,8 +270,20 @@ def test_order_within_a_moment_does_not_matter_at_the_very_limit() -> None:
     pieces = [(PLACE, False, 70.0), *[(PLACE, True, 70.0)] * 3]
     one, other = fed(before, *pieces), fed(before, *reversed(pieces))
     assert one == other
-    assert not one.unfit(70.0, DEFAULTS)
-    assert fed(before, *pieces[:1]).unfit(70.0, DEFAULTS)
+    assert not fed(one, (PLACE, True, 75.0)).unfit(75.0, DEFAULTS)
+    alone = fed(before, *pieces[:1])
+    assert not alone.unfit(70.0, DEFAULTS)
+    assert fed(alone, (PLACE, True, 75.0)).unfit(75.0, DEFAULTS)
+
+
+def test_the_verdict_does_not_flutter_within_a_moment() -> None:
+    """An hour at a fifth, five calls a moment: it begins once."""
+    rng, rate, told = random.Random(5), Rate(), []
+    for second in range(3600):
+        rate = rate.seen(PLACE, rng.random() >= P1, float(second), DEFAULTS)
+        told.append(bool(rate.unfit(float(second), DEFAULTS)))
+    assert told[-1]
+    assert sum(one != other for one, other in itertools.pairwise(told)) == 1
 
 
 def test_a_long_good_time_earns_no_credit() -> None:
