@@ -48,6 +48,8 @@ EARLY_S = 2.0
 of someone who knows nothing yet would take the place of what it knows."""
 
 
+COMPARE_S = 5.0
+"""Between two times that exchanges are held against each other; no sooner than something else is to be done."""
 SAME_S = 0.01
 """Within so short a time a view does not change by itself."""
 
@@ -80,6 +82,7 @@ class HealthMonitorActor(Shell):
         self._unheard: list[Evidence | Waiting] | None = []
         self._started_s = now_s
         self._network = NetworkState.THEIRS
+        self._compare_s = now_s + COMPARE_S
         self._made: dict[str, tuple[health.Detector, float, HealthView]] = {}
         self._note_connectors()
         self.on_tick(now_s)
@@ -141,6 +144,9 @@ class HealthMonitorActor(Shell):
         )
         if self._unheard is not None and now_s >= self._started_s + EARLY_S:
             self._unheard = None
+        if now_s >= self._compare_s:
+            self._compare_s = now_s + COMPARE_S
+            self._detectors = health.compared(self._detectors, now_s, self._settings)
         views = self._views(now_s)
         for exchange, detector in self._detectors.items():
             kinds, due_s = due(detector, views, self._settings, now_s, self._also())
@@ -249,6 +255,9 @@ class HealthMonitorActor(Shell):
         for exchange in self._news.due(views, witnesses, now_s):
             view = next(view for view in views if view.exchange == exchange)
             self.send(coordinator.address, HealthChanged(view=view, witnesses=witnesses))
+        for exchange, fault in self._news.verdicts:
+            if fault is NetworkState.OURS:
+                self._detectors[exchange] = health.forgiven(self._detectors[exchange])
         self._log_network()
 
     def _log_network(self) -> None:

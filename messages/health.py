@@ -166,6 +166,7 @@ class Witness:
         ok: Whether it let us connect.
         at_s: When it was asked.
         since_s: When it was asked first of all the times in a row that it said so.
+        silent_s: When it was asked first of the last times in a row that it did not; None where it always did.
         words: Why not; empty where it did.
     """
 
@@ -174,6 +175,7 @@ class Witness:
     at_s: float
     words: str = ""
     since_s: float = 0.0
+    silent_s: float | None = None
 
 
 @frozen(kw_only=True)

@@ -121,6 +121,16 @@ def isolated(detector: Detector, why: str, now_s: float) -> Detector:
     return evolve(detector, isolated=why, isolated_s=detector.isolated_s if detector.isolated and why else now_s)
 
 
+def forgiven(detector: Detector) -> Detector:
+    """An exchange is DOWN because our own network is: that is not held against it (`network`)."""
+    if detector.now.state is not HealthState.DOWN or detector.now.flaps.forgiven:
+        return detector
+    settled, now = detector.settled, evolve(detector.now, flaps=health_flaps.forgiven(detector.now.flaps))
+    if settled.state is HealthState.DOWN:
+        settled = evolve(settled, flaps=health_flaps.forgiven(settled.flaps))
+    return evolve(detector, settled=settled, now=now)
+
+
 def compared(detectors: Mapping[str, Detector], now_s: float, settings: HealthSettings) -> dict[str, Detector]:
     """The detectors of all exchanges after they were held against each other: what stands still on one while it moves
     on another, and who is slow while another one is. To be done every few seconds; it takes some microseconds each."""

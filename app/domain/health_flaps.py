@@ -28,12 +28,14 @@ class Flaps:
         penalty: At `at_s`; it decays from there.
         hold_s: The hold-down that the last outage earned; None where that follows from what is left of the penalty.
         until_s: When it is over; None unless the exchange is on trial.
+        forgiven: The outage that lasts is not its own: our network is down.
     """
 
     penalty: float = 0.0
     at_s: float = 0.0
     hold_s: float | None = 0.0
     until_s: float | None = None
+    forgiven: bool = False
 
 
 NEVER_DOWN = Flaps()
@@ -52,10 +54,17 @@ def went_down(flaps: Flaps, now_s: float, settings: HealthSettings) -> Flaps:
     return Flaps(penalty=grown, at_s=now_s, hold_s=hold_down_s(grown, settings))
 
 
+def forgiven(flaps: Flaps) -> Flaps:
+    """The outage that lasts was our own network's: it costs no penalty, and nothing is held down for it."""
+    if flaps.forgiven:
+        return flaps
+    return Flaps(penalty=max(0.0, flaps.penalty - 1.0), at_s=flaps.at_s, until_s=flaps.until_s, forgiven=True)
+
+
 def on_trial(flaps: Flaps, now_s: float, settings: HealthSettings) -> Flaps:
     """After it answered again: the hold-down begins. One that was only closed is held down as after one outage."""
     earned_s = hold_down_s(max(1.0, flaps.penalty), settings) if flaps.hold_s is None else flaps.hold_s
-    hold_s = max(earned_s, min(settings.hold_down_s, settings.hold_down_max_s))
+    hold_s = 0.0 if flaps.forgiven else max(earned_s, min(settings.hold_down_s, settings.hold_down_max_s))
     return Flaps(penalty=flaps.penalty, at_s=flaps.at_s, hold_s=hold_s, until_s=now_s + hold_s)
 
 

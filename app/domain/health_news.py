@@ -14,7 +14,7 @@ from attrs import define, field
 
 from app.domain.health_settings import HealthSettings
 from app.domain.network import judge
-from messages.health import HealthState, HealthView, Network, Witness
+from messages.health import HealthState, HealthView, Network, NetworkState, Witness
 
 REFRESH_S = 0.5
 """Between two times that a view is told which differs only in what nobody decides by."""
@@ -29,7 +29,8 @@ class HealthNews:
     """Whose fault it is that the newest exchange that is down is; None while none is."""
     _told: dict[str, tuple[float, Hashable]] = field(init=False, factory=dict)
     _stirred: set[str] = field(init=False, factory=set)
-    _verdicts: Hashable = field(init=False, default=None)
+    verdicts: tuple[tuple[str, NetworkState], ...] = field(init=False, default=())
+    """The same of each that is down, the newest last."""
 
     def forget(self) -> None:
         """Whoever was told is gone: everything is news again."""
@@ -72,8 +73,8 @@ class HealthNews:
         down = sorted((view for view in views if view.health is HealthState.DOWN), key=lambda view: view.since_s)
         judged = [(view.exchange, judge(views, witnesses, now_s, self.settings, view.exchange)) for view in down]
         self.network = judged[-1][1] if judged else None
-        before, self._verdicts = self._verdicts, tuple((name, network.state) for name, network in judged)
-        return bool(judged) and self._verdicts != before
+        before, self.verdicts = self.verdicts, tuple((name, network.state) for name, network in judged)
+        return bool(judged) and self.verdicts != before
 
     def _is_due(self, view: HealthView, decided: bool, now_s: float) -> bool:
         told = self._told.get(view.exchange)

@@ -239,7 +239,7 @@ def _of_witness(witness: Witness, asked: HealthView, began_s: float, now_s: floa
         return _Said(Says.NOTHING, who)
     if not witness.ok or witness.at_s < began_s:
         return _Said(Says.AWAITED, who)
-    until_s = _believed_s(witness.since_s, witness.since_s, asked, settings)
+    until_s = _believed_s(witness.silent_s, witness.since_s, asked, settings)
     return _Said(Says.PROVES, who) if now_s >= until_s else _Said(Says.LATER, who, until_s)
 
 

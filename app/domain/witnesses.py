@@ -66,7 +66,10 @@ class Witnesses:
         before = self._told.get(target)
         turned = before is None or before.ok is bool(words)
         since_s = asked_s if before is None or turned else before.since_s
-        self._told[target] = Witness(target=target, ok=not words, at_s=asked_s, words=words, since_s=since_s)
+        silent_s = since_s if words else None if before is None else before.silent_s
+        self._told[target] = Witness(
+            target=target, ok=not words, at_s=asked_s, words=words, since_s=since_s, silent_s=silent_s
+        )
         return turned
 
     def late(self, now_s: float) -> tuple[tuple[str, float, str], ...]:

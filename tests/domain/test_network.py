@@ -58,8 +58,8 @@ def dead(**changes: Any) -> HealthView:
     )
 
 
-def witness(ok: bool, at_s: float, since_s: float = 0.0) -> Witness:
-    return Witness(target="192.0.2.1:443", ok=ok, at_s=at_s, since_s=since_s)
+def witness(ok: bool, at_s: float, since_s: float = 0.0, silent_s: float | None = None) -> Witness:
+    return Witness(target="192.0.2.1:443", ok=ok, at_s=at_s, since_s=since_s, silent_s=silent_s)
 
 
 def found(*others: HealthView | Witness, now_s: float = 101.0, asked: HealthView | None = None) -> NetworkState:
@@ -87,7 +87,8 @@ def found(*others: HealthView | Witness, now_s: float = 101.0, asked: HealthView
         (seen("okx", WELL, 99.5, answered_sent_s=100.4, silent_s=80.0, recovered_s=99.5), UNKNOWN),
         (seen("okx", WELL, 87.0, answered_sent_s=100.4, silent_s=80.0, recovered_s=87.0), THEIRS),
         (witness(True, 100.0), THEIRS),
-        (witness(True, 100.0, since_s=99.0), UNKNOWN),
+        (witness(True, 100.0, since_s=99.0, silent_s=89.0), UNKNOWN),
+        (witness(True, 100.0, since_s=85.0, silent_s=25.0), THEIRS),
         (witness(True, 99.0), UNKNOWN),
         (witness(False, 100.0), OURS),
         (witness(False, 99.0), UNKNOWN),
@@ -119,7 +120,7 @@ def test_who_fell_ill_together_is_given_time_to_come_back_together() -> None:
     told = judge((dead(), back), (), 131.0, DEFAULTS, "bybit")
     assert (told.state, told.again_s) == (UNKNOWN, 130.0 + PATIENCE_S)
     assert found(back, now_s=130.0 + PATIENCE_S) is THEIRS
-    assert found(witness(True, 130.0, since_s=130.0), now_s=131.0) is UNKNOWN, "it comes back no sooner"
+    assert found(witness(True, 130.0, since_s=130.0, silent_s=89.0), now_s=131.0) is UNKNOWN, "it comes back no sooner"
     assert found(back, seen("binance", WELL, answered_sent_s=130.0), now_s=131.0) is THEIRS, "it was never ill"
 
 
@@ -205,7 +206,7 @@ VIEWS = st.builds(
     recovered_s=st.none() | MOMENTS,
 )
 OTHERS = st.lists(VIEWS, max_size=3, unique_by=lambda view: view.exchange)
-WITNESSES = st.lists(st.builds(witness, st.booleans(), MOMENTS, MOMENTS), max_size=3)
+WITNESSES = st.lists(st.builds(witness, st.booleans(), MOMENTS, MOMENTS, st.none() | MOMENTS), max_size=3)
 ASKED = st.builds(
     lambda since_s, last_ok_s, cause, silent_s, recovered_s: dead(
         since_s=since_s, last_ok_s=last_ok_s, cause=cause, silent_s=silent_s, recovered_s=recovered_s
@@ -321,3 +322,22 @@ def test_two_silences_that_do_not_overlap_have_nothing_to_do_with_each_other() -
     assert found(back, asked=dead(silent_s=50.0, recovered_s=60.0)) is THEIRS
     assert found(back, asked=dead(silent_s=50.0, recovered_s=75.0)) is UNKNOWN
     assert found(back, asked=dead(silent_s=None)) is THEIRS
+
+
+def test_an_outage_of_our_own_network_is_not_held_against_an_exchange() -> None:
+    """Else two short ones would leave every backup on trial for a quarter of an hour."""
+
+    def after(*, ours: bool) -> HealthView:
+        detector = health.start("okx", 0.0)
+        for at_s in range(0, 200, 5):
+            ok = not 50 <= at_s < 80 and not 110 <= at_s < 140
+            for kind in (EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE):
+                piece = Evidence(exchange="okx", kind=kind, ok=ok, words="", latency_s=0.1, at_s=float(at_s))
+                detector = health.observe(detector, piece, DEFAULTS)
+                if ours:
+                    detector = health.forgiven(health.forgiven(detector))
+        return health.view(detector, DEFAULTS, 200.0)
+
+    assert after(ours=False).state is HALF_OPEN
+    told = after(ours=True)
+    assert (told.state, told.penalty) == (WELL, 0.0)

@@ -44,7 +44,7 @@ def test_what_they_say_is_told_with_when_they_were_asked() -> None:
     assert witnesses.heard(ONE, "", asked_s=5.0)
     assert witnesses.told == (
         Witness(target=ONE, ok=True, at_s=5.0, since_s=5.0),
-        Witness(target=OTHER, ok=False, at_s=5.0, words="connection refused", since_s=5.0),
+        Witness(target=OTHER, ok=False, at_s=5.0, words="connection refused", since_s=5.0, silent_s=5.0),
     )
 
 
@@ -57,6 +57,14 @@ def test_only_what_differs_is_worth_a_word() -> None:
     assert witnesses.heard(ONE, "refused", asked_s=120.0)
     witnesses.begin(FINE, 180.0)
     assert not witnesses.heard(ONE, "no answer", asked_s=180.0)
+
+
+def test_how_long_it_was_silent_is_remembered_when_it_is_back() -> None:
+    witnesses = asked(ONE)
+    for at_s, words in ((0.0, ""), (60.0, "no way"), (120.0, "no way"), (180.0, ""), (240.0, "")):
+        witnesses.begin(FINE, at_s)
+        witnesses.heard(ONE, words, asked_s=at_s)
+    assert [(each.ok, each.since_s, each.silent_s) for each in witnesses.told] == [(True, 180.0, 60.0)]
 
 
 def test_when_something_falls_ill_they_are_asked_at_once_and_the_round_before_is_not_waited_for() -> None:
