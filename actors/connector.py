@@ -16,7 +16,7 @@ import structlog
 
 from actors._shell import Shell
 from actors.connector_news import Listeners
-from actors.connector_readiness import Preflights
+from actors.connector_readiness import NOT_READY, Preflights
 from actors.connector_reads import Asked, call_for
 from actors.connector_replies import Replies, Told
 from actors.environment import PortRunner, ResultsWait
@@ -326,7 +326,7 @@ class ConnectorActor(Shell):
         # Who asks how an exchange is hears what it answers: why it is not ready is told besides.
         asks = isinstance(request, Probe) and request.kind is not ProbeKind.MARKET
         if not self.runner.port.ready and not asks:
-            failed = c.CallFailed(code="exchange_not_ready", words=self._why_not_ready(), ill=True)
+            failed = c.CallFailed(code=NOT_READY, words=self._why_not_ready(), ill=True)
             return [e.Deliver(asker=sender, request=request, result=failed)]
         if isinstance(request, Probe):
             if request.kind is ProbeKind.MARKET and request.symbol is None:

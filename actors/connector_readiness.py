@@ -15,6 +15,8 @@ from messages.market import MarketType
 
 SERVES_S = 60.0
 """For so long an account that was read serves where our own rate limit leaves no room to read it again."""
+NOT_READY = "exchange_not_ready"
+"""Code of a call that was not made, since the markets are not loaded."""
 _ORDERS = (EvidenceKind.PLACE, EvidenceKind.CANCEL)
 
 
@@ -71,6 +73,7 @@ class Preflights:
             refused=verdict.refused,
             at_s=now_s if read is None else read.account.at_s,
             account=None if read is None else read.account,
+            opening=isinstance(result, c.CallFailed) and result.code == NOT_READY and not self._runner.not_ready,
         )
 
     def _account(self, result: c.Result, now_s: float) -> c.AccountResult | c.CallFailed:

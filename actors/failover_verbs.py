@@ -95,6 +95,7 @@ class VerbHands(FailoverHands):
                 self._controls_s = now_s + CONTROLS_S
                 if not self._unwritten.waits:
                     self._perform(self.machine.controlled(self.journal.controls(), now_s), now_s)
+                    self._perform(self.machine.traded(self.journal.symbols(now_s - TRADED_S), now_s), now_s)
             panic = bool(self.machine.controls.panic)
             self._steer(self._steering.tick(lambda: self._scene(now_s), now_s, panic=panic), now_s)
         except StaleEpoch:

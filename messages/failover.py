@@ -186,6 +186,7 @@ class PreflightReply(Reply):
         shortfalls: What of all that is open would not follow there, a sentence each: a candidate without any is
             better, and none at all is worse.
         account: What the account is like; None where it could not be read.
+        opening: The connector has not loaded its markets yet, so it cannot know: whoever asks is to ask again soon.
     """
 
     exchange: str
@@ -195,6 +196,7 @@ class PreflightReply(Reply):
     at_s: float = 0.0
     shortfalls: tuple[str, ...] = ()
     account: AccountView | None = None
+    opening: bool = False
 
 
 @frozen(kw_only=True)

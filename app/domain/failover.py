@@ -20,11 +20,13 @@ from, and what was taken off is placed there again.
 
 from __future__ import annotations
 
-from attrs import define, evolve, field, frozen
+from collections.abc import Iterable
+
+from attrs import define, evolve, field
 
 from app.domain.controls import Controls
-from app.domain.effects import Answer, Asker
 from app.domain.failback import by_person, hold_down_s
+from app.domain.saga_asked import PATIENCE_S, SagaAsked
 from app.domain.saga_effects import (
     MANUAL,
     Announce,
@@ -43,12 +45,10 @@ from app.domain.saga_effects import (
     Want,
 )
 from app.domain.saga_state import OwnNetwork, SagaState
-from app.domain.saga_steps import SagaSteps
 from app.domain.saga_table import MOVING, TELLING, Happened, Step
 from app.domain.standing import Standing
-from messages.base import Failed
 from messages.carries import CarryReply
-from messages.failover import ManualFailover, PreflightReply, Route, SettleReply, Switch, SwitchResult
+from messages.failover import PreflightReply, Route, SettleReply, Switch, SwitchResult
 from messages.health import HealthState, HealthView
 from messages.positions import BookReply, MovesReply
 
@@ -74,8 +74,6 @@ __all__ = [
 
 RETRY_FAILED_MAX_S = 300.0
 """The longest wait before an automatic switch is tried again for which nobody was ready."""
-PATIENCE_S = 0.3
-"""Before its deadline, whoever waits for an exchange that comes back is told that it has not yet."""
 CARRY_AGAIN_S = 0.5
 """Between two looks at whether something that was taken off is to be placed, while something is under way."""
 MOVES_AGAIN_S = 5.0
@@ -84,23 +82,15 @@ CARRY_IDLE_S = 2.0
 """Likewise otherwise: an order in doubt elsewhere may have been resolved, and taken off."""
 
 
-@frozen(kw_only=True)
-class _Waits:
-    """A switch that is wanted as soon as its exchange is a candidate."""
-
-    want: Want
-    deadline_s: float
-
-
 @define
-class Coordinator(SagaSteps):
+class Coordinator(SagaAsked):
     """The machine. Methods take an event and the time, and return effects to perform in order."""
 
     _hold_until_s: float = field(init=False, default=0.0)
     _failback_hold_s: float = field(init=False, default=0.0)
     _failed: int = field(init=False, default=0)
     _held: bool = field(init=False, default=False)
-    _waits: _Waits | None = field(init=False, default=None)
+    _unanswered: list[str] = field(init=False, factory=list)
 
     # ------------------------------------------------------------------------------------------------ start
 
@@ -213,10 +203,15 @@ class Coordinator(SagaSteps):
         changed, self.controls = controls != self.controls, controls
         return self._consider(now_s) if changed else []
 
+    def traded(self, symbols: Iterable[str], now_s: float) -> list[CoordinatorEffect]:
+        """What is traded by now: a backup that passed before a symbol was is asked about that, too."""
+        self.readied.needs(symbols, now_s)
+        return self._asked_now(now_s)
+
     def _consider(self, now_s: float) -> list[CoordinatorEffect]:
         active = self.route.exchange
         before = self.state
-        self._held = False
+        self._held, self._unanswered = False, []
         if self.step in MOVING or active is None:
             return []
         if (begun := self._waited(now_s)) is not None:
@@ -236,14 +231,16 @@ class Coordinator(SagaSteps):
         else:
             why = f"down: {view.reason}" if view is not None and down else f"isolated: {isolated}"
             candidates = [name for name in self.others(active) if self.usable(name)]
-            if candidates and now_s >= self._hold_until_s:
+            answered = any(self.readied.answered(name) for name in candidates)
+            self._unanswered = [] if answered else candidates
+            if answered and now_s >= self._hold_until_s:
                 reasons = ((name, self.why_no_candidate(name, now_s)) for name in self.others(active))
                 rejected = tuple((name, words) for name, words in reasons if name not in candidates and words)
                 want = Want(to=tuple(candidates), reason=f"{active} is {why}", rejected=rejected)
                 return self.happened(Happened.WANTED, now_s, want)
-            self._held = bool(candidates)
+            self._held = answered
             self.words = self._nobody(active, why.partition(":")[0], now_s)
-            if candidates:
+            if answered:
                 wait_s = self._hold_until_s - now_s
                 self.words = f"{active} is down; if it does not come back within {wait_s:.3g} s, trading moves on."
         return [] if self.state is before and self.down is self._told_down else [self.announced()]
@@ -252,6 +249,9 @@ class Coordinator(SagaSteps):
         returning = [name for name in self.others(active) if self.standing(name) is Standing.RETURNING]
         if returning:
             return f"{active} is {why}. {self.standings.why_not(returning[0], now_s)} Trading waits for it."
+        if asked := [name for name in self.others(active) if self.usable(name)]:
+            names = " and ".join(asked)
+            return f"{active} is {why}, and {names} did not answer yet: trading moves as soon as one does."
         return f"{active} is {why} and no other exchange is ready: trading waits for one."
 
     def _failback(self, now_s: float) -> Want | None:
@@ -290,81 +290,6 @@ class Coordinator(SagaSteps):
         else:
             self._failed = 0
         return self._consider(now_s)
-
-    # ------------------------------------------------------------------------------------------------ who asks
-
-    def manual(self, asker: Asker, request: ManualFailover, now_s: float) -> list[CoordinatorEffect]:
-        """A person, or a program, wants trading moved to an exchange."""
-        want = Want(
-            to=(request.exchange,),
-            reason=MANUAL,
-            asked=True,
-            asker=asker,
-            correlation_id=request.correlation_id,
-        )
-        return self.wanted(want, request.deadline_s, now_s)
-
-    def wanted(self, want: Want, deadline_s: float, now_s: float) -> list[CoordinatorEffect]:
-        """A verb wants a switch; its asker is answered with `SwitchReply` when it is committed, or `Failed`."""
-        (exchange,) = want.to
-        same = [each for each in self.past if want.correlation_id and each.correlation_id == want.correlation_id]
-        if same:
-            return [self._how_it_ended(same[-1], want.asker, want.correlation_id)]
-        if self._runs_as_asked(exchange):
-            # Sent again, since the answer takes a while or a coordinator died: it is the switch that is running.
-            self.asker = (want.asker, want.correlation_id)
-            committed = self.switch is not None and self.switch.result is SwitchResult.COMPLETED
-            return self._answer() if committed else []
-        refusal = ""
-        known = ", ".join(self.settings.exchanges)
-        if exchange not in self.settings.exchanges:
-            refusal = f"Cannot fail over to {exchange!r}: the configured exchanges are {known}."
-        elif exchange == self.route.exchange:
-            refusal = f"Cannot fail over to {exchange}: trading is there already."
-        elif isolated := self.controls.why_isolated(exchange):
-            refusal = f"Cannot fail over to {exchange}: it is isolated ({isolated.rstrip('.')}); release it first."
-        if refusal:
-            failed = Failed(correlation_id=want.correlation_id, code="failover_refused", words=refusal)
-            return [Answer(asker=want.asker, message=failed)]
-        if self.step in MOVING or self.route.exchange is None or not self._comes_back(exchange):
-            return self.happened(Happened.WANTED, now_s, want)
-        out: list[CoordinatorEffect] = []
-        if self._waits is not None and self._waits.want.correlation_id != want.correlation_id:
-            out = self._refused(self._waits.want, f"somebody asked for {exchange} since.")
-        self._waits = _Waits(want=want, deadline_s=deadline_s)
-        return out
-
-    def _comes_back(self, exchange: str) -> bool:
-        return self.standing(exchange) in (Standing.LEFT, Standing.RETURNING) and not self.is_down(exchange)
-
-    def _waited(self, now_s: float) -> list[CoordinatorEffect] | None:
-        """Begins what somebody waits for, once its exchange is back; None where nobody waits for one that is."""
-        if self._waits is None:
-            return None
-        want, deadline_s = self._waits.want, self._waits.deadline_s
-        (exchange,) = want.to
-        if exchange == self.route.exchange or self.controls.why_isolated(exchange):
-            self._waits = None
-            return self._refused(want, "trading is there already, or it is isolated by now.")
-        if not self._comes_back(exchange):
-            self._waits = None
-            return self.happened(Happened.WANTED, now_s, want)
-        if now_s >= deadline_s - PATIENCE_S:
-            self._waits = None
-            return self._refused(want, self.standings.why_not(exchange, now_s))
-        return None
-
-    @staticmethod
-    def _refused(want: Want, why: str) -> list[CoordinatorEffect]:
-        words = f"Cannot fail over to {want.to[0]} now: {why}"
-        failed = Failed(correlation_id=want.correlation_id, code="failover_refused", words=words)
-        return [Answer(asker=want.asker, message=failed)]
-
-    def _runs_as_asked(self, exchange: str) -> bool:
-        switch = self.switch
-        if switch is None or switch.result is SwitchResult.FAILED:
-            return False
-        return by_person(switch) and switch.to_exchange == exchange
 
     # ------------------------------------------------------------------------------------------------ what is told
 
@@ -446,10 +371,16 @@ class Coordinator(SagaSteps):
             out += self._ask_moves(now_s)
         return out + self._consider(now_s) + self._asked_now(now_s)
 
+    def awaited(self) -> list[str]:
+        """Whose first answer somebody waits for: an asker, or trading that has to move."""
+        wanted = [] if self._waits is None else [*self._waits.want.to]
+        return [*wanted, *self._unanswered]
+
     def _asked_now(self, now_s: float) -> list[CoordinatorEffect]:
         """Pre-flights that keep readiness fresh; none during a switch, which asks by itself."""
         if self.step in MOVING or self.route.exchange is None:
             return []
+        self.readied.hurried(self.awaited())
         return [*self.readied.due(self.waiting(), now_s)]
 
     def next_s(self) -> float | None:

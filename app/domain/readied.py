@@ -4,9 +4,15 @@ Each of them that is well is asked for a pre-flight again and again. So when the
 passed a moment ago takes over without being asked once more: that would cost its slowest call, while no order flows. A
 pre-flight that did not pass is not the last word, since what stood against it may be over: whoever failed it is asked
 anew when nobody else is ready.
+
+Three things are told apart: who passed, who did not, and who has not answered yet, since its connector has not loaded
+its markets, or has not heard the question. To the last no switch is begun: at a start it would be given up, an epoch
+for nothing, a moment before the answer. It is asked again soon instead, and the switch begins when somebody answers.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from attrs import define, field
 
@@ -15,7 +21,9 @@ from messages.failover import PreflightReply, Readiness
 
 UNREADY_AGAIN_S = 2.0
 """After a pre-flight that was not passed, before the next; twice as long after each further one, up to the interval.
-One that failed since its markets were still being loaded would else be passed over long after it was ready."""
+What stood against it may be over long before the interval is."""
+OPENING_AGAIN_S = 0.5
+"""After an answer that its markets are not loaded yet: it comes from the connector alone, and costs no request."""
 
 
 @define
@@ -25,18 +33,26 @@ class Readied:
     settings: FailoverSettings
     _known: dict[str, Readiness] = field(init=False, factory=dict)
     _next_s: dict[str, float] = field(init=False, factory=dict)
+    _asked_s: dict[str, float] = field(init=False, factory=dict)
     _failures: dict[str, int] = field(init=False, factory=dict)
+    _needed: frozenset[str] = field(init=False, factory=frozenset)
+    _needed_s: float = field(init=False, default=float("-inf"))
 
     def told(self, reply: PreflightReply, now_s: float) -> None:
         """A connector answers, whoever asked."""
-        at_s = min(reply.at_s or now_s, now_s)
         self._known[reply.exchange] = Readiness(
             exchange=reply.exchange,
             problems=reply.problems,
-            at_s=at_s,
+            at_s=None if reply.opening else min(reply.at_s or now_s, now_s),
             notes=reply.notes,
             shortfalls=reply.shortfalls,
         )
+        if reply.opening:
+            self._next_s[reply.exchange] = now_s + OPENING_AGAIN_S
+            return
+        if not reply.problems and reply.exchange in self._asked_s:
+            again_s = self._asked_s[reply.exchange] + self.settings.preflight_interval_s
+            self._next_s[reply.exchange] = max(again_s, self._next_s.get(reply.exchange, again_s))
         if not reply.problems:
             self._failures.pop(reply.exchange, None)
             return
@@ -55,12 +71,24 @@ class Readied:
         """What is known of an exchange."""
         return self._known.get(exchange, Readiness(exchange=exchange, problems=(), at_s=None))
 
+    def answered(self, exchange: str) -> bool:
+        """Whether it has ever said whether it is ready, since it was down or in use last."""
+        return self.of(exchange).at_s is not None
+
+    def needs(self, symbols: Iterable[str], now_s: float) -> None:
+        """What is traded: who passed before a symbol was, was not asked about it, and is to be asked anew."""
+        needed = frozenset(symbols)
+        if not needed <= self._needed:
+            self._needed_s = now_s
+            self._next_s = dict.fromkeys(self._next_s, now_s)
+        self._needed = needed
+
     def fresh(self, exchange: str, now_s: float) -> Readiness | None:
         """Its last pre-flight, where it is young enough to be used."""
         found = self._known.get(exchange)
-        if found is None or found.at_s is None or now_s - found.at_s > self.settings.preflight_max_age_s:
+        if found is None or found.at_s is None or found.at_s < self._needed_s:
             return None
-        return found
+        return None if now_s - found.at_s > self.settings.preflight_max_age_s else found
 
     def best_first(self, candidates: list[str], now_s: float) -> list[str]:
         """In their order, but those last of whom it is known that not all that is open would follow there."""
@@ -74,8 +102,16 @@ class Readied:
         return sorted(candidates, key=key)
 
     def asked(self, exchange: str, now_s: float) -> None:
-        """A switch asks it."""
+        """It is asked, by a switch or to keep this fresh."""
+        self._asked_s[exchange] = now_s
         self._next_s[exchange] = now_s + self.settings.preflight_interval_s
+
+    def hurried(self, exchanges: Iterable[str]) -> None:
+        """Somebody waits for the first answer of these: who gave none in its time is asked again at once."""
+        for exchange in exchanges:
+            if exchange in self._asked_s and not self.answered(exchange):
+                again_s = self._asked_s[exchange] + self.settings.preflight_timeout_s
+                self._next_s[exchange] = min(again_s, self._next_s.get(exchange, again_s))
 
     def due(self, well: list[str], now_s: float) -> list[AskPreflight]:
         """Whom to ask now, of those that are well and not in use."""

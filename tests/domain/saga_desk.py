@@ -77,6 +77,7 @@ class Desk:
     done: list[str] = field(factory=list)
     silent: set[str] = field(factory=set)
     unready: set[str] = field(factory=set)
+    opening: set[str] = field(factory=set)
     states: dict[str, HealthState] = field(factory=dict)
     network_down: bool = False
     dies_in: int | None = None
@@ -233,8 +234,14 @@ class Desk:
                 reply = self._settled(asked)
                 self.safely(lambda: self.run(self.machine.settled(reply, self.now_s)))
             case AskPreflight():
-                problems = (f"{exchange} is not ready.",) if exchange in self.unready else ()
-                ready = PreflightReply(correlation_id="", exchange=exchange, problems=problems, at_s=self.now_s)
+                problems = (f"{exchange} is not ready.",) if exchange in self.unready | self.opening else ()
+                ready = PreflightReply(
+                    correlation_id="",
+                    exchange=exchange,
+                    problems=problems,
+                    at_s=self.now_s,
+                    opening=exchange in self.opening,
+                )
                 self.safely(lambda: self.run(self.machine.preflight_done(ready, self.now_s)))
             case AskCarry():
                 carried = self._carried(asked)
@@ -345,6 +352,7 @@ class Desk:
         self.dies_in, self.network_down = None, False
         self.silent.clear()
         self.unready.clear()
+        self.opening.clear()
         self.holds(Controls())
         for _ in range(3):
             for name in EXCHANGES:

@@ -116,12 +116,15 @@ def test_nothing_is_cancelled_for_a_switch_that_is_given_up() -> None:
     assert world.machine.route.exchange == "bybit"
 
 
-def test_a_dead_candidate_costs_no_order_either() -> None:
+def test_a_dead_candidate_costs_no_order_either_nor_an_epoch() -> None:
     world = World("bybit", "okx")
     world.health("okx", HealthState.DOWN)
     world.done.clear()
     world.manual("okx")
-    assert world.done == ["fence", "commit bybit"]
+    assert world.done == []
+    (refused,) = world.answers
+    assert isinstance(refused, Failed)
+    assert "okx is down: told so" in refused.words
 
 
 def test_orders_are_settled_once_a_candidate_has_passed_and_before_trading_moves() -> None:
@@ -155,7 +158,7 @@ def test_a_candidate_that_goes_down_while_the_old_exchange_settles_is_not_chosen
 
 def test_a_manual_switch_that_was_given_up_does_not_hold_up_the_automatic_one() -> None:
     world = World("bybit", "okx", "binance")
-    world.health("okx", HealthState.DOWN)
+    world.problems["okx"] = "okx is not ready."
     world.manual("okx")
     world.done.clear()
     world.pass_s(1.0)
@@ -262,5 +265,5 @@ def test_a_coordinator_whose_route_was_moved_by_another_is_as_one_that_has_just_
     world.manual("bybit")
     world.settles = True
     world.pass_s(5.0)
-    assert world.done[:3] == ["fence", "preflight bybit", "settle okx"]
+    assert world.done[:4] == ["preflight bybit", "fence", "preflight bybit", "settle okx"]
     assert world.machine.route.exchange == "bybit"

@@ -225,9 +225,10 @@ def test_a_carry_that_arrives_after_trading_moved_on_places_nothing() -> None:
 
 def test_a_verb_during_an_automatic_switch_is_refused_and_after_its_commit_it_cuts_that_short() -> None:
     desk = Desk()
-    for name in EXCHANGES:
-        desk.health(name, WELL)
-    desk.mail.clear()  # nobody's readiness is known: they have to be asked
+    desk.all_well()
+    desk.lives(1.0)
+    desk.run(desk.machine.traded(("BTC/USDT:USDT",), desk.now_s))
+    desk.mail.clear()  # nobody was asked about that: they have to be
     desk.health("bybit", DOWN)
     assert desk.step() is Step.PREFLIGHT
     desk.manual("binance", "one")

@@ -103,14 +103,31 @@ def test_a_manual_failover_that_cannot_be_is_refused_and_trading_stays(world: Bu
         until(lambda: router.get_status()["exchange_health"]["okx"]["state"] == "down")
         with pytest.raises(OrderRouterError, match="okx is down"):
             router.manual_failover("okx")
-        assert [switch["result"] for switch in router.get_failover_history()] == ["failed", "failed"]
-        assert [switch["to_exchange"] for switch in router.get_failover_history()] == [None, None]
+        (given_up,) = router.get_failover_history()
+        assert (given_up["result"], given_up["to_exchange"]) == ("failed", None), "who is down costs no epoch"
         status = router.get_status()
         assert status["current_exchange"] == "bybit"
         assert router.get_order(resting["orderId"])["orderStatus"] == "New", "nothing was cancelled for it"
         still = place(router, "still").order
         assert still is not None
         assert still["exchange"] == "bybit"
+
+
+def test_an_exchange_whose_markets_are_still_on_their_way_is_waited_for(world: Build) -> None:
+    """A failover that is asked right after the start is not given up for that."""
+    here = world("bybit", "okx")
+    here["okx"].control.fault("slow", call="markets", params={"delay_s": 0.8})
+    router = here.router()
+    try:
+        router.start()
+        until(lambda: all_well(router, ["bybit"]), means="bybit being well")
+        (okx,) = router.get_status()["readiness"]
+        assert not okx["ready"], "else this shows nothing"
+        switch = router.manual_failover("okx")
+        assert (switch["result"], switch["candidates_rejected"]) == ("completed", {})
+        assert len(router.get_failover_history()) == 1
+    finally:
+        router.close()
 
 
 def test_a_settlement_change_that_is_allowed_carries_trading_to_kraken(world: Build) -> None:

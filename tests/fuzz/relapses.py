@@ -23,6 +23,7 @@ from app.domain.limiter import Priority
 from app.domain.move_ground import Ground
 from app.domain.mover import Mover, ToConnector
 from app.domain.news import News, Told
+from app.domain.saga_asked import SagaAsked
 from app.domain.session import Session, Unanswered
 from app.domain.session_effects import NewsEffect, OrderTold
 from app.fuzz.sim_orders import SimOrder
@@ -80,7 +81,7 @@ def switch_resumed_as_if_trading_had_moved() -> Iterator[None]:
 @contextmanager
 def failover_sent_again_refused() -> Iterator[None]:
     """A manual failover that takes a while is refused, because it is running."""
-    with swapped(Coordinator, "_runs_as_asked", lambda self, exchange: False):
+    with swapped(SagaAsked, "_runs_as_asked", lambda self, exchange: False):
         yield
 
 
