@@ -11,7 +11,7 @@ from actors.failover_effects import SOURCE_S
 from actors.failover_verbs import VerbHands
 from app.domain import failover as f
 from app.domain.failover import CoordinatorEffect
-from app.domain.health import own_network
+from app.domain.network import judge
 from app.domain.unwritten import Unwritten
 from app.journal.store import JournalError, StaleEpoch
 from messages.account import AccountReply, AccountView, DeadManTold, DeadManView
@@ -31,12 +31,13 @@ from messages.failover import (
     Subscribe,
     Unsubscribe,
 )
-from messages.health import HealthChanged, Isolations, KnownHealth
+from messages.health import HealthChanged, HealthView, Isolations, KnownHealth, Network, Witness
 from messages.positions import BookNews, BookReply, MovesReply
 from messages.supervision import Address, Directory, Role, Start
 
 log = structlog.get_logger()
 
+Views = tuple[HealthView, ...]
 SUBSCRIPTION_S = 35.0
 MAX_SUBSCRIBERS = 1000
 PATIENCE_S = 0.3
@@ -71,7 +72,13 @@ class FailoverCoordinatorActor(VerbHands):
 
     def _take_up(self, now_s: float) -> Iterable[CoordinatorEffect]:
         settings = self.environment.health
-        self.machine = f.Coordinator(self.environment.failover, lambda views, at_s: own_network(views, at_s, settings))
+        witnesses = self.machine.witnesses if hasattr(self, "machine") else ()
+
+        def own_network(views: Views, heard: tuple[Witness, ...], at_s: float, exchange: str) -> Network:
+            return judge(views, heard, at_s, settings, exchange)
+
+        self.machine = f.Coordinator(self.environment.failover, own_network)
+        self.machine.witnesses = witnesses
         self.machine.controls = self.journal.controls()
         route = self.journal.route()
         stranded, carried = self._stranded(), self._taken_up(route)
@@ -152,7 +159,7 @@ class FailoverCoordinatorActor(VerbHands):
             case ManualFailover() if self._unwritten.waits:
                 self._asked = sender, message
             case HealthChanged():
-                self._perform(machine.health_told(message.view, now_s), now_s)
+                self._perform(machine.health_told(message.view, now_s, message.witnesses), now_s)
             case SettleReply():
                 self._perform(machine.settled(message, now_s), now_s)
             case PreflightReply():
@@ -206,12 +213,14 @@ class FailoverCoordinatorActor(VerbHands):
         return StatusReply(
             correlation_id=request.correlation_id,
             state=RouterState.ERROR if trouble and ready else self.machine.state,
-            words=trouble or self.machine.words,
+            words=trouble or self.machine.words or self.machine.advice,
             route=self.machine.route,
             primary_exchange=exchanges[0],
             failover_exchanges=exchanges[1:],
             auto_failover=self.environment.failover.auto_failover,
-            health=tuple(self.machine.health.values()),
+            health=(health := tuple(self.machine.health.values())),
+            network=judge(health, self.machine.witnesses, now_s, self.environment.health),
+            witnesses=self.machine.witnesses,
             actors=tuple(
                 ActorInfo(name=f"{e.role.value}:{e.name}", pid=e.pid, restarts=e.incarnation - 1) for e in entries
             ),

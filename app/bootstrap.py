@@ -113,8 +113,7 @@ def build_environment(config: Config, clock: Callable[[], float], *, log_file: P
             auto_failover=router.auto_failover,
             settle_timeout_s=config.failover.settle_timeout_s,
             preflight_timeout_s=config.failover.preflight_timeout_s,
-            # What the exchange in use needs to be found well again, once it is asked.
-            own_network_hold_s=(config.health.rise + 1) * config.health.retry_delay + 2 * config.health.probe_timeout_s,
+            dwell_s=config.failover.dwell_s,
             failback_auto=config.failover.failback == "auto",
             hold_down_s=config.failover.hold_down_s,
             preflight_max_age_s=config.failover.preflight_max_age_s,

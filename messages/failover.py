@@ -80,7 +80,7 @@ class Switch:
     Attributes:
         epoch: Of its fence, and of the route it committed.
         to_exchange: None where no candidate passed.
-        reason: "Manual failover" when asked for; else the evidence.
+        reason: "Manual failover" when asked for without another; else why the router moved trading by itself.
         steps: (step, seconds since the start) in order.
         candidates_rejected: (exchange, why) in the order tried.
         orders_cancelled: Router ids of orders of ours that were cancelled there with proof.
@@ -92,6 +92,7 @@ class Switch:
         positions_moved: What was moved of positions, base coin, below zero where it was short.
         asked: By a person or a program, not by the router itself.
         correlation_id: Of the request that asked for it, so that one which is sent again is told how it ended.
+        evidence: The pieces that decided why and where to, with numbers and times; empty in journals from before.
     """
 
     from_exchange: str | None
@@ -113,6 +114,7 @@ class Switch:
     positions_moved: tuple[PositionLeft, ...] = ()
     asked: bool = False
     correlation_id: str = ""
+    evidence: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -247,10 +249,12 @@ class ManualFailover(Request):
 
     Attributes:
         dry_run: Only the plan is told, and nothing is done.
+        reason: Kept in the history; empty for "Manual failover".
     """
 
     exchange: str
     dry_run: bool = False
+    reason: str = ""
 
 
 @frozen(kw_only=True)

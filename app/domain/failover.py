@@ -1,15 +1,12 @@
-"""The failover coordinator's machine: why trading moves, and everything it hears and is asked.
+"""The failover coordinator's machine: everything it hears, and what begins a switch.
 
 What a switch goes through is in `app.domain.saga_table`, what is done at each step in `saga_steps`, what an exchange
 that comes back goes through in `standing`, when trading goes back by itself in `failback`. Here is what begins one:
 
-- the exchange in use is down, and another one is well, a candidate, and passes its pre-flight. If every exchange fails
-  at once it is our own network: nothing is switched (Envoy's panic rule), and when it is back, the exchange in use has
-  its time to answer too before another one that answered first takes its place;
-- it is isolated by a person: looked at again and again, as long as that holds;
-- a person, or a program, asks. An exchange that has just come back is waited for until the asker's deadline, while what
-  it did meanwhile is found out;
-- the primary has been well, a candidate and ready for the hold-down, where `failback = "auto"`.
+- the exchange in use is down and our own network works, by proof (`network`); or it is isolated, closed, or unfit: why,
+  where to and when is in `leaving`, and is looked at whenever anything is told;
+- a person, or a program, asks (`saga_asked`);
+- the primary has been well, fit, a candidate and ready for the hold-down, where `failback = "auto"` (`failback`).
 
 One saga runs at a time. The storms, each with its outcome: a verb before the commit of another switch is refused, or
 joins it where it asks for the same; after the commit it cuts the telling short, as does the death of the exchange that
@@ -26,6 +23,22 @@ from attrs import define, evolve, field
 
 from app.domain.controls import Controls
 from app.domain.failback import by_person, hold_down_s
+from app.domain.leaving import (
+    TRADES_ON,
+    Candidate,
+    Leave,
+    Stay,
+    Why,
+    best_first,
+    calm_until_s,
+    clock,
+    may_not,
+    no_proof,
+    not_yet,
+    why_leave,
+    worth_asking,
+)
+from app.domain.network import OwnNetwork
 from app.domain.saga_asked import PATIENCE_S, SagaAsked
 from app.domain.saga_effects import (
     MANUAL,
@@ -44,12 +57,12 @@ from app.domain.saga_effects import (
     Tell,
     Want,
 )
-from app.domain.saga_state import OwnNetwork, SagaState
+from app.domain.saga_state import SagaState
 from app.domain.saga_table import MOVING, TELLING, Happened, Step
 from app.domain.standing import Standing
 from messages.carries import CarryReply
 from messages.failover import PreflightReply, Route, SettleReply, Switch, SwitchResult
-from messages.health import HealthState, HealthView
+from messages.health import HealthView, NetworkState, Witness
 from messages.positions import BookReply, MovesReply
 
 __all__ = [
@@ -89,8 +102,9 @@ class Coordinator(SagaAsked):
     _hold_until_s: float = field(init=False, default=0.0)
     _failback_hold_s: float = field(init=False, default=0.0)
     _failed: int = field(init=False, default=0)
-    _held: bool = field(init=False, default=False)
-    _unanswered: list[str] = field(init=False, factory=list)
+    _wake_s: float | None = field(init=False, default=None)
+    _needed: dict[str, float] = field(init=False, factory=dict)
+    _told: set[tuple[str, str, str]] = field(init=False, factory=set)
 
     # ------------------------------------------------------------------------------------------------ start
 
@@ -175,28 +189,30 @@ class Coordinator(SagaAsked):
 
     # ------------------------------------------------------------------------------------------------ why
 
-    def health_told(self, view: HealthView, now_s: float) -> list[CoordinatorEffect]:
-        """The monitor says how an exchange is."""
+    def health_told(
+        self, view: HealthView, now_s: float, witnesses: tuple[Witness, ...] | None = None
+    ) -> list[CoordinatorEffect]:
+        """The monitor says how an exchange is, and what it last heard of witnesses."""
         name = view.exchange
         self.health[name] = view
+        self.witnesses = self.witnesses if witnesses is None else witnesses
         out: list[CoordinatorEffect] = []
-        if view.state is HealthState.DOWN:
+        if gone := self.gone(name):
             self.readied.forget(name)
             if self._candidates and name == self._candidates[0] and self.step in (Step.PREFLIGHT, Step.SETTLE):
-                out += self.happened(Happened.CANDIDATE_DOWN, now_s, f"{name} is down: {view.reason}")
-            elif self.switch is not None and name == self.switch.from_exchange:
+                out += self.happened(Happened.CANDIDATE_DOWN, now_s, gone)
+            elif self.switch is not None and name == self.switch.from_exchange and self.is_down(name):
                 out += self.happened(Happened.OLD_DOWN, now_s)
-        out += self._stands(view, now_s)
+        out += self._stands(name, now_s)
         return out + self._consider(now_s) + self._asked_now(now_s)
 
-    def _stands(self, view: HealthView, now_s: float) -> list[CoordinatorEffect]:
-        name = view.exchange
+    def _stands(self, name: str, now_s: float) -> list[CoordinatorEffect]:
         leaving = self.switch.from_exchange if self.switch is not None and self.step in MOVING else None
         if name in (self.route.exchange, leaving) or name not in self.settings.exchanges:
             return []
-        if view.state is HealthState.DOWN:
+        if self.gone(name):
             return self.standings.down(name, now_s)
-        return self.standings.well(name, now_s) if view.state is HealthState.WELL else []
+        return self.standings.well(name, now_s) if self.is_back(name) else []
 
     def controlled(self, controls: Controls, now_s: float) -> list[CoordinatorEffect]:
         """A person holds the router to something else from now on: whoever is isolated is no candidate."""
@@ -211,78 +227,121 @@ class Coordinator(SagaAsked):
     def _consider(self, now_s: float) -> list[CoordinatorEffect]:
         active = self.route.exchange
         before = self.state
-        self._held, self._unanswered = False, []
+        self._wake_s, self._needed = None, {}
         if self.step in MOVING or active is None:
             return []
         if (begun := self._waited(now_s)) is not None:
             return begun
-        view = self.health.get(active)
-        down = view is not None and view.state is HealthState.DOWN
-        isolated = self.controls.why_isolated(active)
-        if not down and not isolated:
-            self.words = ""
+        leave = self._leave_of(active)
+        self.words = self.advice = ""
+        if leave is None:
             if (back := self._failback(now_s)) is not None:
                 return self.happened(Happened.WANTED, now_s, back)
-        elif down and self.own_network(tuple(self.health.values()), now_s):
-            self.words = "Every exchange is unreachable: this looks like our own network, so trading is not moved."
-            self._hold_until_s = max(self._hold_until_s, now_s + self.settings.own_network_hold_s)
-        elif not isolated and not self.settings.auto_failover:
-            self.words = f"{active} is down and auto_failover is off: move trading with a manual failover."
+            stay = self._stay(active)
         else:
-            why = f"down: {view.reason}" if view is not None and down else f"isolated: {isolated}"
-            candidates = [name for name in self.others(active) if self.usable(name)]
-            answered = any(self.readied.answered(name) for name in candidates)
-            self._unanswered = [] if answered else candidates
-            if answered and now_s >= self._hold_until_s:
-                reasons = ((name, self.why_no_candidate(name, now_s)) for name in self.others(active))
-                rejected = tuple((name, words) for name, words in reasons if name not in candidates and words)
-                want = Want(to=tuple(candidates), reason=f"{active} is {why}", rejected=rejected)
-                return self.happened(Happened.WANTED, now_s, want)
-            self._held = answered
-            self.words = self._nobody(active, why.partition(":")[0], now_s)
-            if answered:
-                wait_s = self._hold_until_s - now_s
-                self.words = f"{active} is down; if it does not come back within {wait_s:.3g} s, trading moves on."
-        return [] if self.state is before and self.down is self._told_down else [self.announced()]
+            found = self._where_to(leave, active, now_s)
+            if isinstance(found, Want):
+                return self.happened(Happened.WANTED, now_s, found)
+            stay = found
+            self.words, self.advice = ("", stay.words) if leave.why in TRADES_ON else (stay.words, "")
+        out = self._said(active, leave, stay)
+        return out if self.state is before and self.down is self._told_down else [*out, self.announced()]
 
-    def _nobody(self, active: str, why: str, now_s: float) -> str:
-        returning = [name for name in self.others(active) if self.standing(name) is Standing.RETURNING]
+    def _leave_of(self, active: str) -> Leave | None:
+        return why_leave(self.health.get(active), self.controls.why_isolated(active))
+
+    def _where_to(self, leave: Leave, active: str, now_s: float) -> Want | Stay:
+        evidence = leave.evidence
+        if leave.why is Why.DOWN:
+            network = self.network(active, now_s)
+            if network.state is not NetworkState.THEIRS:
+                self._wake_s = network.again_s
+                return no_proof(active, network)
+            evidence = (*evidence, f"our own network works: {network.words}")
+        if leave.why is not Why.ISOLATED and not self.settings.auto_failover:
+            how = leave.why.value if leave.why is Why.DOWN else leave.words.rstrip(".")
+            return Stay("off", f"{active} is {how} and auto_failover is off: move trading with a manual failover.")
+        others = [self.candidate(name, now_s) for name in self.others(active)]
+        takers = [each for each in others if not may_not(leave.why, each)]
+        asked = {each.exchange: each.since_s for each in others if worth_asking(leave.why, each)}
+        if not any(each.answered for each in takers):
+            self._needed = asked
+            return self._nobody(leave, active, others, now_s)
+        calm_s = calm_until_s(self.past, self.settings.dwell_s, now_s, forced=leave.why is Why.DOWN)
+        calm_s = max(self._hold_until_s, calm_s if leave.why is not Why.ISOLATED else self._hold_until_s)
+        if now_s < calm_s:
+            self._wake_s = calm_s
+            return not_yet(leave, active, calm_s - now_s)
+        rejected = tuple((each.exchange, why) for each in others if (why := may_not(leave.why, each)))
+        return Want(to=best_first(takers), reason=f"{active} is {leave.words}", rejected=rejected, evidence=evidence)
+
+    def _nobody(self, leave: Leave, active: str, others: list[Candidate], now_s: float) -> Stay:
+        begins = f"{active} is {leave.words if leave.why in TRADES_ON else leave.why.value}".rstrip(".")
+        returning = [each.exchange for each in others if self.standing(each.exchange) is Standing.RETURNING]
         if returning:
-            return f"{active} is {why}. {self.standings.why_not(returning[0], now_s)} Trading waits for it."
-        if asked := [name for name in self.others(active) if self.usable(name)]:
-            names = " and ".join(asked)
-            return f"{active} is {why}, and {names} did not answer yet: trading moves as soon as one does."
-        return f"{active} is {why} and no other exchange is ready: trading waits for one."
+            why = self.standings.why_not(returning[0], now_s)
+            return Stay("returning", f"{begins}. {why} Trading waits for it.")
+        if self._needed:
+            names = " and ".join(self._needed)
+            return Stay("asked", f"{begins}, and {names} did not answer yet: trading moves as soon as one does.")
+        if leave.why is Why.DOWN or not others:
+            return Stay("nobody", f"{begins} and no other exchange is ready: trading waits for one.")
+        why = " ".join(may_not(leave.why, each) for each in others)
+        return Stay("nobody", f"{begins}. Nobody can take over, so trading stays: {why}")
+
+    def _stay(self, active: str) -> Stay:
+        view = self.health.get(active)
+        if view is None or not view.credentials:
+            return Stay("", "")
+        self.advice = (
+            f"{active} does not take our credentials: {view.credentials.rstrip('.')}. Put them right: trading is not"
+            " moved for that."
+        )
+        return Stay("credentials", self.advice)
+
+    def _said(self, active: str, leave: Leave | None, stay: Stay) -> list[CoordinatorEffect]:
+        """A row of the history, once, for each reason to stay where something speaks for leaving."""
+        if leave is None and not stay.kind:
+            self._told.clear()
+        told = active, "" if leave is None else leave.why.value, stay.kind
+        if not stay.kind or told in self._told:
+            return []
+        self._told.add(told)
+        detail = {"exchange": active, "words": stay.words, "evidence": [] if leave is None else [*leave.evidence]}
+        return [Tell(line=Line(step="stays", epoch=self.route.epoch, detail=detail))]
 
     def _failback(self, now_s: float) -> Want | None:
-        due_s = self._failback_due_s()
+        due_s = self._failback_due_s(now_s)
         primary = self.settings.primary
         if due_s is None or now_s < due_s:
             return None
-        ready = self.readied.fresh(primary, now_s)
+        ready = self.fresh(primary, now_s)
         if ready is None or ready.problems:  # never fence for a failback that would be given up
             return None
         well_s = now_s - self.health[primary].since_s
-        return Want(to=(primary,), reason=f"{primary} has been well for {well_s:.0f} s: trading goes back")
+        evidence = (
+            f"{primary} is well since {clock(self.health[primary].since_s)}",
+            f"it was to be well until {clock(due_s)}, and is fit",
+        )
+        reason = f"{primary} has been well for {well_s:.0f} s: trading goes back"
+        return Want(to=(primary,), reason=reason, evidence=evidence)
 
-    def _failback_due_s(self) -> float | None:
+    def _failback_due_s(self, now_s: float) -> float | None:
         primary = self.settings.primary
         if self.step is not Step.IDLE or self.route.exchange in (None, primary) or self.controls.frozen:
             return None
         hold_s = hold_down_s(self.past, self.settings)
-        if hold_s is None or not self.usable(primary):
+        if hold_s is None or not self.usable(primary) or self.health[primary].unfit:
             return None
-        return max(self.health[primary].since_s + hold_s, self._failback_hold_s)
+        view = self.health[primary]
+        calm_s = calm_until_s(self.past, self.settings.dwell_s, now_s, forced=False)
+        return max(view.since_s + hold_s, view.hold_until_s or 0.0, self._failback_hold_s, calm_s)
 
     def _consider_later(self, switch: Switch, now_s: float) -> list[CoordinatorEffect]:
         if switch.result is SwitchResult.FAILED and not by_person(switch):
             # Else a saga would chase its own tail, and fill the history with it.
             wait_s = self.settings.retry_failed_s * 2.0 ** min(self._failed, 10)
-            if (
-                self.route.exchange is not None
-                and not self.down
-                and not self.controls.why_isolated(self.route.exchange)
-            ):
+            if self.route.exchange is not None and self._leave_of(self.route.exchange) is None:
                 self._failback_hold_s = now_s + self.settings.hold_down_s  # it must not hold up leaving a dead one
             else:
                 self._hold_until_s = now_s + min(wait_s, RETRY_FAILED_MAX_S)
@@ -371,16 +430,12 @@ class Coordinator(SagaAsked):
             out += self._ask_moves(now_s)
         return out + self._consider(now_s) + self._asked_now(now_s)
 
-    def awaited(self) -> list[str]:
-        """Whose first answer somebody waits for: an asker, or trading that has to move."""
-        wanted = [] if self._waits is None else [*self._waits.want.to]
-        return [*wanted, *self._unanswered]
-
     def _asked_now(self, now_s: float) -> list[CoordinatorEffect]:
         """Pre-flights that keep readiness fresh; none during a switch, which asks by itself."""
         if self.step in MOVING or self.route.exchange is None:
             return []
-        self.readied.hurried(self.awaited())
+        wanted = () if self._waits is None else self._waits.want.to
+        self.readied.hurried({**dict.fromkeys(wanted, float("-inf")), **self._needed})
         return [*self.readied.due(self.waiting(), now_s)]
 
     def next_s(self) -> float | None:
@@ -388,9 +443,7 @@ class Coordinator(SagaAsked):
 
         A failback need not be on time: it is looked at whenever orders are.
         """
-        due = [self._due_s, self.standings.next_s()]
-        if self._held:
-            due.append(self._hold_until_s)
+        due = [self._due_s, self.standings.next_s(), self._wake_s]
         if self.step not in MOVING and self.route.exchange is not None:
             due += [self._carry_s, self._moves_s, self.readied.next_s(self.waiting())]
             if self._waits is not None:

@@ -12,7 +12,7 @@ for nothing, a moment before the answer. It is asked again soon instead, and the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import define, field
 
@@ -90,28 +90,19 @@ class Readied:
             return None
         return None if now_s - found.at_s > self.settings.preflight_max_age_s else found
 
-    def best_first(self, candidates: list[str], now_s: float) -> list[str]:
-        """In their order, but those last of whom it is known that not all that is open would follow there."""
-        places = self.settings.exchanges
-
-        def key(exchange: str) -> tuple[bool, int]:
-            found = self.fresh(exchange, now_s)
-            short = found is not None and not found.problems and bool(found.shortfalls)
-            return short, places.index(exchange) if exchange in places else len(places)
-
-        return sorted(candidates, key=key)
-
     def asked(self, exchange: str, now_s: float) -> None:
         """It is asked, by a switch or to keep this fresh."""
         self._asked_s[exchange] = now_s
         self._next_s[exchange] = now_s + self.settings.preflight_interval_s
 
-    def hurried(self, exchanges: Iterable[str]) -> None:
-        """Somebody waits for the first answer of these: who gave none in its time is asked again at once."""
-        for exchange in exchanges:
-            if exchange in self._asked_s and not self.answered(exchange):
-                again_s = self._asked_s[exchange] + self.settings.preflight_timeout_s
-                self._next_s[exchange] = min(again_s, self._next_s.get(exchange, again_s))
+    def hurried(self, needed: Mapping[str, float]) -> None:
+        """Somebody waits for an answer of these, asked after a time: who gave none in its time is asked again."""
+        for exchange, since_s in needed.items():
+            found_s, asked_s = self.of(exchange).at_s, self._asked_s.get(exchange)
+            if asked_s is None or (found_s is not None and found_s >= since_s):
+                continue
+            again_s = since_s if asked_s < since_s else asked_s + self.settings.preflight_timeout_s
+            self._next_s[exchange] = min(again_s, self._next_s.get(exchange, again_s))
 
     def due(self, well: list[str], now_s: float) -> list[AskPreflight]:
         """Whom to ask now, of those that are well and not in use."""

@@ -5,7 +5,7 @@ nothing. So whoever asks is refused before it, in words, where the answer is kno
 
     | the exchange that is asked for              | what becomes of the asker                                    |
     | not configured, in use already, isolated    | refused at once                                              |
-    | down                                        | refused at once, also where it goes down while he waits      |
+    | down, or closed for maintenance             | refused at once, also where it goes down while he waits      |
     | back, and what it did is being found out    | waits for that until its deadline, then refused              |
     | its first pre-flight not answered yet       | likewise: at a start its markets may still be on their way   |
     | anything else                               | the switch begins; its own pre-flight has the last word      |
@@ -50,7 +50,7 @@ class SagaAsked(SagaSteps):
         """A person, or a program, wants trading moved to an exchange."""
         want = Want(
             to=(request.exchange,),
-            reason=MANUAL,
+            reason=request.reason or MANUAL,
             asked=True,
             asker=asker,
             correlation_id=request.correlation_id,
@@ -81,8 +81,8 @@ class SagaAsked(SagaSteps):
             return [Answer(asker=want.asker, message=failed)]
         if self.step in MOVING or self.route.exchange is None:
             return self.happened(Happened.WANTED, now_s, want)
-        if self.is_down(exchange):
-            return self._refused(want, self.why_no_candidate(exchange, now_s))
+        if gone := self.gone(exchange):
+            return self._refused(want, gone)
         if not self._not_yet(exchange, now_s):
             return self.happened(Happened.WANTED, now_s, want)
         out: list[CoordinatorEffect] = []
@@ -115,9 +115,9 @@ class SagaAsked(SagaSteps):
         if exchange == self.route.exchange or self.controls.why_isolated(exchange):
             self._waits = None
             return self._refused(want, "trading is there already, or it is isolated by now.")
-        if self.is_down(exchange):
+        if gone := self.gone(exchange):
             self._waits = None
-            return self._refused(want, self.why_no_candidate(exchange, now_s))
+            return self._refused(want, gone)
         why = self._not_yet(exchange, now_s)
         if not why:
             self._waits = None

@@ -146,6 +146,7 @@ class Want:
         rejected: Who is no candidate, and why.
         asker: Who is told how it ended; None where nobody asked.
         correlation_id: Of what they asked.
+        evidence: The pieces that decided.
     """
 
     to: tuple[str, ...]
@@ -154,6 +155,7 @@ class Want:
     rejected: tuple[tuple[str, str], ...] = ()
     asker: Asker | None = None
     correlation_id: str = ""
+    evidence: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -164,7 +166,7 @@ class FailoverSettings:
         exchanges: The primary first, then the failover exchanges in their order.
         retry_failed_s: After a switch for which no candidate passed, before the next is begun by itself;
             twice as long after each further one, up to `RETRY_FAILED_MAX_S`.
-        own_network_hold_s: After our own network was down, before a switch is begun by itself.
+        dwell_s: After a switch that the router made by itself, before the next one that no death forces (`leaving`).
         failback_auto: Whether trading goes back to the primary by itself.
         hold_down_s: For how long the primary must have been well before it does.
         preflight_max_age_s: How old a pre-flight may be to be used, for an exchange that dies, without another.
@@ -182,7 +184,7 @@ class FailoverSettings:
     settle_timeout_s: float = 5.0
     preflight_timeout_s: float = 5.0
     retry_failed_s: float = 10.0
-    own_network_hold_s: float = 15.0
+    dwell_s: float = 60.0
     failback_auto: bool = False
     hold_down_s: float = 300.0
     preflight_max_age_s: float = 60.0

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import define, evolve, field
 
 from app.domain.controls import NONE, Controls
 from app.domain.effects import Asker
+from app.domain.leaving import Candidate, best_first
+from app.domain.network import OwnNetwork
 from app.domain.readied import Readied
 from app.domain.saga_effects import Announce, CoordinatorEffect, FailoverSettings, Line, SaveSwitch
 from app.domain.saga_table import MOVING, Step
 from app.domain.standing import Back, Standing, Standings
 from messages.failover import Readiness, Route, RouterState, Switch
-from messages.health import HealthState, HealthView
-
-OwnNetwork = Callable[[tuple[HealthView, ...], float], bool]
-"""Whether what the views say, at a time, looks like our own network being down."""
+from messages.health import HealthState, HealthView, Network, Witness
 
 PAST = 50
 """Switches that are remembered: what comes late is appended to one of them, and failbacks look at them."""
@@ -29,6 +28,8 @@ class SagaState:
 
     Attributes:
         words: Why the router is in error; empty where it is not.
+        advice: What somebody should know of the exchange in use though trading goes on there; empty where nothing.
+        witnesses: What was last heard of each.
         asker: Who is told how the switch that runs ends.
         past: The newest switches that are over, oldest first.
     """
@@ -40,6 +41,8 @@ class SagaState:
     health: dict[str, HealthView] = field(init=False, factory=dict)
     controls: Controls = field(init=False, default=NONE)
     words: str = field(init=False, default="")
+    advice: str = field(init=False, default="")
+    witnesses: tuple[Witness, ...] = field(init=False, default=())
     asker: tuple[Asker, str] | None = field(init=False, default=None)
     past: list[Switch] = field(init=False, factory=list)
     standings: Standings = field(init=False)
@@ -71,15 +74,26 @@ class SagaState:
         """The detector has called the exchange in use down."""
         return self.route.exchange is not None and self.is_down(self.route.exchange)
 
+    def believed(self, exchange: str) -> HealthState:
+        """What evidence says of an exchange, whoever keeps it out."""
+        view = self.health.get(exchange)
+        return HealthState.STARTING if view is None else view.health
+
     def is_down(self, exchange: str) -> bool:
         """The detector has called it down."""
-        view = self.health.get(exchange)
-        return view is not None and view.state is HealthState.DOWN
+        return self.believed(exchange) is HealthState.DOWN
 
     def is_well(self, exchange: str) -> bool:
         """The detector calls it well."""
-        view = self.health.get(exchange)
-        return view is not None and view.state is HealthState.WELL
+        return self.believed(exchange) is HealthState.WELL
+
+    def is_back(self, exchange: str) -> bool:
+        """It answers, though it may be on trial still: what became of our orders there can be found out."""
+        return self.believed(exchange) in (HealthState.WELL, HealthState.HALF_OPEN)
+
+    def network(self, exchange: str, now_s: float) -> Network:
+        """Whose fault it is that an exchange does not answer."""
+        return self.own_network(tuple(self.health.values()), self.witnesses, now_s, exchange)
 
     def standing(self, exchange: str) -> Standing:
         """How an exchange stands."""
@@ -99,22 +113,63 @@ class SagaState:
         """Why trading may not move to an exchange, in a sentence; empty where nothing speaks against asking it."""
         if isolated := self.controls.why_isolated(exchange):
             return f"{exchange} is isolated: {isolated}"
+        return self.gone(exchange) or self._kept_back(exchange, now_s)
+
+    def gone(self, exchange: str) -> str:
+        """That an exchange is down or closed, in a sentence; empty where it is not."""
         view = self.health.get(exchange)
-        if view is not None and view.state is HealthState.DOWN:
-            return f"{exchange} is down: {view.reason}"
+        if view is None or view.health not in (HealthState.DOWN, HealthState.MAINTENANCE):
+            return ""
+        how = "down" if view.health is HealthState.DOWN else "closed for maintenance"
+        return f"{exchange} is {how}: {view.reason}"
+
+    def _kept_back(self, exchange: str, now_s: float) -> str:
+        view = self.health.get(exchange)
+        if view is not None and view.credentials:
+            return f"{exchange} does not take our credentials: {view.credentials}"
         return self.standings.why_not(exchange, now_s)
 
     def usable(self, exchange: str) -> bool:
         """Whether trading may move there by itself, if its pre-flight passes."""
         return self.is_well(exchange) and self.standing(exchange) is Standing.CANDIDATE
 
+    def fresh(self, exchange: str, now_s: float) -> Readiness | None:
+        """Its last pre-flight, where it is young; of one that is not well, since it is not."""
+        found, view = self.readied.fresh(exchange, now_s), self.health.get(exchange)
+        if found is None or view is None or view.health is HealthState.WELL:
+            return found
+        return found if found.at_s is not None and found.at_s >= view.since_s else None
+
+    def candidate(self, exchange: str, now_s: float) -> Candidate:
+        """What is known of an exchange that trading might go to."""
+        view = self.health.get(exchange)
+        places = self.settings.exchanges
+        return Candidate(
+            exchange=exchange,
+            place=places.index(exchange) if exchange in places else len(places),
+            health=self.believed(exchange),
+            since_s=now_s if view is None else view.since_s,
+            why_not=self.why_no_candidate(exchange, now_s),
+            unfit="" if view is None else view.unfit,
+            ready=self.fresh(exchange, now_s),
+            answered=self.readied.answered(exchange),
+        )
+
+    def best_first(self, exchanges: Iterable[str], now_s: float) -> list[str]:
+        """Candidates in the order in which they are asked."""
+        return [*best_first(self.candidate(name, now_s) for name in exchanges)]
+
     def others(self, leaving: str | None) -> list[str]:
         """Every exchange but one, in their order."""
         return [name for name in self.settings.exchanges if name != leaving]
 
     def waiting(self) -> list[str]:
-        """Exchanges that are well and not in use: those whose readiness is kept fresh."""
-        return [name for name in self.others(self.route.exchange) if self.is_well(name)]
+        """Exchanges that answer and are not in use: those whose readiness is kept fresh."""
+        others = self.others(self.route.exchange)
+        return [name for name in others if self.is_back(name) or (self.down and self._suspected(name))]
+
+    def _suspected(self, exchange: str) -> bool:
+        return self.believed(exchange) is HealthState.SUSPECT
 
     def readiness(self, now_s: float) -> tuple[Readiness, ...]:
         """Of every exchange that is not in use: what its last pre-flight found, and what else speaks against it."""

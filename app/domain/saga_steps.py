@@ -14,6 +14,7 @@ from attrs import define, evolve, field
 
 from app.domain.effects import Answer, Asker
 from app.domain.failback import by_person
+from app.domain.leaving import MOST_EVIDENCE, of_choice
 from app.domain.saga_effects import (
     AskBook,
     AskCarry,
@@ -92,8 +93,10 @@ class SagaSteps(SagaLate):
             finished=False,
             asked=want.asked,
             correlation_id=want.correlation_id,
+            evidence=want.evidence[:MOST_EVIDENCE],
         )
         told = {"from": self.route.exchange, "candidates": list(want.to), "rejected": [list(r) for r in want.rejected]}
+        told |= {"evidence": list(self.switch.evidence)} if self.switch.evidence else {}
         return [*self._saved(self._line("begin", reason=want.reason, asked=want.asked, **told)), Fence()]
 
     def _cut_short(self, want: Want, now_s: float) -> list[CoordinatorEffect]:
@@ -103,7 +106,7 @@ class SagaSteps(SagaLate):
         self.switch = evolve(self.switch, finished=True)
         self._remember(self.switch)
         out = self._saved(self._line("cut_short", at=at.value, by=want.reason))
-        if at is Step.LEAVE and left is not None and self.is_well(left):
+        if at is Step.LEAVE and left is not None and self.is_back(left):
             out += self.standings.well(left, now_s)
         self.switch = None
         return out + self._begin(want, now_s)
@@ -121,7 +124,7 @@ class SagaSteps(SagaLate):
     def _ask_all(self, now_s: float) -> list[CoordinatorEffect]:
         self._doubted, self._asked_anew, self._settled, self._chosen = [], False, False, ""
         if self.switch is not None and not by_person(self.switch):
-            self._candidates = self.readied.best_first(self._candidates, now_s)
+            self._candidates = self.best_first(self._candidates, now_s)
         return self._ask_next(now_s)
 
     def _ask_next(self, now_s: float) -> list[CoordinatorEffect]:
@@ -135,7 +138,7 @@ class SagaSteps(SagaLate):
             if why := self._why_not(candidate, now_s):
                 out += self._reject(why)
                 continue
-            known = None if by_person(self.switch) or self._asked_anew else self.readied.fresh(candidate, now_s)
+            known = None if by_person(self.switch) or self._asked_anew else self.fresh(candidate, now_s)
             if known is None:
                 self._due_s = now_s + self.settings.preflight_timeout_s
                 self.readied.asked(candidate, now_s)
@@ -152,9 +155,7 @@ class SagaSteps(SagaLate):
         assert self.switch is not None
         if by_person(self.switch) or candidate not in self.health:  # whoever asked waited until it was back
             isolated = self.controls.why_isolated(candidate)
-            view = self.health.get(candidate) if self.is_down(candidate) else None
-            down = f"{candidate} is down: {view.reason}" if view is not None else ""
-            return f"{candidate} is isolated: {isolated}" if isolated else down
+            return f"{candidate} is isolated: {isolated}" if isolated else self.gone(candidate)
         return self.why_no_candidate(candidate, now_s)
 
     def _reject(self, why: str) -> list[CoordinatorEffect]:
@@ -183,7 +184,9 @@ class SagaSteps(SagaLate):
             out += self._noted(name, " ".join(self.readied.of(name).problems))
         out += self._yielded(told)
         age_s = max(0.0, now_s - told.at_s) if told.at_s else 0.0
-        found: dict[str, Any] = {"notes": list(told.notes)}
+        chosen = of_choice(self.candidate(told.exchange, now_s), now_s)
+        self.switch = evolve(self.switch, evidence=(*self.switch.evidence[: MOST_EVIDENCE - 1], chosen))
+        found: dict[str, Any] = {"notes": list(told.notes), "why": chosen}
         found |= {"shortfalls": list(told.shortfalls)} if told.shortfalls else {}
         out += self._mark(Step.PREFLIGHT, now_s, exchange=told.exchange, age_s=round(age_s, 3), **found)
         old = self.switch.from_exchange
@@ -197,7 +200,7 @@ class SagaSteps(SagaLate):
         assert self.switch is not None
         if by_person(self.switch) or self._asked_anew:
             return False
-        order = self.readied.best_first(self._candidates, now_s)
+        order = self.best_first(self._candidates, now_s)
         other, self._candidates = order[0] != self._candidates[0], order
         return other
 
@@ -271,7 +274,7 @@ class SagaSteps(SagaLate):
             left = any(not each.stays for each in self.switch.orders_left)
             return (
                 out
-                + (self.standings.left(old, now_s, well=self.is_well(old)) if left else [])
+                + (self.standings.left(old, now_s, well=self.is_back(old)) if left else [])
                 + self._carry(None, now_s)
             )
         return out + self.standings.left(old, now_s, well=False) + self._leave(now_s)
@@ -307,7 +310,7 @@ class SagaSteps(SagaLate):
     def _carry(self, _told: object, now_s: float) -> list[CoordinatorEffect]:
         assert self.switch is not None
         old = self.switch.from_exchange
-        out = self.standings.well(old, now_s) if old is not None and self.is_well(old) else []
+        out = self.standings.well(old, now_s) if old is not None and self.is_back(old) else []
         self.step, self._due_s = Step.CARRY, now_s + self.settings.carry_timeout_s
         return out + self._ask_carry(now_s)
 

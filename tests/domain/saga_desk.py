@@ -33,7 +33,7 @@ from app.domain.saga_effects import (
 from app.domain.saga_table import Step
 from messages.carries import CarryReply, OrderCarried
 from messages.failover import ManualFailover, OrderLeft, PreflightReply, Route, SettleReply, Switch
-from messages.health import HealthState, HealthView
+from messages.health import HealthState, HealthView, Network, NetworkState
 from messages.market import MarketType, Symbol
 from messages.positions import BookReply, MovesReply, Position, PositionPlan, PositionPolicy, Slice
 
@@ -91,7 +91,7 @@ class Desk:
 
     def life(self) -> None:
         """A new coordinator takes over from the journal; what the monitor says it hears soon."""
-        self.machine = Coordinator(self.settings, lambda _views, _now_s: self.network_down)
+        self.machine = Coordinator(self.settings, self.own_network)
         self.machine.controls = self.controls
         past = tuple(self.kept[epoch] for epoch in sorted(self.kept))
         stranded = frozenset(each.exchange for each in self.orders.values() if each.exchange is not None)
@@ -157,6 +157,11 @@ class Desk:
                 case Announce():
                     self.told.append(effect)
 
+    def own_network(self, _views: object, _witnesses: object, _now_s: float, _exchange: str) -> Network:
+        """Whether it works."""
+        state = NetworkState.OURS if self.network_down else NetworkState.THEIRS
+        return Network(state=state, words="so it is said")
+
     # ------------------------------------------------------------------------------------------------ what happens
 
     def place(self, name: str) -> None:
@@ -164,12 +169,12 @@ class Desk:
         if self.route.exchange is not None and name not in self.orders:
             self.orders[name] = Order(name=name, exchange=self.route.exchange, epoch=self.route.epoch)
 
-    def health(self, exchange: str, state: HealthState) -> None:
+    def health(self, exchange: str, state: HealthState, **more: Any) -> None:
         """The monitor tells."""
         self.states[exchange] = state
-        self._view(exchange, state)
+        self._view(exchange, state, **more)
 
-    def _view(self, exchange: str, state: HealthState) -> None:
+    def _view(self, exchange: str, state: HealthState, **more: Any) -> None:
         view = HealthView(
             exchange=exchange,
             state=state,
@@ -179,6 +184,7 @@ class Desk:
             last_ok_s=None,
             latency_s=None,
             clock_offset_s=None,
+            **more,
         )
         self.run(self.machine.health_told(view, self.now_s))
 

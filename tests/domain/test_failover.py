@@ -32,10 +32,11 @@ from messages.failover import (
     SwitchReply,
     SwitchResult,
 )
-from messages.health import HealthState, HealthView
+from messages.health import HealthState, HealthView, Network, NetworkState
 from messages.positions import BookReply
 
 EXCHANGES = ("bybit", "okx", "binance")
+WORKS = Network(state=NetworkState.THEIRS, words="so it is said")
 WHATEVER = ("health", "health", "manual", "silent", "unready", "die", "trap", "wait")
 
 
@@ -61,7 +62,7 @@ class Desk:
 
     def life(self) -> Coordinator:
         """A new coordinator takes over from the journal."""
-        self.machine = Coordinator(FailoverSettings(exchanges=EXCHANGES), lambda views, now_s: False)
+        self.machine = Coordinator(FailoverSettings(exchanges=EXCHANGES), lambda *_: WORKS)
         unfinished = tuple(switch for switch in self.history.values() if not switch.finished)
         self.run(self.machine.recover(self.route, unfinished, self.now_s))
         return self.machine

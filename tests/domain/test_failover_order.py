@@ -30,7 +30,7 @@ from messages.failover import (
     SwitchReply,
     SwitchResult,
 )
-from messages.health import HealthState, HealthView
+from messages.health import HealthState, HealthView, Network, NetworkState
 
 
 class World:
@@ -38,8 +38,8 @@ class World:
 
     def __init__(self, *exchanges: str) -> None:
         self.network_down = False
-        settings = FailoverSettings(exchanges=exchanges, own_network_hold_s=15.0)
-        self.machine = Coordinator(settings, lambda _views, _now_s: self.network_down)
+        self.proven_s = 0.0
+        self.machine = Coordinator(FailoverSettings(exchanges=exchanges), self.own_network)
         self.problems: dict[str, str] = {}
         self.settles = True
         self.now_s = 0.0
@@ -49,6 +49,14 @@ class World:
         self.run(self.machine.recover(Route(epoch=0, exchange=None, since_s=0.0), (), 0.0))
         for name in exchanges:
             self.health(name, HealthState.WELL)
+
+    def own_network(self, _views: object, _witnesses: object, now_s: float, _exchange: str) -> Network:
+        """Down, or proven to work from a time on, or only once something else is heard of."""
+        if self.network_down:
+            return Network(state=NetworkState.OURS, words="okx failed together with bybit")
+        if now_s < self.proven_s:
+            return Network(state=NetworkState.UNKNOWN, words="okx was ill itself", again_s=self.proven_s)
+        return Network(state=NetworkState.THEIRS, words="okx answered after bybit failed")
 
     def health(self, exchange: str, state: HealthState) -> None:
         """The monitor says."""
@@ -174,10 +182,13 @@ def test_when_our_own_network_is_back_the_exchange_in_use_may_answer_second() ->
     world.network_down = True
     world.health("okx", HealthState.DOWN)
     world.health("bybit", HealthState.DOWN)
-    assert "our own network" in world.machine.words
-    world.network_down = False
+    assert world.machine.words == (
+        "bybit is down, and as it looks so is our own network: okx failed together with bybit. Trading is not moved."
+    )
+    world.network_down, world.proven_s = False, 15.0
     world.health("okx", HealthState.WELL)
     assert "fence" not in world.done, "okx was heard first, which says nothing against bybit"
+    assert "before it is known that our own network works: okx was ill itself" in world.machine.words
     world.now_s = 2.0
     world.health("bybit", HealthState.WELL)
     world.pass_s(20.0)
@@ -188,7 +199,7 @@ def test_when_our_own_network_is_back_the_exchange_in_use_may_answer_second() ->
 def test_when_our_own_network_is_back_and_the_exchange_in_use_is_not_trading_moves_on() -> None:
     world = World("bybit", "okx")
     world.done.clear()
-    world.network_down = True
+    world.network_down, world.proven_s = True, 15.0
     world.health("bybit", HealthState.DOWN)
     world.network_down = False
     world.health("okx", HealthState.WELL)
@@ -196,6 +207,8 @@ def test_when_our_own_network_is_back_and_the_exchange_in_use_is_not_trading_mov
     assert "fence" not in world.done
     world.pass_s(0.1)
     assert world.done[-3:] == ["fence", "commit okx", "settle bybit"]
+    (switch,) = [each.switch for each in world.history.values()]
+    assert "our own network works: okx answered after bybit failed" in switch.evidence
 
 
 def test_an_exchange_that_dies_just_after_trading_moved_there_is_left_at_once() -> None:
