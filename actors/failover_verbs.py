@@ -17,6 +17,8 @@ from actors.failover_effects import TRADED_S, FailoverHands
 from app.domain import steering_effects as v
 from app.domain.carry import PLACED_BY_OWNER
 from app.domain.effects import Answer
+from app.domain.leaving import of_choice
+from app.domain.saga_asked import BY_SOMEBODY
 from app.domain.saga_effects import Want
 from app.domain.saga_table import MOVING
 from app.domain.steering import Steering
@@ -112,15 +114,18 @@ class VerbHands(FailoverHands):
 
     def _scene(self, now_s: float) -> Scene:
         machine, settings = self.machine, self.environment.failover
-        down = [(n, view.reason) for n, view in machine.health.items() if view.state is HealthState.DOWN]
+        down = [(n, view.reason) for n, view in machine.health.items() if view.health is HealthState.DOWN]
         attributed, _ = self.journal.book()
         spot = self.environment.market_type == MarketType.SPOT
+        best = machine.best_first(machine.others(machine.route.exchange), now_s)
+        looks = {each.exchange: each for each in machine.readiness(now_s)}
         past = [*machine.past, *([machine.switch] if machine.switch is not None else [])]
         return Scene(
             route=machine.route,
             exchanges=settings.exchanges,
             controls=machine.controls,
-            readiness=tuple(self._ready(each) for each in machine.readiness(now_s)),
+            readiness=tuple(self._ready(looks[name]) for name in best),
+            merits=tuple((name, of_choice(machine.candidate(name, now_s), now_s)) for name in best),
             down=tuple(down),
             running=machine.step.value if machine.step in MOVING else "",
             policy=settings.carry,
@@ -171,6 +176,7 @@ class VerbHands(FailoverHands):
                     asker=ByVerb(token),
                     # Kept with the switch, for ever: tokens begin anew with each life, and it must be no older verb's.
                     correlation_id=f"{self._verb_id(token)}@{now_s:.6f}",
+                    evidence=(BY_SOMEBODY,),
                 )
                 self._perform(self.machine.wanted(want, deadline_s, now_s), now_s)
             case v.Unpark(order_id=order_id):

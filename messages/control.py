@@ -138,6 +138,7 @@ class SwitchPlan:
         positions: Slices, notional and expected cost.
         notional: Of the orders that would be placed, in quote coin.
         words: What could not be found out, a sentence each.
+        why: What speaks for `to_exchange`.
     """
 
     from_exchange: str | None
@@ -150,6 +151,7 @@ class SwitchPlan:
     positions: PositionPlan = field(factory=PositionPlan)
     notional: Decimal = Decimal(0)
     words: tuple[str, ...] = ()
+    why: str = ""
 
 
 @frozen(kw_only=True)

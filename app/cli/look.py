@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from app.core.shapes import HistoryEntry, Order, Status
 
+MOST_PROVEN = 10
+"""Switches of which `history` shows what decided; all of them by --json."""
 LEAST_INTERVAL_S = 0.1
 
 
@@ -68,7 +70,7 @@ def history(
     With --export or --verify, read from the journal itself, for which no daemon need run: every step and verb, each row
     hashed with the one before. An export that is there already must be the beginning of what is written.
     """
-    from app.cli.output import console, print_json, styled, table, when
+    from app.cli.output import console, plain, print_json, styled, table, when
 
     if export is not None or verify is not None:
         return _chained(export, verify, config, state_dir, json)
@@ -96,6 +98,11 @@ def history(
         for entry in entries
     ]
     console().print(table(columns, rows, right=("epoch", "took")))
+    for entry in entries[-MOST_PROVEN:]:
+        if entry["evidence"]:
+            console().print(f"epoch {entry['epoch']}, what decided:", style="bold", markup=False)
+        for piece in entry["evidence"]:
+            console().print(f"  {plain(piece)}", markup=False)
     return 0
 
 

@@ -41,6 +41,7 @@ Ask = Callable[["OrderRouter"], "Steered"]
 def failover(
     exchange: Annotated[str, typer.Argument(metavar="EXCHANGE", help="Where trading moves, e.g. okx.")],
     dry_run: DryRunOption = False,
+    reason: ReasonOption = "",
     timeout_s: TimeoutOption = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
@@ -57,7 +58,7 @@ def failover(
     if dry_run:
         return _steer(config, state_dir, json, lambda router: router.plan_failover(exchange, timeout_s=timeout_s))
     with attached(config, state_dir) as router, _moves():
-        entry = router.manual_failover(exchange, timeout_s=timeout_s)
+        entry = router.manual_failover(exchange, reason=reason, timeout_s=timeout_s)
     if json:
         print_json(entry)
         return 0

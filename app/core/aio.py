@@ -203,9 +203,11 @@ class AsyncCalls:
                     raise
         return self._router._status_at_rest()
 
-    async def manual_failover(self, exchange: str, *, timeout_s: float | None = None) -> shapes.HistoryEntry:
+    async def manual_failover(
+        self, exchange: str, *, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.HistoryEntry:
         """See `OrderRouter.manual_failover`."""
-        return await self._wait(self._router._requests.failover(exchange, timeout_s=timeout_s))
+        return await self._wait(self._router._requests.failover(exchange, reason=reason, timeout_s=timeout_s))
 
     async def get_failover_history(self, *, timeout_s: float | None = None) -> list[shapes.HistoryEntry]:
         """See `OrderRouter.get_failover_history`."""

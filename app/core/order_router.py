@@ -304,16 +304,22 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
                     raise
         return self._status_at_rest()
 
-    def manual_failover(self, exchange: str, *, timeout_s: float | None = None) -> shapes.HistoryEntry:
+    def manual_failover(
+        self, exchange: str, *, reason: str = "", timeout_s: float | None = None
+    ) -> shapes.HistoryEntry:
         """Moves trading to an exchange. Returns when the new route is committed.
 
-        What the old exchange still holds is settled before, where it answers, and told in the history.
+        What the old exchange still holds is settled before, where it answers, and told in the history. An exchange that
+        has just come back, or whose connector has just started, is waited for.
+
+        Args:
+            reason: Why, for the history; "Manual failover" where none is given.
 
         Raises:
             InvalidRequest: The exchange is not configured, or trading is there already, or a switch is running.
             OrderRouterError: The exchange is not ready; trading stays where it was.
         """
-        return self._wait(self._requests.failover(exchange, timeout_s=timeout_s))
+        return self._wait(self._requests.failover(exchange, reason=reason, timeout_s=timeout_s))
 
     def get_failover_history(self, *, timeout_s: float | None = None) -> list[shapes.HistoryEntry]:
         """Every switch, oldest first."""

@@ -330,4 +330,5 @@ def switch(entry: Switch, spell: Spell) -> shapes.HistoryEntry:
         positions_left=[shapes.PositionLeft(symbol=p.symbol, size=p.quantity) for p in entry.positions_left],
         positions_read=entry.positions_read,
         positions_moved=[shapes.PositionLeft(symbol=p.symbol, size=p.quantity) for p in entry.positions_moved],
+        evidence=list(entry.evidence),
     )

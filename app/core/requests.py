@@ -286,14 +286,15 @@ class Requests(VerbRequests):
         """Of `OrderRouter.get_status`."""
         return Call(GetStatus(**self._frame(timeout_s)), self._reading().status)
 
-    def failover(self, exchange: str, *, timeout_s: float | None = None) -> Call[shapes.HistoryEntry]:
+    def failover(self, exchange: str, *, reason: str = "", timeout_s: float | None = None) -> Call[shapes.HistoryEntry]:
         """Of `OrderRouter.manual_failover`."""
+        words = parse.reason(reason)
         try:
             name = known_name(exchange)
         except (UnknownExchange, AttributeError):
             known = ", ".join(self._settings.spell(name) for name in self._settings.config.routed)
             raise InvalidRequest(f"Cannot fail over to {exchange!r}: the configured exchanges are {known}.") from None
-        return Call(ManualFailover(exchange=name, **self._frame(timeout_s)), self._reading().switch)
+        return Call(ManualFailover(exchange=name, reason=words, **self._frame(timeout_s)), self._reading().switch)
 
     def history(self, *, timeout_s: float | None = None) -> Call[list[shapes.HistoryEntry]]:
         """Of `OrderRouter.get_failover_history`."""

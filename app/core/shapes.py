@@ -370,7 +370,8 @@ class HistoryEntry(TypedDict):
     `result` is running, completed or failed; `finished` is False while the exchange left behind is still being settled.
     `positions_read` is False where that exchange did not answer, so that `positions_left` may be out of date.
     `orders_carried` live where trading went, `orders_parked` wait for their owners, `positions_moved` is what of
-    positions went along by now, signed.
+    positions went along by now, signed. `evidence` are the pieces that decided why trading moved, and where to, with
+    numbers and times (UTC).
     """
 
     from_exchange: str | None
@@ -390,6 +391,7 @@ class HistoryEntry(TypedDict):
     positions_left: list[PositionLeft]
     positions_read: bool
     positions_moved: list[PositionLeft]
+    evidence: list[str]
 
 
 class OrderEvent(TypedDict):

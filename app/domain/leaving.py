@@ -218,7 +218,8 @@ def not_yet(leave: Leave, exchange: str, wait_s: float) -> Stay:
 def of_choice(candidate: Candidate, now_s: float) -> str:
     """Why a candidate was taken, with the numbers."""
     found = candidate.ready
-    words = f"{candidate.exchange} takes over: {candidate.health.value} for {max(0.0, now_s - candidate.since_s):.3g} s"
+    health, for_s = candidate.health.value.replace("_", " "), max(0.0, now_s - candidate.since_s)
+    words = f"{candidate.exchange} is {health} for {for_s:.3g} s, number {candidate.place + 1} in the list"
     if found is not None and found.at_s is not None:
         words += f", its pre-flight is {max(0.0, now_s - found.at_s):.3g} s old"
     if found is not None and found.shortfalls:

@@ -26,6 +26,7 @@ from app.domain.standing import Standing
 from messages.base import Failed
 from messages.failover import ManualFailover, SwitchResult
 
+BY_SOMEBODY = "somebody asked for it"
 PATIENCE_S = 0.3
 """Before its deadline, whoever waits for an exchange is told that it cannot be yet."""
 
@@ -54,6 +55,7 @@ class SagaAsked(SagaSteps):
             asked=True,
             asker=asker,
             correlation_id=request.correlation_id,
+            evidence=(BY_SOMEBODY,),
         )
         return self.wanted(want, request.deadline_s, now_s)
 

@@ -184,7 +184,7 @@ class SagaSteps(SagaLate):
             out += self._noted(name, " ".join(self.readied.of(name).problems))
         out += self._yielded(told)
         age_s = max(0.0, now_s - told.at_s) if told.at_s else 0.0
-        chosen = of_choice(self.candidate(told.exchange, now_s), now_s)
+        chosen = "chosen: " + of_choice(self.candidate(told.exchange, now_s), now_s)
         self.switch = evolve(self.switch, evidence=(*self.switch.evidence[: MOST_EVIDENCE - 1], chosen))
         found: dict[str, Any] = {"notes": list(told.notes), "why": chosen}
         found |= {"shortfalls": list(told.shortfalls)} if told.shortfalls else {}

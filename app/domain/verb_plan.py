@@ -45,6 +45,7 @@ class Scene:
         last: The newest of the history.
         find: An order by its id.
         spot: There are balances, and no positions.
+        merits: What speaks for each exchange that is not in use.
     """
 
     route: Route
@@ -61,6 +62,7 @@ class Scene:
     last: Switch | None = None
     find: Callable[[str], OrderView | None] = lambda _: None
     spot: bool = False
+    merits: tuple[tuple[str, str], ...] = ()
 
     def candidates(self, *without: str) -> tuple[Readiness, ...]:
         """The exchanges trading could move to, in that order, each with why not."""
@@ -321,6 +323,7 @@ def plan_of(
         asked = [order.order_id for order in to_carry(asked_of, left)]
         refused = [(asked[at], why) for at, why in told if at < len(asked)]
         plan = leaving_plan(scene, left, to_exchange, refused)
+        plan = evolve(plan, why=dict(scene.merits).get(to_exchange or "", ""))
         if ready is not None:
             plan = evolve(plan, candidates=tuple(_with_look(each, ready) for each in plan.candidates))
         elif to_exchange not in (None, scene.route.exchange):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.saga_effects import MANUAL
 from app.domain.saga_table import Step
 from messages.base import Failed
-from messages.failover import RouterState, SwitchReply
+from messages.failover import ManualFailover, RouterState, SwitchReply
 from messages.health import HealthState
 from tests.domain.saga_desk import EXCHANGES, Desk
 
@@ -33,6 +34,21 @@ def test_who_has_not_loaded_its_markets_is_waited_for_before_anything_is_fenced(
     (answer,) = desk.answers
     assert isinstance(answer, SwitchReply)
     assert desk.route.exchange == "okx"
+
+
+def test_why_it_was_asked_for_is_kept_in_the_history() -> None:
+    desk = Desk()
+    desk.all_well()
+    asked = ManualFailover(correlation_id="m", deadline_s=20.0, exchange="okx", reason="a drill")
+    desk.run(desk.machine.manual("somebody", asked, desk.now_s))
+    desk.lives(1.0)
+    desk.manual("binance", "another")
+    desk.lives(1.0)
+    assert [switch.reason for switch in desk.kept.values()] == ["a drill", MANUAL]
+    for switch in desk.kept.values():
+        assert switch.asked
+        assert switch.evidence[0] == "somebody asked for it"
+        assert switch.evidence[-1].startswith(f"chosen: {switch.to_exchange} is well for ")
 
 
 def test_it_is_asked_though_nobody_knows_how_it_is_yet() -> None:

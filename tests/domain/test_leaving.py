@@ -51,7 +51,8 @@ def view(state: HealthState, **more: Any) -> HealthView:
 
 
 def candidate(health: HealthState = WELL, **more: Any) -> Candidate:
-    return Candidate(**{"exchange": "okx", "place": 1, "health": health, "since_s": 0.0, "answered": True} | more)
+    facts: dict[str, Any] = {"exchange": "okx", "place": 1, "health": health, "since_s": 0.0, "answered": True}
+    return Candidate(**facts | more)
 
 
 def ready() -> Desk:
@@ -149,7 +150,8 @@ def moved(at_s: float, *, asked: bool = False) -> Switch:
 @given(st.booleans(), st.lists(st.floats(0.1, 500.0), min_size=200, max_size=200))
 def test_damping_bounds_what_the_router_does_by_itself(forced: bool, gaps: list[float]) -> None:
     """Whoever moves whenever it may: in no hour more often than is said."""
-    now_s, past, when = 0.0, [], []
+    now_s, past = 0.0, list[Switch]()
+    when: list[float] = []
     for gap_s in gaps:
         if now_s >= calm_until_s(past[-50:], 60.0, now_s, forced=forced):
             past.append(moved(now_s))
@@ -188,7 +190,7 @@ def test_an_exchange_that_still_answers_is_settled_before_it_is_left(
     (switch,) = desk.kept.values()
     assert switch.reason == reason
     assert "so and so many calls" in switch.evidence
-    assert switch.evidence[-1].startswith("okx takes over: well for ")
+    assert switch.evidence[-1].startswith("chosen: okx is well for ")
     assert switch.orders_cancelled == ("a",)
 
 
@@ -302,7 +304,7 @@ def test_one_on_trial_is_the_last_resort_and_only_after_it_passed() -> None:
     desk.health("bybit", DOWN)
     desk.lives(1.0)
     assert desk.route.exchange == "okx"
-    assert "okx takes over: half_open for" in desk.kept[2].evidence[-1]
+    assert "chosen: okx is half open for" in desk.kept[2].evidence[-1]
 
 
 def test_one_that_is_suspected_is_taken_by_an_answer_that_it_gave_since() -> None:
@@ -387,7 +389,7 @@ def test_along_any_sequence_of_views(data: st.DataObject) -> None:
     for epoch, switch in desk.kept.items():
         assert causes[epoch], switch.reason
         assert switch.evidence
-        assert switch.result is not SwitchResult.COMPLETED or " takes over: " in switch.evidence[-1]
+        assert switch.result is not SwitchResult.COMPLETED or "chosen: " in switch.evidence[-1]
     done_s = [each.at_s for each in desk.kept.values() if each.result is SwitchResult.COMPLETED]
     for at_s in done_s:
         assert sum(at_s <= each < at_s + HOUR_S for each in done_s) <= FREE + 14

@@ -31,6 +31,8 @@ def test_a_dead_primary_is_left_within_the_detection_budget(world: Build) -> Non
         (switch,) = router.get_failover_history()
         assert (switch["from_exchange"], switch["to_exchange"]) == ("bybit", "okx")
         assert switch["reason"].startswith("bybit is down: ")
+        assert any(each.startswith("our own network works: ") for each in switch["evidence"])
+        assert switch["evidence"][-1].startswith("chosen: okx is well for ")
         assert switch["result"] == "completed"
         until(lambda: router.get_failover_history()[0]["finished"], means="the old exchange being told of")
         route = [(e["exchange"], e["status"]) for e in heard.kinds("route_changed")]
@@ -53,8 +55,9 @@ def test_a_manual_failover_cancels_what_rests_where_that_is_wanted_and_tells_it(
         filled = place(router, "filled", order_type="Market", price=None, qty="0.002").order
         assert filled is not None
         until(lambda: router.get_order(filled["orderId"])["orderStatus"] == "Filled")
-        switch = router.manual_failover("okx")
-        assert switch["result"] == "completed"
+        assert "Why: okx is well for " in router.plan_failover("okx")["words"]
+        switch = router.manual_failover("okx", reason="a drill")
+        assert (switch["result"], switch["reason"]) == ("completed", "a drill")
         assert sorted(switch["orders_cancelled"]) == sorted(order["orderId"] for order in resting if order is not None)
         assert switch["orders_left"] == []
         for order in resting:
