@@ -234,4 +234,4 @@ def clock(at_s: float) -> str:
 
 def _told(view: HealthView) -> tuple[str, ...]:
     first = f"{view.exchange} is {view.health.value} since {clock(view.since_s)}: {view.reason}"
-    return (first, *view.evidence)
+    return (first, *(each for each in dict.fromkeys(view.evidence) if each not in view.reason))

@@ -147,7 +147,8 @@ def moved(at_s: float, *, asked: bool = False) -> Switch:
     )
 
 
-@given(st.booleans(), st.lists(st.floats(0.1, 500.0), min_size=200, max_size=200))
+@settings(max_examples=30, deadline=None)
+@given(st.booleans(), st.lists(st.floats(0.1, 500.0), min_size=100, max_size=100))
 def test_damping_bounds_what_the_router_does_by_itself(forced: bool, gaps: list[float]) -> None:
     """Whoever moves whenever it may: in no hour more often than is said."""
     now_s, past = 0.0, list[Switch]()
@@ -363,14 +364,14 @@ def test_who_is_closed_is_not_failed_over_to_by_hand_either() -> None:
 # ---- along any sequence ------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_along_any_sequence_of_views(data: st.DataObject) -> None:
     """Never without a cause, one at a time, with evidence, and not more often than is said."""
     desk = ready()
     causes: dict[int, bool] = {}
     names = st.sampled_from(EXCHANGES)
-    for _ in range(data.draw(st.integers(1, 80))):
+    for _ in range(data.draw(st.integers(1, 40))):
         name = data.draw(names)
         state = data.draw(st.sampled_from([WELL, WELL, SUSPECT, DOWN, HALF_OPEN, CLOSED, HealthState.STARTING]))
         unfit = data.draw(st.sampled_from(["", "", SLOW]))
