@@ -195,6 +195,11 @@ def _cause(
     return cause
 
 
+def refuses_clock(result: c.NotExecuted | c.CallFailed) -> bool:
+    """Whether an exchange refused a call for our time, or for a nonce that is made of it."""
+    return result.native_code is not None and CAUSES.get(result.code) is Cause.CLOCK
+
+
 def mark_of(told: Any) -> str:
     """A fingerprint of what was read: two alike mean that nothing has moved."""
     if isinstance(told, Ticker):

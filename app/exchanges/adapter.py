@@ -19,7 +19,7 @@ import structlog
 
 from app.domain import calls
 from app.domain.calls import Call, Proof, Result
-from app.domain.evidence import mark_of
+from app.domain.evidence import mark_of, refuses_clock
 from app.domain.rates import Rates, Usage
 from app.domain.symbols import InvalidSymbol, parse_symbol
 from app.exchanges import account, rates, reads, reports
@@ -194,6 +194,7 @@ class CcxtPort:
 
     async def close(self) -> None:
         """Closes every connection. The port may be opened again."""
+        self._time.close()
         await self._keeper.close()
         client, self._client, self._ready = self._client, None, False
         if client is not None:
@@ -372,6 +373,8 @@ class CcxtPort:
             result = self._failures.result(call, error, self._client, trace)
         finally:
             TRACE.reset(token)
+        if isinstance(result, calls.NotExecuted | calls.CallFailed) and refuses_clock(result):
+            self._time.refused(self._measured)
         return result
 
     async def _ask(self, call: Call, trace: Trace) -> Result:

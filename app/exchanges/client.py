@@ -144,6 +144,16 @@ class _Fitted:
             return trace.pin.signed_ms
         return int((self.router_clock() + self.router_offset.value_s) * 1000)
 
+    def seconds(self) -> int:
+        return self.milliseconds() // 1000
+
+    def microseconds(self) -> int:
+        return self.milliseconds() * 1000
+
+    async def load_time_difference(self, params: Any = None) -> int:
+        # ccxt would measure it too, once and roughly, and from then on take it off a time that is the exchange's.
+        return 0
+
     def sign(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         def plainly() -> dict[str, Any]:
             signed: dict[str, Any] = super(_Fitted, self).sign(*args, **kwargs)  # type: ignore[misc]

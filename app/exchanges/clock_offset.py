@@ -103,6 +103,10 @@ class ClockOffset:
         if not self._samples and handed.error_s <= self._most_error_s:
             self._take(handed)
 
+    def doubt(self) -> None:
+        """The exchange refuses our time: the next measurement that contradicts what is held proves it wrong alone."""
+        self._against = max(self._against, AGAINST - 1)
+
     def measured(self, sent_s: float, server_s: float, answered_s: float, *, resolution_s: float = 0.0) -> float | None:
         """Takes in one measurement and returns its own offset; None where it took too long to tell anything.
 

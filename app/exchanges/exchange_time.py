@@ -11,6 +11,9 @@ from app.exchanges.clock_offset import ClockOffset, OffsetFile
 from app.exchanges.failures import ClockUnknown
 from app.exchanges.profiles.base import Profile
 
+DOUBTED_S = 1.0
+"""The longest that a signed call waits for a clock that is only doubted, and the least time between two such doubts."""
+
 
 class ExchangeTime:
     """Of one port.
@@ -26,12 +29,18 @@ class ExchangeTime:
         self._clock = clock
         self._file = file
         self._asking: asyncio.Task[str] | None = None
+        self._refused_s: float | None = None
 
     def take_over(self) -> None:
         """Takes what an earlier life measured, where it can be relied on."""
         handed = None if self._file is None else self._file.read(self._clock)
         if handed is not None:
             self.offset.hand_over(handed)
+
+    def close(self) -> None:
+        """Ends a question that is under way."""
+        if self._asking is not None:
+            self._asking.cancel()
 
     async def measure(self, client: type_client) -> float | None:
         """One question for the exchange's time; None where it took too long to tell anything.
@@ -57,15 +66,33 @@ class ExchangeTime:
         return f"{self._profile.name} took too long to tell its time: it may be off by more than {limit_s:g} s."
 
     async def know(self, ask: Callable[[], Coroutine[Any, Any, str]]) -> None:
-        """Asks where nobody has yet; those who wait for it wait for the same question.
+        """Asks where nobody has yet; those who wait for it wait for the same question, and not for long where it is
+        only doubted.
 
         Raises:
             ClockUnknown: There was no answer to rely on.
         """
+        asking = self._asking if self._asking is not None and not self._asking.done() else None
         if self.offset.known:
+            if asking is not None:
+                await asyncio.wait((asking,), timeout=DOUBTED_S)
             return
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().create_task(ask())
-        words = await asyncio.shield(self._asking)
-        if words:
+        if asking is None:
+            asking = self._asking = asyncio.get_running_loop().create_task(ask())
+        words = await asyncio.shield(asking)
+        if words and not self.offset.known:
             raise ClockUnknown(words)
+
+    def refused(self, ask: Callable[[], Coroutine[Any, Any, str]]) -> None:
+        """The exchange refused a call for its time: it is asked for at once, and what is signed next waits for that.
+
+        Our clock may have been set, or the exchange's; or the call was slow, and then nothing changes. So one question
+        a second is enough, however many calls are refused.
+        """
+        now_s = self._clock()
+        asking = self._asking is not None and not self._asking.done()
+        if asking or (self._refused_s is not None and abs(now_s - self._refused_s) < DOUBTED_S):
+            return
+        self._refused_s = now_s
+        self.offset.doubt()
+        self._asking = asyncio.get_running_loop().create_task(ask())

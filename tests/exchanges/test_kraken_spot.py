@@ -134,13 +134,29 @@ def test_one_that_hangs_holds_up_nobody_for_long_and_is_refused_when_it_arrives(
     assert desk.truth(wire) == []
 
 
-def test_a_new_life_whose_clock_is_behind_catches_up_by_refusals() -> None:
-    """Each proves that nothing executed, until the lead is large enough; then all goes on at once."""
+def test_a_new_life_whose_clock_is_behind_is_not_refused(sims: SimulatorThread) -> None:
+    """Its nonces are of the exchange's time; but for the second that this is not known better than."""
     with SimulatorThread(["kraken_spot"]) as own:
         early, late = (Desk.at(own, "kraken", MarketType.SPOT) for _ in range(2))
         assert early.open() == ""
         assert isinstance(early.place(early.spec(), wire_id()), Placed)
         late.clock.behind_s = 20.0
+        assert late.open() == ""
+        refusals = 0
+        while not isinstance(late.place(late.spec(), wire_id()), Placed):
+            refusals += 1
+            assert refusals <= 4  # a lead of three seconds: twenty would take two more
+        for each in (early, late):
+            each.close()
+
+
+def test_nonces_of_another_program_are_caught_up_with_by_refusals() -> None:
+    """Each proves that nothing executed, until the lead is large enough; then all goes on at once."""
+    with SimulatorThread(["kraken_spot"]) as own:
+        early, late = (Desk.at(own, "kraken", MarketType.SPOT) for _ in range(2))
+        assert early.open() == ""
+        early.port._made_client().router_lead_ms = 20_000  # its clock is ahead of everybody's
+        assert isinstance(early.place(early.spec(), wire_id()), Placed)
         assert late.open() == ""
         refusals = 0
         while not isinstance(answer := late.place(late.spec(), wire_id()), Placed):
