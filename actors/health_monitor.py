@@ -15,6 +15,7 @@ import structlog
 from attrs import frozen
 
 from actors._shell import Shell
+from actors.health_log import HealthLog
 from actors.witnesses import Asking
 from app.domain import health
 from app.domain.health_news import HealthNews
@@ -81,7 +82,7 @@ class HealthMonitorActor(Shell):
         self._symbol: Symbol | None = None
         self._unheard: list[Evidence | Waiting] | None = []
         self._started_s = now_s
-        self._network = NetworkState.THEIRS
+        self._log = HealthLog()
         self._compare_s = now_s + COMPARE_S
         self._made: dict[str, tuple[health.Detector, float, HealthView]] = {}
         self._note_connectors()
@@ -199,7 +200,7 @@ class HealthMonitorActor(Shell):
             after = health.observe(before, seen, self._settings)
         self._detectors[seen.exchange] = after
         if after.now.state is not before.now.state:
-            self._log_change(before, after, now_s)
+            self._log.look((self._view(after, now_s),), self._news.network, self._witnesses.told)
             if after.now.state is HealthState.SUSPECT:
                 # Soon known, then, whether all fail together, which would be our own network.
                 self._hurry(seen.exchange)
@@ -258,28 +259,7 @@ class HealthMonitorActor(Shell):
         for exchange, fault in self._news.verdicts:
             if fault is NetworkState.OURS:
                 self._detectors[exchange] = health.forgiven(self._detectors[exchange])
-        self._log_network()
-
-    def _log_network(self) -> None:
-        network = self._news.network
-        state = NetworkState.THEIRS if network is None else network.state
-        if state is not self._network:
-            self._network = state
-            words = "no exchange is down" if network is None else network.words
-            witnesses = [f"{each.target} {each.words or 'reached'}" for each in self._witnesses.told]
-            write = log.error if state is NetworkState.OURS else log.warning
-            write("health.network", state=state.value, words=words, witnesses=witnesses)
-
-    def _log_change(self, before: health.Detector, after: health.Detector, now_s: float) -> None:
-        view = health.view(after, self._settings, now_s)
-        log.info(
-            "health.changed",
-            exchange=view.exchange,
-            state=view.health.value,
-            before=before.now.state.value,
-            reason=view.reason,
-            evidence=view.evidence,
-        )
+        self._log.look(views, self._news.network, witnesses)
 
 
 def _silent(detector: health.Detector) -> bool:
