@@ -5,11 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 
 from app.domain import ids
+from app.journal.store import Journal
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, LegView, OrderKey, OrderSpec, OrderType, OrderView, Side
 
 BTC = Symbol(base="BTC", quote="USDT", settle="USDT", market_type=MarketType.SWAP)
 JOURNAL = "0123abcd"
+
+
+def fixed_journal() -> Journal:
+    """A journal in memory whose id is no random one: all ids come from it, so an example played again is the same."""
+    journal = Journal(None)
+    journal.journal_id = JOURNAL
+    return journal
 
 
 def spec(quantity: str = "1", price: str | None = "100") -> OrderSpec:

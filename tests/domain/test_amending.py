@@ -22,7 +22,7 @@ from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.leg_life import LIVE, LegEvent
 from app.domain.limiter import RateLimit
-from app.journal.store import Committed, Journal
+from app.journal.store import Committed
 from messages.base import Failed
 from messages.orders import (
     LIVE_OR_UNPROVEN,
@@ -35,7 +35,7 @@ from messages.orders import (
     OrderView,
     PlaceOrder,
 )
-from tests.domain.orders import BTC, key, spec
+from tests.domain.orders import BTC, fixed_journal, key, spec
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
 ROOM = RateLimit(per_s=1000.0, burst=1000)
@@ -97,7 +97,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.now_s, self.life = 0.0, 0
-        self.journal = Journal(None)
+        self.journal = fixed_journal()
         self.journal.fence(0.0)
         self.journal.commit_route(1, "bybit", 0.0)
         self.book = Book()

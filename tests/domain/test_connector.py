@@ -23,7 +23,7 @@ from app.domain.leg_life import LIVE, UNPROVEN, LegEvent
 from app.domain.leg_task import LegTask
 from app.domain.limiter import RateLimit
 from app.domain.pretrade import PretradeLimits
-from app.journal.store import Committed, Journal
+from app.journal.store import Committed
 from messages.base import Failed
 from messages.failover import NotRouted, SettleReply, SettleRequest
 from messages.orders import (
@@ -40,7 +40,7 @@ from messages.orders import (
     Trigger,
     TriggerKind,
 )
-from tests.domain.orders import BTC, key, leg, order, spec
+from tests.domain.orders import BTC, fixed_journal, key, leg, order, spec
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
 NO_LIMITS = PretradeLimits()
@@ -52,7 +52,7 @@ class Desk:
 
     def __init__(self, limits: PretradeLimits = NO_LIMITS) -> None:
         self.now_s, self.epoch = 0.0, 1
-        self.journal = Journal(None)
+        self.journal = fixed_journal()
         self.journal.fence(0.0)
         self.journal.commit_route(1, "bybit", 0.0)
         self.machine = Connector("bybit", PROOF, ConnectorSettings(limits=limits), ROOM)

@@ -19,9 +19,9 @@ from app.domain.fill_watch import ALONE_AFTER, MAX_VAIN, SHARE, SLACK_S, TOO_LON
 from app.domain.leg_life import LegEvent
 from app.domain.limiter import RateLimit
 from app.domain.rates import rates_of
-from app.journal.store import Committed, Journal
+from app.journal.store import Committed
 from messages.orders import LegState, OrderView, Side, Trigger, TriggerKind
-from tests.domain.orders import key, spec
+from tests.domain.orders import fixed_journal, key, spec
 from tests.journal.test_fills import fill
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
@@ -36,7 +36,7 @@ class Desk:
     def __init__(self, rate: RateLimit = ROOM) -> None:
         self.now_s = 1000.0
         self.rate = rate
-        self.journal = Journal(None)
+        self.journal = fixed_journal()
         self.journal.fence(0.0)
         self.journal.commit_route(1, "bybit", 0.0)
         self.calls: list[tuple[float, c.FillsCall]] = []

@@ -38,7 +38,7 @@ from messages.orders import (
 )
 from messages.positions import GetPositions, MovePositions, MovesReply, Position, PositionPolicy, PositionsReply
 from messages.supervision import Role
-from tests.domain.orders import BTC, spec
+from tests.domain.orders import BTC, fixed_journal, spec
 
 D = Decimal
 ZERO = D(0)
@@ -63,7 +63,7 @@ class Desk:
     policy: PositionPolicy = PositionPolicy.MIGRATE
     notional: Decimal = Decimal(200)
     market_type: str = "swap"
-    journal: Journal = field(init=False, factory=lambda: Journal(None))
+    journal: Journal = field(init=False, factory=fixed_journal)
     now_s: float = field(init=False, default=1000.0)
     actual: dict[str, Decimal] = field(init=False, factory=lambda: dict.fromkeys(NAMES, ZERO))
     dead: set[str] = field(init=False, factory=set)

@@ -23,10 +23,10 @@ from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.leg_life import BETWEEN, LIVE, TERMINAL, LegEvent
 from app.domain.limiter import RateLimit
-from app.journal.store import Committed, Journal
+from app.journal.store import Committed
 from messages.market import Lots
 from messages.orders import AmendOrder, CancelOrder, LegState, OrderReply, OrderSpec, OrderView, PlaceOrder
-from tests.domain.orders import BTC, key, spec
+from tests.domain.orders import BTC, fixed_journal, key, spec
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
 ROOM = RateLimit(per_s=1000.0, burst=1000)
@@ -87,7 +87,7 @@ class Truth:
         self.name = "bybit" if before is None else "okx"
         self.all: list[Truth] = [self] if before is None else [before, self]
         if before is None:
-            self.journal = Journal(None)
+            self.journal = fixed_journal()
             self.journal.fence(0.0)
             self.journal.commit_route(1, "bybit", 0.0)
         else:
