@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import psutil
@@ -15,7 +16,7 @@ import pytest
 from app.core.order_router import OrderRouter
 from app.simulator.run import configuration
 from app.simulator.thread import Simulated, SimulatorThread
-from tests.cli.desk import DEADLINE_S, Running, order_router, refusal
+from tests.cli.desk import DEADLINE_S, Running, order_router, refusal, within
 from tests.e2e.world import backups_ready
 from tests.processes import Deaths
 from tests.simulator.real_clients import eventually
@@ -67,25 +68,30 @@ class Desk:
     def __init__(self, home: Path, config: Path, daemon: Running) -> None:
         self.home, self.config, self.daemon = home, config, daemon
 
-    def facts(self, *arguments: str) -> Any:
+    def facts(self, *arguments: str, real: bool = False) -> Any:
         """What the command prints as JSON."""
-        done = order_router(*arguments, "--config", self.config, "--json", home=self.home)
+        done = self._run(real)(*arguments, "--config", self.config, "--json", home=self.home)
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
         (line,) = done.stdout.splitlines()
         return json.loads(line)
 
-    def text(self, *arguments: str) -> str:
+    def text(self, *arguments: str, real: bool = False) -> str:
         """What the command prints for people, found by the state directory alone."""
-        done = order_router(*arguments, "--state-dir", self.home / "state", home=self.home)
+        done = self._run(real)(*arguments, "--state-dir", self.home / "state", home=self.home)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    def refused(self, code: int, *arguments: str) -> str:
+    def refused(self, code: int, *arguments: str, real: bool = False) -> str:
         """The sentence of a command that ends with a code."""
-        done = order_router(*arguments, "--config", self.config, home=self.home)
+        done = self._run(real)(*arguments, "--config", self.config, home=self.home)
         assert done.returncode == code, done.stderr
         return refusal(done)
+
+    @staticmethod
+    def _run(real: bool) -> Callable[..., CompletedProcess[str]]:
+        """A process of its own, where that is what is tested: it costs more than all that the command does."""
+        return order_router if real else within
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +116,11 @@ def ready(desk: Desk) -> None:
 
 def test_status(desk: Desk) -> None:
     """As JSON the facade's own shape; as text a table by exchange and by actor."""
-    found = desk.facts("status")
+    found = desk.facts("status", real=True)
     assert found["status"] == "ready"
     assert found["primary_exchange"] == "bybit"
     assert set(found["exchange_health"]) == set(NAMES)
-    shown = desk.text("status")
+    shown = desk.text("status", real=True)
     for word in (*NAMES, "ready", "well", "failover_coordinator"):
         assert word in shown
 
@@ -170,10 +176,10 @@ def test_failover_and_history(desk: Desk, sims: dict[str, Simulated]) -> None:
     if not desk.facts("history"):
         assert "Trading has not moved yet." in sentence
     ready(desk)
-    moved = desk.facts("failover", "okx")
+    moved = desk.facts("failover", "okx", real=True)
     assert (moved["from_exchange"], moved["to_exchange"], moved["reason"]) == ("bybit", "okx", "Manual failover")
     assert desk.facts("status")["current_exchange"] == "okx"
-    assert "okx" in desk.refused(64, "failover", "okx")
+    assert "okx" in desk.refused(64, "failover", "okx", real=True)
     assert "kraken" in desk.refused(64, "failover", "kraken")
     rule = sims["binance"].control.fault("refused")
     try:
@@ -191,7 +197,7 @@ def test_failover_and_history(desk: Desk, sims: dict[str, Simulated]) -> None:
 
 def test_a_second_daemon_on_the_directory_is_refused(desk: Desk) -> None:
     """The first goes on."""
-    sentence = desk.refused(78, "run")
+    sentence = desk.refused(78, "run", real=True)
     assert "in use" in sentence
     assert str(desk.daemon.process.pid) in sentence
     assert desk.facts("status")["status"] == "ready"
@@ -273,7 +279,7 @@ def test_run_killed_leaves_nothing_and_can_start_again(tmp_path: Path, free: dic
         with Deaths(tree) as deaths:
             assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
             deaths.wait(DEADLINE_S)
-    done = order_router("status", "--config", config, home=tmp_path)
+    done = within("status", "--config", config, home=tmp_path)
     assert done.returncode == 69
     assert "No order-router daemon runs" in refusal(done)
     with Running("run", "--config", config, home=tmp_path) as again:
