@@ -201,8 +201,12 @@ def refuses_clock(result: c.NotExecuted | c.CallFailed) -> bool:
 
 
 def mark_of(told: Any) -> str:
-    """A fingerprint of what was read: two alike mean that nothing has moved."""
+    """A fingerprint of what was read: two alike mean that nothing has moved.
+
+    Of prices without their time: where an exchange tells none it is ours, and where it tells that of its answer that
+    goes on while prices stand still.
+    """
     if isinstance(told, Ticker):
-        told = [str(each) for each in (told.bid, told.ask, told.last, told.at_s)]
+        told = [str(each) for each in (told.bid, told.ask, told.last)]
     said = json.dumps(told, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
