@@ -85,9 +85,12 @@ def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthS
     if lost_s is not None and instant.answered_sent_s is not None:
         recovered_s = at_s if lost == _ROUND else recovered_s
         lost, lost_s = _NONE, None
-    if instant.failed:
-        lost_s = min(instant.failed.values()) if lost_s is None else lost_s
-        if lost != _ROUND and (lost := lost | _ROUND.intersection(instant.failed)) == _ROUND:
+    answered_sent_s = _later(before.answered_sent_s, instant.answered_sent_s)
+    # What was sent before something that was answered is no silence of now, however late it is given up.
+    failed = [kind for kind, sent_s in instant.failed.items() if answered_sent_s is None or sent_s >= answered_sent_s]
+    if failed:
+        lost_s = min(instant.failed[kind] for kind in failed) if lost_s is None else lost_s
+        if lost != _ROUND and (lost := lost | _ROUND.intersection(failed)) == _ROUND:
             silent_s = lost_s
     belief = Belief(
         state=before.state,
@@ -102,7 +105,7 @@ def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthS
         suspicion=suspicion,
         hurry_s=before.hurry_s,
         last_ok_s=before.last_ok_s if instant.answered_sent_s is None else at_s,
-        answered_sent_s=_later(before.answered_sent_s, instant.answered_sent_s),
+        answered_sent_s=answered_sent_s,
         lost=lost,
         lost_s=lost_s,
         silent_s=silent_s,

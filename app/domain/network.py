@@ -15,7 +15,9 @@ an idle one up to a whole `health_check_interval` later: for a while one is down
    and what was sent to the other one before may still run into its time-out. So after a silence that overlaps that of
    the exchange that is down, an answer proves only after `patience_s`, in which that one may answer as well. Silence is
    that a whole round of probes goes without an answer: one lost call is no rarity, and would hold up many a true death.
-   Whoever was not silent in that time proves at once. The same holds for witnesses.
+   Whoever was not silent in that time proves at once. The same holds for witnesses. And while the one that is down
+   answers again, patience counts from its newest answer, for up to `error_window_s` more: it is coming back, and is
+   only called down until the calls that were lost have timed out and the window has forgotten them.
 4. *A cause on our side asks for a later proof.* Where the exchange is DOWN because its name is not resolved or no way
    leads there, others may go on answering over connections that they had before. What proves is what they are asked
    `health_check_interval` later. A witness proves nothing then: it is reached without a name. But if others do answer
@@ -228,7 +230,13 @@ def _believed_s(silent_s: float | None, back_s: float | None, asked: HealthView,
     over_s = asked.recovered_s
     lasts = over_s is None or over_s < asked.silent_s
     together = back_s >= asked.silent_s and (lasts or over_s is None or silent_s <= over_s)
-    return back_s + patience_s(settings) if together else -math.inf
+    if not together:
+        return -math.inf
+    until_s = back_s + patience_s(settings)
+    if asked.answered_sent_s is None or asked.answered_sent_s < asked.silent_s:
+        return until_s
+    again_s = asked.answered_sent_s + patience_s(settings)
+    return max(until_s, min(again_s, until_s + settings.error_window_s))
 
 
 def _of_witness(witness: Witness, asked: HealthView, began_s: float, now_s: float, settings: HealthSettings) -> _Said:

@@ -124,6 +124,18 @@ def test_who_fell_ill_together_is_given_time_to_come_back_together() -> None:
     assert found(back, seen("binance", WELL, answered_sent_s=130.0), now_s=131.0) is THEIRS, "it was never ill"
 
 
+def test_one_that_answers_again_is_waited_for_as_long_as_the_window_remembers() -> None:
+    """It is only called down until calls that were lost have timed out, and the window has forgotten them."""
+    back = seen("okx", WELL, 130.0, answered_sent_s=130.0, silent_s=89.0, recovered_s=130.0)
+    coming = dead(answered_sent_s=150.0, recovered_s=131.0)
+    assert found(back, now_s=150.0 + PATIENCE_S - 0.1, asked=coming) is UNKNOWN
+    assert found(back, now_s=150.0 + PATIENCE_S, asked=coming) is THEIRS
+    most_s = 130.0 + PATIENCE_S + DEFAULTS.error_window_s
+    always = dead(answered_sent_s=most_s, recovered_s=131.0)
+    assert found(back, now_s=most_s - 0.1, asked=always) is UNKNOWN
+    assert found(back, now_s=most_s, asked=always) is THEIRS
+
+
 def test_a_name_that_is_not_resolved_asks_for_a_later_proof() -> None:
     """Connections that were there before need no name; after an interval an idle one was asked anew."""
     unresolved = dead(cause=Cause.LOCAL)
@@ -312,6 +324,25 @@ def test_silence_is_a_whole_round_without_an_answer() -> None:
     assert silence_in((False, False), (True, True)) == (14.75, 20.0)
     assert silence_in((False, False), (False, True)) == (14.75, 20.5)
     assert silence_in((False, False), (True, True), (False, False)) == (24.75, 20.0), "another one, and it lasts"
+
+
+def test_a_call_that_was_lost_before_the_newest_answer_is_no_new_silence() -> None:
+    """It was sent while nothing was answered, and is given up when something is again."""
+    detector = health.start("bybit", 0.0)
+    for kind, ok, sent_s, at_s in (
+        (EvidenceKind.PUBLIC_PROBE, False, 10.0, 15.0),
+        (EvidenceKind.SIGNED_PROBE, False, 10.0, 15.0),
+        (EvidenceKind.READ, True, 17.5, 17.6),
+        (EvidenceKind.PUBLIC_PROBE, False, 15.0, 20.0),
+        (EvidenceKind.SIGNED_PROBE, False, 15.0, 20.0),
+    ):
+        words, cause = ("", None) if ok else ("no answer", Cause.SILENT)
+        piece = Evidence(
+            exchange="bybit", kind=kind, ok=ok, words=words, latency_s=at_s - sent_s, at_s=at_s, cause=cause
+        )
+        detector = health.observe(detector, piece, DEFAULTS)
+    view = health.view(detector, DEFAULTS, 20.0)
+    assert (view.silent_s, view.recovered_s) == (10.0, 17.6)
 
 
 def test_two_silences_that_do_not_overlap_have_nothing_to_do_with_each_other() -> None:
