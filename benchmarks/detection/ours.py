@@ -22,7 +22,8 @@ from attrs import asdict
 from app.domain import health
 from app.domain.failback import hold_down_s
 from app.domain.health import HealthSettings
-from app.domain.network import judge, question_s
+from app.domain.health_rounds import due
+from app.domain.network import judge
 from app.domain.saga_effects import FailoverSettings
 from benchmarks.detection.world import EXCHANGES, Answer, Effect, drawn
 from messages.failover import Switch, SwitchResult
@@ -152,14 +153,9 @@ class Ours:
             self._due_s[where] = due_s if kinds else math.inf
 
     def _next(self, where: int, now_s: float) -> tuple[tuple[ProbeKind, ...], float]:
-        detector = self._detectors[where]
-        kinds, due_s = health.next_probes(detector, self._settings, now_s, ALSO)
         if self._troubled():
-            views = self._views(now_s)
-            proof_s = question_s(views[where], views, detector.round_s, self._settings)
-            if proof_s is not None and max(now_s, proof_s) < due_s:
-                return health.ALL_PROBES, max(now_s, proof_s)
-        return kinds, due_s
+            return due(self._detectors[where], self._views(now_s), self._settings, now_s, ALSO)
+        return health.next_probes(self._detectors[where], self._settings, now_s, ALSO)
 
     def choose(self, active: int, now_s: float) -> int:
         """See above."""
