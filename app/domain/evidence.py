@@ -204,9 +204,17 @@ def mark_of(told: Any) -> str:
     """A fingerprint of what was read: two alike mean that nothing has moved.
 
     Of prices without their time: where an exchange tells none it is ours, and where it tells that of its answer that
-    goes on while prices stand still.
+    goes on while prices stand still. For the same reason no time of a row of balances is in it.
     """
     if isinstance(told, Ticker):
         told = [str(each) for each in (told.bid, told.ask, told.last)]
-    said = json.dumps(told, sort_keys=True, default=str, separators=(",", ":"))
+    said = json.dumps(_without_times(told), sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
+
+
+def _without_times(told: Any) -> Any:
+    if isinstance(told, list | tuple):
+        return [_without_times(each) for each in told]
+    if isinstance(told, dict):
+        return {key: _without_times(each) for key, each in told.items() if not str(key).lower().endswith("time")}
+    return told

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from app.domain import calls
+from app.domain.evidence import NOT_REACHED
 from app.simulator.fault_rules import PORT, Kind
 from messages.health import ProbeKind
 from messages.orders import LegState
@@ -23,7 +24,6 @@ LATE_S = 0.45
 """After the hasty desk has given up."""
 VALIDITY_S, PAST_S = 0.7, 1.6
 """Of an order that is executed after its expiry, by more than a clock can be wrong that is told in whole seconds."""
-UNREACHABLE = "exchange_unreachable"
 
 
 @frozen(kw_only=True)
@@ -125,7 +125,7 @@ class Ring:
         at.truthful.fault(fault.kind, call="*" if fault.kind in PORT else MEETS[call], params=fault.params)
         if fault.kind in PORT:  # kept connections have ended by then, and that is known here
             asked = self.desk(fault)
-            until(lambda: getattr(asked.probe(ProbeKind.PUBLIC), "code", "") == UNREACHABLE, means="a closed port")
+            until(lambda: getattr(asked.probe(ProbeKind.PUBLIC), "code", "") in NOT_REACHED, means="a closed port")
 
     def mend(self) -> None:
         """No faults."""

@@ -185,3 +185,9 @@ def test_a_market_probe_marks_the_price_and_not_when_it_was_told() -> None:
 def test_a_mark_does_not_depend_on_the_order_of_names() -> None:
     assert mark_of([{"a": 1, "b": "2"}]) == mark_of([{"b": "2", "a": 1}])
     assert mark_of([{"a": 1}]) != mark_of([{"a": 2}])
+
+
+def test_when_it_was_told_makes_no_mark() -> None:
+    """At any depth."""
+    assert mark_of([{"a": 1, "uTime": 5, "of": [{"updateTime": 7}]}]) == mark_of([{"a": 1, "of": [{}]}])
+    assert mark_of([{"a": 1, "of": [{"b": 7}]}]) != mark_of([{"a": 1, "of": [{"b": 8}]}])

@@ -160,7 +160,7 @@ def server_status(notices: list[Any], product: int) -> ServerStatus:
     One under way is trouble; one only announced is told in words, while all is well, and of several the first one's
     times.
     """
-    mine = [each for each in notices if product in _products(each)]
+    mine = [each for each in notices if product in _products(each) and _trades(each)]
     ongoing = [each for each in mine if word(each, "state") == "ongoing"]
     told = ongoing or [each for each in mine if word(each, "state") == "scheduled"]
     meant = ongoing or sorted(told, key=lambda each: number(each, "begin") or Decimal(0))[:1]
@@ -171,6 +171,12 @@ def server_status(notices: list[Any], product: int) -> ServerStatus:
         begin_s=float(min(begins_ms)) / 1000 if begins_ms else None,
         until_s=float(max(ends_ms)) / 1000 if ends_ms else None,
     )
+
+
+def _trades(notice: Any) -> bool:
+    """Whether trading by requests is meant (`serviceTypes` 1 and 2), and not only websockets or market data."""
+    found = notice.get("serviceTypes") if isinstance(notice, dict) else None
+    return not isinstance(found, list) or not found or any(str(each) in ("1", "2") for each in found)
 
 
 def _products(notice: Any) -> list[int]:

@@ -22,6 +22,7 @@ from app.exchanges.profiles import kraken_history as history
 from app.exchanges.profiles import kraken_margin
 from app.exchanges.profiles.base import AlreadySo, Profile, ServerStatus, Unsupported, WireChange, WireOrder
 from app.exchanges.profiles.kraken_shapes import (
+    announced,
     edited_order,
     fills_of,
     final_of,
@@ -270,7 +271,7 @@ class Kraken(Profile):
         return float(server_ms) / 1000
 
     async def status(self, client: type_client) -> ServerStatus:
-        """Whether any market trades: the exchange tells no status of its own, and ccxt has none for it."""
+        """Whether any market trades, and what is announced: there is no status of its own, and ccxt has none for it."""
         try:
             markets = listed(await client.publicGetTickers({}), "tickers")
         except Exception:  # raised again, unless its own code says what was asked
@@ -280,5 +281,10 @@ class Kraken(Profile):
                 return ServerStatus(ok=False, words=f"kraken says of its futures: {said[0]}.")
             raise
         if any(isinstance(each, dict) and each.get("suspended") is False for each in markets):
-            return ServerStatus(ok=True)
+            return await self._announced(client) if client.apiKey else ServerStatus(ok=True)
         return ServerStatus(ok=False, words="kraken has suspended every futures market.")
+
+    async def _announced(self, client: type_client) -> ServerStatus:
+        """By the notifications, which only who has a key is told."""
+        notes = listed(await client.privateGetNotifications({}), "notifications")
+        return announced(notes, client.milliseconds() / 1000)

@@ -6,12 +6,13 @@ events nobody says which; so what an order is for is read only where it is told 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from app.exchanges.client import Unreadable
+from app.exchanges.profiles.base import ServerStatus
 from app.exchanges.profiles.rows import OrderRow, PositionRow, number, price, state_of, word
 from messages.orders import LegState
 
@@ -38,6 +39,14 @@ def iso(unix_ms: int) -> str:
     return f"{whole}.{unix_ms % 1000:03d}Z"
 
 
+def _unix_s(said: str | None) -> float | None:
+    """The reverse; None for what is no such time."""
+    try:
+        return None if said is None else datetime.fromisoformat(said).timestamp()
+    except ValueError:
+        return None
+
+
 def native(symbol: str | None) -> str | None:
     """Kraken writes names in either case."""
     return symbol.upper() if symbol is not None else None
@@ -58,6 +67,29 @@ def placed_order(info: Any) -> OrderRow:
         filled=filled if filled else None,
         average_price=worth / filled if filled else None,
     )
+
+
+NOT_BEGUN_S = 600.0
+"""What should have begun so long ago, while markets trade, was put off. Declared by us."""
+
+
+def announced(notes: Iterable[Any], now_s: float) -> ServerStatus:
+    """The next maintenance of the notifications, while markets trade.
+
+    Source: https://docs.kraken.com/api/docs/futures-api/trading/get-notifications. `expectedDowntimeMinutes` is not
+    always there.
+    """
+    coming = []
+    for note in notes:
+        begin_s = _unix_s(word(note, "effectiveTime")) if word(note, "type") == "maintenance" else None
+        if begin_s is not None and begin_s > now_s - NOT_BEGUN_S:
+            minutes = number(note, "expectedDowntimeMinutes")
+            end_s = begin_s + 60 * float(minutes) if minutes else None
+            coming.append((begin_s, end_s, word(note, "note") or "no title"))
+    if not coming:
+        return ServerStatus(ok=True)
+    begin_s, end_s, words = min(coming, key=lambda each: each[0])
+    return ServerStatus(ok=True, words=f"kraken announces a maintenance: {words}", begin_s=begin_s, until_s=end_s)
 
 
 def status_order(entry: Any) -> OrderRow | None:

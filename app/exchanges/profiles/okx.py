@@ -141,9 +141,8 @@ class Okx(Profile):
         account.recall(client, learned)
 
     async def signed_probe(self, client: type_client) -> Any:
-        """The trading account, without the time of the answer ("uTime")."""
-        rows = listed(await client.privateGetAccountBalance({}), "data")
-        return [{key: row[key] for key in row if key != "uTime"} if isinstance(row, dict) else row for row in rows]
+        """The trading account."""
+        return listed(await client.privateGetAccountBalance({}), "data")
 
     async def account(self, client: type_client, markets: Sequence[Market]) -> AccountRow:
         """Of the trading account."""

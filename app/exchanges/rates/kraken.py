@@ -54,6 +54,9 @@ SWAP = Rates(
             sized=tuple((most, together(_pool(3), cost(public=min(most, c.MAX_PRICED)))) for most in (1, 2, 5, 30)),
             source=f"{_FUT}: accounts 2; leveragepreferences 1 by ccxt's source; prices are public",
         ),
+        c.StatusCall: Price(
+            cost=together(_pool(1), cost(public=1)), source="notifications 1 by ccxt's source; tickers are public"
+        ),
         c.LeverageCall: Price(cost=_pool(10), source=_FUT),
         c.MarginModeCall: Price(cost=_pool(10), source=_FUT),
         c.DeadManCall: Price(cost=_pool(25), source=_FUT),
