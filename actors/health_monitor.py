@@ -23,6 +23,7 @@ from app.domain.health_rounds import due
 from app.domain.witnesses import Witnesses
 from messages.health import (
     Evidence,
+    EvidenceKind,
     EvidenceSeen,
     GetHealth,
     HealthChanged,
@@ -51,6 +52,8 @@ of someone who knows nothing yet would take the place of what it knows."""
 
 COMPARE_S = 5.0
 """Between two times that exchanges are held against each other; no sooner than something else is to be done."""
+SYMBOL_S = 600.0
+"""A symbol that no call named for so long gives way to another one."""
 SAME_S = 0.01
 """Within so short a time a view does not change by itself."""
 
@@ -80,6 +83,7 @@ class HealthMonitorActor(Shell):
         self._incarnation = start.incarnation
         self._asked_of: dict[str, tuple[int, int | None]] = {}
         self._symbol: Symbol | None = None
+        self._symbol_s = -SYMBOL_S
         self._unheard: list[Evidence | Waiting] | None = []
         self._started_s = now_s
         self._log = HealthLog()
@@ -196,7 +200,7 @@ class HealthMonitorActor(Shell):
         if isinstance(seen, Waiting):
             after = health.waited(before, seen, self._settings)
         else:
-            self._symbol = seen.symbol or self._symbol
+            self._note_symbol(seen, now_s)
             after = health.observe(before, seen, self._settings)
         self._detectors[seen.exchange] = after
         if after.now.state is not before.now.state:
@@ -207,6 +211,14 @@ class HealthMonitorActor(Shell):
         elif after.now.last_ok_s != before.now.last_ok_s and before.now.state is HealthState.DOWN and _silent(before):
             # When one is heard of again, the others may be as well: if our own network is back, all come back together.
             self._hurry(seen.exchange)
+
+    def _note_symbol(self, seen: Evidence, now_s: float) -> None:
+        """Whose price exchanges are asked for: always the same one while it is traded, or readings do not compare."""
+        if seen.symbol is None or seen.kind is EvidenceKind.MARKET_PROBE:
+            return
+        if seen.symbol != self._symbol and now_s < self._symbol_s + SYMBOL_S:
+            return
+        self._symbol, self._symbol_s = seen.symbol, now_s
 
     def _hurry(self, but: str) -> None:
         for other, detector in self._detectors.items():

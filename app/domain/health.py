@@ -256,6 +256,7 @@ def _after(
         last_s=detector.last_s,
         round_s=detector.round_s,
         confirm_s=detector.confirm_s,
+        hurry=detector.hurry,
         draw=detector.draw,
         last_draw=detector.last_draw,
         down_rounds=detector.down_rounds if rarer else 0,

@@ -27,6 +27,7 @@ class Detector:
         last_s: When each kind that is not of a round was last sent.
         round_s: When the last round was sent; None before the first.
         confirm_s: When the last round was sent that was to confirm a candidate.
+        hurry: The next round is wanted soon, since another exchange is SUSPECT.
         draw: Between 0 and 1: by how much the pause after the last round is shorter or longer than set; likewise
             `last_draw` after the last probe that is not of a round.
         down_rounds: Rounds sent since the exchange is DOWN, or closed, and last answered: they grow rarer.
@@ -45,6 +46,7 @@ class Detector:
     last_s: Mapping[ProbeKind, float] = field(factory=dict)
     round_s: float | None = None
     confirm_s: float | None = None
+    hurry: bool = False
     draw: float = 0.5
     last_draw: float = 0.5
     down_rounds: int = 0

@@ -74,6 +74,7 @@ def probes_sent(detector: Detector, kinds: tuple[ProbeKind, ...], now_s: float, 
         detector,
         asked_s=asked_s,
         round_s=now_s,
+        hurry=False,
         confirm_s=now_s if _to_confirm(detector) is not None else detector.confirm_s,
         draw=draw,
         down_rounds=detector.down_rounds + (detector.now.state in RARER),
@@ -81,9 +82,9 @@ def probes_sent(detector: Detector, kinds: tuple[ProbeKind, ...], now_s: float, 
 
 
 def hurried(detector: Detector) -> Detector:
-    """The next round is due at once: for the others when one exchange becomes SUSPECT, so that it is soon known whether
-    all fail together."""
-    return evolve(detector, round_s=None)
+    """The next round is due at once, or `retry_delay_s` after the last one: for the others when one exchange becomes
+    SUSPECT, so that it is soon known whether all fail together. A busy one may become SUSPECT each second."""
+    return evolve(detector, hurry=True)
 
 
 def forgotten(detector: Detector) -> Detector:
@@ -157,7 +158,10 @@ def _round_due_s(detector: Detector, settings: HealthSettings) -> float:
     free_s = max(in_flight) + settings.probe_timeout_s if in_flight else -math.inf
     if belief.hurry_s is not None and (round_s is None or round_s < belief.hurry_s):
         return free_s
-    return max(free_s, _paused_s(detector, settings))
+    due_s = _paused_s(detector, settings)
+    if detector.hurry and round_s is not None:
+        due_s = min(due_s, round_s + settings.retry_delay_s * _spread(settings, detector.draw))
+    return max(free_s, due_s)
 
 
 def _to_confirm(detector: Detector) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from app.domain.health import HealthSettings, next_probes, observe, resumed
+from app.domain.health import HealthSettings, hurried, next_probes, observe, resumed
 from messages.health import Cause, EvidenceKind
 from tests.domain.health_desk import (
     BTC,
@@ -17,6 +17,7 @@ from tests.domain.health_desk import (
     READ,
     SUSPECT,
     Run,
+    answering,
     down,
     fed,
     half_open,
@@ -44,6 +45,16 @@ def test_rounds_that_confirm_nothing_do_not_chase_each_other(
     run.until(run.now_s + 600.0)
     assert run.detector.state is (HALF_OPEN if trial else SUSPECT)
     assert len(run.sent) <= 2 * 600 / use.retry_delay_s + 3
+
+
+def test_an_exchange_that_is_suspect_each_second_does_not_have_the_others_asked_each_second() -> None:
+    """A twentieth of ten orders a second fails: two suspicions a second, which would cost the backups a ban."""
+    backup = Run(DEFAULTS, answering, well())
+    for step in range(1200):
+        backup.until(10.0 + step / 2)
+        backup.detector = hurried(backup.detector)
+    assert 100 <= len(backup.sent) <= 600 / DEFAULTS.retry_delay_s + 3
+    assert next_probes(hurried(down()), DEFAULTS, 30.0)[1] == 30.0
 
 
 def test_a_pause_of_seconds_does_not_shorten_a_ban() -> None:
