@@ -56,9 +56,9 @@ NOTICES = st.one_of(
 
 
 @st.composite
-def pieces(draw: st.DrawFn) -> Evidence | Waiting:
+def pieces(draw: st.DrawFn, moments: int = 60) -> Evidence | Waiting:
     """Anything that may be told of an exchange within a minute: every kind, cause and outcome."""
-    at_s, latency_s = float(draw(st.integers(0, 60))), draw(st.sampled_from([0.0, 0.5, 5.0]))
+    at_s, latency_s = float(draw(st.integers(0, moments))), draw(st.sampled_from([0.0, 0.5, 5.0]))
     kind = draw(st.sampled_from(EvidenceKind))
     if draw(st.integers(0, 9)) == 0:
         return Waiting(exchange="bybit", kind=kind, sent_s=at_s - draw(st.sampled_from([0.1, 1e6])), at_s=at_s)
@@ -81,6 +81,8 @@ def pieces(draw: st.DrawFn) -> Evidence | Waiting:
 
 Piece = Evidence | Waiting
 HISTORIES = st.lists(pieces(), max_size=40).map(lambda some: sorted(some, key=lambda piece: piece.at_s))
+CROWDED = st.lists(pieces(moments=4), max_size=20).map(lambda some: sorted(some, key=lambda piece: piece.at_s))
+"""Much at each moment."""
 
 
 def replayed(history: list[Piece], use: HealthSettings = QUICK) -> Detector:
@@ -130,7 +132,7 @@ def test_the_hold_down_only_holds_back(history: list[Piece]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(HISTORIES, st.randoms(use_true_random=False))
+@given(st.one_of(HISTORIES, CROWDED), st.randoms(use_true_random=False))
 def test_order_within_an_instant_does_not_matter(history: list[Piece], rng: random.Random) -> None:
     """Evidence of one moment, in any order, gives the same detector to the last field."""
     shuffled = sorted(rng.sample(history, len(history)), key=lambda piece: piece.at_s)
@@ -171,10 +173,10 @@ def noise(days: float, seed: int, order_every_s: float | None) -> list[tuple[flo
 
 @pytest.mark.parametrize(("seed", "order_every_s"), [(1, None), (3, 60.0)])
 def test_days_of_random_failures_never_make_it_down_or_unfit(seed: int, order_every_s: float | None) -> None:
-    """Three in a row come about twice in five days; that confirmation takes them out."""
-    states = [state for _, state in noise(5.0, seed, order_every_s)]
+    """Three in a row come about once in three days; that confirmation takes them out."""
+    states = [state for _, state in noise(3.0, seed, order_every_s)]
     assert set(states) == {WELL, SUSPECT}
-    assert states.count(SUSPECT) > 300
+    assert states.count(SUSPECT) > 150
 
 
 @pytest.mark.slow

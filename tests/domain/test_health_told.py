@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from attrs import evolve
 
@@ -83,6 +85,13 @@ def test_a_maintenance_without_an_end_is_not_believed_for_ever() -> None:
     assert rounds(shut, 10.0 + 3 * 60.0 + 6.0).state is HALF_OPEN
 
 
+def test_of_two_notices_at_one_moment_the_one_that_closes_sooner_and_longer_is_believed() -> None:
+    """Whichever came first."""
+    notices = [maintenance(50.0, 100.0), maintenance(40.0, 60.0), maintenance(40.0)]
+    for order in itertools.permutations(notices):
+        assert told(given_all(well(), *(status(10.0, each) for each in order))).maintenance == maintenance(40.0)
+
+
 def test_an_announced_maintenance_makes_it_unfit_some_minutes_before() -> None:
     """So that trading leaves in good time, and not days before."""
     detector = given_all(well(), status(10.0, maintenance(1000.0, 2000.0)))
@@ -121,6 +130,7 @@ def test_an_exchange_that_falls_silent_after_its_maintenance_is_down() -> None:
         shut = fed(shut, (PUBLIC, False, at_s), (SIGNED, False, at_s))
     assert shut.state is MAINTENANCE
     assert fed(shut, (PUBLIC, False, 101.0)).state is DOWN
+    assert fed(shut, (READ, True, 101.0)).state is MAINTENANCE
 
 
 def test_the_status_page_and_prices_say_nothing_of_orders() -> None:
@@ -220,7 +230,7 @@ def test_placements_failing_on_one_symbol_while_others_go_through_are_told_apart
 
 def test_placements_failing_where_only_one_symbol_is_traded_are_the_exchange() -> None:
     """Nothing says that others would go through."""
-    detector = well()
+    detector = given_all(well(), seen(PLACE, True, 5.0, symbol=ETH))
     for n in range(6):
         detector = given_all(detector, seen(SIGNED, True, 9.0 + 10 * n), seen(PLACE, False, 10.0 + 10 * n, symbol=BTC))
     assert detector.state is DOWN
@@ -306,6 +316,7 @@ def test_a_monitor_that_starts_again_goes_on_with_what_was_known(state: HealthSt
     for name in ("since_s", "reason", "evidence", "last_ok_s", "answered_sent_s", "penalty", "hold_until_s", "cause"):
         assert getattr(again, name) == getattr(known, name), name
     assert next_probes(after, DEFAULTS, 41.0)[1] == 41.0
+    assert next_probes(resumed(evolve(known, since_s=41.0), 41.0), DEFAULTS, 41.0)[1] == 41.0
     if state is DOWN:
         assert fed(after, (SIGNED, True, 42.0), (PUBLIC, True, 42.0)).state is DOWN
         assert rounds(after, 42.0, 47.0).state is HALF_OPEN
