@@ -112,7 +112,7 @@ class Evidence:
 
     Attributes:
         ok: True when the exchange answered as an exchange that is well does; a refusal by a code is an answer.
-        words: What went wrong, for people; empty when ok.
+        words: What went wrong, or was refused, for people; empty where all was well.
         latency_s: From sending to the answer, or to giving up.
         clock_offset_s: Exchange clock minus ours, corrected by half the round trip; None where not measured.
         cause: What was wrong; None where nothing was, or where nobody knows.

@@ -3,7 +3,8 @@
 By the router's own code of a result, so that every port that names what happened alike gives the same evidence. Three
 rules decide:
 
-- **A refusal by a code is an answer.** It speaks for the exchange: whoever refuses an order is there.
+- **A refusal by a code is an answer.** It speaks for the exchange: whoever refuses an order is there. Its words go
+  with it, so that it is told from a good call: it ends no suspicion, and is no trial's success.
 - **What never reached the exchange for reasons of our own says nothing** (no room in our limiter, a deadline that had
   passed, a router that stops). What was sent in vain, or could not be sent because nobody let us connect, does.
 - **Some answers are worth telling though they are no illness** (`TOLD`): that we asked too often, that it does not
@@ -153,8 +154,8 @@ def _judged(
             return None
         if result.code in (NO_ROOM, _STOPPING):
             return None
-        words = result.words if cause is not None or not ok else ""
-        if silent_for_s is not None and words:
+        words = result.words  # also of a plain refusal: an answer, and no good call
+        if silent_for_s is not None and words and (cause is not None or not ok):
             until_s = now_s + silent_for_s
     probed = result if isinstance(result, c.ProbeOk) else c.ProbeOk(clock_offset_s=None)
     mark = mark_of(result.ticker) if isinstance(result, c.TickerResult) else probed.mark

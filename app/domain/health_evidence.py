@@ -63,7 +63,7 @@ class Remarks:
         if ok and cause is None and not evidence.words and not status and not placed and evidence.notice is None:
             return None
         counted = kind not in UNCOUNTED
-        remarkable = (not ok or cause is not None or evidence.words) and counted
+        remarkable = (not ok or cause is not None) and counted
         words = _words(evidence) if remarkable else ""
         symbol = "" if evidence.symbol is None else str(evidence.symbol)
         halted = ok and cause is Cause.HALTED and symbol
