@@ -63,6 +63,7 @@ class _Sent:
     exchange: str
     kind: ProbeKind
     sent_s: float
+    until_s: float
 
 
 class HealthMonitorActor(Shell):
@@ -79,6 +80,7 @@ class HealthMonitorActor(Shell):
             Witnesses(self.environment.witnesses, self._settings), self.environment.open_connects()
         )
         self._sent: dict[str, _Sent] = {}
+        self._late: dict[str, _Sent] = {}
         self._serial = 0
         self._incarnation = start.incarnation
         self._asked_of: dict[str, tuple[int, int | None]] = {}
@@ -111,6 +113,7 @@ class HealthMonitorActor(Shell):
             if self._asked_of.get(exchange) != who:
                 self._asked_of[exchange] = who
                 self._sent = {key: sent for key, sent in self._sent.items() if sent.exchange != exchange}
+                self._late = {key: sent for key, sent in self._late.items() if sent.exchange != exchange}
                 self._detectors[exchange] = health.forgotten(detector)
 
     # ------------------------------------------------------------------------------------------------ in
@@ -119,7 +122,10 @@ class HealthMonitorActor(Shell):
         """Evidence, what a person or an earlier monitor has to say, or a question."""
         match message:
             case ProbeReply():
-                if self._sent.pop(message.correlation_id, None) is not None and message.evidence is not None:
+                known = self._sent.pop(message.correlation_id, None) is not None
+                late = self._late.pop(message.correlation_id, None) is not None
+                # One that was given up has failed already; that it is answered after all is news.
+                if message.evidence is not None and (known or (late and message.evidence.ok)):
                     self._see((message.evidence,), now_s)
             case EvidenceSeen():
                 self._see((*message.evidence, *message.waiting), now_s)
@@ -142,8 +148,10 @@ class HealthMonitorActor(Shell):
 
     def on_tick(self, now_s: float) -> None:
         """Sends probes that are due; one that was not answered in time is evidence too."""
-        late = [key for key, sent in self._sent.items() if now_s >= sent.sent_s + self._settings.probe_timeout_s]
+        late = {key: sent for key, sent in self._sent.items() if now_s >= sent.until_s}
         gone = [self._sent.pop(key) for key in late]
+        forget_s = now_s - 2.0 * self._settings.probe_timeout_s
+        self._late = {key: sent for key, sent in (self._late | late).items() if sent.sent_s > forget_s}
         self._see(
             [health.probe_unanswered(each.exchange, each.kind, sent_s=each.sent_s, now_s=now_s) for each in gone], now_s
         )
@@ -164,7 +172,7 @@ class HealthMonitorActor(Shell):
     def next_s(self, now_s: float) -> float | None:
         """The next probe, or the next that has gone unanswered for too long, a witness, or news by time alone."""
         views = self._views(now_s)
-        moments = [sent.sent_s + self._settings.probe_timeout_s for sent in self._sent.values()]
+        moments = [sent.until_s for sent in self._sent.values()]
         moments += [due(each, views, self._settings, now_s, self._also())[1] for each in self._detectors.values()]
         if self._unheard is not None:
             moments.append(self._started_s + EARLY_S)
@@ -250,7 +258,8 @@ class HealthMonitorActor(Shell):
         for kind in kinds:
             self._serial += 1
             correlation_id = f"probe-{self._incarnation}-{self._serial}"
-            self._sent[correlation_id] = _Sent(exchange, kind, now_s)
+            patience_s = health.patience_s(self._detectors[exchange], kind, self._settings)
+            self._sent[correlation_id] = _Sent(exchange, kind, now_s, now_s + patience_s)
             symbol = self._symbol if kind is ProbeKind.MARKET else None
             deadline_s = now_s + self._settings.probe_timeout_s
             probe = Probe(correlation_id=correlation_id, deadline_s=deadline_s, kind=kind, symbol=symbol)

@@ -20,12 +20,14 @@ from app.domain.health_flaps import Flaps
 from app.domain.health_judges import Judges, judged
 from app.domain.health_latency import Latencies, slow_too
 from app.domain.health_probing import ALL_PROBES as ALL_PROBES
-from app.domain.health_probing import EVIDENCE_PROBE, RARER
+from app.domain.health_probing import EVIDENCE_PROBE as EVIDENCE_PROBE
 from app.domain.health_probing import PROBE_EVIDENCE as PROBE_EVIDENCE
+from app.domain.health_probing import RARER
 from app.domain.health_probing import detection_budget_s as detection_budget_s
 from app.domain.health_probing import forgotten as forgotten
 from app.domain.health_probing import hurried as hurried
 from app.domain.health_probing import next_probes as next_probes
+from app.domain.health_probing import patience_s as patience_s
 from app.domain.health_probing import probe_unanswered as probe_unanswered
 from app.domain.health_probing import probes_sent as probes_sent
 from app.domain.health_settings import HealthSettings as HealthSettings

@@ -257,6 +257,17 @@ class Latencies:
         """Phi of a call that was sent `waited_s` ago and is not answered."""
         if waited_s <= settings.latency_min_s:
             return 0.0
+        middle, deviation = self._spread(kind)
+        far = min(CERTAIN, (math.log(waited_s) - middle) / deviation)
+        return -math.log10(math.erfc(far / math.sqrt(2)) / 2)
+
+    def patience_s(self, kind: EvidenceKind, settings: HealthSettings) -> float:
+        """After so long without an answer a call of a kind is as suspicious as `suspicion` allows."""
+        middle, deviation = self._spread(kind)
+        return max(settings.latency_min_s, math.exp(min(middle + deviation * _far(settings.suspicion), CERTAIN)))
+
+    def _spread(self, kind: EvidenceKind) -> tuple[float, float]:
+        """Middle and deviation of the logarithm of a kind's latencies."""
         calls = self.kinds.get(kind)
         n, total, squares = (calls.n, calls.total, calls.squares) if calls is not None else (0, 0, 0)
         mean = total / n / STEPS if n else 0.0
@@ -265,8 +276,7 @@ class Latencies:
         middle = (PRIOR_CALLS * prior + n * mean) / weight
         apart = PRIOR_CALLS * n / weight * (mean - prior) ** 2
         deviation = math.sqrt((PRIOR_CALLS * PRIOR_DEVIATION**2 + spread + apart) / weight)
-        far = min(CERTAIN, (math.log(waited_s) - middle) / max(deviation, LEAST_DEVIATION))
-        return -math.log10(math.erfc(far / math.sqrt(2)) / 2)
+        return middle, max(deviation, LEAST_DEVIATION)
 
     def told(self, now_s: float, settings: HealthSettings) -> tuple[Latency, ...]:
         """For people, and for the one that takes over."""
@@ -290,6 +300,19 @@ def slow_too(own: Latencies, others: tuple[Latencies, ...], now_s: float, settin
     words = KINDS.get(kind, "public probes")
     took = "are not answered" if newest_s >= SLOWEST_S * 0.99 else f"take {newest_s:.3g} s"
     return f"{words} {took} now, usually {usual_s:.3g} s, while another exchange is slow too: it may be our own network"
+
+
+@cache
+def _far(phi: float) -> float:
+    """How many deviations from the middle phi is reached."""
+    near, far = 0.0, CERTAIN
+    for _ in range(60):
+        middle = (near + far) / 2
+        if -math.log10(math.erfc(middle / math.sqrt(2)) / 2) > phi:
+            far = middle
+        else:
+            near = middle
+    return far
 
 
 def _slot_s(settings: HealthSettings) -> float:

@@ -23,6 +23,7 @@ from types import MappingProxyType
 
 from attrs import evolve
 
+from app.domain.health_counts import apart_s
 from app.domain.health_detector import Detector
 from app.domain.health_settings import HealthSettings
 from messages.health import Cause, Evidence, EvidenceKind, HealthState, ProbeKind
@@ -55,6 +56,22 @@ def probe_unanswered(exchange: str, kind: ProbeKind, *, sent_s: float, now_s: fl
         at_s=now_s,
         cause=Cause.SILENT,
     )
+
+
+def patience_s(detector: Detector, kind: ProbeKind, settings: HealthSettings) -> float:
+    """So long a probe is waited for: then it has failed, though an answer that comes later is still heard.
+
+    `probe_timeout_s`, or less where that exchange usually answers so much sooner that one this late is as unusual as
+    `suspicion` (phi accrual): silence is noticed in a moment and not in seconds. Never so little that an exchange which
+    answers within `probe_timeout_s` could be DOWN before its late answers are here: a signed one ends the count.
+    """
+    state = detector.now.state
+    if kind not in ALL_PROBES or state in RARER or state is HealthState.STARTING:
+        return settings.probe_timeout_s
+    attempts = 1 if state is HealthState.HALF_OPEN else settings.max_retry_attempts
+    least_s = (settings.probe_timeout_s - (attempts - 1) * apart_s(settings)) / 2
+    usual_s = detector.judges.latencies.patience_s(PROBE_EVIDENCE[kind], settings)
+    return min(settings.probe_timeout_s, max(least_s, usual_s))
 
 
 def probes_sent(detector: Detector, kinds: tuple[ProbeKind, ...], now_s: float, draw: float = 0.5) -> Detector:
@@ -120,8 +137,8 @@ def detection_budget_s(settings: HealthSettings, *, silent: bool = True) -> floa
 
     `health_check_interval x (1 + jitter) + (max_retry_attempts - 1) x max(retry_delay x (1 + jitter), probe_timeout) +
     2 x probe_timeout`: silence begins just after a round was answered; the next rounds are sent `retry_delay` apart,
-    each when the one before has timed out; the last one times out, and one more round confirms. The time messages
-    between processes take is not in it.
+    each when the one before has timed out; the last one times out, and one more round confirms. Of what usually answers
+    quickly most take less, since it is noticed by `patience_s`. The time messages between processes take is not in it.
 
     Args:
         silent: False: it refuses connections, so that no time-out is waited for.

@@ -60,6 +60,7 @@ class Anchor:
     """What they share: the first exchange that is not down, in their order; where all are, trading stays."""
 
     waits = False
+    late_s = 0.0
 
     def __init__(self) -> None:
         self.down = [False for _ in HERE]

@@ -68,6 +68,7 @@ class Ours:
 
     def __init__(self, settings: HealthSettings, phase: float, seed: int = 0) -> None:
         self._settings = settings
+        self.late_s = settings.probe_timeout_s
         self._failover = FailoverSettings(exchanges=EXCHANGES, failback_auto=True)
         self._detectors = [health.start(name, 0.0) for name in EXCHANGES]
         spread_s = settings.health_check_interval_s
@@ -97,7 +98,8 @@ class Ours:
                 self._draws += 1
                 draw = drawn(self._seed, 7, self._draws)
                 self._detectors[where] = health.probes_sent(self._detectors[where], kinds, now_s, draw)
-                out += [(where, health.PROBE_EVIDENCE[kind], self._settings.probe_timeout_s) for kind in kinds]
+                patience_s = [health.patience_s(self._detectors[where], kind, self._settings) for kind in kinds]
+                out += [(where, health.PROBE_EVIDENCE[kind], p_s) for kind, p_s in zip(kinds, patience_s, strict=True)]
             self._plan(where, now_s)
         return out
 

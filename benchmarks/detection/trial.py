@@ -26,9 +26,11 @@ class Chooser(Protocol):
 
     Attributes:
         waits: Whether it wants to hear of calls that have not been answered yet.
+        late_s: Up to this age the answer of a probe is heard that it has given up.
     """
 
     waits: bool
+    late_s: float
 
     def next_s(self) -> float:
         """When it wants to be woken next."""
@@ -163,6 +165,9 @@ def play(chooser: Chooser, run: Run) -> Played:
             for where, kind, timeout_s in chooser.wake(now_s):
                 answer = ask(where, kind, now_s)
                 if answer.latency_s >= timeout_s:
+                    if answer.latency_s < chooser.late_s and answer.effect is not Effect.SILENT:
+                        serial += 1
+                        push(heap, (now_s + answer.latency_s, serial, where, kind, now_s, answer, True))
                     answer = Answer(Effect.SILENT, timeout_s)
                 serial += 1
                 push(heap, (now_s + answer.latency_s, serial, where, kind, now_s, answer, True))

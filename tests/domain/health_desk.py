@@ -6,7 +6,9 @@ import heapq
 import itertools
 from collections.abc import Callable
 
+from app.domain import health
 from app.domain.health import (
+    EVIDENCE_PROBE,
     PROBE_EVIDENCE,
     Detector,
     HealthSettings,
@@ -153,7 +155,14 @@ class Run:
     def call(self, kind: EvidenceKind, at_s: float) -> None:
         """A call sent at `at_s`, whose outcome becomes evidence when it is there."""
         ok, latency_s = self.answer(kind, at_s)
-        evidence = seen(kind, ok, at_s + latency_s, latency_s)
+        probe = EVIDENCE_PROBE.get(kind)
+        patience_s = latency_s if probe is None else health.patience_s(self.detector, probe, self.use)
+        if latency_s > patience_s:
+            self._push(seen(kind, False, at_s + patience_s, patience_s, cause=Cause.SILENT))
+        if latency_s <= patience_s or (ok and latency_s <= self.use.probe_timeout_s):
+            self._push(seen(kind, ok, at_s + latency_s, latency_s))
+
+    def _push(self, evidence: Evidence) -> None:
         heapq.heappush(self._pending, (evidence.at_s, next(self._serial), evidence))
 
     def until(self, end_s: float, stop: HealthState | None = None) -> Run:

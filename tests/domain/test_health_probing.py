@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.domain.health import (
     HealthSettings,
@@ -16,6 +18,7 @@ from app.domain.health import (
     hurried,
     next_probes,
     observe,
+    patience_s,
     probes_sent,
     start,
 )
@@ -28,6 +31,7 @@ from tests.domain.health_desk import (
     PUBLIC,
     SIGNED,
     STEADY,
+    Answer,
     Run,
     answering,
     dies_at,
@@ -129,3 +133,43 @@ def test_seed_settings_take_two_delays_and_a_moment_for_refused_connections() ->
     run.call(PLACE, 10.0)
     run.until(100.0, stop=DOWN)
     assert 10.0 <= run.now_s - 10.0 < 10.2
+
+
+def slowed_at(change_s: float, latency_s: float) -> Answer:
+    """Answers always come, from a moment on so late."""
+    return lambda kind, at_s: answering(kind, at_s) if at_s < change_s else (True, latency_s)
+
+
+@settings(max_examples=60)
+@given(
+    attempts=st.integers(1, 4),
+    delay_s=st.floats(0.1, 6),
+    timeout_s=st.floats(0.5, 5),
+    share=st.floats(0.05, 1),
+    seed=st.integers(0, 1000),
+)
+def test_who_answers_within_the_time_out_is_never_down(
+    attempts: int, delay_s: float, timeout_s: float, share: float, seed: int
+) -> None:
+    """However much sooner it usually does, so that its probes are given up: a late signed answer ends the count."""
+    use = HealthSettings(
+        health_check_interval_s=5.0, max_retry_attempts=attempts, retry_delay_s=delay_s, probe_timeout_s=timeout_s
+    )
+    run = Run(use, slowed_at(300.0, share * timeout_s), draw=random.Random(seed).random).until(600.0, stop=DOWN)
+    assert run.detector.state is not DOWN, run.changes
+
+
+def test_silence_of_one_that_was_quick_is_noticed_long_before_the_time_out() -> None:
+    """Three probes that nobody answers cost what is unusual here, not three time-outs; the pauses run meanwhile."""
+    use = HealthSettings(health_check_interval_s=2.0, retry_delay_s=2.0, probe_timeout_s=5.0, jitter=0.0)
+    run = Run(use, dies_at(300.0, 60.0)).until(400.0, stop=DOWN)
+    assert run.detector.state is DOWN
+    given_up_s = run.detector.judges.latencies.patience_s(SIGNED, use)
+    assert given_up_s < 1.5
+    assert run.now_s - 300.0 <= 2.0 + 2 * 2.0 + 2 * given_up_s + 0.01 < detection_budget_s(use) / 2
+
+
+def test_what_is_not_known_yet_has_its_full_time() -> None:
+    """No latency of its own: nothing is unusual."""
+    assert patience_s(start("bybit", 0.0), ProbeKind.SIGNED, DEFAULTS) == DEFAULTS.probe_timeout_s
+    assert patience_s(well(), ProbeKind.SIGNED, DEFAULTS) == DEFAULTS.probe_timeout_s
