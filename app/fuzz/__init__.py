@@ -9,6 +9,7 @@ seed that fails can be played again and read as a timeline.
 - `runner`     the port over a simulated exchange
 - `record`     what happened, as facts
 - `plan`       what a seed means: orders, faults, kills
+- `ill_plan`   what it means where exchanges are ill for minutes, and looked at as rarely as in production
 - `book_plan`  what it means where positions count: policies, accounts, trades of others, verbs
 - `strategy`   strategies that place, cancel, ask and re-send
 - `verbs`      a person who asks things of the whole router
@@ -16,6 +17,7 @@ seed that fails can be played again and read as a timeline.
 - `world`      all of it together
 - `checker`    the invariants, judged by strategies' histories and the exchanges' truth alone
 - `checker_carry`, `checker_moves`   the same where orders and positions go with trading
+- `checker_ill`  whether trading left an exchange that was ill in time, and none without a reason
 - `story`      a run as a timeline for people
 - `run`        one seed, many seeds
 """
