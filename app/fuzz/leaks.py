@@ -97,7 +97,9 @@ def leaks(world: World) -> Iterator[Violation]:
                 if len(actor._sent) > 2 * len(world.exchanges):
                     yield left(f"{name}: {len(actor._sent)} probes unanswered")
                 for exchange, detector in actor._detectors.items():
-                    if detector.state is not HealthState.WELL:
+                    held_s = detector.now.flaps.until_s
+                    on_trial = detector.state is HealthState.HALF_OPEN and held_s is not None and held_s > now_s
+                    if detector.state is not HealthState.WELL and not on_trial:
                         yield left(f"{name}: {exchange} is {detector.state.value} long after the faults")
             case PositionSynchronizerActor():
                 if actor.reading.askers:
