@@ -72,7 +72,7 @@ def budget(health: HealthSettings, failover: FailoverSettings) -> Budget:
         + failover.preflight_interval_s
         + failover.preflight_timeout_s
         + SLACK_S,
-        reason_s=health.error_window_s + getattr(failover, "dwell_s", 60.0) + moves_s,
+        reason_s=health.error_window_s + failover.dwell_s + moves_s,
     )
 
 
@@ -80,18 +80,24 @@ def budget(health: HealthSettings, failover: FailoverSettings) -> Budget:
 class _Stay:
     """Trading is on an exchange, or on its way (None), from one time to another, of the run."""
 
+    epoch: int
     exchange: str | None
     begin_s: float
     end_s: float
 
 
 def ill_violations(
-    seen: Seen, health: HealthSettings, failover: FailoverSettings, asks: Mapping[str, list[float]]
+    seen: Seen,
+    health: HealthSettings,
+    failover: FailoverSettings,
+    asks: Mapping[str, list[float]],
+    why: Mapping[int, str],
 ) -> Iterator[Violation]:
     """Every violation of a run in which exchanges were ill.
 
     Args:
         asks: By exchange, when something was asked of it that answered that we are banned.
+        why: By epoch, what the router gave as its reason; for people, nothing is judged by it.
     """
     if seen.plan.ills is None:
         return
@@ -99,7 +105,7 @@ def ill_violations(
     stays = _stays(seen)
     yield from _left_in_time(seen, stays, allowed)
     yield from _accepted(seen, stays, allowed)
-    yield from _with_a_reason(seen, stays, allowed)
+    yield from _with_a_reason(seen, stays, allowed, why)
     yield from _not_asked(seen, asks)
 
 
@@ -107,9 +113,9 @@ def _stays(seen: Seen) -> list[_Stay]:
     routed = [fact for fact in seen.facts if isinstance(fact, r.Routed)]
     found: list[_Stay] = []
     for fact, until_s in zip(routed, [*(fact.at_s for fact in routed[1:]), seen.end_s], strict=True):
-        stay = _Stay(fact.exchange, fact.at_s - seen.start_s, until_s - seen.start_s)
+        stay = _Stay(fact.epoch, fact.exchange, fact.at_s - seen.start_s, until_s - seen.start_s)
         if found and found[-1].exchange == stay.exchange:
-            stay = _Stay(stay.exchange, found.pop().begin_s, stay.end_s)
+            stay = _Stay(stay.epoch, stay.exchange, found.pop().begin_s, stay.end_s)
         found.append(stay)
     return found
 
@@ -180,7 +186,7 @@ def _accepted(seen: Seen, stays: list[_Stay], allowed: Budget) -> Iterator[Viola
             yield Violation("I7 order not accepted", asked.at_s, asked.serial, words)
 
 
-def _with_a_reason(seen: Seen, stays: list[_Stay], allowed: Budget) -> Iterator[Violation]:
+def _with_a_reason(seen: Seen, stays: list[_Stay], allowed: Budget, why: Mapping[int, str]) -> Iterator[Violation]:
     ills = seen.plan.ills
     assert ills is not None
     switches = 0
@@ -197,7 +203,7 @@ def _with_a_reason(seen: Seen, stays: list[_Stay], allowed: Budget) -> Iterator[
         ]
         if not reasons and not back:
             wrong = ", ".join(i.kind for i in _ill(seen, name, at_s - allowed.reason_s, at_s)) or "nothing"
-            words = f"from {name} to {after.exchange}; what was wrong with it: {wrong}"
+            words = f"from {name} to {after.exchange}; wrong with it: {wrong}; it says: {why.get(after.epoch, '')}"
             yield Violation("I7 left without a reason", seen.start_s + at_s, 0, words)
     if ills.most_switches is not None and switches > ills.most_switches:
         words = f"{switches} switches, and the primary came and went {len(seen.plan.illnesses)} times"

@@ -18,7 +18,7 @@ from app.domain.evidence import mark_of
 from app.domain.fill_sums import FillSum
 from app.fuzz.account import Account, Terms, price_of
 from app.fuzz.sim_orders import LIVE, Duplicates, Memory, SimOrder, SimTrade, Traits
-from messages.health import ProbeKind
+from messages.health import Maintenance, ProbeKind
 from messages.market import Balance, ExchangeStatus, MarketType, Symbol
 from messages.orders import LegState, OrderType, Side, TimeInForce
 
@@ -48,6 +48,7 @@ class SimExchange:
         omits: Share of executions that a list leaves out, and of those it has twice.
         dawdles: Share of placements that wait as long as they may between gateway and engine.
         limits: What its connectors leave each other of their use of its limit.
+        notices: Maintenances that its status tells of, each with the time from which on it does.
         banned_asks: When something was asked during a ban.
         counted: Calls that count against it now; `over_s`, when they were first too many, or 0.
     """
@@ -64,6 +65,7 @@ class SimExchange:
     identify: Callable[[c.PlaceCall], int] = serial_of
     orders: list[SimOrder] = field(init=False, factory=list)
     limits: Memory = field(init=False, factory=Memory)
+    notices: list[tuple[float, Maintenance]] = field(init=False, factory=list)
     banned_asks: list[float] = field(init=False, factory=list)
     counted: float = field(init=False, default=0.0)
     _counted_s: float = field(init=False, default=0.0)
@@ -324,12 +326,14 @@ class SimExchange:
                 account = self.account or Account(UNLIMITED)
                 return c.OrderBookResult(book=account.book(self.traits.name, call.symbol, as_of_s))
             case c.StatusCall():
-                return c.StatusResult(
-                    status=ExchangeStatus(exchange=self.traits.name, ok=True, words="", until_s=None, at_s=as_of_s)
-                )
-            case c.ProbeCall(kind=ProbeKind.SIGNED):
+                status = ExchangeStatus(exchange=self.traits.name, ok=True, words="", until_s=None, at_s=as_of_s)
+                known = [each for told_s, each in self.notices if told_s <= as_of_s and (each.end_s or 0.0) > as_of_s]
+                return c.StatusResult(status=status, notice=min(known, key=lambda each: each.begin_s, default=None))
+            case c.ProbeCall(kind=ProbeKind.SIGNED):  # whose mark moves with each trade, as by its fee
                 balance = self._balance(as_of_s)
-                return c.ProbeOk(clock_offset_s=None, mark=mark_of([str(balance.total), str(balance.free)]))
+                return c.ProbeOk(
+                    clock_offset_s=None, mark=mark_of([str(balance.total), str(balance.free), self._trades])
+                )
             case _:
                 return c.ProbeOk(clock_offset_s=self.traits.clock_s)
 

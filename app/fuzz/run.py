@@ -102,7 +102,8 @@ def _ill(world: World, seen: Seen) -> list[Violation]:
     plan = world.plan
     asks = {name: exchange.banned_asks for name, exchange in world.exchanges.items()}
     failover = failover_settings(tuple(world.exchanges), plan)
-    found = ill_violations(seen, health_settings(plan), failover, asks)
+    why = {switch.epoch: switch.reason for switch in world.journal.switches()}
+    found = ill_violations(seen, health_settings(plan), failover, asks, why)
     return sorted(found, key=lambda violation: violation.at_s)
 
 

@@ -29,6 +29,7 @@ from app.fuzz.account import Account
 from app.fuzz.book_plan import Foreign, VerbPlan
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Weather, Window
+from app.fuzz.ill_plan import Illness
 from app.fuzz.own_network import WITNESS, SimConnects, noted
 from app.fuzz.plan import MESSAGE, Plan, Profile
 from app.fuzz.runner import SimRunner
@@ -46,6 +47,7 @@ from app.fuzz.verbs import Person
 from app.fuzz.watched import WatchedJournal
 from messages.base import Failed, Reply, Together
 from messages.failover import ManualFailover, Route
+from messages.health import Maintenance
 from messages.positions import BookReply, GetBook
 from messages.supervision import GetTree, Role, StartTree, TreeState
 from supervisor import RootSupervisor
@@ -104,6 +106,9 @@ class World:
             )
             if plan.books is not None:
                 exchange.account, exchange.identify = Account(plan.books.terms[traits.name]), self._identify
+            exchange.notices = [
+                _notice(ill) for ill in plan.illnesses if ill.exchange == traits.name and ill.announced_s is not None
+            ]
             self.exchanges[traits.name] = exchange
         self.journal = WatchedJournal(f"{rng.getrandbits(32):08x}", self._touch, self._locked, self._routed)
         self.scheduler.on_external = self._external
@@ -433,6 +438,13 @@ class World:
         elif method != "debug":
             self._note("log", f"{name} {dict(event)}")
         raise structlog.DropEvent
+
+
+def _notice(ill: Illness) -> tuple[float, Maintenance]:
+    """What an exchange's status tells of a maintenance, and from when on."""
+    assert ill.announced_s is not None
+    told = Maintenance(begin_s=START_S + ill.begin_s, end_s=START_S + ill.end_s, words="Announced.")
+    return START_S + ill.announced_s, told
 
 
 def _shifted(window: Window) -> Window:

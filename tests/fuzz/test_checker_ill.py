@@ -70,7 +70,7 @@ def rules(
     )
     seen = Seen(plan, facts, (), START_S, START_S + 1500, START_S + 1780, {})
     asked = {name: [START_S + at_s for at_s in moments] for name, moments in (asks or {}).items()}
-    return [violation.rule for violation in ill_violations(seen, HEALTH, FAILOVER, asked)]
+    return [violation.rule for violation in ill_violations(seen, HEALTH, FAILOVER, asked, {})]
 
 
 def order(at_s: float, told: Told) -> tuple[r.Fact, ...]:
