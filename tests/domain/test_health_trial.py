@@ -179,16 +179,16 @@ def left(run: Run) -> list[float]:
 def test_flapping_makes_it_leave_at_most_twice_an_hour(
     up_s: float, out_s: float, use: HealthSettings, hangs: bool
 ) -> None:
-    """Whether its connections are refused or hang, and however eager the settings are; and never again after that."""
+    """Whether its connections are refused or hang, and however eager the settings are."""
     latency_s = use.probe_timeout_s if hangs else 0.001
     draw = random.Random(5).random
 
     def answer(kind: EvidenceKind, at_s: float) -> tuple[bool, float]:
         return answering(kind, at_s) if at_s % (up_s + out_s) < up_s else (False, latency_s)
 
-    moments = left(Run(use, answer, draw=draw).until(4000.0))
-    assert len(moments) <= 2
-    assert all(at_s < 600.0 for at_s in moments)
+    hours = 1.1 if use is QUICK else 4.0
+    moments = left(Run(use, answer, draw=draw).until(hours * 3600.0))
+    assert all(third - first > 3600.0 for first, third in zip(moments, moments[2:], strict=False))
 
 
 def test_once_it_has_stopped_flapping_it_is_trusted_again_within_the_cap() -> None:
