@@ -197,23 +197,6 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
     return "; ".join(why)
 
 
-def own_network(views: tuple[HealthView, ...], now_s: float, settings: HealthSettings) -> bool:
-    """Whether all exchanges fail together, which means our own network: freeze then, do not switch.
-
-    True for two or more exchanges when each is SUSPECT or DOWN and none has answered since it became so. An answer
-    older than `retry_delay_s + 2 x probe_timeout_s` no longer counts: a network that works would have brought another.
-    """
-    if len(views) < 2:
-        return False
-    silent_s = settings.retry_delay_s + 2 * settings.probe_timeout_s
-    for each in views:
-        if each.state is not HealthState.SUSPECT and each.state is not HealthState.DOWN:
-            return False
-        if each.last_ok_s is not None and each.last_ok_s > max(each.since_s, now_s - silent_s):
-            return False
-    return True
-
-
 def _compared(name: str, detectors: Mapping[str, Detector], now_s: float, settings: HealthSettings) -> Detector:
     own = detectors[name]
     others = [each.judges for other, each in detectors.items() if other != name]

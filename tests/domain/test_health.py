@@ -7,8 +7,8 @@ import itertools
 import pytest
 from attrs import evolve
 
-from app.domain.health import HEALTHIER, TABLE, Finding, observe, own_network, probe_unanswered, start
-from messages.health import Cause, EvidenceKind, HealthState, HealthView, ProbeKind
+from app.domain.health import HEALTHIER, TABLE, Finding, observe, probe_unanswered, start
+from messages.health import Cause, EvidenceKind, HealthState, ProbeKind
 from tests.domain.health_desk import (
     COUNTED,
     DEFAULTS,
@@ -261,42 +261,3 @@ def test_view_tells_the_best_measurement() -> None:
     detector = observe(detector, evolve(seen(SIGNED, True, 5.0, 0.1), clock_offset_s=0.2), DEFAULTS)
     known = told(detector)
     assert (known.latency_s, known.clock_offset_s, known.last_ok_s) == (0.1, 0.2, 5.0)
-
-
-# Our own network
-
-
-def seen_as(state: HealthState, since_s: float = 100.0, last_ok_s: float | None = 90.0) -> HealthView:
-    return HealthView(
-        exchange="bybit",
-        state=state,
-        since_s=since_s,
-        reason="",
-        consecutive_failures=1,
-        last_ok_s=last_ok_s,
-        latency_s=None,
-        clock_offset_s=None,
-    )
-
-
-def test_all_exchanges_failing_together_are_our_own_network() -> None:
-    """Two or more, each SUSPECT or DOWN, and nobody answered since."""
-    assert own_network((seen_as(SUSPECT), seen_as(DOWN), seen_as(SUSPECT, last_ok_s=None)), 101.0, DEFAULTS)
-
-
-@pytest.mark.parametrize("other", [seen_as(WELL), seen_as(STARTING), seen_as(SUSPECT, last_ok_s=100.5)])
-def test_one_that_answers_means_the_network_works(other: HealthView) -> None:
-    """Also one that is SUSPECT for other reasons, and one nobody has asked yet."""
-    assert not own_network((seen_as(DOWN), other), 101.0, DEFAULTS)
-
-
-def test_an_old_answer_is_no_proof_of_a_network() -> None:
-    """It answered during its suspicion, and then fell silent like the rest."""
-    views = (seen_as(DOWN), seen_as(SUSPECT, last_ok_s=100.5))
-    assert own_network(views, 100.5 + 15.0, DEFAULTS)
-
-
-def test_a_single_exchange_tells_nothing_about_the_network() -> None:
-    """There is nothing to compare with."""
-    assert not own_network((seen_as(DOWN),), 101.0, DEFAULTS)
-    assert not own_network((), 101.0, DEFAULTS)
