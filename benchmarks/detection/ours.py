@@ -1,14 +1,10 @@
 """The router's own detector in the bench: the real pure machines, and around them no more than the shells do.
 
 `app.domain.health` gets the evidence that connectors and probes give, and is asked what to send next, as the health
-monitor does it. Where to trade is decided by the coordinator's rules, in small, since orders, funds and pre-flights
-have no part in this bench:
-
-- DOWN: left at once for an exchange that is well, else for one on trial (HALF_OPEN), but only with a proof that our own
-  network works (`app.domain.network`).
-- Unfit, or closed for maintenance: left for an exchange that is well and not unfit itself, at most once in `DWELL_S`.
-- Back to the first by `failback = "auto"`: when it has been well for the hold-down of `app.domain.failback`, which
-  doubles with each failback that was followed by leaving again.
+monitor does it (`health_rounds`). Where to trade is decided by the coordinator's own rules: `leaving` says why, where
+to and when, `network` whether it is our own network, and `failback` when the first exchange is used again, which is
+`failback = "auto"` here. What is left out is what this bench has no part for: a backup always passes its pre-flight,
+and a switch takes no time.
 """
 
 from __future__ import annotations
@@ -23,17 +19,20 @@ from app.domain import health
 from app.domain.failback import hold_down_s
 from app.domain.health import HealthSettings
 from app.domain.health_rounds import due
+from app.domain.leaving import Candidate, Leave, Why, best_first, calm_until_s, may_not, why_leave
 from app.domain.network import judge
 from app.domain.saga_effects import FailoverSettings
 from benchmarks.detection.world import EXCHANGES, Answer, Effect, drawn
-from messages.failover import Switch, SwitchResult
+from messages.failover import Readiness, Switch, SwitchResult
 from messages.health import Cause, Evidence, EvidenceKind, HealthState, HealthView, NetworkState, ProbeKind, Waiting
 
 HERE: Final = range(len(EXCHANGES))
-DWELL_S: Final = 60.0
-"""`failover.dwell_s`, its default."""
 LOOK_S: Final = 0.5
 """So often at least it is looked at whether an exchange that answers is unfit."""
+COMPARE_S: Final = 5.0
+"""As the health monitor holds exchanges against each other."""
+KEPT: Final = 100
+"""Switches that are remembered."""
 
 QUICK: Final = HealthSettings(health_check_interval_s=2.0, max_retry_attempts=3, retry_delay_s=2.0, probe_timeout_s=2.0)
 """HAProxy's own numbers in this router's words: asked each 2 s, three failures 2 s apart, 2 s for a probe."""
@@ -58,11 +57,10 @@ CAUSES: Final[Mapping[int, tuple[bool, Cause | None, str]]] = {
 
 ALSO: Final = (ProbeKind.STATUS,)
 _S = HealthState
-TRIED: Final = (_S.DOWN, _S.MAINTENANCE)
 
 
 class Ours:
-    """One detector for each exchange, and the rule by which trading is moved."""
+    """One detector for each exchange, and the rules by which trading is moved."""
 
     waits = True
 
@@ -75,12 +73,13 @@ class Ours:
         self._due_s = [(phase + where / len(EXCHANGES)) % 1.0 * spread_s for where in HERE]
         self._begun = [False for _ in HERE]
         self._seed, self._draws = seed, 0
+        self._troubled = False
+        self._look_s = self._compare_s = 0.0
+        self._leave: Leave | None = None
         self._words = ""
-        self._look_s = 0.0
-        self._left_s = -math.inf
         self._past: list[Switch] = []
-        self._unfit = ["" for _ in HERE]
-        self._ill = [False for _ in HERE]
+
+    # What the health monitor does.
 
     def next_s(self) -> float:
         """The next probe."""
@@ -89,6 +88,10 @@ class Ours:
     def wake(self, now_s: float) -> Sequence[tuple[int, EvidenceKind, float]]:
         """Probes that are due."""
         out: list[tuple[int, EvidenceKind, float]] = []
+        if now_s >= self._compare_s:
+            self._compare_s = now_s + COMPARE_S
+            named = dict(zip(EXCHANGES, self._detectors, strict=True))
+            self._detectors = [*health.compared(named, now_s, self._settings).values()]
         for where in HERE:
             if self._due_s[where] > now_s:
                 continue
@@ -118,7 +121,7 @@ class Ours:
             notice=answer.notice,
         )
         before = self._detectors[where]
-        self._judged(where, before, health.observe(before, evidence, self._settings), now_s)
+        self._judged(where, before, health.observe(before, evidence, self._settings), now_s, probe)
         if cause is not None or answer.notice is not None:
             self._look_s = now_s
 
@@ -126,28 +129,30 @@ class Ours:
         """A call of the strategy's that waits."""
         waiting = Waiting(exchange=EXCHANGES[where], kind=kind, sent_s=sent_s, at_s=now_s)
         before = self._detectors[where]
-        self._judged(where, before, health.waited(before, waiting, self._settings), now_s)
+        self._judged(where, before, health.waited(before, waiting, self._settings), now_s, True)
 
-    def _judged(self, where: int, before: health.Detector, after: health.Detector, now_s: float) -> None:
-        """As the health monitor: what one learns may hurry what the others are asked."""
+    def _judged(self, where: int, before: health.Detector, after: health.Detector, now_s: float, plan: bool) -> None:
+        """What one learns may hurry what the others are asked."""
         self._detectors[where] = after
-        if after.state is not before.state:
-            hurry = after.state is _S.SUSPECT
+        was, now = before.now, after.now
+        hurry = False
+        if now.state is not was.state:
+            hurry = now.state is _S.SUSPECT
             self._look_s = now_s
-        else:
-            hurry = before.state is _S.DOWN and after.now.last_ok_s != before.now.last_ok_s and _silent(before)
+            self._troubled = any(each.now.state is _S.DOWN for each in self._detectors)
+        elif was.state is _S.DOWN:
+            hurry = now.last_ok_s != was.last_ok_s and _silent(before)
+        elif not plan and not self._troubled and now.counts is was.counts:
+            return  # one more good answer of a call: nothing is due sooner or later for it
         if hurry:
             for other in HERE:
                 if other != where:
                     self._detectors[other] = health.hurried(self._detectors[other])
-        if hurry or self._troubled():
+        if hurry or self._troubled:
             for other in HERE:
                 self._plan(other, now_s)
         else:
             self._plan(where, now_s)
-
-    def _troubled(self) -> bool:
-        return any(detector.state is _S.DOWN for detector in self._detectors)
 
     def _plan(self, where: int, now_s: float) -> None:
         if self._begun[where]:
@@ -155,58 +160,51 @@ class Ours:
             self._due_s[where] = due_s if kinds else math.inf
 
     def _next(self, where: int, now_s: float) -> tuple[tuple[ProbeKind, ...], float]:
-        if self._troubled():
+        if self._troubled:
             return due(self._detectors[where], self._views(now_s), self._settings, now_s, ALSO)
         return health.next_probes(self._detectors[where], self._settings, now_s, ALSO)
 
+    def _views(self, now_s: float) -> tuple[HealthView, ...]:
+        return tuple(health.view(detector, self._settings, now_s) for detector in self._detectors)
+
+    # What the coordinator does.
+
     def choose(self, active: int, now_s: float) -> int:
-        """See above."""
-        state = self._detectors[active].state
-        if state is _S.DOWN:
-            return self._moved(active, self._leave_dead(active, now_s), now_s)
-        if now_s < self._look_s:
+        """Leaves for a reason, or goes back to the first."""
+        state = self._detectors[active].now.state
+        if state is not _S.DOWN and now_s < self._look_s:
             return active
         self._look_s = now_s + LOOK_S
-        self._unfit = [health.unfit(detector, self._settings, now_s) for detector in self._detectors]
-        if state is _S.MAINTENANCE or self._unfit[active]:
-            return self._moved(active, self._leave_unfit(active, now_s), now_s)
-        self._ill[active] = False
-        if active and self._well(0):
-            hold_s = hold_down_s(self._past, self._failover)
-            if hold_s is not None and now_s >= self._detectors[0].now.since_s + hold_s:
-                return self._moved(active, 0, now_s)
-        return active
-
-    def _leave_dead(self, active: int, now_s: float) -> int:
-        self._ill[active] = True
+        plain = state is _S.WELL or state is _S.SUSPECT
+        if plain and not active and not health.unfit(self._detectors[active], self._settings, now_s):
+            return active
         views = self._views(now_s)
-        if judge(views, (), now_s, self._settings, EXCHANGES[active]).state is not NetworkState.THEIRS:
-            return active
-        others = [where for where in HERE if where != active]
-        for state in (_S.WELL, _S.HALF_OPEN):
-            for where in others:
-                if self._detectors[where].state is state:
-                    self._words = views[active].reason
-                    return where
-        return active
+        self._leave = why_leave(views[active], "")
+        to = self._back(views, now_s) if self._leave is None else self._where_to(self._leave, active, views, now_s)
+        return active if to is None or to == active else self._moved(active, to, now_s)
 
-    def _leave_unfit(self, active: int, now_s: float) -> int:
-        self._ill[active] = True
-        if now_s < self._left_s + DWELL_S:
-            return active
-        for where in HERE:
-            if where != active and self._well(where):
-                self._words = self._unfit[active] or self._detectors[active].now.reason
-                return where
-        return active
+    def _where_to(self, leave: Leave, active: int, views: tuple[HealthView, ...], now_s: float) -> int | None:
+        if leave.why is Why.DOWN:
+            network = judge(views, (), now_s, self._settings, EXCHANGES[active])
+            if network.state is NetworkState.OURS:
+                self._detectors[active] = health.forgiven(self._detectors[active])
+            if network.state is not NetworkState.THEIRS:
+                return None
+        others = [_candidate(where, views[where], now_s) for where in HERE if where != active]
+        takers = best_first(each for each in others if not may_not(leave.why, each))
+        calm_s = calm_until_s(self._past, self._failover.dwell_s, now_s, forced=leave.why is Why.DOWN)
+        return EXCHANGES.index(takers[0]) if takers and now_s >= calm_s else None
 
-    def _well(self, where: int) -> bool:
-        return self._detectors[where].state is _S.WELL and not self._unfit[where]
+    def _back(self, views: tuple[HealthView, ...], now_s: float) -> int | None:
+        first = views[0]
+        hold_s = hold_down_s(self._past, self._failover)
+        if hold_s is None or first.state is not _S.WELL or first.unfit:
+            return None
+        calm_s = calm_until_s(self._past, self._failover.dwell_s, now_s, forced=False)
+        return 0 if now_s >= max(first.since_s + hold_s, first.hold_until_s or 0.0, calm_s) else None
 
     def _moved(self, active: int, to: int, now_s: float) -> int:
-        if to == active:
-            return active
-        self._left_s = now_s
+        self._words = self._leave.words if self._leave is not None else "back"
         switch = Switch(
             epoch=len(self._past) + 1,
             from_exchange=EXCHANGES[active],
@@ -216,20 +214,29 @@ class Ours:
             duration_s=0.0,
             result=SwitchResult.COMPLETED,
         )
-        self._past = [*self._past[-50:], switch]
+        self._past = [*self._past[1 - KEPT :], switch]
         self._look_s = now_s
         return to
 
     def ill(self, where: int, now_s: float) -> bool:
-        """Whether it has a reason to leave an exchange."""
-        return self._ill[where]
+        """Whether it had a reason to leave an exchange, when it chose last."""
+        return self._leave is not None
 
     def words(self) -> str:
         """The reason of the last leaving."""
         return self._words
 
-    def _views(self, now_s: float) -> tuple[HealthView, ...]:
-        return tuple(health.view(detector, self._settings, now_s) for detector in self._detectors)
+
+def _candidate(where: int, view: HealthView, now_s: float) -> Candidate:
+    return Candidate(
+        exchange=EXCHANGES[where],
+        place=where,
+        health=view.health,
+        since_s=view.since_s,
+        unfit=view.unfit,
+        ready=Readiness(exchange=EXCHANGES[where], problems=(), at_s=now_s),
+        answered=True,
+    )
 
 
 def _silent(detector: health.Detector) -> bool:
