@@ -76,8 +76,9 @@ class Counts:
 
 
 def apart_s(settings: HealthSettings) -> float:
-    """What keeps two failures apart: the shortest pause that may be drawn between two rounds of probes."""
-    return settings.retry_delay_s * (1.0 - settings.jitter)
+    """What keeps two failures apart, so that a burst shorter than `max_retry_attempts - 1` of it never makes it DOWN:
+    the shortest pause that may be drawn between two rounds of probes of a SUSPECT exchange."""
+    return settings.retry_delay_s - CLOCK_SLACK_S
 
 
 def counted(

@@ -13,6 +13,7 @@ is asked what it says of itself (STATUS), and for a price (MARKET), where whoeve
 | banned            | not before the ban is over, whatever is due: asking lengthens it                              |
 
 Each pause is drawn longer or shorter by up to `jitter`, so that many routers do not ask in step; the draw is handed in.
+That of a SUSPECT exchange is only drawn longer: what fails sooner than `retry_delay_s` after the last would not count.
 """
 
 from __future__ import annotations
@@ -204,4 +205,6 @@ def _paused_s(detector: Detector, settings: HealthSettings) -> float:
         # Two failures closer than this would count as one. From when the one was sent, not from when it failed: where
         # nothing is answered the next one takes as long to fail, and waiting for the time-out first would count twice.
         round_s = max(counts.counted_sent_s, round_s or 0.0)
+    if state is HealthState.SUSPECT:
+        spread = 1.0 + abs(spread - 1.0)
     return (belief.since_s if round_s is None else round_s) + wait_s * spread

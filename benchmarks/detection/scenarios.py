@@ -22,6 +22,8 @@ BOTH: Final = tuple(range(len(EXCHANGES)))
 NO_STATUS: Final = frozenset(KINDS) - {EvidenceKind.STATUS_PROBE}
 WARM_S: Final = 60.0
 """At least so long everything is well before something happens, and at most twice as long: when, is drawn."""
+KNOWN_S: Final = 300.0
+"""Likewise before a fault, so that whoever learns what is usual has learnt it."""
 
 LIMIT_S: Final = 300.0
 """A fault that was not found by then was missed."""
@@ -67,7 +69,7 @@ def _fault(effect: Effect, per_month: int, **more: object) -> Callable[[int, flo
     def runs(seed: int, days: float) -> Iterator[Run]:
         for number in range(_count(per_month, days)):
             own = _seed(seed, number)
-            begin_s = _warm(own)
+            begin_s = _warm(own, KNOWN_S)
             end_s = begin_s + LIMIT_S
             spell = Spell(begin_s=begin_s, end_s=end_s, effect=effect, **more)  # type: ignore[arg-type]
             yield Run(

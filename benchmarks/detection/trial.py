@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from attrs import define, field, frozen
 
-from benchmarks.detection.world import REQUEST_TIMEOUT_S, Answer, Calls, Effect, World, drawn, traffic
+from benchmarks.detection.world import HTTP, REQUEST_TIMEOUT_S, Answer, Calls, Effect, World, drawn, traffic
 from messages.health import EvidenceKind
 
 WAITED_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -165,7 +165,7 @@ def play(chooser: Chooser, run: Run) -> Played:
             for where, kind, timeout_s in chooser.wake(now_s):
                 answer = ask(where, kind, now_s)
                 if answer.latency_s >= timeout_s:
-                    if answer.latency_s < chooser.late_s and answer.effect is not Effect.SILENT:
+                    if answer.latency_s < chooser.late_s and HTTP[answer.effect] in range(200, 500):
                         serial += 1
                         push(heap, (now_s + answer.latency_s, serial, where, kind, now_s, answer, True))
                     answer = Answer(Effect.SILENT, timeout_s)
