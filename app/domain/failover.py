@@ -254,7 +254,8 @@ class Coordinator(SagaAsked):
         evidence = leave.evidence
         if leave.why is Why.DOWN:
             network = self.network(active, now_s)
-            if network.state is not NetworkState.THEIRS:
+            ours, proven = network.state is NetworkState.OURS, network.state is NetworkState.THEIRS
+            if ours or (not proven and self.settings.auto_failover):
                 self._wake_s = network.again_s
                 return no_proof(active, network)
             evidence = (*evidence, f"our own network works: {network.words}")

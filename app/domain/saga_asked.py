@@ -27,6 +27,8 @@ from messages.base import Failed
 from messages.failover import ManualFailover, SwitchResult
 
 BY_SOMEBODY = "somebody asked for it"
+NOT_READY = "failover_failed"
+"""The code of a refusal that says nothing of the request, but of its exchange: as of a switch that was given up."""
 PATIENCE_S = 0.3
 """Before its deadline, whoever waits for an exchange is told that it cannot be yet."""
 
@@ -84,7 +86,7 @@ class SagaAsked(SagaSteps):
         if self.step in MOVING or self.route.exchange is None:
             return self.happened(Happened.WANTED, now_s, want)
         if gone := self.gone(exchange):
-            return self._refused(want, gone)
+            return self._refused(want, gone, NOT_READY)
         if not self._not_yet(exchange, now_s):
             return self.happened(Happened.WANTED, now_s, want)
         out: list[CoordinatorEffect] = []
@@ -119,20 +121,20 @@ class SagaAsked(SagaSteps):
             return self._refused(want, "trading is there already, or it is isolated by now.")
         if gone := self.gone(exchange):
             self._waits = None
-            return self._refused(want, gone)
+            return self._refused(want, gone, NOT_READY)
         why = self._not_yet(exchange, now_s)
         if not why:
             self._waits = None
             return self.happened(Happened.WANTED, now_s, want)
         if now_s >= deadline_s - PATIENCE_S:
             self._waits = None
-            return self._refused(want, why)
+            return self._refused(want, why, NOT_READY)
         return None
 
     @staticmethod
-    def _refused(want: Want, why: str) -> list[CoordinatorEffect]:
+    def _refused(want: Want, why: str, code: str = "failover_refused") -> list[CoordinatorEffect]:
         words = f"Cannot fail over to {want.to[0]} now: {why}"
-        failed = Failed(correlation_id=want.correlation_id, code="failover_refused", words=words)
+        failed = Failed(correlation_id=want.correlation_id, code=code, words=words)
         return [Answer(asker=want.asker, message=failed)]
 
     def _runs_as_asked(self, exchange: str) -> bool:

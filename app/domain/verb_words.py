@@ -227,7 +227,6 @@ def planned(verb: Verb, plan: SwitchPlan, controls: Controls) -> str:
     if moves and plan.to_exchange != plan.from_exchange:
         where = plan.to_exchange or "nowhere: no other exchange could take over"
         out.append(f"Trading would move from {plan.from_exchange or 'no exchange'} to {where}.")
-        out += [f"Why: {plan.why}."] if plan.why else []
     elif moves:
         out.append(f"Trading would stay on {plan.from_exchange or 'no exchange'}.")
     look = next((each for each in plan.candidates if each.exchange == plan.to_exchange), None)
@@ -246,4 +245,5 @@ def planned(verb: Verb, plan: SwitchPlan, controls: Controls) -> str:
         slices = count(plan.positions.slices, "slice")
         worth, cost = amount(plan.positions.notional), amount(plan.positions.cost)
         told.append(f"positions worth {worth} would be moved or closed in {slices} at an expected cost of {cost}")
-    return " ".join([*out, *([f"{'; '.join(told)}."] if told else [])])
+    why = [f"Why there: {plan.why}."] if plan.why else []
+    return " ".join([*out, *([f"{'; '.join(told)}."] if told else []), *why])

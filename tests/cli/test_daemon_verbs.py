@@ -187,11 +187,13 @@ def test_failover_and_history(desk: Desk, sims: dict[str, Simulated]) -> None:
     finally:
         sims["binance"].control.clear_fault(rule)
     ready(desk)
-    assert "Trading moved from okx to bybit in" in desk.text("failover", "bybit")
+    assert "Trading moved from okx to bybit in" in desk.text("failover", "bybit", "--reason", "the drill is over")
     last = desk.facts("history")[-1]
-    assert (last["to_exchange"], last["result"]) == ("bybit", "completed")
+    assert (last["to_exchange"], last["result"], last["reason"]) == ("bybit", "completed", "the drill is over")
+    assert last["evidence"][0] == "somebody asked for it"
     shown = desk.text("history")
     assert "Manual failover" in shown
+    assert "chosen: bybit is well for" in shown
     assert "completed" in shown
 
 

@@ -50,6 +50,7 @@ def test_a_plan_names_the_route_the_candidates_the_orders_and_what_they_are_wort
             "Buy 0.01 BTC/USDT:USDT at 20000",
             "worth 200.00 in quote coin",
             "binance  ready",
+            "Why there: okx is well for ",
         ):
             assert words in shown, shown
         plan = desk.facts("failover", "okx", "--dry-run")["plan"]

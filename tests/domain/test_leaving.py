@@ -267,6 +267,9 @@ def test_where_the_router_is_not_to_move_trading_by_itself_it_says_so() -> None:
     assert desk.machine.words == "bybit is down and auto_failover is off: move trading with a manual failover."
     desk.lives(60.0)
     assert "fence" not in desk.done
+    desk.network_down = True
+    desk.health("okx", DOWN)
+    assert "so is our own network" in desk.machine.words, "a failover by hand would not help"
 
 
 def test_wrong_credentials_are_told_and_trading_stays() -> None:

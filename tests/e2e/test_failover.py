@@ -55,7 +55,7 @@ def test_a_manual_failover_cancels_what_rests_where_that_is_wanted_and_tells_it(
         filled = place(router, "filled", order_type="Market", price=None, qty="0.002").order
         assert filled is not None
         until(lambda: router.get_order(filled["orderId"])["orderStatus"] == "Filled")
-        assert "Why: okx is well for " in router.plan_failover("okx")["words"]
+        assert "Why there: okx is well for " in router.plan_failover("okx")["words"]
         switch = router.manual_failover("okx", reason="a drill")
         assert (switch["result"], switch["reason"]) == ("completed", "a drill")
         assert sorted(switch["orders_cancelled"]) == sorted(order["orderId"] for order in resting if order is not None)

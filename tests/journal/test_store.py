@@ -284,6 +284,24 @@ def test_the_history_replaces_a_switch_and_finds_the_unfinished(journal: Journal
     assert journal.switches(unfinished=True) == ()
 
 
+def test_a_switch_that_was_kept_before_it_carried_evidence_is_read(journal: Journal, path: Path) -> None:
+    switch = Switch(
+        from_exchange="bybit",
+        to_exchange="okx",
+        reason="bybit is down",
+        at_s=1.5,
+        epoch=2,
+        result=SwitchResult.COMPLETED,
+        duration_s=0.0,
+        evidence=("3 failures",),
+    )
+    journal.save_switch(switch)
+    assert journal.switches() == (switch,)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE switches SET body = json_remove(body, '$.evidence')")
+    assert journal.switches() == (evolve(switch, evidence=()),)
+
+
 # ---------------------------------------------------------------------------------------------------- failing
 
 
