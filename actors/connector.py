@@ -399,7 +399,11 @@ class ConnectorActor(Shell):
 
     def _tell_evidence(self, now_s: float, waiting: tuple[Waiting, ...] = ()) -> None:
         if self._monitor is not None:
-            self.post(self._monitor, EvidenceSeen(evidence=tuple(self._evidence), waiting=waiting))
+            used = self.machine.limits.used(now_s)
+            seen = EvidenceSeen(
+                evidence=tuple(self._evidence), waiting=waiting, pressure=round(used, 3), exchange=self.name
+            )
+            self.post(self._monitor, seen)
         self._evidence.clear()
         self._evidence_due_s = now_s + EVIDENCE_S
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from attrs import frozen
+from attrs import evolve, frozen
 
 from actors._shell import Shell
 from actors.health_log import HealthLog
@@ -90,6 +90,7 @@ class HealthMonitorActor(Shell):
         self._started_s = now_s
         self._log = HealthLog()
         self._compare_s = now_s + COMPARE_S
+        self._pressure: dict[str, float] = {}
         self._made: dict[str, tuple[health.Detector, float, HealthView]] = {}
         self._note_connectors()
         self.on_tick(now_s)
@@ -128,6 +129,7 @@ class HealthMonitorActor(Shell):
                 if message.evidence is not None and (known or (late and message.evidence.ok)):
                     self._see((message.evidence,), now_s)
             case EvidenceSeen():
+                self._pressure[message.exchange] = message.pressure
                 self._see((*message.evidence, *message.waiting), now_s)
             case Isolations():
                 why = dict(message.exchanges)
@@ -188,7 +190,9 @@ class HealthMonitorActor(Shell):
         """Made once for each message: several ask for it, and it costs more than a piece of evidence does."""
         made = self._made.get(detector.exchange)
         if made is None or made[0] is not detector or now_s - made[1] > SAME_S:
-            made = self._made[detector.exchange] = detector, now_s, health.view(detector, self._settings, now_s)
+            view = health.view(detector, self._settings, now_s)
+            view = evolve(view, pressure=self._pressure.get(detector.exchange, 0.0))
+            made = self._made[detector.exchange] = detector, now_s, view
         return made[2]
 
     def _also(self) -> tuple[ProbeKind, ...]:

@@ -199,6 +199,7 @@ class HealthView:
         halted: (symbol, why) of those that are not traded there now.
         stale: What has stopped moving; empty where nothing has.
         calls: Within the error-rate window; `failed` of these.
+        pressure: The share that was used of the fullest of its rate limits when calls were last told of, 0 to 1.
         suspicion: Of the oldest call that is not answered, as phi: -log10 of the chance that it still will be.
         penalty: Grows by one whenever it goes DOWN, and halves with time: it makes the hold-down longer.
         hold_until_s: Before that it is not trusted again; None where it need not be.
@@ -230,6 +231,7 @@ class HealthView:
     failed: int = 0
     latencies: tuple[Latency, ...] = ()
     suspicion: float = 0.0
+    pressure: float = 0.0
     penalty: float = 0.0
     hold_until_s: float | None = None
     answered_sent_s: float | None = None
@@ -267,10 +269,14 @@ class EvidenceSeen(Message):
 
     Attributes:
         waiting: The oldest call of each kind that has had no answer for a while.
+        pressure: The share that is used of the fullest of the exchange's rate limits, as we count them, 0 to 1.
+        exchange: Whose.
     """
 
     evidence: tuple[Evidence, ...]
     waiting: tuple[Waiting, ...] = ()
+    pressure: float = 0.0
+    exchange: str = ""
 
 
 @frozen(kw_only=True)

@@ -30,7 +30,8 @@ class ExchangeHealth(TypedDict):
 
     `unfit` says why trading should leave it though it answers, `credentials` what is wrong with ours, `stale` what no
     longer moves, `halted` why by symbol; each is empty where nothing is. `calls` and `failed` are those of the
-    error-rate window. `suspicion` is phi of the oldest call that has no answer yet; `flap_penalty` counts how often it
+    error-rate window, `rate_limit_used` the share that is used of the fullest of the exchange's rate limits, as we
+    count them. `suspicion` is phi of the oldest call that has no answer yet; `flap_penalty` counts how often it
     was down, half of it forgotten in each half-life, and until `hold_until` it is not trusted again.
     """
 
@@ -55,6 +56,7 @@ class ExchangeHealth(TypedDict):
     failed: int
     latencies: dict[str, CallLatency]
     suspicion: float
+    rate_limit_used: float
     flap_penalty: float
     hold_until: str
 

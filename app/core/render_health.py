@@ -34,6 +34,7 @@ def health(view: HealthView) -> shapes.ExchangeHealth:
             for each in view.latencies
         },
         suspicion=round(view.suspicion, 3),
+        rate_limit_used=view.pressure,
         flap_penalty=round(view.penalty, 3),
         hold_until=milliseconds(view.hold_until_s),
     )

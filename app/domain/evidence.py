@@ -37,6 +37,8 @@ NETWORK_UNREACHABLE = "network_unreachable"
 NOT_REACHED = frozenset({EXCHANGE_UNREACHABLE, CONNECT_TIMEOUT, NAME_NOT_RESOLVED, NETWORK_UNREACHABLE})
 """Codes of calls that had no connection, so that nothing of them can have arrived."""
 
+NOT_PERMITTED = "not_permitted"
+"""Code of a call that the key, or the account, may not make: in no market where it is `ill`, else not in this one."""
 _STOPPING = "closing"
 """Code of a call that was given up because the router stops."""
 
@@ -57,7 +59,7 @@ CAUSES: Mapping[str, Cause] = MappingProxyType(
         "rate_limited": Cause.RATE_LIMITED,
         BANNED: Cause.BANNED,
         "not_authenticated": Cause.CREDENTIALS,
-        "not_permitted": Cause.CREDENTIALS,
+        NOT_PERMITTED: Cause.CREDENTIALS,
         "expired": Cause.CLOCK,
         "invalid_nonce": Cause.CLOCK,
         "market_closed": Cause.HALTED,
@@ -191,7 +193,7 @@ def _cause(
         return Cause.BANNED
     if cause is Cause.SILENT and result.native_code is not None:
         return Cause.SERVER  # it answered that it has no answer
-    if refused and cause not in (Cause.RATE_LIMITED, Cause.HALTED):
+    if refused and (cause not in TOLD or result.code == NOT_PERMITTED):
         return None  # of this order, or in this market, and the exchange is well
     return cause
 

@@ -332,6 +332,13 @@ class Limiter(Generic[T]):
         self._planned = None
         self._due_s = min(self._due_s, now_s)
 
+    def used(self, now_s: float) -> float:
+        """The share that is used of the budget that is fullest, or 1 where the exchange asked for silence."""
+        if now_s < self._closed_until_s:
+            return 1.0
+        shares = (1.0 - meter.free(now_s) / meter.most for meter in self._meters.values())
+        return min(1.0, max(shares, default=0.0))
+
     # ---- kept --------------------------------------------------------------------------------------------------------
 
     def restore(self, kept: KeptLimits, now_s: float) -> None:

@@ -120,6 +120,10 @@ class RateGate:
         left_s = self.limiter.closed_until_s - now_s
         return left_s if left_s > 0 else None
 
+    def used(self, now_s: float) -> float:
+        """The share that is used of the budget that is fullest, 0 to 1."""
+        return max(0.0, self.limiter.used(now_s))
+
     def take_over(self, kept: KeptLimits, now_s: float) -> None:
         """Goes on from what an earlier life has left."""
         self.limiter.restore(kept, now_s)

@@ -43,6 +43,7 @@ def turned_away(code: str, *, native: str | None = None, ill: bool = True) -> c.
         (PLACE, c.NotExecuted(code="deadline_passed", words="too late"), None),
         (PLACE, turned_away("exchange_unreachable"), False),
         (PLACE, turned_away("symbol_not_permitted", native="-2010", ill=False), True),
+        (PLACE, turned_away("not_permitted", native="50017", ill=False), True),
         (CANCEL, c.CancelConfirmed(final=None), True),
         (CANCEL, c.CancelTooLate(native_code=None, words="gone"), True),
         (CANCEL, failed("exchange_busy", native="110079", ill=False), True),

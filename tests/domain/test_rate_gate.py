@@ -114,3 +114,20 @@ def test_polls_are_further_apart_where_the_exchange_allows_little() -> None:
     slow = Rates(budgets=(Budget(name="rest", most=15, per_s=0.25),), otherwise=cost(rest=1))
     assert Connector("kraken", PROOF, ConnectorSettings(), slow)._poll_s == 8.0
     assert Connector("kraken", PROOF, ConnectorSettings(), RATES)._poll_s == 2.0
+
+
+def test_how_much_is_used_is_that_of_the_fullest_budget() -> None:
+    """Everything while the exchange asked for silence; it is given back with time."""
+    gate = RateGate(RATES)
+    assert gate.used(0.0) == 0.0
+    assert gate.silent_for_s(0.0) is None
+    for number in range(5):
+        passes(gate, cancel(BTC), 0.001 * number)
+    assert gate.used(0.01) == pytest.approx(0.5)
+    passes(gate, cancel(ETH), 0.02)
+    assert gate.used(0.02) == pytest.approx(0.5)
+    assert gate.used(5.0) == pytest.approx(0.06)
+    gate.answered(cancel(BTC), refused("all"), 5.0, 5.0)
+    assert (gate.used(5.0), gate.silent_for_s(5.0)) == (1.0, 3.0)
+    assert gate.used(8.5) == pytest.approx(0.06)
+    assert gate.silent_for_s(8.5) is None
