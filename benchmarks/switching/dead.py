@@ -47,6 +47,8 @@ HEALTH: Final = HealthSettings(
     probe_timeout_s=1.0,
     flap_half_life_s=1.0,  # the primary dies again and again here, and is to be trusted again each time
 )
+ONE_LIFE: Final = 3
+"""Deaths that one router lives through: of more within an hour, the later ones wait longer and longer (`leaving`)."""
 ROUTER, LOOP = "this router", "ccxt in a loop"
 
 
@@ -229,21 +231,22 @@ async def _played(
     seed: int,
     told: Callable[[str], None],
 ) -> list[Run]:
-    opened = (
-        through_router(facts, folder / "state")
-        if title == ROUTER
-        else loop_over(
-            facts, request_timeout_s=REQUEST_TIMEOUT_S, retries=HEALTH.max_retry_attempts, pause_s=RETRY_DELAY_S
+    runs: list[Run] = []
+    for first in range(0, len(deaths), ONE_LIFE):
+        opened = (
+            through_router(facts, folder / f"state-{first}")
+            if title == ROUTER
+            else loop_over(
+                facts, request_timeout_s=REQUEST_TIMEOUT_S, retries=HEALTH.max_retry_attempts, pause_s=RETRY_DELAY_S
+            )
         )
-    )
-    runs = []
-    async with opened as caller:
-        theatre = Theatre(caller, facts, seed)
-        for number, death in enumerate(deaths):
-            run = await theatre.play(death)
-            runs.append(run)
-            took = "none" if run.took_s is None else f"{1000 * run.took_s:.0f} ms"
-            told(f"{number + 1} of {len(deaths)}, {title}, {death.name}: {took}, {run.tally}")
+        async with opened as caller:
+            theatre = Theatre(caller, facts, seed + first)
+            for death in deaths[first : first + ONE_LIFE]:
+                run = await theatre.play(death)
+                runs.append(run)
+                took = "none" if run.took_s is None else f"{1000 * run.took_s:.0f} ms"
+                told(f"{len(runs)} of {len(deaths)}, {title}, {death.name}: {took}, {run.tally}")
     return runs
 
 

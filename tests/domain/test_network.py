@@ -169,6 +169,13 @@ def test_without_a_name_it_is_asked_of_the_newest_that_is_down() -> None:
     assert "binance" in judge((seen("bybit", WELL), new), (), 121.0, DEFAULTS).words
 
 
+def test_while_all_are_only_suspect_nobody_is_alarmed() -> None:
+    """At 5 % errors two exchanges lose a call at the same time now and then."""
+    views = (seen("bybit", SUSPECT, 100.0, last_ok_s=90.0), seen("okx", SUSPECT, 99.0, last_ok_s=90.0))
+    assert judge(views, (), 101.0, DEFAULTS).state is UNKNOWN
+    assert judge((evolve(views[0], state=DOWN), views[1]), (), 101.0, DEFAULTS).state is OURS
+
+
 def test_one_that_is_kept_out_by_a_person_is_judged_by_what_is_believed_of_it() -> None:
     kept_out = evolve(seen("okx", ISOLATED, 10.0), believed=SUSPECT, since_s=99.0, answered_sent_s=80.0)
     assert found(kept_out) is OURS
