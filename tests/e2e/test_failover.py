@@ -173,9 +173,9 @@ def test_without_auto_failover_it_says_what_to_do(world: Build) -> None:
     here = world("bybit", "okx")
     with here.running(auto_failover=False) as router:
         here["bybit"].control.fault("refused")
-        status = until(lambda: status if (status := router.get_status())["status"] == "error" else None)
-        assert status["current_exchange"] == "bybit"
-        assert "auto_failover is off" in status["words"]
+        # Before that it may say that nobody has proven yet that our own network works.
+        until(lambda: "auto_failover is off" in router.get_status()["words"], means="its saying so")
+        assert router.get_status()["current_exchange"] == "bybit"
         assert router.status is OrderRouterStatus.ERROR
         router.manual_failover("okx")
         assert place(router, "moved by hand").order["exchange"] == "okx"  # type: ignore[index]
