@@ -13,11 +13,12 @@ from attrs import evolve
 
 from app.domain import health_flaps
 from app.domain.health_belief import Belief, believed
+from app.domain.health_better import BEGUN, no_better, weighed
 from app.domain.health_counts import CLOCK_SLACK_S
 from app.domain.health_detector import Detector as Detector
 from app.domain.health_evidence import Instant
 from app.domain.health_flaps import Flaps
-from app.domain.health_judges import Judges, judged
+from app.domain.health_judges import OURS, UNCOUNTED, Judges, judged
 from app.domain.health_latency import Latencies, slow_too
 from app.domain.health_probing import ALL_PROBES as ALL_PROBES
 from app.domain.health_probing import EVIDENCE_PROBE as EVIDENCE_PROBE
@@ -104,7 +105,10 @@ def observe(detector: Detector, evidence: Evidence, settings: HealthSettings) ->
     alone = evidence.symbol is not None and settled.told.alone(str(evidence.symbol), settings)
     judges = judged(detector.judges, evidence, settings, out=settled.state in RARER, alone=alone)
     heard = evidence.ok and probe in ALL_PROBES
-    return _after(detector, settled, instant, judges, settings, asked_s, heard=heard)
+    proving = detector.proving
+    if proving is not None and evidence.kind not in UNCOUNTED and not (evidence.ok and evidence.cause in OURS):
+        proving = weighed(proving, ok=evidence.ok)
+    return _after(detector, settled, instant, judges, settings, asked_s, proving, heard=heard)
 
 
 def waited(detector: Detector, waiting: Waiting, settings: HealthSettings) -> Detector:
@@ -113,7 +117,9 @@ def waited(detector: Detector, waiting: Waiting, settings: HealthSettings) -> De
     Where that is more unusual than `suspicion` allows, the exchange is SUSPECT, and asked at once: never more.
     """
     settled, instant = _joined(detector, Instant.waiting(waiting))
-    return _after(detector, settled, instant, detector.judges, settings, detector.asked_s, heard=False)
+    return _after(
+        detector, settled, instant, detector.judges, settings, detector.asked_s, detector.proving, heard=False
+    )
 
 
 def isolated(detector: Detector, why: str, now_s: float) -> Detector:
@@ -135,7 +141,8 @@ def forgiven(detector: Detector) -> Detector:
 
 def compared(detectors: Mapping[str, Detector], now_s: float, settings: HealthSettings) -> dict[str, Detector]:
     """The detectors of all exchanges after they were held against each other: what stands still on one while it moves
-    on another, and who is slow while another one is. To be done every few seconds; it takes some microseconds each."""
+    on another, who is slow while another one is, and who is known to be better than one of which too many calls fail.
+    To be done every few seconds; it takes some microseconds each."""
     return {name: _compared(name, detectors, now_s, settings) for name in detectors}
 
 
@@ -183,7 +190,7 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
     if belief.state in RARER:  # of these it needs no saying
         return ""
     told, judges = belief.told, detector.judges
-    why = [words for words in (judges.rate.unfit(now_s, settings), judges.latencies.unfit(now_s, settings)) if words]
+    why = [words for words in (detector.errors, judges.latencies.unfit(now_s, settings)) if words]
     until_s = told.banned_until_s(now_s)
     if until_s is not None and until_s - now_s > settings.ban_tolerance_s:
         why.append(
@@ -193,7 +200,7 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
     notice = told.announced(now_s, settings)
     if notice is not None and notice.begin_s - now_s <= settings.maintenance_lead_s:
         why.append(f"it announces a maintenance in {max(0.0, notice.begin_s - now_s):.0f} s: {notice.words}")
-    why += [words for words in (detector.stale, detector.slow) if words]
+    why += [words for words in (detector.stale, detector.slow, detector.no_better) if words]
     return "; ".join(why)
 
 
@@ -202,9 +209,14 @@ def _compared(name: str, detectors: Mapping[str, Detector], now_s: float, settin
     others = [each.judges for other, each in detectors.items() if other != name]
     stands_still = stale(own.judges.marks, tuple(each.marks for each in others), now_s, settings)
     slow = slow_too(own.judges.latencies, tuple(each.latencies for each in others), now_s, settings)
-    if stands_still == own.stale and slow == own.slow:
+    errors = own.judges.rate.unfit(now_s, settings)
+    worse = [other for other, each in detectors.items() if other != name and each.judges.rate.unfit(now_s, settings)]
+    proving = own.proving if worse and own.proving is not None else BEGUN if worse else None
+    no_better_yet = no_better(proving, " and ".join(worse))
+    now = (stands_still, slow, errors, proving, no_better_yet)
+    if now == (own.stale, own.slow, own.errors, own.proving, own.no_better):
         return own
-    return evolve(own, stale=stands_still, slow=slow)
+    return evolve(own, stale=stands_still, slow=slow, errors=errors, proving=proving, no_better=no_better_yet)
 
 
 def _joined(detector: Detector, new: Instant) -> tuple[Belief, Instant]:
@@ -222,6 +234,7 @@ def _after(
     judges: Judges,
     settings: HealthSettings,
     asked_s: Mapping[ProbeKind, float],
+    proving: float | None,
     *,
     heard: bool,
 ) -> Detector:
@@ -237,6 +250,9 @@ def _after(
         judges=judges,
         stale=detector.stale,
         slow=detector.slow,
+        errors=detector.errors,
+        proving=proving,
+        no_better=detector.no_better,
         asked_s=asked_s,
         last_s=detector.last_s,
         round_s=detector.round_s,

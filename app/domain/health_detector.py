@@ -23,6 +23,8 @@ class Detector:
         judges: What counting in a row cannot see, as of everything heard.
         stale: What has stopped moving there, compared with other exchanges; empty where nothing has.
         slow: That it is slow just now while another exchange is, too; or empty.
+        errors: Why it is unfit for its error rate, as of when the exchanges were last held against each other.
+        proving: How its own test stands while another one is that (`health_better`); `no_better`: what that says.
         asked_s: When each kind of probe was last sent, while it is in flight.
         last_s: When each kind that is not of a round was last sent.
         round_s: When the last round was sent; None before the first.
@@ -42,6 +44,9 @@ class Detector:
     judges: Judges = field(factory=Judges)
     stale: str = ""
     slow: str = ""
+    errors: str = ""
+    proving: float | None = None
+    no_better: str = ""
     asked_s: Mapping[ProbeKind, float] = field(factory=dict)
     last_s: Mapping[ProbeKind, float] = field(factory=dict)
     round_s: float | None = None

@@ -5,7 +5,7 @@ is asked what it says of itself (STATUS), and for a price (MARKET), where whoeve
 
 | state             | the next round                                                                                |
 | STARTING          | at once, then each `retry_delay_s`                                                            |
-| WELL              | each `health_check_interval_s`                                                                |
+| WELL              | each `health_check_interval_s`; each `retry_delay_s` while it is tested (`health_better`)      |
 | SUSPECT           | `retry_delay_s` after the call was sent whose failure counted last, or after the last round   |
 | a candidate       | at once, once: the round that is to confirm; `retry_delay_s` after another one of these       |
 | HALF_OPEN         | each `retry_delay_s`                                                                          |
@@ -24,6 +24,7 @@ from types import MappingProxyType
 
 from attrs import evolve
 
+from app.domain.health_better import undecided
 from app.domain.health_counts import apart_s
 from app.domain.health_detector import Detector
 from app.domain.health_settings import HealthSettings
@@ -197,7 +198,12 @@ def _paused_s(detector: Detector, settings: HealthSettings) -> float:
         return belief.since_s
     wait_s = settings.retry_delay_s
     if state is HealthState.WELL:
-        wait_s = settings.health_check_interval_s
+        proving = undecided(detector.proving)
+        wait_s = (
+            min(settings.health_check_interval_s, settings.retry_delay_s)
+            if proving
+            else settings.health_check_interval_s
+        )
     elif state in RARER:
         longest_s = max(settings.health_check_interval_s, wait_s)
         wait_s = min(longest_s, wait_s * 2.0 ** min(detector.down_rounds, 16))

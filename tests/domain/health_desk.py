@@ -85,6 +85,8 @@ def told(detector: Detector, use: HealthSettings = DEFAULTS, now_s: float | None
     """What others are told, as of the newest evidence."""
     if now_s is None:
         now_s = detector.instant.at_s if detector.instant is not None else 0.0
+    if not detector.stale:  # what others make of it is not known to it alone
+        detector = health.compared({detector.exchange: detector}, now_s, use)[detector.exchange]
     return view(detector, use, now_s)
 
 
