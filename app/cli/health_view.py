@@ -84,7 +84,7 @@ def evidence_view(found: Status) -> list[RenderableType]:
     parts.append(table(columns, rows, right=columns[2:6]))
     for name, health in in_order(found).items():
         pieces = health["evidence"]
-        if pieces:
+        if pieces != [health["reason"]] and pieces:  # that stands in the table above
             parts.append(Text(f"{name} became {health['believed']} by:"))
             parts += [Text(f"  {plain(piece)}") for piece in pieces]
     witnesses = found["own_network"]["witnesses"]
@@ -100,4 +100,5 @@ def _latencies(health: ExchangeHealth) -> str:
     return ", ".join(
         f"{kind.replace('_', ' ')} {milliseconds(each['recent_ms']) or '-'} / {milliseconds(each['usual_ms']) or '-'}"
         for kind, each in health["latencies"].items()
+        if each["recent_ms"] is not None or each["usual_ms"] is not None
     )
