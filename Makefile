@@ -32,6 +32,10 @@ demo: $(STAMP) ## an exchange dies under a trading strategy, and nothing is lost
 test: $(STAMP) ## the test suite (ARGS="-m slow", "-k name", ...)
 	@timeout --kill-after=10 3600 "$(BIN)/python" -m pytest $(ARGS)
 
+properties: $(STAMP) ## hypothesis' properties at length: several times the suite's examples, and new ones each time
+	@env -u CI ORDER_ROUTER_DEEP=1 timeout --kill-after=10 3600 "$(BIN)/python" -m pytest \
+		tests/domain tests/exchanges tests/journal tests/simulator $(ARGS)
+
 conformance: $(STAMP) ## every adapter, call and fault, observed; writes docs/CONFORMANCE.md (ARGS="--check", "--only okx-spot")
 	@timeout --kill-after=10 900 "$(BIN)/python" -m tests.conformance $(ARGS)
 
@@ -99,4 +103,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep chaos chaos-switch lint types layers clean
+.PHONY: help setup demo test properties conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep chaos chaos-switch lint types layers clean

@@ -35,6 +35,7 @@ from messages.orders import (
     OrderView,
     PlaceOrder,
 )
+from tests.depth import examples
 from tests.domain.orders import BTC, fixed_journal, key, spec
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
@@ -320,7 +321,11 @@ quantities = st.sampled_from([None, D(2), D(3), D(4), D(6), D(8)])
 prices = st.sampled_from([None, D(100), D(101), D(102)])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(60, 300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.data())
 def test_the_record_converges_to_what_the_exchange_has(data: st.DataObject) -> None:
     """Whatever happens in between, and however often the connector dies."""

@@ -14,12 +14,17 @@ from hypothesis import strategies as st
 from app.domain import calls as c
 from messages.base import Failed
 from messages.orders import LegState, OrderRefused, OrderReply
+from tests.depth import examples
 from tests.domain.truth import FAILED, Truth
 
 D = Decimal
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(60, 300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.data())
 def test_a_cancel_is_carried_out_whatever_comes_between(data: st.DataObject) -> None:
     """Also when whoever asked has stopped waiting, and when the connector dies."""

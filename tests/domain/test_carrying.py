@@ -20,6 +20,7 @@ from app.journal.verify import verify_tables
 from messages.carries import CarryOrders, CarryPolicy, CarryReply
 from messages.failover import SettleReply, SettleRequest
 from messages.orders import OrderRefused, OrderView
+from tests.depth import examples
 from tests.domain.truth import Truth
 
 D = Decimal
@@ -106,7 +107,11 @@ class Two:
             self.passes(1.0)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(60, 400),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.data())
 def test_whatever_comes_between(data: st.DataObject) -> None:
     """See the module."""

@@ -44,6 +44,7 @@ from messages.orders import (
     Side,
     TriggerKind,
 )
+from tests.depth import examples
 
 SL, TP = ExitKind.STOP_LOSS, ExitKind.TAKE_PROFIT
 KINDS = (SL, TP)
@@ -454,7 +455,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, 400), deadline=None)
 @example(
     steps=[
         ("outcomes", [(LegState.OPEN, ""), (LegState.REFUSED, "would_trigger"), (LegState.REFUSED, "turned_away")]),

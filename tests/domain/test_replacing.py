@@ -20,13 +20,18 @@ from app.domain.leg_life import BETWEEN
 from app.domain.order_life import OrderState, state_of
 from messages.base import Failed
 from messages.orders import LegState, OrderAccepted, OrderRefused, OrderReply
+from tests.depth import examples
 from tests.domain.test_cancels import flying, placed
 from tests.domain.truth import FAILED, PROOF, Truth
 
 D = Decimal
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(80, 500),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.data())
 def test_whatever_comes_between(data: st.DataObject) -> None:
     """See the module."""
