@@ -275,6 +275,6 @@ PLANTED: Mapping[str, Bug] = MappingProxyType(
         ),
         "deadline not kept": Bug(deadline_not_kept, "storm", ("I2 not answered in time",)),
         "executions counted by listing": Bug(executions_counted_by_listing, "calm", ("fills differ",)),
-        "executions forgotten at a restart": Bug(executions_forgotten_at_a_restart, "crashes", ("fills differ",)),
+        "executions forgotten at a restart": Bug(executions_forgotten_at_a_restart, "crashes", ("fills differ",), 35),
     }
 )

@@ -124,7 +124,7 @@ PLANTED_BOOKS: Mapping[str, Bug] = MappingProxyType(
         "drained taken up by nobody": Bug(drained_taken_up_by_nobody, "moving", LEFT),
         "taken off for good": Bug(taken_off_for_good, "moving", ("order lost", *LEFT)),
         "price given away": Bug(price_given_away, "moving", ("carried wrongly",)),
-        "policy forgotten": Bug(policy_forgotten, "moving", ("placed against the policy",)),
+        "policy forgotten": Bug(policy_forgotten, "moving", ("placed against the policy",), 8),
         "slices without bound": Bug(slices_without_bound, "moving", ("I4 more than a slice",)),
         "opened and not closed": Bug(opened_and_not_closed, "moving", ("I4 more than a slice", "position left")),
         "slices in doubt not counted": Bug(slices_in_doubt_not_counted, "moving", ("I4 more than a slice",)),
