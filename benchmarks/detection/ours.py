@@ -90,7 +90,7 @@ class Ours:
         out: list[tuple[int, EvidenceKind, float]] = []
         if now_s >= self._compare_s:
             self._compare_s = now_s + COMPARE_S
-            named = dict(zip(EXCHANGES, self._detectors, strict=True))
+            named: dict[str, health.Detector] = dict(zip(EXCHANGES, self._detectors, strict=True))
             self._detectors = [*health.compared(named, now_s, self._settings).values()]
         for where in HERE:
             if self._due_s[where] > now_s:
