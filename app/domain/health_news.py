@@ -8,10 +8,11 @@ trial's least time has passed. `next_s` says when to look again.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 
 from attrs import define, field
 
+from app.domain.health import Detector, compared
 from app.domain.health_settings import HealthSettings
 from app.domain.network import judge
 from messages.health import HealthState, HealthView, Network, NetworkState, Witness
@@ -29,6 +30,8 @@ class HealthNews:
     """Whose fault it is that the newest exchange that is down is; None while none is."""
     _told: dict[str, tuple[float, Hashable]] = field(init=False, factory=dict)
     _stirred: set[str] = field(init=False, factory=set)
+    _unfit: set[str] = field(init=False, factory=set)
+    _no_better: set[str] = field(init=False, factory=set)
     verdicts: tuple[tuple[str, NetworkState], ...] = field(init=False, default=())
     """The same of each that is down, the newest last."""
 
@@ -40,8 +43,22 @@ class HealthNews:
         """There is new evidence of it."""
         self._stirred.add(exchange)
 
+    def held_together(
+        self, detectors: Mapping[str, Detector], views: tuple[HealthView, ...], now_s: float
+    ) -> dict[str, Detector]:
+        """The detectors, held against each other as soon as one is unfit: when that is told trading may leave it, and
+        who is no better must be known by then, and told before (`due`)."""
+        self._no_better = {name for name, each in detectors.items() if each.slow or each.no_better}
+        before, self._unfit = self._unfit, {view.exchange for view in views if view.unfit}
+        if self._unfit <= before:
+            return {**detectors}
+        after = compared(detectors, now_s, self.settings)
+        self._no_better = {name for name, each in after.items() if each.slow or each.no_better}
+        self._unfit |= self._no_better
+        return after
+
     def due(self, views: tuple[HealthView, ...], witnesses: tuple[Witness, ...], now_s: float) -> tuple[str, ...]:
-        """Of which exchanges to tell now; they count as told."""
+        """Of which exchanges to tell now, and in which order; they count as told."""
         decided = self._decide(views, witnesses, now_s)
         now = tuple(view.exchange for view in views if self._is_due(view, decided, now_s))
         if decided and not now and views:
@@ -50,7 +67,7 @@ class HealthNews:
             if view.exchange in now:
                 self._told[view.exchange] = now_s, _weighty(view)
                 self._stirred.discard(view.exchange)
-        return now
+        return tuple(sorted(now, key=lambda name: name not in self._no_better))
 
     def next_s(self, views: Iterable[HealthView], now_s: float) -> float | None:
         """When something is to be told by time alone; None where nothing is."""

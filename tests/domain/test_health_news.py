@@ -136,3 +136,24 @@ def test_what_is_kept_out_by_a_person_is_asked_like_the_others() -> None:
     assert okx.state is HealthState.ISOLATED
     assert okx.health is WELL
     assert due(detector, (okx, evolve(dead(), state=DOWN)), DEFAULTS, 100.0)[1] == 100.0
+
+
+def test_who_fails_together_with_one_that_is_unfit_is_told_first() -> None:
+    """Trading leaves an exchange as soon as it is told that it is unfit: what holds it back cannot come later."""
+    detectors = {name: health.start(name, 0.0) for name in ("bybit", "okx")}
+    at_s = 0.0
+    while not detectors["bybit"].judges.rate.unfit(at_s, DEFAULTS):
+        at_s += 5.0
+        calls = [("bybit", EvidenceKind.READ, at_s % 10.0 != 0.0), ("okx", EvidenceKind.SIGNED_PROBE, True)]
+        for name, kind, ok in calls:
+            piece = Evidence(exchange=name, kind=kind, ok=ok, words="", latency_s=0.05, at_s=at_s)
+            detectors[name] = health.observe(detectors[name], piece, DEFAULTS)
+        assert at_s < 1800.0
+    before = tuple(health.view(each, DEFAULTS, at_s) for each in detectors.values())
+    news = told(before, at_s - 1.0)
+    compared = health.compared(detectors, at_s, DEFAULTS)
+    views = tuple(health.view(each, DEFAULTS, at_s) for each in compared.values())
+    held = news.held_together(compared, views, at_s)
+    assert "our own network" in views[1].unfit
+    assert news.due(views, (), at_s) == ("okx", "bybit")
+    assert news.held_together(held, views, at_s) == held
