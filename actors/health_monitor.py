@@ -242,15 +242,16 @@ class HealthMonitorActor(Shell):
         if self._unheard is None:
             return  # it has an opinion of its own by now
         early, self._unheard = self._unheard, None
+        resumed = set[str]()
         for view in views:
             if view.exchange in self._detectors and view.health is not HealthState.STARTING:
                 log.info("health.resumed", exchange=view.exchange, state=view.state.value, reason=view.reason)
                 isolated = self._detectors[view.exchange].isolated
                 detector = health.resumed(view, now_s)
                 self._detectors[view.exchange] = health.isolated(detector, isolated, now_s) if isolated else detector
-        known = {view.exchange for view in views}
+                resumed.add(view.exchange)
         for each in early:
-            if each.exchange in known:
+            if each.exchange in resumed:  # the others have judged it already
                 self._judge(each, now_s)
 
     # ------------------------------------------------------------------------------------------------ out

@@ -36,7 +36,8 @@ class Cause(StrEnum):
     """What went wrong with a call, where something did.
 
     The first five are illness. The others are told by an exchange that answers, so that they never count as failures,
-    and never as a success either.
+    and never as a good call either: they
+    only end a row of failures, since somebody answered.
 
     Attributes:
         SILENT: No answer in time.
@@ -200,7 +201,7 @@ class HealthView:
         stale: What has stopped moving; empty where nothing has.
         calls: Within the error-rate window; `failed` of these.
         pressure: The share that was used of the fullest of its rate limits when calls were last told of, 0 to 1.
-        suspicion: Of the oldest call that is not answered, as phi: -log10 of the chance that it still will be.
+        suspicion: Of the call that waits most unusually long, as phi: -log10 of the chance that it still will be.
         penalty: Grows by one whenever it goes DOWN, and halves with time: it makes the hold-down longer.
         hold_until_s: Before that it is not trusted again; None where it need not be.
         answered_sent_s: When that call was sent which was sent last of those that were answered: from then on, our own
@@ -281,7 +282,7 @@ class EvidenceSeen(Message):
 
 @frozen(kw_only=True)
 class HealthChanged(Message):
-    """Health monitor to coordinator, at every change and at every probe.
+    """Health monitor to coordinator: at once where a decision rests on it, else now and then.
 
     Attributes:
         witnesses: What was last heard of each.
@@ -309,9 +310,9 @@ class NetworkState(StrEnum):
     """Whose fault it is that an exchange is not reached.
 
     Attributes:
-        THEIRS: Something else was reached since.
-        OURS: Nothing was: our own network is down, as far as can be told.
-        UNKNOWN: It was not asked yet.
+        THEIRS: Something else has answered since: our network works.
+        OURS: What was asked since failed together with it, and nothing answered.
+        UNKNOWN: There is no proof, either way.
     """
 
     THEIRS = "theirs"

@@ -63,7 +63,7 @@ class Health:
     )
     hold_down_s: float = setting(
         Factory(lambda self: self.health_check_interval, takes_self=True),
-        "seconds for which it is on trial after it was down; twice as long for each further time; the interval",
+        "seconds for which it is on trial after it was down once, longer after more; the interval",
         seconds(least=0),
     )
     hold_down_max_s: float = setting(

@@ -8,7 +8,7 @@ rate, every other one is put to the test: it is asked each `retry_delay`, and is
 The test is Wald's (Ann. Math. Stat. 16, 1945), with the hypotheses of `health_rate`, 5 % against 20 %: each answer and
 each failure adds its log-likelihood ratio; at -3 it is better (what fails a fifth reaches that once in twenty), and
 that stands as long as the other is unfit. Eighteen answers without a failure are enough, and each failure asks for
-eight more. The score never rises above 3, so that a line that becomes good again is soon known to be good.
+about eight more. The score never rises above 3, so that a line that becomes good again is soon known to be good.
 
 Every kind of call counts, the public probe too, and failures of our own side most of all: the line is what is tested.
 """

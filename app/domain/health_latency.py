@@ -32,7 +32,8 @@ and for its reason there is a floor on the deviation, here 0.5, a factor of 16 b
 regular exchange would otherwise be suspected for one retransmission; and as with its acceptable pause nothing below
 `latency_min_s` is suspicious. Few samples: mean and deviation are those of a normal-inverse-chi-square posterior
 (Gelman et al., "Bayesian Data Analysis", 3.3) with a prior worth 4 calls around half a second, so that with no call at
-all phi reaches 8 after two minutes, with a hundred calls of 80 ms after a good second. Phi only hurries a probe.
+all phi reaches 8 after two minutes, with a hundred calls of 80 ms after a good second. Phi of a real call only
+hurries a probe; of a probe it says when that has failed (`patience_s`).
 
 Everything is kept in integers (steps of 5 % of time): sums do not depend on order, so neither does a verdict within one
 `retry_delay_s`. Given `usual`, slower or failing calls never make the verdict better: property tests. (A call that
@@ -42,12 +43,6 @@ fails teaches nothing of what is usual, so what is learnt, and phi with it, can 
 minute, by its many calls, and an idle one within ten, by its probes: meanwhile trading would move, and gain nothing. So
 once one exchange is slow by the full measure, two or three slow probes are enough for the others (`slow_too`): more
 than the root of `latency_factor` times their usual. Then nobody is fit, and nothing moves.
-
-Seams, for the detector: `seen` takes each call with ILLNESS or without any cause (None as its latency where it failed),
-but none of our own side (LOCAL); then ask `unfit`. It needs no instant: order within one does not matter, so it can
-stand beside `settled` and `now`. `Waiting` is judged by `suspicion`. `slow_too` wants the latencies of the others, as
-`health_stale.stale` wants their marks. Whoever leaves DOWN, or finds that our own network was down, takes `restarted`.
-A monitor that starts again takes `known` from what was told, so that a slow exchange is not usual to it.
 """
 
 from __future__ import annotations

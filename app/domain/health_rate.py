@@ -36,11 +36,6 @@ Five seconds in which everything fails touch two observations of each kind: 11.1
 A kind that is not called any more, as placing is after trading moved away, would keep its verdict for ever: after
 `flap_half_life_s` of silence its score halves each `flap_half_life_s`. More failures never lower a score, and within
 one `retry_delay_s` order does not matter: property tests.
-
-Seams, for the detector: `seen` takes each evidence with ILLNESS or without any cause (a refusal for our own doing is
-neither), but none of our own side (LOCAL); then ask `unfit`. It needs no instant: order within one does not matter, so
-it can stand beside `settled` and `now`. Whoever leaves DOWN, or finds that our own network was down, takes `restarted`:
-that was judged otherwise.
 """
 
 from __future__ import annotations

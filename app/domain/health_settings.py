@@ -21,7 +21,7 @@ class HealthSettings:
         error_min_calls: Fewer calls in the window say nothing.
         place_failures: Consecutive failing placements that make an exchange DOWN though its probes are answered.
         jitter: By which part an interval between probes is drawn longer or shorter.
-        hold_down_s: So long it is at least HALF_OPEN after it was DOWN once; doubled by each further time.
+        hold_down_s: So long it is at least HALF_OPEN after it was DOWN once; longer after more (`health_flaps`).
         hold_down_max_s: Never longer.
         flap_half_life_s: In which the memory of having been DOWN halves.
         trial_calls: Good signed calls, orders among them, that end HALF_OPEN when the hold-down is over.

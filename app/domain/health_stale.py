@@ -28,10 +28,7 @@ Everything is bounded: `SYMBOLS` marks, `MOVES` moments of each. Within one mome
 read at once the greater is kept, and it has moved); reading more often without a move, or another exchange moving more,
 never makes it less stale: property tests.
 
-Seams, for the detector: `seen` for each evidence; only that with a mark counts. `stale` wants the marks of the other
-exchanges, so whoever has all detectors asks it, at each evidence of a MARKET probe or every few seconds. One kind of
-call must always give the same sort of mark (marks are compared within a kind of evidence): not a ticker's now and an
-order book's then.
+One kind of call must always give the same sort of mark, not a ticker's now and an order book's then.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ pre-flight that it passed since it is so, which is a signed answer of its own; a
 
 *Damping*, as of routes that flap (RFC 2439): within an hour after the first switch that the router made by itself, one
 that is not forced by a death waits for `dwell_s`, twice as long after each further one; one that is, waits for nothing
-up to `FREE`, then likewise up to `MOST_FORCED_S`. So whatever is believed of exchanges, and however often that changes,
-the router moves by itself at most `FREE` + 14 times in an hour, and without a death at most 7 times. What a person asks
-for is never damped. Numbers are declared by us.
+up to `FREE`, then likewise up to `MOST_FORCED_S`. So with `dwell_s` at its default of 60 s, whatever is believed of
+exchanges, and however often that changes, the router moves by itself at most `FREE` + 14 times in an hour, and without
+a death at most 7 times; with 0, nothing is damped. What a person asks for is never damped. Numbers are declared by us.
 """
 
 from __future__ import annotations
@@ -60,8 +60,6 @@ class Why(StrEnum):
     UNFIT = "unfit"
 
 
-SETTLED = frozenset({Why.ISOLATED, Why.CLOSED, Why.UNFIT})
-"""Whose orders are taken off before trading moves, to somebody who is known to be ready."""
 TRADES_ON = frozenset({Why.UNFIT})
 """Where staying is no error."""
 

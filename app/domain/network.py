@@ -178,12 +178,6 @@ def question_s(
     return needed_s if asked_s is None or asked_s < needed_s else asked_s + settings.retry_delay_s
 
 
-def heard(view: HealthView, views: Iterable[HealthView]) -> bool:
-    """Whether an exchange has answered since the newest trouble among all began: one that has not may share it."""
-    troubles = [each.since_s for each in views if each.health in ILL]
-    return view.answered_sent_s is not None and view.answered_sent_s >= max(troubles, default=view.answered_sent_s)
-
-
 def _in_question(views: tuple[HealthView, ...], exchange: str | None) -> HealthView | None:
     if exchange is not None:
         return next((view for view in views if view.exchange == exchange), None)

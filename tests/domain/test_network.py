@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain import health
 from app.domain.health_settings import HealthSettings
-from app.domain.network import ILL, heard, judge, patience_s, question_s
+from app.domain.network import ILL, judge, patience_s, question_s
 from messages.health import Cause, Evidence, EvidenceKind, HealthState, HealthView, NetworkState, Witness
 
 STARTING, WELL, SUSPECT, DOWN = HealthState.STARTING, HealthState.WELL, HealthState.SUSPECT, HealthState.DOWN
@@ -200,14 +200,6 @@ def test_for_a_cause_on_our_side_they_are_asked_when_their_answer_proves() -> No
     views = dead(cause=Cause.LOCAL), other
     assert question_s(other, views, 100.5, DEFAULTS) == DIED_S + DEFAULTS.health_check_interval_s
     assert found(evolve(other, answered_sent_s=130.0), asked=views[0], now_s=130.1) is THEIRS
-
-
-def test_one_that_has_not_answered_since_the_newest_trouble_may_share_it() -> None:
-    """bybit and okx are reached over one path: okx looks well, until it is asked."""
-    okx, binance = seen("okx", WELL, answered_sent_s=99.0), seen("binance", WELL, answered_sent_s=100.1)
-    views = dead(), okx, binance
-    assert (heard(okx, views), heard(binance, views)) == (False, True)
-    assert heard(okx, (okx, binance)), "nothing fails"
 
 
 # ------------------------------------------------------------------------------------------------ what always holds
