@@ -118,6 +118,14 @@ CORPUS = (
         "A leg that was to be carried was proven absent, so its owner asked for it anew where trading was; that "
         "exchange refused it, and it was parked as if the router had placed it: he heard that it was accepted.",
     ),
+    Found(
+        4615,
+        "steering",
+        "actors do not raise",
+        r.plan_asked_between_two_exchanges,
+        "A person asked what would be moved while trading was between two exchanges: the synchronizer, which did not "
+        "know where to, died of the question, and with it the answers to everybody else who waited for it.",
+    ),
 )
 
 
