@@ -9,7 +9,7 @@ from tests.fuzz.seeds import PART, hold, parts
 SEEDS = 300
 
 
-@pytest.mark.parametrize("first", parts(SEEDS, at_once=75))
+@pytest.mark.parametrize("first", parts(SEEDS, at_once=25))
 def test_every_invariant_holds(first: int) -> None:
     """For each seed of this part."""
     hold("crashes", range(first, min(SEEDS, first + PART)))
