@@ -129,6 +129,20 @@ CORPUS = (
 )
 
 
+AWAITED = frozenset(
+    {
+        r.withdrawn_called_accepted,
+        r.doubts_left_to_news,
+        r.requests_for_one_order_apart,
+        r.questions_spend_all_their_time,
+        r.answers_held_against_the_end,
+        r.asked_again_taken_for_carried,
+        r.plan_asked_between_two_exchanges,
+    }
+)
+"""Bugs whose seeds are of an earlier version of the harness: they hold, and new ones are still to be found."""
+
+
 def search() -> None:
     """Prints, for each bug, the first seed that finds it."""
     for found in CORPUS:
