@@ -110,7 +110,7 @@ def _run(given: argparse.Namespace, results: dict[str, Any]) -> dict[str, Any]:
 def _cost(job: tuple[str, str]) -> float:
     """Longest first, so that no core waits for the other in the end."""
     detector, scenario = job
-    months = {"errors_1": 30.0, "errors_5": 30.0, "bursts": 6.0, "errors_20": 32.0, "flapping_40s": 2.0}
+    months = {"errors_1": 30.0, "errors_5": 30.0, "bursts": 30.0, "errors_20": 32.0, "flapping_40s": 2.0}
     each = {"ours": 5.0, "ours_seed_defaults": 1.8, "phi": 0.9}
     return months.get(scenario, 1.0) * each.get(detector, 0.5)
 

@@ -136,14 +136,12 @@ def _slow_ramp(seed: int, days: float) -> Iterator[Run]:
 
 
 BURST_S: Final = (1.0, 4.0)
-BURST_GAP_S: Final = (10.0, 120.0)
-BURST_MONTHS: Final = 0.2
-"""A month has a burst each 5.5 minutes; they come five times as often in a fifth of the time."""
+BURST_GAP_S: Final = (60.0, 600.0)
 
 
 def _bursts(seed: int, days: float) -> Iterator[Run]:
     own = _seed(seed, 0)
-    length_s, at_s, number = BURST_MONTHS * days * DAY_S, 0.0, 0
+    length_s, at_s, number = days * DAY_S, 0.0, 0
     spells = []
     while True:
         number += 1
@@ -342,12 +340,10 @@ SCENARIOS: Final = (
     Scenario(
         name="bursts",
         title="bursts",
-        words="7,700 times a month everything fails for 1 to 4 s, on the exchange in use or on both: again and again"
-        " after 10 to 120 s.",
+        words="Each 1 to 10 minutes everything fails for 1 to 4 s, on the exchange in use or on both, for 30 days.",
         truth="Well: every switch is false.",
         runs=_bursts,
         noise=True,
-        per_month=7700,
     ),
     Scenario(
         name="maintenance",
