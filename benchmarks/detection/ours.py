@@ -89,9 +89,7 @@ class Ours:
         """Probes that are due."""
         out: list[tuple[int, EvidenceKind, float]] = []
         if now_s >= self._compare_s:
-            self._compare_s = now_s + COMPARE_S
-            named: dict[str, health.Detector] = dict(zip(EXCHANGES, self._detectors, strict=True))
-            self._detectors = [*health.compared(named, now_s, self._settings).values()]
+            self._compare(now_s)
         for where in HERE:
             if self._due_s[where] > now_s:
                 continue
@@ -154,6 +152,11 @@ class Ours:
         else:
             self._plan(where, now_s)
 
+    def _compare(self, now_s: float) -> None:
+        self._compare_s = now_s + COMPARE_S
+        named: dict[str, health.Detector] = dict(zip(EXCHANGES, self._detectors, strict=True))
+        self._detectors = [*health.compared(named, now_s, self._settings).values()]
+
     def _plan(self, where: int, now_s: float) -> None:
         if self._begun[where]:
             kinds, due_s = self._next(where, now_s)
@@ -175,8 +178,10 @@ class Ours:
         if state is not _S.DOWN and now_s < self._look_s:
             return active
         self._look_s = now_s + LOOK_S
-        plain = state is _S.WELL or state is _S.SUSPECT
-        if plain and not active and not health.unfit(self._detectors[active], self._settings, now_s):
+        unfit = health.unfit(self._detectors[active], self._settings, now_s)
+        if unfit:
+            self._compare(now_s)  # as the monitor before it tells of that
+        elif not active and (state is _S.WELL or state is _S.SUSPECT):
             return active
         views = self._views(now_s)
         self._leave = why_leave(views[active], "")
