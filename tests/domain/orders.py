@@ -17,6 +17,7 @@ def fixed_journal() -> Journal:
     """A journal in memory whose id is no random one: all ids come from it, so an example played again is the same."""
     journal = Journal(None)
     journal.journal_id = JOURNAL
+    journal._db.execute("UPDATE meta SET value = ? WHERE name = 'journal_id'", (JOURNAL,))
     return journal
 
 

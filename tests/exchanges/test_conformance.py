@@ -312,7 +312,7 @@ def test_probes(desk: Desk) -> None:
     assert isinstance(public, ProbeOk)
     assert public.clock_offset_s is not None
     assert abs(public.clock_offset_s) < 0.5
-    assert desk.probe(ProbeKind.SIGNED) == ProbeOk(clock_offset_s=None)
+    assert isinstance(desk.probe(ProbeKind.SIGNED), ProbeOk)
 
 
 def test_nothing_is_sent_after_the_deadline(desk: Desk) -> None:

@@ -32,6 +32,7 @@ def test_what_cannot_be_read_keeps_nothing_from_being_sent(tmp_path: Path) -> No
     actor.name = "bybit"
     actor.post = lambda address, message: posted.append(message)  # type: ignore[method-assign]
     desk = Desk()
+    actor.machine = desk.machine
     actor.runner = ready_runner(desk)
     actor.runner.submit = lambda call_id, call: sent.append(call_id)  # type: ignore[method-assign]
     actor._changes, actor._evidence, actor._evidence_due_s = [], [], 0.0
