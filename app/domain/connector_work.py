@@ -146,6 +146,7 @@ class ConnectorWork:
             now_s,
             silent_for_s=self._rate_gate.silent_for_s(now_s),
             fills=self.told_fills,
+            request_timeout_s=self.settings.request_timeout_s,
         )
         if evidence is not None:
             out.append(Observe(evidence=evidence))

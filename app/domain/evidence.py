@@ -75,6 +75,12 @@ BAN_S = 10.0
 us: the windows of the exchanges we know are of ten seconds at most, but for Binance's of a minute, during which it
 answers nothing either."""
 
+PATIENCE_S = 0.5
+"""Of a call that was given less time than this, silence says nothing. Declared by us."""
+
+SAME_S = 0.001
+"""A deadline is a sum of floats."""
+
 PROBES: Mapping[ProbeKind, EvidenceKind] = MappingProxyType(
     {
         ProbeKind.PUBLIC: EvidenceKind.PUBLIC_PROBE,
@@ -94,15 +100,23 @@ def evidence_of(
     *,
     silent_for_s: float | None = None,
     fills: int = 0,
+    request_timeout_s: float = PATIENCE_S,
 ) -> Evidence | None:
     """Evidence from one call; None where it is none (`kind_of`), and for what never reaches the exchange.
+
+    None also for the silence of a call that was given up at once because whoever asked waits no longer: an impatient
+    bot, or the last moment of a patient one, would otherwise take trading from an exchange that is well.
 
     Args:
         silent_for_s: How long we are not to ask anything, beside what the result says; None where we may.
         fills: Of ours, told by the exchange so far.
+        request_timeout_s: What a call is given where nobody is in a hurry.
     """
     kind = kind_of(call)
     if kind is None:
+        return None
+    hurried = call.deadline_s - sent_s < min(PATIENCE_S, request_timeout_s) - SAME_S
+    if hurried and isinstance(result, c.Ambiguous | c.NotExecuted | c.CallFailed) and _unheard(result):
         return None
     symbol = call.spec.symbol if isinstance(call, c.PlaceCall | c.AmendCall) else getattr(call, "symbol", None)
     late = isinstance(call, c.PlaceCall) and now_s >= call.expiry_s
@@ -176,6 +190,11 @@ def _judged(
         mark=mark,
         fills=fills,
     )
+
+
+def _unheard(result: c.Ambiguous | c.NotExecuted | c.CallFailed) -> bool:
+    """Whether nothing came back before it was given up."""
+    return CAUSES.get(result.code) is Cause.SILENT and result.native_code is None
 
 
 def _cause(

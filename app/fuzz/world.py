@@ -106,6 +106,8 @@ class World:
             )
             if plan.books is not None:
                 exchange.account, exchange.identify = Account(plan.books.terms[traits.name]), self._identify
+            if plan.ills is not None:
+                exchange.dawdles = 0.0  # an engine that answers one order in twelve too late is ill beside the plan
             exchange.notices = [
                 _notice(ill) for ill in plan.illnesses if ill.exchange == traits.name and ill.announced_s is not None
             ]

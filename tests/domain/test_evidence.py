@@ -192,3 +192,19 @@ def test_when_it_was_told_makes_no_mark() -> None:
     """At any depth."""
     assert mark_of([{"a": 1, "uTime": 5, "of": [{"updateTime": 7}]}]) == mark_of([{"a": 1, "of": [{}]}])
     assert mark_of([{"a": 1, "of": [{"b": 7}]}]) != mark_of([{"a": 1, "of": [{"b": 8}]}])
+
+
+@pytest.mark.parametrize(
+    ("deadline_s", "request_timeout_s", "speaks"),
+    [(1.05, 10.0, False), (1.49, 10.0, False), (1.5, 10.0, True), (1.2, 0.2, True), (1.15, 0.2, False)],
+)
+def test_silence_in_no_time_says_nothing(deadline_s: float, request_timeout_s: float, speaks: bool) -> None:
+    """Whoever asked in a hurry has not waited for an answer; one that came all the same counts."""
+    call = evolve(PLACE, deadline_s=deadline_s)
+    silent = c.Ambiguous(code="timeout", words="no answer")
+    told = evidence_of("okx", call, silent, 1.0, deadline_s, request_timeout_s=request_timeout_s)
+    assert (told is not None and told.cause is Cause.SILENT) == speaks
+    refused = c.Refused(code="funds", words="no funds", native_code="1")
+    assert evidence_of("okx", call, refused, 1.0, deadline_s, request_timeout_s=request_timeout_s) is not None
+    lost = c.Ambiguous(code="connection_lost", words="it ended")
+    assert evidence_of("okx", call, lost, 1.0, deadline_s, request_timeout_s=request_timeout_s) is not None
