@@ -10,15 +10,13 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import NamedTuple, Protocol
 
 from attrs import define, field, frozen
 
+from app.domain.unanswered import FIRST_S
 from benchmarks.detection.world import HTTP, REQUEST_TIMEOUT_S, Answer, Calls, Effect, World, drawn, traffic
 from messages.health import EvidenceKind
-
-WAITED_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""At which ages the oldest unanswered call of each kind is told of."""
 
 
 class Chooser(Protocol):
@@ -100,13 +98,11 @@ class Played:
             Nought where it was left before, after an announcement.
         false_at_s: When an exchange was left that was truly well.
         switches_at_s: Every change of exchange.
-        away: Faults at whose beginning trading was not there.
     """
 
     delays: list[tuple[str, float | None]] = field(factory=list)
     false_at_s: list[float] = field(factory=list)
     switches_at_s: list[float] = field(factory=list)
-    away: int = 0
     words: str = ""
     length_s: float = 0.0
     calls: int = 0
@@ -114,85 +110,139 @@ class Played:
 
 def play(chooser: Chooser, run: Run) -> Played:
     """One run, from beginning to end."""
-    played = Played()
-    calls = Calls(run.world)
-    pending = [fault for fault in run.faults if fault.wanted]
-    flow = traffic(run.world.seed)
-    sent_s, sent_kind = next(flow)
-    wake_s = chooser.next_s()
-    heap: list[tuple[float, int, int, EvidenceKind, float, Answer | None, bool]] = []
-    waiting: dict[tuple[int, EvidenceKind], deque[float]] = {}
-    serial = active = 0
-    left: dict[int, float] = {}
-    push, pop = heapq.heappush, heapq.heappop
-    ask, heard, choose = calls.ask, chooser.heard, chooser.choose
-    while True:
-        now_s = min(sent_s, wake_s)
-        if heap and heap[0][0] <= now_s:
-            now_s, _, where, kind, call_s, answer, probe = pop(heap)
-            if now_s > run.length_s:
-                break
-            if answer is None:
-                line = waiting.get((where, kind))
-                if line and call_s in line:
-                    if line[0] == call_s:
-                        chooser.unanswered(where, kind, call_s, now_s)
-                    after_s = 2.0 * (now_s - call_s)
-                    if after_s <= WAITED_S[-1] * 1.01:
-                        serial += 1
-                        push(heap, (call_s + after_s, serial, where, kind, call_s, None, False))
-            else:
-                if not probe and chooser.waits:
-                    line = waiting[where, kind]
-                    line.remove(call_s)
-                heard(where, kind, answer, call_s, now_s, probe)
-        elif now_s > run.length_s:
-            break
-        elif sent_s <= wake_s:
-            answer = ask(active, sent_kind, sent_s)
-            if answer.latency_s >= REQUEST_TIMEOUT_S:
-                answer = Answer(Effect.SILENT, REQUEST_TIMEOUT_S)
-            serial += 1
-            push(heap, (sent_s + answer.latency_s, serial, active, sent_kind, sent_s, answer, False))
-            if chooser.waits:
-                waiting.setdefault((active, sent_kind), deque()).append(sent_s)
-                if answer.latency_s > WAITED_S[0]:
-                    serial += 1
-                    push(heap, (sent_s + WAITED_S[0], serial, active, sent_kind, sent_s, None, False))
-            sent_s, sent_kind = next(flow)
-            continue  # nothing was learnt
+    trial = _Trial(chooser, run)
+    now_s = trial.next_s()
+    while now_s <= run.length_s and not trial.step(now_s):
+        now_s = trial.next_s()
+    return trial.over(now_s)
+
+
+class _Ahead(NamedTuple):
+    """Something that will come: an answer, or, without one, the moment to tell that there is none yet.
+
+    Attributes:
+        serial: Of two at the same moment that which was sent first comes first.
+        probe: Whether the detector asked, and not the strategy.
+    """
+
+    at_s: float
+    serial: int
+    where: int
+    kind: EvidenceKind
+    sent_s: float
+    answer: Answer | None
+    probe: bool
+
+
+class _Trial:
+    """A run under way: what is to come, and where trading is. Of one moment, what comes back is first, then the
+    strategy, then the detector."""
+
+    def __init__(self, chooser: Chooser, run: Run) -> None:
+        self._chooser, self._run = chooser, run
+        self._calls = Calls(run.world)
+        self._flow = traffic(run.world.seed)
+        self._sent_s, self._sent_kind = next(self._flow)
+        self._wake_s = chooser.next_s()
+        self._ahead: list[_Ahead] = []
+        self._waiting: dict[tuple[int, EvidenceKind], deque[float]] = {}
+        self._serial = self._active = 0
+        self._wanted = [fault for fault in run.faults if fault.wanted]
+        self._left: dict[int, float] = {}
+        self._played = Played()
+
+    def next_s(self) -> float:
+        """When something happens next."""
+        now_s = min(self._sent_s, self._wake_s)
+        return min(now_s, self._ahead[0].at_s) if self._ahead else now_s
+
+    def step(self, now_s: float) -> bool:
+        """What happens at that moment. Whether the run has shown all that it is for."""
+        if self._ahead and self._ahead[0].at_s <= now_s:
+            self._come(heapq.heappop(self._ahead))
+        elif self._sent_s <= self._wake_s:
+            self._trade()
+            return False  # nothing was learnt
         else:
-            for where, kind, timeout_s in chooser.wake(now_s):
-                answer = ask(where, kind, now_s)
-                if answer.latency_s >= timeout_s:
-                    if answer.latency_s < chooser.late_s and HTTP[answer.effect] in range(200, 500):
-                        serial += 1
-                        push(heap, (now_s + answer.latency_s, serial, where, kind, now_s, answer, True))
-                    answer = Answer(Effect.SILENT, timeout_s)
-                serial += 1
-                push(heap, (now_s + answer.latency_s, serial, where, kind, now_s, answer, True))
-        chosen = choose(active, now_s)
-        wake_s = chooser.next_s()
-        if chosen == active:
-            continue
+            self._probe(now_s)
+        chosen = self._chooser.choose(self._active, now_s)
+        self._wake_s = self._chooser.next_s()
+        return chosen != self._active and self._move(chosen, now_s)
+
+    def over(self, now_s: float) -> Played:
+        """What the detector did, when the run has ended."""
+        played = self._played
+        played.length_s = min(now_s, self._run.length_s)
+        played.calls = self._calls.counted
+        for fault in self._wanted:
+            at_s = self._left.get(id(fault))
+            played.delays.append((fault.label, None if at_s is None else max(0.0, at_s - fault.begin_s)))
+        return played
+
+    def _push(
+        self, at_s: float, where: int, kind: EvidenceKind, sent_s: float, answer: Answer | None, probe: bool = False
+    ) -> None:
+        self._serial += 1
+        heapq.heappush(self._ahead, _Ahead(at_s, self._serial, where, kind, sent_s, answer, probe))
+
+    def _come(self, one: _Ahead) -> None:
+        """An answer is heard, or a call waits on."""
+        at_s, _, where, kind, sent_s, answer, probe = one
+        if answer is None:
+            self._wait_on(where, kind, sent_s, at_s)
+            return
+        if not probe and self._chooser.waits:
+            self._waiting[where, kind].remove(sent_s)
+        self._chooser.heard(where, kind, answer, sent_s, at_s, probe)
+
+    def _wait_on(self, where: int, kind: EvidenceKind, sent_s: float, now_s: float) -> None:
+        """Tells of the call, if it has no answer yet and is the oldest of its kind; likewise at twice its age,
+        as connectors do (`app.domain.unanswered`)."""
+        line = self._waiting[where, kind]
+        if sent_s not in line:
+            return
+        if line[0] == sent_s:
+            self._chooser.unanswered(where, kind, sent_s, now_s)
+        after_s = 2.0 * (now_s - sent_s)
+        if after_s < REQUEST_TIMEOUT_S:
+            self._push(sent_s + after_s, where, kind, sent_s, None)
+
+    def _trade(self) -> None:
+        """The strategy's next call goes out, to the exchange in use."""
+        active, sent_s, kind = self._active, self._sent_s, self._sent_kind
+        answer = self._calls.ask(active, kind, sent_s)
+        if answer.latency_s >= REQUEST_TIMEOUT_S:
+            answer = Answer(Effect.SILENT, REQUEST_TIMEOUT_S)
+        self._push(sent_s + answer.latency_s, active, kind, sent_s, answer)
+        if self._chooser.waits:
+            self._waiting.setdefault((active, kind), deque()).append(sent_s)
+            if answer.latency_s > FIRST_S:
+                self._push(sent_s + FIRST_S, active, kind, sent_s, None)
+        self._sent_s, self._sent_kind = next(self._flow)
+
+    def _probe(self, now_s: float) -> None:
+        """The detector's probes go out; an answer that is too late is heard all the same where it wants that."""
+        for where, kind, timeout_s in self._chooser.wake(now_s):
+            answer = self._calls.ask(where, kind, now_s)
+            if answer.latency_s >= timeout_s:
+                if answer.latency_s < self._chooser.late_s and HTTP[answer.effect] in range(200, 500):
+                    self._push(now_s + answer.latency_s, where, kind, now_s, answer, probe=True)
+                answer = Answer(Effect.SILENT, timeout_s)
+            self._push(now_s + answer.latency_s, where, kind, now_s, answer, probe=True)
+
+    def _move(self, to: int, now_s: float) -> bool:
+        """Trading moves: rightly, or falsely, or back. Whether every wanted fault was found by now."""
+        played, active, self._active = self._played, self._active, to
         played.switches_at_s.append(now_s)
-        if chooser.ill(active, now_s):
-            if not _right(run.faults, active, now_s):
+        if self._chooser.ill(active, now_s):
+            if not _right(self._run.faults, active, now_s):
                 played.false_at_s.append(now_s)
-                played.words = played.words or chooser.words()
-            for fault in pending:
-                if fault.where == active and _known_s(fault) <= now_s < fault.end_s and id(fault) not in left:
-                    left[id(fault)] = now_s
-                    played.words = chooser.words() or played.words
-        active = chosen
-        if run.stop and pending and len(left) == len(pending):
-            break
-    played.length_s = min(now_s, run.length_s)
-    played.calls = calls.counted
-    for fault in pending:
-        at_s = left.get(id(fault))
-        played.delays.append((fault.label, None if at_s is None else max(0.0, at_s - fault.begin_s)))
-    return played
+                played.words = played.words or self._chooser.words()
+            for fault in self._wanted:
+                if _right((fault,), active, now_s) and id(fault) not in self._left:
+                    self._left[id(fault)] = now_s
+                    played.words = self._chooser.words() or played.words
+        return self._run.stop and bool(self._wanted) and len(self._left) == len(self._wanted)
 
 
 def _known_s(fault: Fault) -> float:
