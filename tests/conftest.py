@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from app.process.imports import leave_the_old_alone, look_at_all_again
+
+leave_the_old_alone()  # each worker collects thousands of tests, which stay: a third of that time was the collector's
 
 # No deadline for one example: the machine that runs the tests may be busy, and slow is not wrong. In CI the examples
 # are the same at each run, so that a red run can be repeated; at a desk new ones are tried.
@@ -46,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return len(LONGEST) + (name.partition("/")[0] not in PROCESSES)
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected is looked at once more, and never again."""
+    gc.collect()
+    gc.freeze()
+    look_at_all_again()
 
 
 @pytest.fixture

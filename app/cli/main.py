@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from app.process.early_signals import EarlyStop, early
 from app.process.foreign import foreign_packages
+from app.process.imports import leave_the_old_alone
 
 NAME = "order-router"
 
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["run"]:
             early.take()
+            leave_the_old_alone()
         return _main(arguments)
     except EarlyStop:
         return 0

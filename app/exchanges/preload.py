@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from app.domain.names import UnknownExchange
 from app.exchanges.client import prepare
 from app.exchanges.factory import NoSuchMarkets, profile_of
+from app.process.imports import look_at_all_again
 from app.process.memory import fill_holes, keep_compact
 from messages.market import MarketType
 
@@ -29,3 +30,4 @@ def preload(exchanges: Iterable[tuple[str, MarketType]] = ()) -> None:
     gc.collect()
     fill_holes()
     gc.freeze()
+    look_at_all_again()

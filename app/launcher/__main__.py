@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.process.early_signals import EarlyStop, early
+from app.process.imports import leave_the_old_alone
 
 if TYPE_CHECKING:
     from app.launcher.presence import Presence
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> int:
     """Runs the daemon until its starter is gone. Returns a sysexits code; 0 when told to stop before it served, too."""
     try:
         early.take()
+        leave_the_old_alone()
         return _run(arguments)
     except EarlyStop:
         return 0  # the starter sees the end of the pipe
