@@ -50,7 +50,6 @@ class Cause(StrEnum):
         CREDENTIALS: It does not know us, or does not let us.
         CLOCK: Our time is not its time.
         HALTED: One symbol is not traded now.
-        STALE: What it tells no longer moves.
     """
 
     SILENT = "silent"
@@ -63,7 +62,6 @@ class Cause(StrEnum):
     CREDENTIALS = "credentials"
     CLOCK = "clock"
     HALTED = "halted"
-    STALE = "stale"
 
 
 class EvidenceKind(StrEnum):

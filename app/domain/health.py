@@ -18,12 +18,12 @@ from app.domain.health_counts import CLOCK_SLACK_S
 from app.domain.health_detector import Detector as Detector
 from app.domain.health_evidence import Instant
 from app.domain.health_flaps import Flaps
-from app.domain.health_judges import OURS, UNCOUNTED, Judges, judged
+from app.domain.health_judges import Judges, judged
+from app.domain.health_kinds import EVIDENCE_PROBE as EVIDENCE_PROBE
+from app.domain.health_kinds import NO_ILLNESS, UNCOUNTED
+from app.domain.health_kinds import PROBE_EVIDENCE as PROBE_EVIDENCE
+from app.domain.health_kinds import ROUND as ROUND
 from app.domain.health_latency import Latencies, slow_too
-from app.domain.health_probing import ALL_PROBES as ALL_PROBES
-from app.domain.health_probing import EVIDENCE_PROBE as EVIDENCE_PROBE
-from app.domain.health_probing import PROBE_EVIDENCE as PROBE_EVIDENCE
-from app.domain.health_probing import RARER
 from app.domain.health_probing import detection_budget_s as detection_budget_s
 from app.domain.health_probing import forgotten as forgotten
 from app.domain.health_probing import hurried as hurried
@@ -34,6 +34,7 @@ from app.domain.health_probing import probes_sent as probes_sent
 from app.domain.health_settings import HealthSettings as HealthSettings
 from app.domain.health_stale import stale
 from app.domain.health_table import HEALTHIER as HEALTHIER
+from app.domain.health_table import OUT
 from app.domain.health_table import TABLE as TABLE
 from app.domain.health_table import Finding as Finding
 from app.domain.health_told import Told
@@ -103,10 +104,10 @@ def observe(detector: Detector, evidence: Evidence, settings: HealthSettings) ->
     new = Instant.of(evidence)
     settled, instant = _joined(detector, new)
     alone = evidence.symbol is not None and settled.told.alone(str(evidence.symbol), settings)
-    judges = judged(detector.judges, evidence, settings, out=settled.state in RARER, alone=alone)
-    heard = evidence.ok and probe in ALL_PROBES
+    judges = judged(detector.judges, evidence, settings, out=settled.state in OUT, alone=alone)
+    heard = evidence.ok and probe in ROUND
     proving = detector.proving
-    if proving is not None and evidence.kind not in UNCOUNTED and not (evidence.ok and evidence.cause in OURS):
+    if proving is not None and evidence.kind not in UNCOUNTED and not (evidence.ok and evidence.cause in NO_ILLNESS):
         proving = weighed(proving, ok=evidence.ok)
     return _after(detector, settled, instant, judges, settings, asked_s, proving, heard=heard)
 
@@ -187,7 +188,7 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
     Nothing of this makes it DOWN: where nobody else is ready, trading goes on.
     """
     belief = detector.now
-    if belief.state in RARER:  # of these it needs no saying
+    if belief.state in OUT:  # of these it needs no saying
         return ""
     told, judges = belief.told, detector.judges
     why = [words for words in (detector.errors, judges.latencies.unfit(now_s, settings)) if words]
@@ -239,7 +240,7 @@ def _after(
     heard: bool,
 ) -> Detector:
     belief = believed(settled, instant, judges, settings)
-    rarer = belief.state in RARER and not heard
+    rarer = belief.state in OUT and not heard
     return Detector(
         exchange=detector.exchange,
         settled=settled,

@@ -16,15 +16,14 @@ from app.domain.health_counts import Counts, counted
 from app.domain.health_evidence import Instant
 from app.domain.health_flaps import NEVER_DOWN, Flaps
 from app.domain.health_judges import Judges
+from app.domain.health_kinds import REAL_CALLS, ROUND_EVIDENCE
 from app.domain.health_latency import Latencies
 from app.domain.health_settings import HealthSettings as HealthSettings
 from app.domain.health_table import TABLE, Finding
 from app.domain.health_told import NOTHING, Told, heard
 from messages.health import Cause, EvidenceKind, HealthState
 
-REAL_CALLS = (EvidenceKind.PLACE, EvidenceKind.CANCEL, EvidenceKind.READ)
 _NONE: frozenset[EvidenceKind] = frozenset()
-_ROUND = frozenset({EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE})
 MOST_PIECES = 8
 """So many pieces of evidence are told of a change."""
 
@@ -83,14 +82,14 @@ def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthS
         suspicion = 0.0
     lost, lost_s, silent_s, recovered_s = before.lost, before.lost_s, before.silent_s, before.recovered_s
     if lost_s is not None and instant.answered_sent_s is not None:
-        recovered_s = at_s if lost == _ROUND else recovered_s
+        recovered_s = at_s if lost == ROUND_EVIDENCE else recovered_s
         lost, lost_s = _NONE, None
     answered_sent_s = _later(before.answered_sent_s, instant.answered_sent_s)
     # What was sent before something that was answered is no silence of now, however late it is given up.
     failed = [kind for kind, sent_s in instant.failed.items() if answered_sent_s is None or sent_s >= answered_sent_s]
     if failed:
         lost_s = min(instant.failed[kind] for kind in failed) if lost_s is None else lost_s
-        if lost != _ROUND and (lost := lost | _ROUND.intersection(failed)) == _ROUND:
+        if lost != ROUND_EVIDENCE and (lost := lost | ROUND_EVIDENCE.intersection(failed)) == ROUND_EVIDENCE:
             silent_s = lost_s
     belief = Belief(
         state=before.state,
@@ -162,7 +161,7 @@ def _entered(
         case HealthState.DOWN:
             flaps = health_flaps.went_down(flaps, at_s, settings)
             if belief.lost_s is not None:  # confirmed by an order and a signed probe, maybe, and silent all the same
-                belief = evolve(belief, lost=_ROUND, silent_s=belief.lost_s)
+                belief = evolve(belief, lost=ROUND_EVIDENCE, silent_s=belief.lost_s)
         case HealthState.HALF_OPEN:
             counts, flaps = evolve(counts, trial=0), health_flaps.on_trial(flaps, at_s, settings)
         case HealthState.MAINTENANCE:

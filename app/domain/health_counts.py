@@ -5,14 +5,12 @@ from __future__ import annotations
 from attrs import frozen
 
 from app.domain.health_evidence import Instant
+from app.domain.health_kinds import SIGNED_ANSWERS
 from app.domain.health_settings import HealthSettings
 from messages.health import EvidenceKind
 
 CLOCK_SLACK_S = 0.001
 """Two processes read the same clock, but through floats: closer moments than this count as the same."""
-
-SIGNED_ANSWERS = (EvidenceKind.SIGNED_PROBE, EvidenceKind.PLACE, EvidenceKind.CANCEL)
-"""Only a well exchange, asked as ourselves, gives these. A read may be public, so it is not among them."""
 
 
 @frozen(kw_only=True)

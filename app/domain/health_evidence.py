@@ -13,13 +13,11 @@ from typing import Self, TypeVar
 
 from attrs import frozen
 
-from app.domain.health_judges import UNCOUNTED as UNCOUNTED
+from app.domain.health_kinds import ROUND_EVIDENCE, UNCOUNTED
 from messages.health import Cause, Evidence, EvidenceKind, Maintenance, Waiting
 
 MOST_REMARKS = 8
 """More pieces, or symbols, of one instant are not told apart."""
-
-PROBES = (EvidenceKind.PUBLIC_PROBE, EvidenceKind.SIGNED_PROBE)
 
 NONE: Mapping[EvidenceKind, float] = {}
 
@@ -143,7 +141,7 @@ class Instant:
             at_s=at_s,
             ok=sent,
             good=sent if good else NONE,
-            latency_s=latency_s if good and kind in PROBES else None,
+            latency_s=latency_s if good and kind in ROUND_EVIDENCE else None,
             clock_offset_s=evidence.clock_offset_s,
             clock_latency_s=latency_s if told else math.inf,
             answered_sent_s=sent_s,

@@ -15,16 +15,12 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from app.domain.health_kinds import NO_ILLNESS, UNCOUNTED
 from app.domain.health_latency import Latencies
 from app.domain.health_rate import Rate
 from app.domain.health_settings import HealthSettings
 from app.domain.health_stale import Marks
-from messages.health import Cause, Evidence, EvidenceKind
-
-UNCOUNTED = (EvidenceKind.STATUS_PROBE, EvidenceKind.MARKET_PROBE)
-"""Of other servers than those that take orders: neither failures nor successes."""
-OURS = frozenset((Cause.RATE_LIMITED, Cause.BANNED, Cause.CREDENTIALS, Cause.CLOCK, Cause.HALTED, Cause.STALE))
-"""An answer with one of these says nothing of how well the exchange answers."""
+from messages.health import Cause, Evidence
 
 
 @frozen
@@ -46,7 +42,7 @@ def judged(before: Judges, evidence: Evidence, settings: HealthSettings, *, out:
     rate, latencies = before.rate, before.latencies
     kind, ok, at_s, cause = evidence.kind, evidence.ok, evidence.at_s, evidence.cause
     marks = before.marks.seen(evidence, settings) if evidence.mark else before.marks
-    if kind not in UNCOUNTED and not (ok and cause in OURS):
+    if kind not in UNCOUNTED and not (ok and cause in NO_ILLNESS):
         if out:
             rate, latencies = rate.seen(kind, ok, at_s, settings).restarted(), latencies.restarted()
         elif not ok and (cause is Cause.LOCAL or alone):

@@ -50,26 +50,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from types import MappingProxyType
 
 from attrs import evolve, field, frozen
 
+from app.domain.health_kinds import JUDGED, ROUND_EVIDENCE
 from app.domain.health_rate import P0
 from app.domain.health_settings import HealthSettings
 from messages.health import EvidenceKind, Latency
 
-KINDS: Mapping[EvidenceKind, str] = MappingProxyType(
-    {
-        EvidenceKind.PLACE: "placements",
-        EvidenceKind.CANCEL: "cancels",
-        EvidenceKind.READ: "reads",
-        EvidenceKind.SIGNED_PROBE: "signed probes",
-    }
-)
-"""The kinds that make unfit, in the words of a verdict."""
-TOLD = (*KINDS, EvidenceKind.PUBLIC_PROBE)
-PROBES = (EvidenceKind.SIGNED_PROBE, EvidenceKind.PUBLIC_PROBE)
-"""What an exchange that is not in use is asked."""
+TIMED = (*JUDGED, EvidenceKind.PUBLIC_PROBE)
+"""The kinds whose latencies are kept, and told of in this order."""
 
 STEPS = 20
 """Of a latency's logarithm: a step is 5 %."""
@@ -175,7 +165,7 @@ class Latencies:
 
         One that is older than the newest of its kind is taken as of the same time as that.
         """
-        if kind not in TOLD:
+        if kind not in TIMED:
             return self
         slot = math.floor(at_s / _slot_s(settings))
         calls = self.kinds.get(kind)
@@ -189,7 +179,7 @@ class Latencies:
         """With what another one has told to be usual, where this one does not know it yet."""
         kinds = dict(self.kinds)
         for each in told:
-            if each.kind in TOLD and each.usual_s is not None and each.kind not in kinds:
+            if each.kind in TIMED and each.usual_s is not None and each.kind not in kinds:
                 usual = float(_step(each.usual_s))
                 kinds[each.kind] = Calls(-1, now_s, usual=usual, born_s=now_s - DAY_S)
         return Latencies(kinds)
@@ -207,7 +197,7 @@ class Latencies:
 
     def unfit(self, now_s: float, settings: HealthSettings) -> str:
         """Why trading should move though it answers, in words with the numbers; empty where nothing speaks for that."""
-        for kind, words in KINDS.items():
+        for kind, words in JUDGED.items():
             calls = self.kinds.get(kind)
             if calls is None or not calls.slow or calls.recent is None or calls.usual is None:
                 continue
@@ -229,7 +219,7 @@ class Latencies:
         By the last three rounds; None where it is not slow, or where fewer than two are known.
         """
         found: list[tuple[float, EvidenceKind, float, float]] = []
-        for kind in PROBES:
+        for kind in ROUND_EVIDENCE:  # what an exchange that is not in use is asked
             calls = self.kinds.get(kind)
             if calls is None or calls.usual is None or now_s - calls.at_s > _silence_s(settings):
                 continue
@@ -281,7 +271,7 @@ class Latencies:
                 recent_s=_recent_told(calls, now_s, settings),
                 usual_s=None if calls.usual is None else _seconds(calls.usual),
             )
-            for kind in TOLD
+            for kind in TIMED
             if (calls := self.kinds.get(kind)) is not None
         )
 
@@ -292,7 +282,7 @@ def slow_too(own: Latencies, others: tuple[Latencies, ...], now_s: float, settin
     if slowed is None or not any(other.unfit(now_s, settings) for other in others):
         return ""
     kind, newest_s, usual_s = slowed
-    words = KINDS.get(kind, "public probes")
+    words = JUDGED.get(kind, "public probes")
     took = "are not answered" if newest_s >= SLOWEST_S * 0.99 else f"take {newest_s:.3g} s"
     return f"{words} {took} now, usually {usual_s:.3g} s, while another exchange is slow too: it may be our own network"
 

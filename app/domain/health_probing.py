@@ -19,28 +19,16 @@ That of a SUSPECT exchange is only drawn longer: what fails sooner than `retry_d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from attrs import evolve
 
 from app.domain.health_better import undecided
 from app.domain.health_counts import apart_s
 from app.domain.health_detector import Detector
+from app.domain.health_kinds import PROBE_EVIDENCE, ROUND
 from app.domain.health_settings import HealthSettings
-from messages.health import Cause, Evidence, EvidenceKind, HealthState, ProbeKind
-
-PROBE_EVIDENCE: Mapping[ProbeKind, EvidenceKind] = MappingProxyType(
-    {
-        ProbeKind.PUBLIC: EvidenceKind.PUBLIC_PROBE,
-        ProbeKind.SIGNED: EvidenceKind.SIGNED_PROBE,
-        ProbeKind.STATUS: EvidenceKind.STATUS_PROBE,
-        ProbeKind.MARKET: EvidenceKind.MARKET_PROBE,
-    }
-)
-EVIDENCE_PROBE = MappingProxyType({kind: probe for probe, kind in PROBE_EVIDENCE.items()})
-ALL_PROBES: tuple[ProbeKind, ...] = (ProbeKind.PUBLIC, ProbeKind.SIGNED)
-"""A round."""
+from app.domain.health_table import OUT
+from messages.health import Cause, Evidence, HealthState, ProbeKind
 
 
 def probe_unanswered(exchange: str, kind: ProbeKind, *, sent_s: float, now_s: float) -> Evidence:
@@ -68,7 +56,7 @@ def patience_s(detector: Detector, kind: ProbeKind, settings: HealthSettings) ->
     answers within `probe_timeout_s` could be DOWN before its late answers are here: a signed one ends the count.
     """
     state = detector.now.state
-    if kind not in ALL_PROBES or state in RARER or state is HealthState.STARTING:
+    if kind not in ROUND or state in OUT or state is HealthState.STARTING:
         return settings.probe_timeout_s
     attempts = 1 if state is HealthState.HALF_OPEN else settings.max_retry_attempts
     least_s = (settings.probe_timeout_s - (attempts - 1) * apart_s(settings)) / 2
@@ -83,7 +71,7 @@ def probes_sent(detector: Detector, kinds: tuple[ProbeKind, ...], now_s: float, 
         draw: Between 0 and 1, drawn anew each time: by how much the next pause is shorter or longer; 0.5: as set.
     """
     asked_s = {**detector.asked_s, **dict.fromkeys(kinds, now_s)}
-    others = [kind for kind in kinds if kind not in ALL_PROBES]
+    others = [kind for kind in kinds if kind not in ROUND]
     if others:
         last_s = {**detector.last_s, **dict.fromkeys(others, now_s)}
         detector = evolve(detector, asked_s=asked_s, last_s=last_s, last_draw=draw)
@@ -96,7 +84,7 @@ def probes_sent(detector: Detector, kinds: tuple[ProbeKind, ...], now_s: float, 
         hurry=False,
         confirm_s=now_s if _to_confirm(detector) is not None else detector.confirm_s,
         draw=draw,
-        down_rounds=detector.down_rounds + (detector.now.state in RARER),
+        down_rounds=detector.down_rounds + (detector.now.state in OUT),
     )
 
 
@@ -124,7 +112,7 @@ def next_probes(
     """
     banned_s = detector.now.told.banned_until_s(now_s)
     earliest_s = now_s if banned_s is None else banned_s
-    kinds, due_s = ALL_PROBES, max(earliest_s, _round_due_s(detector, settings))
+    kinds, due_s = ROUND, max(earliest_s, _round_due_s(detector, settings))
     for kind in also:
         at_s = max(earliest_s, _also_due_s(detector, kind, settings))
         if at_s < due_s:
@@ -151,9 +139,6 @@ def detection_budget_s(settings: HealthSettings, *, silent: bool = True) -> floa
     return settings.health_check_interval_s * longer + (settings.max_retry_attempts - 1) * pause_s + 2 * timeout_s
 
 
-RARER = (HealthState.DOWN, HealthState.MAINTENANCE)
-
-
 def _spread(settings: HealthSettings, draw: float) -> float:
     return 1.0 + settings.jitter * (2.0 * draw - 1.0)
 
@@ -173,7 +158,7 @@ def _round_due_s(detector: Detector, settings: HealthSettings) -> float:
         # A round that did not confirm may itself have made the next candidate: without a pause they would chase it.
         pause_s = settings.retry_delay_s * _spread(settings, detector.draw)
         return candidate_s if detector.confirm_s is None else max(candidate_s, detector.confirm_s + pause_s)
-    in_flight = [asked_s for kind, asked_s in detector.asked_s.items() if kind in ALL_PROBES]
+    in_flight = [asked_s for kind, asked_s in detector.asked_s.items() if kind in ROUND]
     free_s = max(in_flight) + settings.probe_timeout_s if in_flight else -math.inf
     if belief.hurry_s is not None and (round_s is None or round_s < belief.hurry_s):
         return free_s
@@ -186,7 +171,7 @@ def _round_due_s(detector: Detector, settings: HealthSettings) -> float:
 def _to_confirm(detector: Detector) -> float | None:
     """When it became a candidate, if no round was sent since to confirm that."""
     belief, round_s = detector.now, detector.round_s
-    candidate_s = belief.counts.candidate_s if belief.state not in RARER else None
+    candidate_s = belief.counts.candidate_s if belief.state not in OUT else None
     return candidate_s if candidate_s is not None and (round_s is None or round_s < candidate_s) else None
 
 
@@ -204,7 +189,7 @@ def _paused_s(detector: Detector, settings: HealthSettings) -> float:
             if proving
             else settings.health_check_interval_s
         )
-    elif state in RARER:
+    elif state in OUT:
         longest_s = max(settings.health_check_interval_s, wait_s)
         wait_s = min(longest_s, wait_s * 2.0 ** min(detector.down_rounds, 16))
     elif state is HealthState.SUSPECT and counts.candidate_s is None and counts.counted_sent_s is not None:

@@ -41,11 +41,10 @@ one `retry_delay_s` order does not matter: property tests.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from attrs import frozen
 
+from app.domain.health_kinds import JUDGED, UNCOUNTED
 from app.domain.health_settings import HealthSettings
 from messages.health import EvidenceKind
 
@@ -56,16 +55,6 @@ P1 = 0.20
 FAILED = math.log(P1 / P0)
 ANSWERED = math.log((1 - P1) / (1 - P0))
 """What a failure and an answer add to a score."""
-
-KINDS: Mapping[EvidenceKind, str] = MappingProxyType(
-    {
-        EvidenceKind.PLACE: "placements",
-        EvidenceKind.CANCEL: "cancels",
-        EvidenceKind.READ: "reads",
-        EvidenceKind.SIGNED_PROBE: "signed probes",
-    }
-)
-"""The kinds that have a score, in the words of a verdict."""
 
 BUCKETS = 12
 """The window forgets in steps of a twelfth of its length."""
@@ -85,7 +74,7 @@ def slot_s(settings: HealthSettings) -> float:
 
 def threshold(settings: HealthSettings) -> float:
     """The score from which on an exchange is unfit; above says why."""
-    observations = 2 * len(KINDS) * MONTH_S / slot_s(settings)
+    observations = 2 * len(JUDGED) * MONTH_S / slot_s(settings)
     return math.log(observations / FALSE_ALARMS)
 
 
@@ -179,11 +168,10 @@ class Score:
         return Score(self.slot, calls, failed, before, unfit_before, score, unfit, self.seen, self.bad, share, kinds)
 
 
-ALL = len(KINDS)
+ALL = len(JUDGED)
 """Where the score of all kinds stands, behind those of each."""
 _NOTHING = (Score(),) * (ALL + 1)
-_INDEX = {kind: index for index, kind in enumerate(KINDS)}
-_UNCOUNTED = (EvidenceKind.STATUS_PROBE, EvidenceKind.MARKET_PROBE)
+_INDEX = {kind: index for index, kind in enumerate(JUDGED)}
 
 
 @frozen
@@ -191,7 +179,7 @@ class Rate:
     """The calls of one exchange, as successes and failures.
 
     Attributes:
-        scores: Of each of `KINDS`, and of all.
+        scores: Of each of `JUDGED`, and of all.
     """
 
     window: Window = Window()
@@ -199,7 +187,7 @@ class Rate:
 
     def seen(self, kind: EvidenceKind, ok: bool, at_s: float, settings: HealthSettings) -> Rate:
         """After one more call; one that is older than the newest is taken as of the same time as that."""
-        if kind in _UNCOUNTED:
+        if kind in UNCOUNTED:
             return self
         failed = 0 if ok else 1
         window = self.window.plus(at_s, 1, failed, settings.error_window_s)
@@ -243,7 +231,7 @@ class Rate:
         """Why trading should move though it answers, in words with the numbers; empty where nothing speaks for that."""
         for index, one in enumerate(self.scores):
             if one.unfit and self._holds(one, now_s, settings):
-                what = "calls" if index == ALL else tuple(KINDS.values())[index]
+                what = "calls" if index == ALL else tuple(JUDGED.values())[index]
                 seen, bad = one.seen + one.kinds, one.bad + one.share
                 return (
                     f"{bad / seen:.0%} of {what} fail ({bad:.3g} of {seen:.3g} moments {slot_s(settings):g} s apart), "

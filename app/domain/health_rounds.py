@@ -7,7 +7,7 @@ before, since an answer to that would prove nothing. A ban is kept to in any cas
 
 from __future__ import annotations
 
-from app.domain.health import ALL_PROBES, Detector, next_probes
+from app.domain.health import ROUND, Detector, next_probes
 from app.domain.health_settings import HealthSettings
 from app.domain.network import question_s
 from messages.health import HealthView, ProbeKind
@@ -32,4 +32,4 @@ def due(
     if own is None or proof_s is None:
         return kinds, due_s
     proof_s = max(now_s, proof_s, own.banned_until_s or now_s)
-    return (ALL_PROBES, proof_s) if proof_s < due_s else (kinds, due_s)
+    return (ROUND, proof_s) if proof_s < due_s else (kinds, due_s)

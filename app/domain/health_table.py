@@ -86,6 +86,10 @@ TABLE: Mapping[HealthState, tuple[HealthState, ...]] = MappingProxyType(
 )
 """By state, then finding. ISOLATED is none of these: it lies over whichever it is."""
 
+OUT = frozenset({_S.DOWN, _S.MAINTENANCE})
+"""Not to be used, by what happens there or by what it says: asked ever more rarely, and nothing more is held against
+it."""
+
 HEALTHIER: Mapping[HealthState, int] = MappingProxyType(
     {_S.ISOLATED: 0, _S.MAINTENANCE: 1, _S.DOWN: 1, _S.HALF_OPEN: 2, _S.SUSPECT: 3, _S.STARTING: 4, _S.WELL: 5}
 )

@@ -12,8 +12,9 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from app.domain.health_evidence import Instant
+from app.domain.health_kinds import SIGNED_ANSWERS
 from app.domain.health_settings import HealthSettings
-from messages.health import EvidenceKind, Maintenance
+from messages.health import Maintenance
 
 MOST_SYMBOLS = 64
 """More symbols in trouble are not told apart: those longest in it go first."""
@@ -26,7 +27,6 @@ REPEATED = 3
 """A maintenance without an end is believed until so many intervals of asking have passed without its being repeated."""
 
 _T = TypeVar("_T")
-SIGNED = (EvidenceKind.SIGNED_PROBE, EvidenceKind.PLACE, EvidenceKind.CANCEL)
 
 
 @frozen(kw_only=True)
@@ -109,7 +109,7 @@ def heard(before: Told, instant: Instant, settings: HealthSettings) -> Told:
     remarks, at_s = instant.remarks, instant.at_s
     good = instant.good
     credentials = before.credentials
-    if credentials and any(kind in good for kind in SIGNED):
+    if credentials and any(kind in good for kind in SIGNED_ANSWERS):
         credentials = ""
     if remarks is None:
         return before if credentials == before.credentials else evolve(before, credentials=credentials)

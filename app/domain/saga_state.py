@@ -9,6 +9,7 @@ from attrs import define, evolve, field
 
 from app.domain.controls import NONE, Controls
 from app.domain.effects import Asker
+from app.domain.health_table import OUT
 from app.domain.leaving import Candidate, best_first
 from app.domain.network import OwnNetwork
 from app.domain.readied import Readied
@@ -118,7 +119,7 @@ class SagaState:
     def gone(self, exchange: str) -> str:
         """That an exchange is down or closed, in a sentence; empty where it is not."""
         view = self.health.get(exchange)
-        if view is None or view.health not in (HealthState.DOWN, HealthState.MAINTENANCE):
+        if view is None or view.health not in OUT:
             return ""
         how = "down" if view.health is HealthState.DOWN else "closed for maintenance"
         return f"{exchange} is {how}: {view.reason}"

@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from app.domain.health import (
-    ALL_PROBES,
     PROBE_EVIDENCE,
+    ROUND,
     Detector,
     compared,
     next_probes,
@@ -44,7 +44,7 @@ class Two:
                 if due_s <= self.now_s:
                     self.detectors[name] = probes_sent(detector, kinds, self.now_s, self.draw())
                     self.asked += name == "okx"
-                    for kind in ALL_PROBES:
+                    for kind in ROUND:
                         self.hear(name, PROBE_EVIDENCE[kind], fails)
             self.hear("bybit", (PLACE, CANCEL, READ)[int(self.now_s) % 3], fails)
             if self.now_s % 5.0 == 0.0:

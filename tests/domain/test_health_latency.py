@@ -12,7 +12,8 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.health_latency import KINDS, Latencies, slow_moments, slow_too
+from app.domain.health_kinds import JUDGED
+from app.domain.health_latency import Latencies, slow_moments, slow_too
 from app.domain.health_settings import HealthSettings
 from messages.health import EvidenceKind, Latency
 
@@ -339,7 +340,7 @@ def test_phi_forgets_a_slow_time() -> None:
 LATENCY = st.sampled_from([0.0, 0.01, 0.05, 0.3, 1.0, 5.0, None])
 PIECES = st.tuples(st.sampled_from([PLACE, PLACE, CANCEL, READ]), LATENCY, st.integers(0, 200))
 HISTORIES = st.lists(PIECES, max_size=100).map(lambda pieces: sorted(pieces, key=lambda piece: piece[2]))
-KNOWN = Latencies().known(tuple(Latency(kind=kind, recent_s=None, usual_s=0.05) for kind in KINDS), 0.0)
+KNOWN = Latencies().known(tuple(Latency(kind=kind, recent_s=None, usual_s=0.05) for kind in JUDGED), 0.0)
 
 
 def fed(pieces: list[Piece], latencies: Latencies = KNOWN) -> Latencies:

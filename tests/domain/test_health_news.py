@@ -110,15 +110,15 @@ def asked(exchange: str, at_s: float) -> health.Detector:
     good = Evidence(
         exchange=exchange, kind=EvidenceKind.SIGNED_PROBE, ok=True, words="", latency_s=0.1, at_s=at_s - 1.0
     )
-    return health.probes_sent(health.observe(detector, good, DEFAULTS), health.ALL_PROBES, at_s)
+    return health.probes_sent(health.observe(detector, good, DEFAULTS), health.ROUND, at_s)
 
 
 def test_one_that_is_well_is_asked_at_once_when_another_one_is_down_whatever_it_was_asked_before() -> None:
     detector = asked("okx", 99.9)  # not answered yet
     okx = health.view(detector, DEFAULTS, 100.0)
     assert due(detector, (okx, seen("bybit", SUSPECT, 100.0)), DEFAULTS, 100.0)[1] > 120.0
-    assert due(detector, (okx, dead()), DEFAULTS, 100.0) == (health.ALL_PROBES, 100.0)
-    again = health.probes_sent(detector, health.ALL_PROBES, 100.0)
+    assert due(detector, (okx, dead()), DEFAULTS, 100.0) == (health.ROUND, 100.0)
+    again = health.probes_sent(detector, health.ROUND, 100.0)
     assert due(again, (okx, dead()), DEFAULTS, 100.1)[1] == 100.0 + DEFAULTS.retry_delay_s
     proven = evolve(okx, answered_sent_s=100.0)
     assert due(again, (proven, dead()), DEFAULTS, 100.1)[1] > 120.0

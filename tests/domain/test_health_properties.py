@@ -63,7 +63,7 @@ def pieces(draw: st.DrawFn, moments: int = 60) -> Evidence | Waiting:
     if draw(st.integers(0, 9)) == 0:
         return Waiting(exchange="bybit", kind=kind, sent_s=at_s - draw(st.sampled_from([0.1, 1e6])), at_s=at_s)
     ok = draw(st.booleans())
-    cause = draw(st.sampled_from([None, None, *TOLD, Cause.STALE]) if ok else ILL)
+    cause = draw(st.sampled_from([None, None, *TOLD]) if ok else ILL)
     return Evidence(
         exchange="bybit",
         kind=kind,

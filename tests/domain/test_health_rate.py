@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.health_rate import ANSWERED, FAILED, KINDS, MONTH_S, P0, P1, Rate, threshold
+from app.domain.health_kinds import JUDGED
+from app.domain.health_rate import ANSWERED, FAILED, MONTH_S, P0, P1, Rate, threshold
 from app.domain.health_settings import HealthSettings
 from messages.health import EvidenceKind
 
@@ -40,7 +41,7 @@ def moments_to(share: float, *, seed: int, kinds: int = 1, most: int = 2000) -> 
     """Moments until it is unfit."""
     rng, rate = random.Random(seed), Rate()
     for moment in range(most):
-        for kind in list(KINDS)[:kinds]:
+        for kind in list(JUDGED)[:kinds]:
             rate = rate.seen(kind, rng.random() >= share, moment * 5.0, DEFAULTS)
         if rate.unfit(moment * 5.0, DEFAULTS):
             return moment + 1
@@ -94,7 +95,7 @@ def test_run_length_at_five_percent_leaves_a_month_of_every_rate_of_calls_withou
     at_least, at_most = ((math.exp(b) - b - 1) / drift for b in (limit, limit + FAILED))
     assert at_least < chain < at_most
     assert chain == pytest.approx(7.8e9, rel=0.01)
-    observations = 2 * len(KINDS) * MONTH_S / DEFAULTS.retry_delay_s
+    observations = 2 * len(JUDGED) * MONTH_S / DEFAULTS.retry_delay_s
     assert observations * math.exp(-limit) <= 0.01 * (1 + 1e-9)
     assert observations / chain < 6e-4
 
@@ -160,7 +161,7 @@ def test_five_seconds_in_which_everything_fails_are_borne(offset_s: float) -> No
     for step in range(3000):
         at_s = step / 10
         ill = 200 + offset_s <= at_s < 205 + offset_s
-        for kind in KINDS:
+        for kind in JUDGED:
             rate = rate.seen(kind, not ill and rng.random() >= P0, at_s, DEFAULTS)
         assert not rate.unfit(at_s, DEFAULTS)
 
@@ -305,5 +306,5 @@ def test_memory_is_bounded() -> None:
     """After ten times as long as its memory reaches nothing has grown."""
     rate = noisy(0.14, 3000, seed=9)
     assert len(rate.window.buckets) <= 12
-    assert len(rate.scores) == len(KINDS) + 1
+    assert len(rate.scores) == len(JUDGED) + 1
     assert all(one.seen <= 515 for one in rate.scores)

@@ -148,7 +148,7 @@ class Loop:
             due_s = due_s if question is None else min(due_s, max(question, self.now_s))
             if due_s <= self.now_s:
                 self._asked_s[name] = self.now_s
-                self.detectors[name] = health.probes_sent(self.detectors[name], health.ALL_PROBES, self.now_s)
+                self.detectors[name] = health.probes_sent(self.detectors[name], health.ROUND, self.now_s)
                 self._call(name, EvidenceKind.PUBLIC_PROBE)
                 self._call(name, EvidenceKind.SIGNED_PROBE)
                 due_s = self.now_s + LATENCY_S
