@@ -22,7 +22,7 @@ class Counts:
             when the newest call that failed then had been sent at `counted_sent_s`.
         candidate_s: When `failures` reached its limit; None below it.
         public_failed: A public probe sent after `candidate_s` failed and none succeeded since; likewise the next two.
-        place_streak: Consecutive failing placements, `retry_delay_s` apart; `place_counted_s` as above.
+        place_streak: Consecutive failing placements, `apart_s` apart; `place_counted_s` as above.
         place_failures: Failing placements since the exchange was WELL, or since the last good one.
         place_failed_s: Of the last failing placement.
         public_ill: The last public probe failed.
@@ -75,7 +75,8 @@ class Counts:
 
 def apart_s(settings: HealthSettings) -> float:
     """What keeps two failures apart, so that a burst shorter than `max_retry_attempts - 1` of it never makes it DOWN:
-    the shortest pause that may be drawn between two rounds of probes of a SUSPECT exchange."""
+    the shortest pause that may be drawn between two rounds of probes of a SUSPECT exchange. Likewise two placements,
+    since a strategy may place each `retry_delay_s`, and two refusals for maintenance."""
     return settings.retry_delay_s - CLOCK_SLACK_S
 
 
@@ -136,7 +137,7 @@ def counted(
         if EvidenceKind.PLACE in failed:
             place_failures += 1
             place_failed_s = at_s
-            if place_counted_s is None or at_s >= place_counted_s + settings.retry_delay_s:
+            if place_counted_s is None or at_s >= place_counted_s + apart_s(settings):
                 place_streak, place_counted_s = place_streak + 1, at_s
         refused = instant.remarks.closed if instant.remarks is not None else None
         if refused:

@@ -55,7 +55,7 @@ from attrs import evolve, field, frozen
 
 from app.domain.health_kinds import JUDGED, ROUND_EVIDENCE
 from app.domain.health_rate import P0
-from app.domain.health_settings import HealthSettings
+from app.domain.health_settings import HealthSettings, moment_s
 from messages.health import EvidenceKind, Latency
 
 TIMED = (*JUDGED, EvidenceKind.PUBLIC_PROBE)
@@ -167,7 +167,7 @@ class Latencies:
         """
         if kind not in TIMED:
             return self
-        slot = math.floor(at_s / _slot_s(settings))
+        slot = math.floor(at_s / moment_s(settings))
         calls = self.kinds.get(kind)
         if calls is None:
             calls = Calls(slot, at_s)
@@ -300,10 +300,6 @@ def _far(phi: float) -> float:
     return far
 
 
-def _slot_s(settings: HealthSettings) -> float:
-    return max(settings.retry_delay_s, 0.1)
-
-
 def _size(settings: HealthSettings) -> int:
     return max(FEWEST, settings.latency_min_calls)
 
@@ -382,7 +378,7 @@ def _learnt(calls: Calls, slot: int, settings: HealthSettings) -> tuple[float, f
     recent, usual = float(calls.recent or 0), calls.usual
     if usual is None:
         return recent, calls.at_s - YOUNG_S
-    passed_s = min((slot - calls.slot) * _slot_s(settings), LONGEST_S)
+    passed_s = min((slot - calls.slot) * moment_s(settings), LONGEST_S)
     rises = STEPS * math.log(2) / USUAL_DOUBLES_S * passed_s
     falls = max(rises, STEPS * passed_s / max(calls.at_s - calls.born_s, YOUNG_S))
     return usual + min(rises, max(-falls, recent - usual)), calls.born_s

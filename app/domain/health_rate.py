@@ -45,7 +45,7 @@ import math
 from attrs import frozen
 
 from app.domain.health_kinds import JUDGED, UNCOUNTED
-from app.domain.health_settings import HealthSettings
+from app.domain.health_settings import HealthSettings, moment_s
 from messages.health import EvidenceKind
 
 P0 = 0.05
@@ -67,14 +67,9 @@ REMEMBERED = 512
 """For words only: after so many observations the older ones count half."""
 
 
-def slot_s(settings: HealthSettings) -> float:
-    """How long one observation lasts."""
-    return max(settings.retry_delay_s, 0.1)
-
-
 def threshold(settings: HealthSettings) -> float:
     """The score from which on an exchange is unfit; above says why."""
-    observations = 2 * len(JUDGED) * MONTH_S / slot_s(settings)
+    observations = 2 * len(JUDGED) * MONTH_S / moment_s(settings)
     return math.log(observations / FALSE_ALARMS)
 
 
@@ -146,7 +141,7 @@ class Score:
 
     def faded(self, slot: int, settings: HealthSettings) -> float:
         """The score by the time of a later observation."""
-        silent_s = (slot - self.slot) * slot_s(settings) - settings.flap_half_life_s
+        silent_s = (slot - self.slot) * moment_s(settings) - settings.flap_half_life_s
         return self.score * 0.5 ** (silent_s / settings.flap_half_life_s) if silent_s > 0 else self.score
 
     def closed(self, slot: int, settings: HealthSettings, limit: float) -> Score:
@@ -195,7 +190,7 @@ class Rate:
         if index is None:
             return Rate(window, self.scores)
         scores, limit = list(self.scores), threshold(settings)
-        slot = max(math.floor(at_s / slot_s(settings)), scores[ALL].slot)
+        slot = max(math.floor(at_s / moment_s(settings)), scores[ALL].slot)
         one = scores[index]
         if one.slot < slot:
             one = one.closed(slot, settings, limit)
@@ -234,11 +229,11 @@ class Rate:
                 what = "calls" if index == ALL else tuple(JUDGED.values())[index]
                 seen, bad = one.seen + one.kinds, one.bad + one.share
                 return (
-                    f"{bad / seen:.0%} of {what} fail ({bad:.3g} of {seen:.3g} moments {slot_s(settings):g} s apart), "
-                    f"more than the {P0:.0%} that are borne"
+                    f"{bad / seen:.0%} of {what} fail ({bad:.3g} of {seen:.3g} moments {moment_s(settings):g} s apart),"
+                    f" more than the {P0:.0%} that are borne"
                 )
         return ""
 
     def _holds(self, one: Score, now_s: float, settings: HealthSettings) -> bool:
-        slot = math.floor(now_s / slot_s(settings))
+        slot = math.floor(now_s / moment_s(settings))
         return one.faded(slot, settings) > threshold(settings) / 2

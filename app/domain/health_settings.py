@@ -57,3 +57,14 @@ class HealthSettings:
     maintenance_lead_s: float = 300.0
     stale_after_s: float = 120.0
     status_interval_s: float = 60.0
+
+
+LEAST_MOMENT_S = 0.1
+"""`retry_delay_s` may be set to a hundredth of a second, for a local exchange: calls so close together still are one
+moment, or a hiccup of the machine would be many."""
+
+
+def moment_s(settings: HealthSettings) -> float:
+    """How long a moment lasts, of which the judges count everything as one observation, however many calls it has: what
+    keeps two failures apart."""
+    return max(settings.retry_delay_s, LEAST_MOMENT_S)

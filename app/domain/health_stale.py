@@ -38,7 +38,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from app.domain.health_settings import HealthSettings
+from app.domain.health_settings import HealthSettings, moment_s
 from messages.health import Evidence, EvidenceKind
 from messages.market import Symbol
 
@@ -111,7 +111,7 @@ class Marks:
             return self
         key = (evidence.kind, evidence.symbol)
         before = self.marks.get(key)
-        slot = math.floor(evidence.at_s / max(settings.retry_delay_s, 0.1))
+        slot = math.floor(evidence.at_s / moment_s(settings))
         if before is None:
             marks = {**self.marks, key: Mark(evidence.mark, evidence.at_s, evidence.at_s, slot)}
             if len(marks) > SYMBOLS:

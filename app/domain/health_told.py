@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from attrs import evolve, frozen
 
+from app.domain.health_counts import apart_s
 from app.domain.health_evidence import Instant
 from app.domain.health_kinds import SIGNED_ANSWERS
 from app.domain.health_settings import HealthSettings
@@ -31,7 +32,7 @@ _T = TypeVar("_T")
 
 @frozen(kw_only=True)
 class Streak:
-    """Placements on one symbol that failed in a row, `retry_delay_s` apart."""
+    """Placements on one symbol that failed in a row, `apart_s` apart."""
 
     n: int
     counted_s: float
@@ -141,7 +142,7 @@ def heard(before: Told, instant: Instant, settings: HealthSettings) -> Told:
 def _longer(streak: Streak | None, words: str, at_s: float, settings: HealthSettings) -> Streak:
     if streak is None:
         return Streak(n=1, counted_s=at_s, began_s=at_s, words=words)
-    if at_s < streak.counted_s + settings.retry_delay_s:
+    if at_s < streak.counted_s + apart_s(settings):
         return streak
     return Streak(n=streak.n + 1, counted_s=at_s, began_s=streak.began_s, words=words)
 

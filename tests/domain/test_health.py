@@ -10,9 +10,11 @@ from attrs import evolve
 from app.domain.health import HEALTHIER, TABLE, Finding, observe, probe_unanswered, start
 from messages.health import Cause, EvidenceKind, HealthState, ProbeKind
 from tests.domain.health_desk import (
+    BTC,
     COUNTED,
     DEFAULTS,
     DOWN,
+    ETH,
     HALF_OPEN,
     ISOLATED,
     MARKET,
@@ -28,6 +30,7 @@ from tests.domain.health_desk import (
     Run,
     down,
     fed,
+    given_all,
     rounds,
     seen,
     told,
@@ -195,6 +198,17 @@ def test_a_burst_of_failing_placements_is_one() -> None:
     """Twenty orders sent at once into a moment of trouble."""
     detector = fed(well(), *((PLACE, False, 10.0 + step / 10) for step in range(20)))
     assert detector.state is SUSPECT
+
+
+def test_placements_as_far_apart_as_failures_must_be_count_each_though_floats_say_a_little_less() -> None:
+    """A strategy that places each `retry_delay_s`: three orders must not count as two."""
+    times = [1_790_000_000.0 + 5 * step - 1e-6 * step for step in range(DEFAULTS.place_failures)]
+    pieces = [seen(PLACE, False, at_s, symbol=BTC) for at_s in times]
+    late = given_all(start("bybit", times[0] - 10), seen(SIGNED, True, times[0] - 5), *pieces)
+    assert late.state is DOWN
+    other = seen(PLACE, True, times[2] + 0.1, symbol=ETH)
+    ((symbol, _),) = told(given_all(start("bybit", times[0] - 10), *pieces[:3], other)).halted
+    assert symbol == str(BTC)
 
 
 def test_after_orders_alone_made_it_down_the_next_placement_is_a_trial() -> None:
