@@ -19,7 +19,7 @@ from actors.health_log import HealthLog
 from actors.witnesses import Asking
 from app.domain import health
 from app.domain.health_news import HealthNews
-from app.domain.health_rounds import due
+from app.domain.health_rounds import due, tells_of_others
 from app.domain.witnesses import Witnesses
 from messages.health import (
     Evidence,
@@ -217,11 +217,7 @@ class HealthMonitorActor(Shell):
         self._detectors[seen.exchange] = after
         if after.now.state is not before.now.state:
             self._log.look((self._view(after, now_s),), self._news.network, self._witnesses.told)
-            if after.now.state is HealthState.SUSPECT:
-                # Soon known, then, whether all fail together, which would be our own network.
-                self._hurry(seen.exchange)
-        elif after.now.last_ok_s != before.now.last_ok_s and before.now.state is HealthState.DOWN and _silent(before):
-            # When one is heard of again, the others may be as well: if our own network is back, all come back together.
+        if tells_of_others(before, after):
             self._hurry(seen.exchange)
 
     def _note_symbol(self, seen: Evidence, now_s: float) -> None:
@@ -287,9 +283,3 @@ class HealthMonitorActor(Shell):
             if fault is NetworkState.OURS:
                 self._detectors[exchange] = health.forgiven(self._detectors[exchange])
         self._log.look(views, self._news.network, witnesses)
-
-
-def _silent(detector: health.Detector) -> bool:
-    """Whether an exchange that is DOWN has answered nothing since it became so."""
-    last_ok_s = detector.now.last_ok_s
-    return last_ok_s is None or last_ok_s <= detector.now.since_s

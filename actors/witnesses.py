@@ -31,32 +31,27 @@ class Asking:
         """What was last heard of each."""
         return self.witnesses.told
 
-    def turn(self, views: tuple[HealthView, ...], now_s: float) -> bool:
-        """Hears what has come, gives up what is late, and begins a round that is due. Whether anything was heard."""
-        heard = self._hear(self.connects.ended())
+    def turn(self, views: tuple[HealthView, ...], now_s: float) -> None:
+        """Hears what has come, gives up what is late, and begins a round that is due."""
+        self._hear(self.connects.ended())
         for target, asked_s, words in self.witnesses.late(now_s):
             self.connects.abandon(target)
             self._note(target, words, asked_s)
-            heard = True
         due_s = self.witnesses.due_s(views, now_s)
         if due_s is not None and now_s >= due_s:
             self._asked_s = now_s
             for target in self.witnesses.begin(views, now_s):
                 self.connects.begin(target)
-            heard = self._hear(self.connects.ended()) or heard  # some end at once
-        return heard
+            self._hear(self.connects.ended())  # some end at once
 
     def next_s(self, views: tuple[HealthView, ...], now_s: float) -> float | None:
         """When there is something to do by time alone."""
         moments = self.witnesses.due_s(views, now_s), self.witnesses.late_s()
         return min((at_s for at_s in moments if at_s is not None), default=None)
 
-    def _hear(self, ended: Iterable[tuple[str, str]]) -> bool:
-        heard = False
+    def _hear(self, ended: Iterable[tuple[str, str]]) -> None:
         for target, words in ended:
             self._note(target, words, self._asked_s)
-            heard = True
-        return heard
 
     def _note(self, target: str, words: str, asked_s: float) -> None:
         if self.witnesses.heard(target, words, asked_s=asked_s):

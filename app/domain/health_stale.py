@@ -120,12 +120,6 @@ class Marks:
             marks = {**self.marks, key: _read(before, evidence, slot, settings)}
         return Marks(evidence.exchange, marks)
 
-    def unmoved_s(self, now_s: float) -> float | None:
-        """For how long nothing has moved here; None where nothing was read."""
-        if not self.marks:
-            return None
-        return now_s - max(mark.since_s for mark in self.marks.values())
-
 
 def stale(own: Marks, others: tuple[Marks, ...], now_s: float, settings: HealthSettings) -> str:
     """What has stopped moving on an exchange, in words with the numbers; empty where nothing has."""
@@ -140,17 +134,6 @@ def stale(own: Marks, others: tuple[Marks, ...], now_s: float, settings: HealthS
         elif mark.since_s >= prices_s and (words := _price(kind, symbol, mark, others, settings)):
             return words
     return ""
-
-
-def standing_still(own: Marks, others: tuple[Marks, ...], now_s: float, settings: HealthSettings) -> tuple[Symbol, ...]:
-    """The symbols whose price does not move here and does elsewhere, whatever the others here do: perhaps halted."""
-    return tuple(
-        symbol
-        for (kind, symbol), mark in own.marks.items()
-        if symbol is not None
-        and now_s - mark.asked_s <= _lately_s(settings)
-        and _price(kind, symbol, mark, others, settings)
-    )
 
 
 def _lately_s(settings: HealthSettings) -> float:

@@ -72,7 +72,6 @@ class News:
     _owed: dict[str, tuple[OrderView, int]] = field(init=False, factory=dict)
     _ask_s: float | None = field(init=False, default=None)
     _asked: str = field(init=False, default="")
-    _asked_after: int | None = field(init=False, default=None)
     _questions: int = field(init=False, default=0)
     _failures: int = field(init=False, default=0)
 
@@ -133,7 +132,6 @@ class News:
         self._questions += 1
         self._ask_s = None
         self._asked = f"{self.session_id}{MARK}{self._questions}"
-        self._asked_after = self.heard
         return CatchUp(
             correlation_id=self._asked,
             deadline_s=now_s + ANSWER_S,

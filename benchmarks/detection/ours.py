@@ -18,7 +18,7 @@ from attrs import asdict
 from app.domain import health
 from app.domain.failback import hold_down_s
 from app.domain.health import HealthSettings
-from app.domain.health_rounds import due
+from app.domain.health_rounds import due, tells_of_others
 from app.domain.leaving import Candidate, Leave, Why, best_first, calm_until_s, may_not, why_leave
 from app.domain.network import judge
 from app.domain.saga_effects import FailoverSettings
@@ -133,15 +133,12 @@ class Ours:
         """What one learns may hurry what the others are asked."""
         self._detectors[where] = after
         was, now = before.now, after.now
-        hurry = False
         if now.state is not was.state:
-            hurry = now.state is _S.SUSPECT
             self._look_s = now_s
             self._troubled = any(each.now.state is _S.DOWN for each in self._detectors)
-        elif was.state is _S.DOWN:
-            hurry = now.last_ok_s != was.last_ok_s and _silent(before)
         elif not plan and not self._troubled and now.counts is was.counts:
             return  # one more good answer of a call: nothing is due sooner or later for it
+        hurry = tells_of_others(before, after)
         if hurry:
             for other in HERE:
                 if other != where:
@@ -242,11 +239,6 @@ def _candidate(where: int, view: HealthView, now_s: float) -> Candidate:
         ready=Readiness(exchange=EXCHANGES[where], problems=(), at_s=now_s),
         answered=True,
     )
-
-
-def _silent(detector: health.Detector) -> bool:
-    last_ok_s = detector.now.last_ok_s
-    return last_ok_s is None or last_ok_s <= detector.now.since_s
 
 
 def told(settings: HealthSettings) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from attrs import evolve
 
 from app.domain import health
 from app.domain.health_news import REFRESH_S, HealthNews
-from app.domain.health_rounds import due
+from app.domain.health_rounds import due, tells_of_others
 from app.domain.health_settings import HealthSettings
 from messages.health import Cause, Evidence, EvidenceKind, HealthState, HealthView, Maintenance, NetworkState, Witness
+from tests.domain.health_desk import PUBLIC, READ, SIGNED, fed, well
 from tests.domain.test_network import DOWN, SUSPECT, WELL, dead, seen
 
 DEFAULTS = HealthSettings()
@@ -122,6 +123,25 @@ def test_one_that_is_well_is_asked_at_once_when_another_one_is_down_whatever_it_
     assert due(again, (okx, dead()), DEFAULTS, 100.1)[1] == 100.0 + DEFAULTS.retry_delay_s
     proven = evolve(okx, answered_sent_s=100.0)
     assert due(again, (proven, dead()), DEFAULTS, 100.1)[1] > 120.0
+
+
+def test_the_others_are_asked_soon_when_one_becomes_suspect_and_when_one_that_was_down_is_heard_of_again() -> None:
+    """Each time what it shows may be true of all; neither while it goes on failing, nor with its second answer."""
+    pieces = [
+        *(
+            (SIGNED, True, 10.0, False),
+            (READ, False, 20.0, True),
+            (READ, False, 21.0, False),
+            (READ, False, 25.0, False),
+        ),
+        *((READ, False, 30.0, False), (SIGNED, False, 31.0, False), (PUBLIC, False, 31.5, False)),
+        *((PUBLIC, False, 35.0, False), (PUBLIC, True, 40.0, True), (PUBLIC, True, 45.0, False)),
+    ]
+    detector = well()
+    for kind, ok, at_s, asks in pieces:
+        before, detector = detector, fed(detector, (kind, ok, at_s))
+        assert tells_of_others(before, detector) is asks, at_s
+        assert (detector.state is DOWN) == (at_s >= 31.5)
 
 
 def test_a_ban_is_kept_to() -> None:

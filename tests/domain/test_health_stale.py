@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.health_settings import HealthSettings
-from app.domain.health_stale import Marks, stale, standing_still
+from app.domain.health_stale import Marks, stale
 from messages.health import Evidence, EvidenceKind
 from messages.market import MarketType, Symbol
 
@@ -138,11 +138,10 @@ def test_days_of_markets_that_move_as_they_like_is_never_stale() -> None:
 
 
 def test_one_symbol_that_is_halted_is_not_the_exchange() -> None:
-    """While another one moves here it is that symbol's own matter; that is told."""
+    """While another one moves here it is that symbol's own matter."""
     own = read("bybit", until(1800.0), 3600.0)
     both = read("bybit", moving, 3600.0, symbol=ETH, before=own)
     assert not stale(both, (OKX,), 3600.0, DEFAULTS)
-    assert standing_still(both, (OKX,), 3600.0, DEFAULTS) == (BTC,)
     neither = read("bybit", until(1750.0), 3600.0, symbol=ETH, before=own)
     assert stale(neither, (OKX,), 3600.0, DEFAULTS)
 
@@ -162,7 +161,6 @@ def test_what_was_read_long_ago_says_nothing_of_now() -> None:
 def test_the_first_move_ends_it() -> None:
     own = read("bybit", until(1800.0), 3600.0).seen(price("bybit", "y", 3600.0), DEFAULTS)
     assert not stale(own, (OKX,), 3600.0, DEFAULTS)
-    assert own.unmoved_s(3630.0) == 30.0
 
 
 def test_standing_still_for_an_hour_does_not_become_usual() -> None:
@@ -178,7 +176,6 @@ def test_standing_still_for_an_hour_does_not_become_usual() -> None:
 
 def test_evidence_without_a_mark_says_nothing() -> None:
     assert Marks().seen(price("bybit", "", 1.0), DEFAULTS) == Marks()
-    assert Marks().unmoved_s(1.0) is None
 
 
 # Balances

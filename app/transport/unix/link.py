@@ -117,11 +117,6 @@ class Link:
         """Whether nothing is under way in either direction."""
         return not (self.out or self.unacked or self.owed or self.rest is not None)
 
-    @property
-    def blocked(self) -> bool:
-        """Whether something waits for the other end to take it."""
-        return self.rest is not None or (bool(self.out) and not self.leaving)
-
     def takes(self, size: int) -> bool:
         """Whether a message of this size may be posted."""
         held = len(self.out) + len(self.unacked)
