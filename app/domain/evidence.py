@@ -107,12 +107,16 @@ def evidence_of(
     None also for the silence of a call that was given up at once because whoever asked waits no longer: an impatient
     bot, or the last moment of a patient one, would otherwise take trading from an exchange that is well.
 
+    A ban is told whatever was asked: nothing else is sent before it ends, so nobody else would find out.
+
     Args:
         silent_for_s: How long we are not to ask anything, beside what the result says; None where we may.
         fills: Of ours, told by the exchange so far.
         request_timeout_s: What a call is given where nobody is in a hurry.
     """
     kind = kind_of(call)
+    if kind is None and _bans(result, silent_for_s):
+        kind = EvidenceKind.READ
     if kind is None:
         return None
     hurried = call.deadline_s - sent_s < min(PATIENCE_S, request_timeout_s) - SAME_S
@@ -166,9 +170,13 @@ def _judged(
         cause = _cause(result, silent_for_s, late=late)
         ill = not result.duplicate if isinstance(result, c.Ambiguous) else result.ill
         ok = not ill or cause in TOLD
+        if result.code == NO_ROOM:
+            if silent_for_s is None or silent_for_s <= BAN_S:
+                return None
+            cause = Cause.BANNED  # of an earlier life, maybe: what waits for its end is how that is known
         if ok and cause is None and result.native_code is None and not isinstance(result, c.Ambiguous):
             return None
-        if result.code in (NO_ROOM, _STOPPING):
+        if result.code == _STOPPING:
             return None
         words = result.words  # also of a plain refusal: an answer, and no good call
         if silent_for_s is not None and words and (cause is not None or not ok):
@@ -215,6 +223,13 @@ def _cause(
     if refused and (cause not in TOLD or result.code == NOT_PERMITTED):
         return None  # of this order, or in this market, and the exchange is well
     return cause
+
+
+def _bans(result: c.Result, silent_for_s: float | None) -> bool:
+    """Whether we are to ask nothing at all for long, as this result says."""
+    if not isinstance(result, c.NotExecuted | c.CallFailed) or result.native_code is None or silent_for_s is None:
+        return False
+    return silent_for_s > BAN_S and CAUSES.get(result.code) in (Cause.RATE_LIMITED, Cause.BANNED)
 
 
 def refuses_clock(result: c.NotExecuted | c.CallFailed) -> bool:

@@ -73,7 +73,7 @@ class Remarks:
             place_answered=(symbol,) if placed and ok and not halted else (),
             halted=((symbol, evidence.words or "it is not traded now"),) if halted else (),
             credentials=evidence.words or "refused" if ok and cause is Cause.CREDENTIALS else "",
-            until_s=evidence.until_s if cause in (Cause.BANNED, Cause.RATE_LIMITED) else None,
+            until_s=evidence.until_s if counted and cause in (Cause.BANNED, Cause.RATE_LIMITED) else None,
             asked=(status and ok) or evidence.notice is not None,
             notice=evidence.notice,
         )

@@ -205,7 +205,7 @@ class Latencies:
                 continue
             usual_s = _seconds(calls.usual)
             if calls.recent >= FAILED:
-                return f"at least half of {words} are not answered, which usually take {usual_s:.3g} s"
+                return f"at least half of {words} fail, which usually take {usual_s:.3g} s"
             recent_s = _seconds(calls.recent)
             return (
                 f"{words} take {recent_s:.3g} s (median of the last {calls.counted}), "
@@ -283,7 +283,7 @@ def slow_too(own: Latencies, others: tuple[Latencies, ...], now_s: float, settin
         return ""
     kind, newest_s, usual_s = slowed
     words = JUDGED.get(kind, "public probes")
-    took = "are not answered" if newest_s >= SLOWEST_S * 0.99 else f"take {newest_s:.3g} s"
+    took = "fail" if newest_s >= SLOWEST_S * 0.99 else f"take {newest_s:.3g} s"
     return f"{words} {took} now, usually {usual_s:.3g} s, while another exchange is slow too: it may be our own network"
 
 

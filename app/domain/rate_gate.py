@@ -107,6 +107,8 @@ class RateGate:
             wait_s = pause.wait_s
         if wait_s is None:
             return
+        if isinstance(call, c.StatusCall) and (pause is None or pause.everything):
+            return  # of servers that others ask as well: it speaks for no other call
         own: Cost = tuple((name, units) for name, units in cost if name not in self.rates.common)
         if pause is None or pause.everything or not own:
             self.limiter.close_until(now_s + wait_s)

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from app.domain import calls as c
-from app.domain.evidence import CAUSES, NOT_REACHED, TOLD, evidence_of, mark_of, probe_evidence
+from app.domain.evidence import BAN_S, CAUSES, NOT_REACHED, TOLD, evidence_of, mark_of, probe_evidence
 from app.domain.no_room import left_no_room, no_room
 from messages.health import Cause, EvidenceKind, Maintenance, ProbeKind
 from messages.market import ExchangeStatus, Ticker
@@ -135,6 +135,25 @@ def test_what_is_not_asked_because_of_a_ban_tells_of_it() -> None:
     evidence = probe_evidence("binance", ProbeKind.SIGNED, no_room("binance", 200.0), 5.0, 5.0, silent_for_s=200.0)
     assert evidence is not None
     assert (evidence.cause, evidence.ok, evidence.until_s) == (Cause.BANNED, True, 205.0)
+
+
+@pytest.mark.parametrize("call", [c.FillsCall(symbol=BTC, since_s=0.0, deadline_s=9.0), STATUS, PROBE])
+def test_a_ban_is_told_by_whatever_finds_it(call: c.Call) -> None:
+    """Nothing else is sent while it lasts, so nobody else would find out; what is no ban stays untold."""
+    result = c.CallFailed(code="rate_limited", words="too much", native_code="-1003", retry_after_s=60.0)
+    told = evidence_of("binance", call, result, 0.0, 5.0, silent_for_s=60.0)
+    assert told is not None
+    assert (told.kind, told.cause, told.ok, told.until_s) == (EvidenceKind.READ, Cause.BANNED, True, 65.0)
+    assert evidence_of("binance", call, result, 0.0, 5.0, silent_for_s=BAN_S) is None
+    assert evidence_of("binance", call, failed("exchange_error", native="1"), 0.0, 5.0, silent_for_s=60.0) is None
+
+
+def test_a_probe_that_our_limiter_does_not_let_go_for_long_tells_why() -> None:
+    """Whoever begins in the middle of a ban has nobody else to learn it from."""
+    told = probe_evidence("binance", ProbeKind.SIGNED, no_room("binance", 0.0), 5.0, 5.0, silent_for_s=40.0)
+    assert told is not None
+    assert (told.cause, told.ok, told.until_s) == (Cause.BANNED, True, 45.0)
+    assert probe_evidence("binance", ProbeKind.SIGNED, no_room("binance", 0.0), 5.0, 5.0, silent_for_s=BAN_S) is None
 
 
 def test_a_good_answer_says_nothing_of_a_silence_that_others_were_asked_for() -> None:

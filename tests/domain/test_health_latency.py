@@ -176,7 +176,7 @@ def test_calls_that_are_not_answered_are_slower_than_any() -> None:
     """Where half are not, that is said; they do not become usual, and five seconds of them are nothing."""
     start_s = 6 * HOUR_S
     dead = run(lambda _: None, start_s + 600, start_s=start_s, before=SETTLED)
-    assert dead.unfit(start_s + 600, DEFAULTS).startswith("at least half of placements are not answered")
+    assert dead.unfit(start_s + 600, DEFAULTS).startswith("at least half of placements fail")
     assert usual_s(dead) <= usual_s(SETTLED) * 1.001
     burst = run(lambda _: None, start_s + 5, start_s=start_s, every_s=0.01, before=SETTLED)
     assert first_unfit_s(about(0.08, 9), start_s + 200, burst, start_s + 5) == math.inf
@@ -272,7 +272,7 @@ def test_once_one_exchange_is_slow_two_slow_probes_are_enough_for_another(slow_s
     backup = probed(lambda _: slow_s, now_s, start_s, IDLE)
     assert not backup.unfit(now_s, DEFAULTS)
     words = slow_too(backup, (IDLE, in_use), now_s, DEFAULTS)
-    assert "are not answered now" in words if slow_s is None else "take 0." in words
+    assert "fail now" in words if slow_s is None else "take 0." in words
     assert "another exchange is slow too" in words
     assert not slow_too(backup, (IDLE,), now_s, DEFAULTS)
     assert not slow_too(IDLE, (in_use,), now_s, DEFAULTS)

@@ -12,7 +12,7 @@ from app.domain.errands import Read
 from app.domain.limiter import Priority
 from app.domain.no_room import BANNED, NO_ROOM
 from app.domain.rate_gate import RATE_LIMITED, RateGate
-from app.domain.rates import Budget, Pause, Price, Rates, cost, symbol_of
+from app.domain.rates import Budget, Pause, Price, RateLimit, Rates, cost, rates_of, symbol_of
 from messages.health import Probe, ProbeKind
 from messages.market import MarketType, Symbol
 from messages.orders import LegState
@@ -77,6 +77,17 @@ def test_a_refusal_closes_what_it_names_for_as_long_as_it_says(
         if closed_s:
             assert not passes(gate, call, closed_s - 0.01)
         assert passes(gate, call, closed_s)
+
+
+def test_a_page_of_other_servers_closes_nothing_else() -> None:
+    """The exchange's word on itself is asked of servers that others ask as well."""
+    status = c.StatusCall(deadline_s=1.0)
+    for rates in (RATES, rates_of(RateLimit(per_s=10.0, burst=10))):
+        gate = RateGate(rates)
+        gate.answered(status, refused("418", 60.0), 0.0, 0.0)
+        gate.answered(status, refused("all"), 0.0, 0.0)
+        assert gate.silent_for_s(0.0) is None
+        assert passes(gate, c.TickerCall(symbol=BTC, deadline_s=1.0), 0.0)
 
 
 def test_a_look_up_that_ended_early_leaves_room_for_others() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -127,10 +127,16 @@ class Scene:
         self.until(self._fit, "nothing speaking against any exchange")
         self.until(lambda: all(each["ready"] for each in self.router.get_status()["readiness"]), "ready backups")
         if self.current != name:
-            self.router.manual_failover(name)
+            self.until(lambda: self._back(name), f"trading being on {name}")
             self.until(lambda: all(each["ready"] for each in self.router.get_status()["readiness"]), "ready backups")
         self.until(lambda: all(s["finished"] for s in self.router.get_failover_history()), "switches being settled")
         self._seen = len(self.router.get_failover_history())
+
+    def _back(self, name: str) -> bool:
+        """A pre-flight that was asked for in the scene before may have met its fault: then once more."""
+        with suppress(OrderRouterError):
+            self.router.manual_failover(name)
+        return self.current == name
 
     def _fit(self) -> bool:
         found = self.router.get_status()["exchange_health"].values()

@@ -1,6 +1,7 @@
 """An exchange that answers, and is no place to trade any more: trading leaves it in order, or does not, and says why.
 
-There is time: what rests is taken along. Beside it, what must not make trading move at all.
+There is time: what rests is taken along. Which of the backups takes trading is not asked here: on a busy machine the
+first one's pre-flight may be too old at that moment. Beside it, what must not make trading move at all.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def test_an_announced_maintenance_is_left_before_it_begins(on: Scene) -> None:
     resting = rests(on, "before the maintenance")
     began_s = time.monotonic()
     on.world["bybit"].control.maintenance(True, begins_in_s=12.0, lasts_s=1.0, message="Planned upgrade")
-    switch = on.moved(to="okx")
+    switch = on.moved()
     assert "maintenance" in switch["reason"].lower()
     left_in_order(on, switch, resting)
     assert time.monotonic() - began_s < 12.0, "drained before it began"
@@ -73,7 +74,7 @@ def test_an_exchange_that_grows_slow_is_left_in_order(on: Scene) -> None:
     with Traffic(on, callers=2, mixed=True) as traffic:
         on.until(lambda: traffic.calls >= 90, "its usual latency being known")
         on.world["bybit"].control.fault("slow", params={"delay_s": 0.4, "ramp_s": 1.0})
-        switch = on.moved(to="okx")
+        switch = on.moved()
     assert "times the usual" in switch["reason"], switch
     left_in_order(on, switch, resting)
 
@@ -83,7 +84,7 @@ def test_prices_that_stand_still_while_others_move_are_no_prices(on: Scene) -> N
     assert place(on.router, "so that a price matters", order_type="Market", price=None).order is not None
     on.world["bybit"].control.fault("stale", call="quotes")
     assert on.until(lambda: on.health("bybit")["stale"], "its being told")
-    left_in_order(on, on.moved(to="okx"), resting)
+    left_in_order(on, on.moved(), resting)
 
 
 def test_a_ban_that_is_long_is_left(on: Scene) -> None:
@@ -113,8 +114,8 @@ def test_one_answer_in_twenty_that_fails_moves_nothing(on: Scene) -> None:
 def test_one_answer_in_five_that_fails_is_illness_and_judged_once(on: Scene) -> None:
     on.world["bybit"].control.fault("http_5xx", params={"probability": 0.2, "seed": 20})
     with Traffic(on, callers=4, mixed=True):
-        switch = on.moved(to="okx")
-        on.rounds("okx", 50)
-    assert "%" in switch["reason"] or "down" in switch["reason"], switch
+        switch = on.moved()
+        on.rounds(switch["to_exchange"] or "", 50)
+    assert any(words in switch["reason"] for words in ("%", "down", "at least half")), switch
     assert switch["evidence"]
-    assert (on.current, len(on.switches())) == ("okx", 1)
+    assert (on.current, len(on.switches())) == (switch["to_exchange"], 1)
