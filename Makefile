@@ -32,6 +32,9 @@ demo: $(STAMP) ## an exchange dies under a trading strategy, and nothing is lost
 test: $(STAMP) ## the test suite (ARGS="-m slow", "-k name", ...)
 	@timeout --kill-after=10 3600 "$(BIN)/python" -m pytest $(ARGS)
 
+test-deep: $(STAMP) ## what repeats, on other exchanges and by other causes, what the suite has shown: a few minutes
+	@timeout --kill-after=10 1800 "$(BIN)/python" -m pytest -m deep $(ARGS)
+
 properties: $(STAMP) ## hypothesis' properties at length: several times the suite's examples, and new ones each time
 	@env -u CI ORDER_ROUTER_DEEP=1 timeout --kill-after=10 3600 "$(BIN)/python" -m pytest \
 		tests/domain tests/exchanges tests/journal tests/simulator $(ARGS)
@@ -103,4 +106,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test properties conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep chaos chaos-switch lint types layers clean
+.PHONY: help setup demo test test-deep properties conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep chaos chaos-switch lint types layers clean

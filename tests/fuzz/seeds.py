@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from app.fuzz.run import run_seed
 
-PART = 25
-"""Seeds in one test."""
+QUICK, DEEP, PART = 8, 25, 25
+"""The first seeds, which every change passes; up to where `make test-deep` goes on; and how many of the rest are one
+test."""
 
 
-def parts(seeds: int, *, at_once: int) -> list[Any]:
-    """The first seed of each part, for tests; those from `at_once` on run with `-m slow` only, or by `make fuzz`."""
-    return [pytest.param(n, marks=() if n < at_once else pytest.mark.slow) for n in range(0, seeds, PART)]
+def parts(seeds: int, *, quick: int = QUICK, deep: int = DEEP, part: int = PART) -> list[Any]:
+    """Ranges that together are all seeds, for tests; those from `deep` on run with `-m slow` only, or `make fuzz`."""
+    bounds = sorted({0, quick, deep, *range(deep, seeds, part), seeds})
+    return [
+        pytest.param(
+            range(begin, end),
+            marks=() if end <= quick else pytest.mark.deep if end <= deep else pytest.mark.slow,
+            id=f"{begin}-{end - 1}",
+        )
+        for begin, end in pairwise(bounds)
+    ]
 
 
 def hold(profile: str, seeds: Iterable[int]) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from app.fuzz.plan import PROFILES
-from tests.fuzz.seeds import hold
+from tests.fuzz.seeds import hold, parts
 
 BOOKED = [name for name, profile in PROFILES.items() if profile.books is not None]
-AT_ONCE, SEEDS, EACH = 8, 80, 8
-"""Of each profile: in the quick suite, with the slow tests, and in one test. `make fuzz-deep` runs very many."""
+SEEDS = 80
+"""Of each profile. `make fuzz-deep` runs very many."""
 
 PARTS = [
-    pytest.param(name, first, marks=() if first < AT_ONCE else pytest.mark.slow)
+    pytest.param(name, *part.values, marks=part.marks, id=f"{name}-{part.id}")
     for name in BOOKED
-    for first in range(0, SEEDS, EACH)
+    for part in parts(SEEDS, quick=3, deep=8, part=8)
 ]
 
 
-@pytest.mark.parametrize(("profile", "first"), PARTS)
-def test_every_invariant_holds(profile: str, first: int) -> None:
+@pytest.mark.parametrize(("profile", "seeds"), PARTS)
+def test_every_invariant_holds(profile: str, seeds: range) -> None:
     """For each seed of this part."""
-    hold(profile, range(first, first + EACH))
+    hold(profile, seeds)

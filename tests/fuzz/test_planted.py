@@ -25,6 +25,6 @@ def test_planted_bug_is_found(name: str) -> None:
 def test_the_database_itself_refuses_a_second_live_leg() -> None:
     """The same bug that is found without the journal's index does no harm with it."""
     with second_leg_while_unknown_but_for_the_index():
-        for seed in range(10):  # without the index the fourth of them finds it
+        for seed in range(2, 6):  # without the index the second of them finds it
             verdict = run_seed(seed, "storm")
             assert not [v for v in verdict.violations if v.rule.startswith("I1")], verdict.story
