@@ -11,6 +11,7 @@ from actors.failover_effects import SOURCE_S
 from actors.failover_verbs import VerbHands
 from app.domain import failover as f
 from app.domain.failover import CoordinatorEffect
+from app.domain.health_alarms import Alarms
 from app.domain.network import judge
 from app.domain.unwritten import Unwritten
 from app.journal.store import JournalError, StaleEpoch
@@ -31,7 +32,7 @@ from messages.failover import (
     Subscribe,
     Unsubscribe,
 )
-from messages.health import HealthChanged, HealthView, Isolations, KnownHealth, Network, Witness
+from messages.health import HealthAlarms, HealthChanged, HealthView, Isolations, KnownHealth, Network, Witness
 from messages.positions import BookNews, BookReply, MovesReply
 from messages.supervision import Address, Directory, Role, Start
 
@@ -60,6 +61,7 @@ class FailoverCoordinatorActor(VerbHands):
         self._source_s = -SOURCE_S
         self._serial = 0
         self._unwritten = Unwritten()
+        self._alarms = Alarms()
         self._begin_verbs(now_s)
         self._manual: tuple[Address, ManualFailover] | None = None
         self._asked: tuple[Address, ManualFailover] | None = None
@@ -118,6 +120,7 @@ class FailoverCoordinatorActor(VerbHands):
             self.send(asker, failed)
         if not self._unwritten.waits:
             self._perform(self.machine.tick(now_s), now_s)
+        self._look_for_alarms(now_s)
         self._tick_verbs(now_s)
         self._greet_monitor()
 
@@ -160,6 +163,7 @@ class FailoverCoordinatorActor(VerbHands):
                 self._asked = sender, message
             case HealthChanged():
                 self._perform(machine.health_told(message.view, now_s, message.witnesses), now_s)
+                self._look_for_alarms(now_s)
             case SettleReply():
                 self._perform(machine.settled(message, now_s), now_s)
             case PreflightReply():
@@ -172,9 +176,7 @@ class FailoverCoordinatorActor(VerbHands):
                 if exchange is not None and not self._unwritten.waits:
                     self._perform(machine.book_told(message, exchange, now_s), now_s)
             case BookNews():
-                for address, until_s in self._subscribers.values():
-                    if until_s >= now_s:
-                        self.send(address, message)
+                self._tell_sessions(message, now_s)
             case CarryReply():
                 self._perform(machine.carried(message, now_s), now_s)
             case MovesReply():
@@ -199,10 +201,25 @@ class FailoverCoordinatorActor(VerbHands):
     def _subscribe(self, message: Subscribe, sender: Address, now_s: float) -> None:
         for session in [s for s, (_, until_s) in self._subscribers.items() if until_s < now_s]:
             del self._subscribers[session]
-        if len(self._subscribers) < MAX_SUBSCRIBERS or message.session_id in self._subscribers:
+        known = message.session_id in self._subscribers
+        if len(self._subscribers) < MAX_SUBSCRIBERS or known:
             self._subscribers[message.session_id] = (sender, now_s + SUBSCRIPTION_S)
         machine = self.machine
         self.send(sender, RouteChanged(route=machine.route, state=machine.state, down=machine.down))
+        if not known and self._alarms.standing:
+            self.send(sender, HealthAlarms(raised=self._alarms.standing))
+
+    def _tell_sessions(self, news: BookNews | HealthAlarms, now_s: float) -> None:
+        for address, until_s in self._subscribers.values():
+            if until_s >= now_s:
+                self.send(address, news)
+
+    def _look_for_alarms(self, now_s: float) -> None:
+        if (news := self._alarms.look(self.machine.health.values(), self._network(now_s), now_s)) is not None:
+            self._tell_sessions(news, now_s)
+
+    def _network(self, now_s: float) -> Network:
+        return judge(tuple(self.machine.health.values()), self.machine.witnesses, now_s, self.environment.health)
 
     def _status(self, request: GetStatus, now_s: float) -> StatusReply:
         entries = self.directory.entries if self.directory is not None else ()
@@ -218,8 +235,8 @@ class FailoverCoordinatorActor(VerbHands):
             primary_exchange=exchanges[0],
             failover_exchanges=exchanges[1:],
             auto_failover=self.environment.failover.auto_failover,
-            health=(health := tuple(self.machine.health.values())),
-            network=judge(health, self.machine.witnesses, now_s, self.environment.health),
+            health=tuple(self.machine.health.values()),
+            network=self._network(now_s),
             witnesses=self.machine.witnesses,
             actors=tuple(
                 ActorInfo(name=f"{e.role.value}:{e.name}", pid=e.pid, restarts=e.incarnation - 1) for e in entries

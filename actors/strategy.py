@@ -25,6 +25,7 @@ from app.domain.ids import MAX_CLIENT_ORDER_ID, is_client_order_id
 from app.domain.symbols import parse_symbol
 from messages.executions import Execution
 from messages.failover import Route, RouterState
+from messages.health import HealthAlarms
 from messages.market import MarketType, Symbol
 from messages.orders import (
     Fill,
@@ -116,6 +117,9 @@ class Strategy:
 
     def on_positions(self, news: BookNews) -> None:
         """Others changed positions of the account, of any strategy, or one is in danger: see `messages.positions`."""
+
+    def on_health(self, news: HealthAlarms) -> None:
+        """Our own network is down, or an exchange does not take our credentials, and trading stays; or that is over."""
 
     def on_timer(self, now_s: float) -> None:
         """A moment asked for by `call_at` has come; several that passed together come as one."""

@@ -18,6 +18,7 @@ from app.domain.exits import parent_of
 from messages.base import Failed, Reply
 from messages.executions import Heard, OrderFilled, ToldUpTo
 from messages.failover import RouteChanged
+from messages.health import HealthAlarms
 from messages.market import MarketType, Symbol
 from messages.orders import (
     AmendOrder,
@@ -116,6 +117,8 @@ class StrategyActor(Shell):
                 self._perform(self.session.reply(message, now_s))
             case BookNews():
                 self.strategy.on_positions(message)
+            case HealthAlarms():
+                self.strategy.on_health(message)
             case _:
                 log.warning("strategy.unexpected_message", strategy=self.name, message_type=type(message).__name__)
 

@@ -332,6 +332,31 @@ class Network:
 
 
 @frozen(kw_only=True)
+class HealthAlarm:
+    """Something of ours that a person should put right, since trading does not move for it.
+
+    Attributes:
+        code: Stable identifier: own_network (as it looks it is down, so trading stays where it is), credentials (an
+            exchange does not take ours).
+        exchange: Whose; empty for own_network.
+        at_s: When it began.
+    """
+
+    code: str
+    exchange: str
+    words: str
+    at_s: float
+
+
+@frozen(kw_only=True)
+class HealthAlarms(Message):
+    """Coordinator to every session: alarms that began, and alarms that are over."""
+
+    raised: tuple[HealthAlarm, ...] = ()
+    over: tuple[HealthAlarm, ...] = ()
+
+
+@frozen(kw_only=True)
 class GetHealth(Request):
     """Asks the health monitor for what it believes."""
 

@@ -31,13 +31,14 @@ from app.transport.mailbox import Mailbox, MailboxFullError
 from messages.base import Reply, Request, Together
 from messages.executions import OrderFilled, ToldUpTo
 from messages.failover import RouteChanged
+from messages.health import HealthAlarms
 from messages.orders import AmendOrder, CancelOrder, OrderChanged, PlaceOrder
 from messages.positions import BookNews
 from messages.supervision import Address, Directory
 
 log = structlog.get_logger()
 
-News = BookNews | s.RouteTold | s.OrderTold | s.NewsBegin | s.NeverCommitted
+News = BookNews | HealthAlarms | s.RouteTold | s.OrderTold | s.NewsBegin | s.NeverCommitted
 """What happened, and nobody asked for."""
 
 LONGEST_WAIT_S = 0.1
@@ -255,7 +256,7 @@ class Client:
                 self._perform(mailbox, self.session.route_told(got, now_s))
             case OrderChanged() | OrderFilled() | ToldUpTo():
                 self._perform(mailbox, self.session.news_told(got, now_s))
-            case BookNews():
+            case BookNews() | HealthAlarms():
                 self._on_news(got)
             case Reply():
                 self._perform(mailbox, self.session.reply(got, now_s))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 
 class CallLatency(TypedDict):
@@ -76,3 +76,23 @@ class OwnNetwork(TypedDict):
     state: str
     words: str
     witnesses: list[NetworkWitness]
+
+
+class HealthAlarm(TypedDict):
+    """Something of ours to put right; `code` is own_network or credentials, and `exchange` empty for own_network."""
+
+    exchange: str
+    code: str
+    words: str
+    timestamp: str
+
+
+class HealthAlarmEvent(TypedDict):
+    """Our own network is down, as it looks, or an exchange does not take our credentials: trading stays where it is.
+
+    Or, where it is `over`, not any more. What stands is told again by a daemon whose coordinator was restarted.
+    """
+
+    kind: Literal["health_alarm"]
+    alarm: HealthAlarm
+    over: bool

@@ -47,6 +47,7 @@ from app.launcher.presence import Presence, read_presence
 from app.launcher.spawn import OwnDaemon, SpawnFailed
 from app.process.lock import StateDirError, private_dir
 from messages.failover import RouterState as OrderRouterStatus
+from messages.health import HealthAlarms
 from messages.positions import BookNews
 
 __all__ = [
@@ -372,18 +373,23 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
     # ------------------------------------------------------------------------------------------------ pieces
 
     def _news(self, news: News) -> None:
-        if isinstance(news, BookNews):
-            for event in render_book.events(news, self._settings.spell):
-                self._listening.tell(event)
-            return
-        if not isinstance(news, s.RouteTold):
-            self._listening.tell(news)
-            return
-        exchange = self._settings.spell(news.route.exchange) if news.route.exchange is not None else None
-        self._last_exchange = exchange or self._last_exchange
-        self._listening.tell(
-            shapes.RouteEvent(kind="route_changed", exchange=exchange, epoch=news.route.epoch, status=news.state.value)
-        )
+        spell = self._settings.spell
+        match news:
+            case BookNews():
+                events = render_book.events(news, spell)
+            case HealthAlarms():
+                events = render_health.events(news, spell)
+            case s.RouteTold(route=route, state=state):
+                exchange = spell(route.exchange) if route.exchange is not None else None
+                self._last_exchange = exchange or self._last_exchange
+                events = [
+                    shapes.RouteEvent(kind="route_changed", exchange=exchange, epoch=route.epoch, status=state.value)
+                ]
+            case _:
+                self._listening.tell(news)
+                return
+        for event in events:
+            self._listening.tell(event)
 
     def _no_more_news(self) -> None:
         if self._closed:

@@ -1,10 +1,10 @@
-"""What is believed of the exchanges' health, as a bot sees it."""
+"""What is believed of the exchanges' health, as a bot sees it, and the events that tell of what to put right."""
 
 from __future__ import annotations
 
 from app.core import shapes
-from app.core.spelling import milliseconds
-from messages.health import HealthState, HealthView, Maintenance, Network, NetworkState, Witness
+from app.core.spelling import Spell, milliseconds
+from messages.health import HealthAlarms, HealthState, HealthView, Maintenance, Network, NetworkState, Witness
 
 
 def health(view: HealthView) -> shapes.ExchangeHealth:
@@ -50,6 +50,24 @@ def network(found: Network | None, witnesses: tuple[Witness, ...]) -> shapes.Own
             for each in witnesses
         ],
     )
+
+
+def events(news: HealthAlarms, spell: Spell) -> list[shapes.Event]:
+    """What a stream tells of alarms."""
+    return [
+        shapes.HealthAlarmEvent(
+            kind="health_alarm",
+            alarm=shapes.HealthAlarm(
+                exchange=spell(each.exchange) if each.exchange else "",
+                code=each.code,
+                words=each.words,
+                timestamp=milliseconds(each.at_s),
+            ),
+            over=over,
+        )
+        for alarms, over in ((news.raised, False), (news.over, True))
+        for each in alarms
+    ]
 
 
 def _maintenance(told: Maintenance) -> shapes.ExchangeMaintenance:

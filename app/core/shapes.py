@@ -11,6 +11,8 @@ from typing import Literal, TypedDict
 from app.core.health_shapes import CallLatency as CallLatency
 from app.core.health_shapes import ExchangeHealth as ExchangeHealth
 from app.core.health_shapes import ExchangeMaintenance as ExchangeMaintenance
+from app.core.health_shapes import HealthAlarm as HealthAlarm
+from app.core.health_shapes import HealthAlarmEvent as HealthAlarmEvent
 from app.core.health_shapes import NetworkWitness as NetworkWitness
 from app.core.health_shapes import OwnNetwork as OwnNetwork
 from app.core.plan_shapes import Candidate as Candidate
@@ -461,5 +463,14 @@ class GapEvent(TypedDict):
     dropped: int
 
 
-Event = OrderEvent | FillEvent | NeverCommittedEvent | RouteEvent | DifferenceEvent | AlarmEvent | GapEvent
+Event = (
+    OrderEvent
+    | FillEvent
+    | NeverCommittedEvent
+    | RouteEvent
+    | DifferenceEvent
+    | AlarmEvent
+    | HealthAlarmEvent
+    | GapEvent
+)
 """Something that happened; `kind` says which."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from actors.strategy import Strategy
 from messages.failover import Route, RouterState
+from messages.health import HealthAlarms
 from messages.orders import Fill, OrderUpdate, Told
 
 
@@ -88,3 +89,19 @@ class NeverMade(Strategy):
 
 class Idler(Strategy):
     """Does nothing."""
+
+
+class Watcher(Diarist):
+    """Only listens to what is wrong on our own side."""
+
+    def on_start(self) -> None:
+        """Places nothing."""
+
+    def on_route(self, route: Route, state: RouterState) -> None:
+        """Nor then."""
+
+    def on_health(self, news: HealthAlarms) -> None:
+        """What began, and what is over."""
+        for alarms, over in ((news.raised, False), (news.over, True)):
+            for alarm in alarms:
+                self.note("alarm", code=alarm.code, exchange=alarm.exchange, over=over)

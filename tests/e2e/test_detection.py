@@ -13,7 +13,7 @@ import pytest
 
 from app.core.order_router import NoExchangeAvailable, OrderRefused
 from tests.e2e.scenes import Scene, Traffic, scene
-from tests.e2e.world import BTC, actor_pid, place, restarted
+from tests.e2e.world import BTC, Heard, actor_pid, place, restarted
 
 NAMES = ("bybit", "okx", "binance")
 
@@ -94,7 +94,7 @@ def test_a_monitor_that_is_killed_knows_again_who_is_down(on: Scene) -> None:
 
 def test_credentials_that_are_revoked_are_told_and_trading_stays(on: Scene) -> None:
     """Whoever fails over from a wrong key stands on the next exchange with the same mistake, or without positions."""
-    since = on.requests("bybit")
+    since, heard = on.requests("bybit"), Heard(on.router)
     on.world["bybit"].control.revoke(on.world["bybit"].api_key)
     words = on.until(lambda: on.health("bybit")["credentials"], "wrong credentials being told")
     assert "bybit" in words or "10003" in words or "API key" in words
@@ -103,6 +103,9 @@ def test_credentials_that_are_revoked_are_told_and_trading_stays(on: Scene) -> N
     assert (on.current, on.switches()) == ("bybit", [])
     on.world["bybit"].control.revoke(on.world["bybit"].api_key, False)
     on.until(lambda: not on.health("bybit")["credentials"], "the alarm being over")
+    alarms = [("credentials", "bybit", False), ("credentials", "bybit", True)]
+    on.until(lambda: heard.alarms() == alarms, "a bot hearing of it, and of its end")
+    heard.close()
     assert place(on.router, "known again").order is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,13 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from app.core.order_router import OrderRouter
 from app.core.shapes import Status
 from tests.e2e.conftest import Build
-from tests.e2e.world import World, actor_pid, all_well, place, restarted, until
+from tests.e2e.world import Heard, World, actor_pid, all_well, place, restarted, until
 
 MONITOR, COORDINATOR = "health_monitor:health_monitor", "failover_coordinator:failover_coordinator"
 
@@ -48,9 +50,19 @@ def nothing_moved(here: World, router: OrderRouter) -> None:
 
 
 @pytest.mark.parametrize("fault", ["refused", "blackhole"])
-def test_when_all_fail_at_once_nothing_moves_and_orders_flow_again(world: Build, fault: str) -> None:
-    here = world("bybit", "okx", "binance")
+def test_when_all_fail_at_once_nothing_moves_and_orders_flow_again(world: Build, fault: str, tmp_path: Path) -> None:
+    """Bots hear of it, and so do strategies in the daemon."""
+    diary = tmp_path / "diary"
+    spec = {"class": "strategies:Watcher", "path": str(Path(__file__).parent), "args": {"diary": str(diary)}}
+    here = world("bybit", "okx", "binance", strategies={"watcher": spec})
+    alarm = ("own_network", "")
+
+    def noted() -> list[tuple[str, str, bool]]:
+        lines = map(json.loads, diary.read_text().splitlines() if diary.exists() else ())
+        return [(line["code"], line["exchange"], line["over"]) for line in lines if line["what"] == "alarm"]
+
     with here.running() as router:
+        heard = Heard(router)
         ready(router)
         for name in here.names:
             here[name].control.fault(fault)
@@ -58,12 +70,20 @@ def test_when_all_fail_at_once_nothing_moves_and_orders_flow_again(world: Build,
         status = until(lambda: found if "own network" in (found := router.get_status())["words"] else None)
         assert status["status"] == "error"
         assert "together" in status["own_network"]["words"]
+        until(lambda: noted() == [(*alarm, False)], means="a strategy being told")
+        os.kill(actor_pid(router, "strategy:watcher"), signal.SIGKILL)
         until(lambda: all_are(here, router, "down"), means="all being down")
+        until(lambda: noted() == [(*alarm, False)] * 2, means="its next life being told what stands")
         assert router.get_failover_history() == []
         for name in here.names:
             here[name].control.clear_faults()
         nothing_moved(here, router)
         until(lambda: router.get_status()["own_network"]["state"] == "theirs", means="the alarm being over")
+
+        told = until(lambda: alarms if len(alarms := heard.alarms()) > 1 else None, means="both being heard")
+        assert told == [(*alarm, False), (*alarm, True)]
+        until(lambda: noted() == [told[0], *told], means="the strategy being told the end as well")
+        heard.close()
 
 
 @pytest.mark.parametrize("first", ["primary", "backups"])

@@ -268,6 +268,11 @@ class Heard:
         """Events of a kind."""
         return [event for event in list(self.events) if event["kind"] == kind]
 
+    def alarms(self) -> list[tuple[str, str, bool]]:
+        """(code, exchange, over) of what was told of our own network and of credentials, in order."""
+        told = [(e["alarm"], e["over"]) for e in self.kinds("health_alarm")]
+        return [(alarm["code"], alarm["exchange"], over) for alarm, over in told]
+
     def close(self) -> None:
         """Ends the reading."""
         self._stream.close()
