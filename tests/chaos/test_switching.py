@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.chaos.injury import Target
 from tests.chaos.switching import TARGETS, Blow, Moment, plan, play
 
 
+@pytest.mark.deep
 def test_a_switch_with_orders_and_positions_survives_whoever_dies_in_it() -> None:
     """Judged by the exchanges' books: each order once, with what is left of it, and the net within a slice."""
     blows = [

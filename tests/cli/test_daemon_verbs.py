@@ -224,7 +224,7 @@ def test_a_reader_that_has_enough_is_no_error(desk: Desk) -> None:
             looking.process.stdout = None
 
 
-@pytest.mark.parametrize("whole_group", [True, False])
+@pytest.mark.parametrize("whole_group", [True, pytest.param(False, marks=pytest.mark.deep)])
 def test_ctrl_c_ends_run_with_0_and_nothing_left(tmp_path: Path, free: dict[str, Simulated], whole_group: bool) -> None:
     """As SIGTERM does; a terminal sends it to the actors as well, which must leave the ending to the daemon."""
     config = write_config(tmp_path, free)

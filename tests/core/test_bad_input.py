@@ -178,9 +178,13 @@ def test_a_bad_argument_is_refused_before_anything_starts(bad: dict[str, Any], w
     ("change", "words"),
     [
         ({"okx": {"secret": None}}, "okx has no secret: set exchanges.okx.secret, secret_env or secret_file"),
-        ({"okx": None}, "okx has no credentials"),
-        ({"bybit": {"api_key": None, "api_key_env": "NO_SUCH_VARIABLE_HERE"}}, "NO_SUCH_VARIABLE_HERE"),
-        ({"okx": {"password": None}}, "okx has no password"),
+        pytest.param({"okx": None}, "okx has no credentials", marks=pytest.mark.deep),
+        pytest.param(
+            {"bybit": {"api_key": None, "api_key_env": "NO_SUCH_VARIABLE_HERE"}},
+            "NO_SUCH_VARIABLE_HERE",
+            marks=pytest.mark.deep,
+        ),
+        pytest.param({"okx": {"password": None}}, "okx has no password", marks=pytest.mark.deep),
     ],
     ids=["no secret", "no table", "an empty variable", "no passphrase"],
 )

@@ -23,15 +23,16 @@ ONE_IN = 8
     ("exchange", "market_type", "scenes"),
     [
         ("okx", MarketType.SWAP, (Scene(title="place", verb=PLACE),)),
-        (
+        pytest.param(
             "kraken",
             MarketType.SWAP,
             (
                 Scene(title="amend", verb=AMEND),
                 Scene(title="cancel", verb=CANCEL),
             ),
+            marks=pytest.mark.deep,
         ),
-        ("binance", MarketType.SPOT, (Scene(title="replace", verb=REPLACE),)),
+        pytest.param("binance", MarketType.SPOT, (Scene(title="replace", verb=REPLACE),), marks=pytest.mark.deep),
     ],
     ids=["place", "amend and cancel", "replace"],
 )

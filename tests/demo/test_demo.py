@@ -48,7 +48,11 @@ def test_an_order_executed_twice_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.deep),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.deep),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
 def test_it_leaves_nothing_however_it_ends(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """In the midst of trading: no process, no temporary folder, no traceback."""

@@ -140,21 +140,27 @@ def test_another_user_reaches_nothing_even_where_a_careless_one_opened_everythin
         until(lambda: told(here)["transport.foreign"] >= len(sockets), means="the log telling of each")
 
 
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, OrderRouter]]:
+    """A daemon that is only looked at."""
+    with World(["bybit", "okx"], tmp_path_factory.mktemp("attacks") / "state") as here, here.running() as router:
+        yield here, router
+
+
 @as_root
-def test_another_user_sees_no_key_and_no_journal(world: Build) -> None:
+def test_another_user_sees_no_key_and_no_journal(looked_at: tuple[World, OrderRouter]) -> None:
     """What is in the state directory is the user's own, file by file, should the directory be opened."""
-    here = world("bybit", "okx")
-    with here.running() as router:
-        assert place(router, "one").order is not None
-        files = [each for each in here.state_dir.rglob("*") if each.is_file()]
-        assert {"daemon.json", "order-router.log", JOURNAL_NAME} <= {each.name for each in files}
+    here, router = looked_at
+    assert place(router, "one").order is not None
+    files = [each for each in here.state_dir.rglob("*") if each.is_file()]
+    assert {"daemon.json", "order-router.log", JOURNAL_NAME} <= {each.name for each in files}
 
-        def read() -> str:
-            return " ".join(sorted({_refusal(each) for each in files}))
+    def read() -> str:
+        return " ".join(sorted({_refusal(each) for each in files}))
 
-        assert as_another_user(read) == "PermissionError"
-        assert [each.name for each in files if each.stat().st_mode & 0o077] == []
-        assert here.state_dir.stat().st_mode & 0o077 == 0
+    assert as_another_user(read) == "PermissionError"
+    assert [each.name for each in files if each.stat().st_mode & 0o077] == []
+    assert here.state_dir.stat().st_mode & 0o077 == 0
 
 
 def _refusal(path: Path) -> str:
@@ -165,14 +171,13 @@ def _refusal(path: Path) -> str:
     return f"{path.name} was read"
 
 
-def test_no_process_listens_on_a_network(world: Build) -> None:
+def test_no_process_listens_on_a_network(looked_at: tuple[World, OrderRouter]) -> None:
     """What `ss -lntux` would show of the daemon while it trades: nothing; outgoing connections are the connectors'."""
-    here = world("bybit", "okx")
-    with here.running() as router:
-        assert place(router, "one").order is not None
-        found = [each for process in tree(here.presence().pid) for each in process.net_connections("inet")]
-        assert [each for each in found if each.status != "ESTABLISHED" and not each.raddr] == []
-        # The hold on an account is an abstract name that nobody listens on (the flag is the kernel's SO_ACCEPTCON).
-        rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines() if "@order-router" in line]
-        assert rows
-        assert [row for row in rows if int(row[3], 16) & 0x10000] == []
+    here, router = looked_at
+    assert place(router, "another").order is not None
+    found = [each for process in tree(here.presence().pid) for each in process.net_connections("inet")]
+    assert [each for each in found if each.status != "ESTABLISHED" and not each.raddr] == []
+    # The hold on an account is an abstract name that nobody listens on (the flag is the kernel's SO_ACCEPTCON).
+    rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines() if "@order-router" in line]
+    assert rows
+    assert [row for row in rows if int(row[3], 16) & 0x10000] == []

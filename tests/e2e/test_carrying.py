@@ -272,7 +272,10 @@ def test_a_wish_that_was_under_way_goes_along(shared: Shared) -> None:
     assert live_on(world, order) == []
 
 
-@pytest.mark.parametrize("victim", ["old", "new", "both"])
+@pytest.mark.parametrize(
+    "victim",
+    [pytest.param("old", marks=pytest.mark.deep), pytest.param("new", marks=pytest.mark.deep), "both"],
+)
 def test_a_connector_that_is_killed_meanwhile_loses_nothing_and_doubles_nothing(shared: Shared, victim: str) -> None:
     world, router = shared
     goes(router, "bybit")
@@ -313,7 +316,9 @@ def test_what_was_stranded_on_a_dead_exchange_goes_after_trading_once_that_answe
     end(router, order)
 
 
-@pytest.mark.parametrize(("policy", "status"), [("park", "Parked"), ("drop", "Cancelled")])
+@pytest.mark.parametrize(
+    ("policy", "status"), [("park", "Parked"), pytest.param("drop", "Cancelled", marks=pytest.mark.deep)]
+)
 def test_its_owner_may_want_it_otherwise(world: Build, policy: str, status: str) -> None:
     here = world("bybit", "okx", orders={"policy": policy}, positions={"policy": "track"})
     with here.running() as router:

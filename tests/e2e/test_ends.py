@@ -70,9 +70,9 @@ def flow(router: OrderRouter, prefix: str, stop: threading.Event, into: list[Ans
     ("what", "number"),
     [
         ("all well", signal.SIGTERM),
-        ("all well", signal.SIGINT),
-        ("exchange hangs", signal.SIGTERM),
-        ("connector stopped", signal.SIGINT),
+        pytest.param("all well", signal.SIGINT, marks=pytest.mark.deep),
+        pytest.param("exchange hangs", signal.SIGTERM, marks=pytest.mark.deep),
+        pytest.param("connector stopped", signal.SIGINT, marks=pytest.mark.deep),
         ("everything stopped", signal.SIGTERM),
     ],
 )
@@ -318,7 +318,12 @@ def hold(folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "how"), [("journal.db", "mode"), ("journal.db-wal", "owner"), ("journal.db-shm", "symlink")]
+    ("name", "how"),
+    [
+        ("journal.db", "mode"),
+        pytest.param("journal.db-wal", "owner", marks=pytest.mark.deep),
+        pytest.param("journal.db-shm", "symlink", marks=pytest.mark.deep),
+    ],
 )
 def test_a_journal_that_is_not_private_is_refused_with_78(tmp_path: Path, name: str, how: str) -> None:
     state = tmp_path / "state"

@@ -148,6 +148,7 @@ def test_a_settlement_change_that_is_allowed_carries_trading_to_kraken(world: Bu
         assert {held["symbol"] for held in here["kraken"].control.truth()["orders"]} == {"BTC/USD:USD"}
 
 
+@pytest.mark.deep
 def test_when_every_exchange_is_gone_it_is_our_own_network_and_nothing_moves(world: Build) -> None:
     here = world("bybit", "okx", "binance")
     with here.running() as router:

@@ -52,15 +52,19 @@ class Play:
 
 PLAYS = [
     Play("hang_after", "*", whole=True),
+    Play("drop_before", "place", primary="kraken", backup="okx", executes=False),
+    Play("half_json", "*", primary="okx", backup="binance", whole=True),
+    Play("refused", "*", primary="binance", backup="bybit", whole=True, executes=False),
+]
+"""All and placing alone, executed and not; every exchange once."""
+DEEP = [
     Play("hang_before", "*", primary="okx", backup="binance", whole=True, executes=False),
     Play("late", "place", params={"delay_s": 1.0}),
-    Play("refused", "*", primary="binance", backup="bybit", whole=True, executes=False),
-    Play("drop_before", "place", primary="kraken", backup="okx", executes=False),
     Play("drop_after", "*", primary="binance", backup="okx", whole=True),
     Play("half_json", "*", primary="bybit", backup="binance", whole=True),
     Play("http_5xx", "*", primary="kraken", backup="okx", whole=True, executes=False),
 ]
-"""Every fault once, every exchange at least once."""
+"""With those before every fault once."""
 MORE = [
     Play("late", "place", primary="okx", backup="bybit", params={"delay_s": 6.5}),
     Play("half_json", "place", primary="okx", backup="bybit"),
@@ -176,7 +180,13 @@ def plays(
 
 
 @pytest.mark.parametrize(
-    "what", [*PLAYS, *(pytest.param(what, marks=pytest.mark.slow) for what in MORE)], ids=lambda what: what.name
+    "what",
+    [
+        *PLAYS,
+        *(pytest.param(what, marks=pytest.mark.deep) for what in DEEP),
+        *(pytest.param(what, marks=pytest.mark.slow) for what in MORE),
+    ],
+    ids=lambda what: what.name,
 )
 def test_each_order_executes_at_most_once_and_callers_are_told_the_truth(
     what: Play, plays: dict[str, Future[None]]

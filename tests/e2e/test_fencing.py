@@ -44,6 +44,8 @@ from tests.e2e.world import (
 )
 
 EXCHANGES = ("bybit", "okx", "binance", "kraken")
+QUICK = ("bybit", "kraken")
+"""Where the expiry is looked at upon arrival, and where the engine does; the others with `make test-deep`."""
 GATEWAY_ONLY = frozenset({"bybit", "okx"})
 """Where the expiry is looked at when a request arrives, and not when it is executed."""
 VALIDITY_S = 1.2
@@ -158,7 +160,9 @@ def stopped_before_writing(stage: Stage, exchange: str, name: str) -> tuple[Futu
     return answer, pid
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize(
+    "exchange", [each if each in QUICK else pytest.param(each, marks=pytest.mark.deep) for each in EXCHANGES]
+)
 def test_what_comes_after_its_expiry_executes_only_where_trading_went(stage: Stage, exchange: str) -> None:
     """Shown by the books of the exchange that was left: the requests arrived there, and were refused.
 

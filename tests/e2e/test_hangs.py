@@ -282,7 +282,7 @@ def test_a_connector_whose_mailbox_is_full_is_replaced_and_orders_go_on(
     assert "gave no sign of life" in daemon.events("child.killed")[-1]["why"]
 
 
-@pytest.mark.parametrize("who", [0, 1], ids=["supervisor", "admin"])
+@pytest.mark.parametrize("who", [0, pytest.param(1, marks=pytest.mark.deep)], ids=["supervisor", "admin"])
 def test_a_root_that_hangs_is_found_within_the_same_budget(shared: tuple[World, Daemon, OrderRouter], who: int) -> None:
     """The admin is on nobody's way: orders go on until the tree is replaced."""
     world, daemon, router = shared

@@ -166,6 +166,7 @@ def test_a_journal_that_is_taken_away_is_not_taken_for_a_new_one(shared: World, 
     assert verify(state / JOURNAL_NAME).findings == ()
 
 
+@pytest.mark.deep
 def test_a_journal_that_is_locked_for_long_refuses_and_goes_on(shared: World, tmp_path: Path) -> None:
     state = folder_for(shared, tmp_path)
     with Daemon(shared, tmp_path) as daemon:

@@ -94,7 +94,9 @@ def owner(world: World, folder: Path) -> Iterator[subprocess.Popen[str]]:
 # ---- owners ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.deep)], ids=lambda number: number.name
+)
 def test_an_embedded_daemon_dies_with_its_owner(world: Build, tmp_path: Path, number: signal.Signals) -> None:
     here = world("bybit", "okx")
     with owner(here, tmp_path) as program:
@@ -141,6 +143,7 @@ def test_a_daemon_started_from_a_thread_outlives_the_thread(world: Build) -> Non
             deaths.wait(GONE_S)
 
 
+@pytest.mark.deep
 def test_orders_are_cancelled_at_the_end_where_that_is_wanted(world: Build) -> None:
     here = world("bybit", "okx", orders={"on_shutdown": "cancel"})
     with here.running() as router:
@@ -346,7 +349,14 @@ def _root(router: OrderRouter) -> tuple[psutil.Process, psutil.Process]:
     return supervisor, admin
 
 
-@pytest.mark.parametrize(("who", "how"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (0, signal.SIGSTOP)])
+@pytest.mark.parametrize(
+    ("who", "how"),
+    [
+        (0, signal.SIGKILL),
+        pytest.param(1, signal.SIGKILL, marks=pytest.mark.deep),
+        pytest.param(0, signal.SIGSTOP, marks=pytest.mark.deep),
+    ],
+)
 def test_a_tree_whose_root_dies_or_hangs_is_replaced_and_callers_get_their_orders(
     world: Build, who: int, how: signal.Signals
 ) -> None:

@@ -109,7 +109,7 @@ def test_long_and_short_go_through_all_exchanges_and_back_in_another_coin_too(wo
     "victim",
     [
         "position_synchronizer",
-        "connector:okx",
+        pytest.param("connector:okx", marks=pytest.mark.deep),
         pytest.param("connector:bybit", marks=pytest.mark.slow),
         pytest.param("failover_coordinator", marks=pytest.mark.slow),
     ],

@@ -49,7 +49,7 @@ def nothing_moved(here: World, router: OrderRouter) -> None:
     assert router.get_failover_history() == []
 
 
-@pytest.mark.parametrize("fault", ["refused", "blackhole"])
+@pytest.mark.parametrize("fault", ["refused", pytest.param("blackhole", marks=pytest.mark.deep)])
 def test_when_all_fail_at_once_nothing_moves_and_orders_flow_again(world: Build, fault: str, tmp_path: Path) -> None:
     """Bots hear of it, and so do strategies in the daemon."""
     diary = tmp_path / "diary"
@@ -86,7 +86,7 @@ def test_when_all_fail_at_once_nothing_moves_and_orders_flow_again(world: Build,
         heard.close()
 
 
-@pytest.mark.parametrize("first", ["primary", "backups"])
+@pytest.mark.parametrize("first", ["primary", pytest.param("backups", marks=pytest.mark.deep)])
 def test_when_they_fail_one_after_the_other_nothing_moves(world: Build, first: str) -> None:
     """The last falls silent before the first is called down; they answer again one after the other, too."""
     here = world("bybit", "okx", "binance", health={"retry_delay": 0.6})

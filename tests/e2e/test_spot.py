@@ -100,6 +100,7 @@ with OrderRouter() as router:
 """
 
 
+@pytest.mark.deep
 def test_a_bot_trades_spot_under_simulate() -> None:
     command = [str(Path(sys.executable).parent / "order-router"), "simulate", "--market-type", "spot"]
     named = ["--exchange", "bybit", "--exchange", "okx"]

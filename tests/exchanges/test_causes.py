@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -78,7 +79,8 @@ def _told(desk: Desk, kind: str, params: dict[str, Any]) -> list[Evidence]:
         gate.answered(call, result, now_s, later_s)
         silent_s = gate.silent_for_s(later_s)
         if probe is None:
-            seen.append(evidence_of(desk.name, call, result, now_s, later_s, silent_for_s=silent_s))
+            judged = partial(evidence_of, silent_for_s=silent_s, request_timeout_s=soon_s)
+            seen.append(judged(desk.name, call, result, now_s, later_s))
         else:
             seen.append(probe_evidence(desk.name, probe, result, now_s, later_s, silent_for_s=silent_s))
     assert None not in seen
