@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (given.page.parent / PICTURE).write_text(svg.drawing(results))
         given.page.write_text(pages.page(results, PICTURE))
     for bar in found:
-        print(f"{'met   ' if bar.met else 'MISSED' if bar.gate else 'not   '} {bar.name}: {bar.words}")
+        how = "alone" if bar.alone else "met" if bar.met else "MISSED" if bar.gate else "not"
+        print(f"{how:<6} {bar.name}: {bar.words}")
     return 0 if all(bar.met for bar in found if bar.gate) else 1
 
 

@@ -316,7 +316,7 @@ SCENARIOS: Final = (
     Scenario(
         name="errors_1",
         title="1 % errors",
-        words="One call in a hundred fails, each by chance of its own, on both exchanges, for 30 days.",
+        words="One call in a hundred fails, each by chance of its own, on both exchanges, all the time.",
         truth="Well: every switch is false.",
         runs=_errors(0.01, 0.01),
         noise=True,
@@ -332,15 +332,15 @@ SCENARIOS: Final = (
     Scenario(
         name="errors_20",
         title="20 % errors",
-        words="One call in five of the exchange in use, one in a hundred of its backup, for 30 days; and 100 trials of"
-        " how soon it is noticed.",
+        words="One call in five of the exchange in use, one in a hundred of its backup, all the time; and trials of how"
+        " soon it is noticed.",
         truth="Ill: a fifth of all orders fail there, and next door they do not. To be left once, not over and over.",
         runs=_errors_20,
     ),
     Scenario(
         name="bursts",
         title="bursts",
-        words="Each 1 to 10 minutes everything fails for 1 to 4 s, on the exchange in use or on both, for 30 days.",
+        words="Each 1 to 10 minutes everything fails for 1 to 4 s, on the exchange in use or on both, all the time.",
         truth="Well: every switch is false.",
         runs=_bursts,
         noise=True,
@@ -358,8 +358,8 @@ SCENARIOS: Final = (
     Scenario(
         name="rate_limit_ban",
         title="rate limits, bans",
-        words="200 times we are told to wait, 1 to 15 s (429); 100 times we are banned, for 2 to 10 minutes (418). It"
-        " holds for the whole address, so for probes as well.",
+        words="Two times in three we are told to wait, 1 to 15 s (429); else we are banned, for 2 to 10 minutes (418)."
+        " It holds for the whole address, so for probes as well.",
         truth="Well where it is a wait: leaving is false. Ill for us where it is a ban.",
         runs=_rate_limit_ban,
         fault=True,
@@ -388,7 +388,7 @@ SCENARIOS: Final = (
     Scenario(
         name="flapping_40s",
         title="flapping, 40 s",
-        words="For two days the exchange refuses connections for 20 s, is well for 20 s, and so on.",
+        words="The exchange refuses connections for 20 s, is well for 20 s, and so on; for two days at most.",
         truth="Ill throughout: leaving is right, and coming back again and again is not.",
         runs=_flapping_40s,
     ),

@@ -8,14 +8,14 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from benchmarks.detection.scenarios import BY_NAME
-from benchmarks.detection.verdict import FAULTS, NOISE
+from benchmarks.detection.verdict import FAULTS, NOISE, TITLES
 
-LOOKS: Final = {
-    "ours": ("#d97706", "this router"),
-    "haproxy": ("#2563eb", "HAProxy"),
-    "envoy": ("#059669", "Envoy"),
-    "phi": ("#7c3aed", "phi accrual"),
-    "seed_loop": ("#6b7280", "plain loop"),
+COLOURS: Final = {
+    "ours": "#d97706",
+    "haproxy": "#2563eb",
+    "envoy": "#059669",
+    "phi": "#7c3aed",
+    "seed_loop": "#6b7280",
 }
 WIDTH, LEFT, RIGHT, TOP = 960, 150, 28, 74
 ROW_H, GAP, CURVE_H, FOOT = 42, 78, 220, 56
@@ -26,7 +26,7 @@ TICKS_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 def drawing(results: Mapping[str, Any]) -> str:
     """The picture of what was measured."""
-    names = [name for name in LOOKS if name in results]
+    names = [name for name in COLOURS if name in results]
     rows = [fault for fault in FAULTS if any(fault in results[name] for name in names)]
     curve_top = TOP + len(rows) * ROW_H + GAP
     height = curve_top + CURVE_H + FOOT
@@ -38,8 +38,8 @@ def drawing(results: Mapping[str, Any]) -> str:
     ]
     for number, name in enumerate(names):
         at_x = 14 + 128 * number
-        parts.append(_dot(at_x + 6, 42, LOOKS[name][0], hollow=_wrong(results[name]) > 0))
-        parts.append(_text(at_x + 18, 46, LOOKS[name][1]))
+        parts.append(_dot(at_x + 6, 42, COLOURS[name], hollow=_wrong(results[name]) > 0))
+        parts.append(_text(at_x + 18, 46, TITLES[name]))
     parts.append(_text(14 + 128 * len(names), 46, "hollow: left a well one", fill=FAINT))
     bottom = TOP + len(rows) * ROW_H
     for tick_s in TICKS_S:
@@ -60,10 +60,10 @@ def _row(results: Mapping[str, Any], names: list[str], fault: str, top: float) -
         found = results[name].get(fault)
         if found is None:
             continue
-        colour, y = LOOKS[name][0], top + 5 + number * (ROW_H - 12) / max(1, len(names) - 1)
+        colour, y = COLOURS[name], top + 5 + number * (ROW_H - 12) / max(1, len(names) - 1)
         p50, p99 = found["delay_p50_s"], found["delay_p99_s"]
         if p50 is None:
-            missing.append(LOOKS[name][1])
+            missing.append(TITLES[name])
             continue
         end = _x(MOST_S) if p99 is None else _x(p99)
         parts.append(_line(_x(p50), y, end, y, colour, 2.2))
@@ -100,7 +100,7 @@ def _curve(results: Mapping[str, Any], names: list[str], top: float) -> list[str
     for name in names:
         dots = " L".join(f"{x(length_s):.1f} {y(share):.1f}" for length_s, share in known[name])
         if dots:
-            parts.append(f'<path d="M{dots}" fill="none" stroke="{LOOKS[name][0]}" stroke-width="2"/>')
+            parts.append(f'<path d="M{dots}" fill="none" stroke="{COLOURS[name]}" stroke-width="2"/>')
     parts.append(_text(LEFT, bottom + 38, "share of outages of that length that are left for", fill=FAINT))
     return parts
 

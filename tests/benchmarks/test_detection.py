@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import asdict
 
 from benchmarks.detection import jobs, pages, svg, verdict
 from benchmarks.detection.__main__ import main
@@ -283,6 +284,7 @@ def entry(p50: float | None = None, p99: float | None = None, false: int = 0, **
         "false_switches": false,
         "missed": 0,
         "n": 100,
+        "runs": 100,
         "switches": 1,
         "switches_per_hour": 0.1,
         "switches_worst_hour": 1,
@@ -348,18 +350,61 @@ def test_bars_bite(scenario: str, ours: dict[str, Any], bar: str) -> None:
     assert missed(results(**{scenario: ours})) == [bar]
 
 
+def written(found: dict[str, Any]) -> str:
+    """The page of these results."""
+    found["about"]["bars"] = [asdict(bar) for bar in verdict.bars(found)]
+    return pages.page(found, "detection.svg")
+
+
+def test_page_says_who_is_quickest_of_those_that_are_not_wrong_by_each_reading() -> None:
+    """And that nobody is left to compare with, instead of that a bar is met."""
+    found = results(blackhole=entry(4.0, 6.0), slow_ramp=entry(5.2, 7.0), maintenance=entry(4.0, 6.5))
+    page = written(found)
+    assert "| in any noise | Envoy, phi accrual | hard death, blackhole, " in page
+    assert "| slow ramp, maintenance |" in page
+    assert (
+        "  - without a false switch in any noise: quickest is Envoy with 5.0 / 6.1 s; this router is quicker by 1.0"
+        in page
+    )
+    assert "Envoy with 5.0 / 6.1 s; **this router is slower by 0.2 / 0.9 s**" in page
+    assert "Envoy with 5.0 / 6.1 s; **this router is quicker in the one and slower in the other**" in page
+    assert (
+        "in the scenario itself: quickest is HAProxy with 1.0 / 2.0 s; **this router is slower by 4.0 / 4.0 s**" in page
+    )
+    assert "which noise: HAProxy (bursts: 1); plain loop (5 % errors: 1)." in page
+    found["envoy"]["bursts"] = entry(false=1)
+    assert "any noise: phi accrual, and none of them finds it" in written(found)
+    found["phi"]["clock_jumps"] = entry(false=2)
+    page = written(found)
+    assert "in any noise: nobody else, so there is nobody to compare with" in page
+    assert "| hard_death: no slower (all noise) | nobody to compare with |" in page
+    assert "| in any noise | nobody | - | - |" in page
+    del found["ours"]["bursts"]
+    assert "in any noise: not measured in this run" in written(found)
+
+
+def test_page_takes_how_long_and_how_many_from_the_figures() -> None:
+    found = results(errors_20=entry(5.0, 6.0, simulated_days=2.1, n=7, runs=8))
+    found["about"] |= {"days": 2, "jobs": 1}
+    page = written(found)
+    assert "lets five detectors choose where to trade in the same simulated world, 2 simulated days" in page
+    assert "seed 1, 2 simulated days, 0.0 minutes with 1 job." in page
+    assert "| 2.1 days, 7 trials |" in page
+    assert "30 days" not in page.replace("30 days |", "")
+    assert "month" not in page
+    found["ours_seed_defaults"] = found["ours"]
+    assert "lets six detectors" in written(found)
+
+
 def test_page_and_picture_show_every_scenario_and_detector() -> None:
     found = results()
-    found["about"]["bars"] = [
-        {"name": bar.name, "met": bar.met, "words": bar.words, "gate": bar.gate} for bar in verdict.bars(found)
-    ]
-    page = pages.page(found, "detection.svg")
+    page = written(found)
     for scenario in SCENARIOS:
         assert f"| {scenario.title} | {scenario.words}" in page
     assert "**missed**" not in page
     picture = ET.fromstring(svg.drawing(found))
     said = " ".join(each.text or "" for each in picture.iter() if each.tag.endswith("text"))
-    assert all(title in said for _, title in svg.LOOKS.values())
+    assert all(verdict.TITLES[name] in said for name in svg.COLOURS)
 
 
 # The whole, in small
