@@ -178,7 +178,10 @@ def under_simulation(*command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "blocks",
     [
-        (INITIALIZATION, TRADING, FAILOVER, CLEANUP, ERRORS, STATUS, 'print("reached the end")'),
+        pytest.param(
+            (INITIALIZATION, TRADING, FAILOVER, CLEANUP, ERRORS, STATUS, 'print("reached the end")'),
+            marks=pytest.mark.deep,
+        ),
         (
             *(INITIALIZATION, TRADING, CHECK_TRADING, FAILOVER, CHECK_FAILOVER, ERRORS, STATUS, CHECK_STATUS),
             *(CLEANUP, CHECK_CLEANUP),

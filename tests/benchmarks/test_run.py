@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from benchmarks import report
@@ -12,6 +13,7 @@ from benchmarks.__main__ import run
 from benchmarks.stages import STAGES
 
 
+@pytest.mark.deep
 def test_a_small_run_measures_everything(tmp_path: Path) -> None:
     """Real processes, real HTTP; figures are the machine's, so only what must be true of any is held."""
     words = Console(file=io.StringIO())

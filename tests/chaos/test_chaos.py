@@ -32,7 +32,7 @@ PATIENCE_S = 30.0
 
 def chaos(output: Path, *arguments: str) -> subprocess.Popen[str]:
     """`python -m tests.chaos`, small."""
-    counts = ["--kills", "2", "--others", "4", "--together", "2", "--launchers", "1"]
+    counts = ["--kills", "1", "--others", "4", "--together", "1", "--launchers", "1"]
     small = [*counts, "--seed", "35", "--output", str(output)]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", *small, *arguments],
@@ -60,18 +60,18 @@ def test_a_run_that_is_interrupted_is_taken_up_again_and_loses_no_order(tmp_path
     output = tmp_path / "chaos.json"
     with chaos(output) as run:
         assert run.stderr is not None
-        assert run.stderr.readline().startswith("   1 of 9"), "the first injury is told"
+        assert run.stderr.readline().startswith("   1 of 7"), "the first injury is told"
         run.send_signal(signal.SIGINT)
         first = ended(run, output)
     assert first["cut_short"] is True
-    assert 1 <= first["injuries"]["done"] < 9
+    assert 1 <= first["injuries"]["done"] < 7
     with chaos(output, "--resume") as run:
         found = ended(run, output)
     assert found["cut_short"] is False
-    assert found["injuries"] == {"done": 9, "planned": 9}
-    assert sum(group["count"] for group in found["groups"]) == 7
-    assert sum(group["count"] for group in found["together"]) == 2
-    assert found["health"] == {"looked": 9, "dead": 0}
+    assert found["injuries"] == {"done": 7, "planned": 7}
+    assert sum(group["count"] for group in found["groups"]) == 6
+    assert sum(group["count"] for group in found["together"]) == 1
+    assert found["health"] == {"looked": 7, "dead": 0}
     assert len(found["sessions"]) == 2
     assert not output.with_suffix(".partial.json").exists()
     orders = found["orders"]

@@ -36,6 +36,7 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.deep
 def test_an_order_executed_twice_is_found(tmp_path: Path) -> None:
     """The simulated exchange doubles one placement: the demo must say so, and fail."""
     done = order_router("demo", "--seconds", SECONDS, "--json", "--fault", "double", home=tmp_path)

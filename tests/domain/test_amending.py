@@ -322,7 +322,7 @@ prices = st.sampled_from([None, D(100), D(101), D(102)])
 
 
 @settings(
-    max_examples=examples(60, 300),
+    max_examples=examples(30, 300),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -21,7 +21,7 @@ D = Decimal
 
 
 @settings(
-    max_examples=examples(60, 300),
+    max_examples=examples(30, 300),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

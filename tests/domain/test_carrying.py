@@ -108,7 +108,7 @@ class Two:
 
 
 @settings(
-    max_examples=examples(60, 400),
+    max_examples=examples(30, 400),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -40,6 +40,7 @@ from messages.orders import (
     Trigger,
     TriggerKind,
 )
+from tests.depth import examples
 from tests.domain.orders import BTC, fixed_journal, key, leg, order, spec
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
@@ -217,7 +218,7 @@ def some_result(desk: Desk, call: c.Call, data: st.DataObject) -> c.Result:
     return data.draw(st.sampled_from(results))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30, 200), suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_along_any_sequence(data: st.DataObject) -> None:
     """See the module."""

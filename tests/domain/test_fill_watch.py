@@ -21,6 +21,7 @@ from app.domain.limiter import RateLimit
 from app.domain.rates import rates_of
 from app.journal.store import Committed
 from messages.orders import LegState, OrderView, Side, Trigger, TriggerKind
+from tests.depth import examples
 from tests.domain.orders import fixed_journal, key, spec
 from tests.journal.test_fills import fill
 
@@ -283,7 +284,7 @@ def test_they_take_no_more_than_their_share() -> None:
     assert len(desk.calls) <= 1 + (desk.now_s - begun_s) * SHARE * rates_of(rate).per_s(c.FillsCall)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30, 200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_in_the_end_every_execution_is_kept_once_whatever_happens(data: st.DataObject) -> None:
     desk = Desk()

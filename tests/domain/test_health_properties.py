@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from app.domain import health_flaps
 from app.domain.health import HEALTHIER, Detector, HealthSettings, next_probes, observe, probes_sent, start, waited
 from messages.health import Cause, Evidence, EvidenceKind, HealthState, Maintenance, ProbeKind, Waiting
+from tests.depth import examples
 from tests.domain.health_desk import (
     BTC,
     DEFAULTS,
@@ -98,7 +99,7 @@ def failing(piece: Piece, cause: Cause | None = None) -> Piece:
     return piece if isinstance(piece, Waiting) else evolve(piece, ok=False, cause=cause, words="failed")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 300), deadline=None)
 @given(HISTORIES, pieces(), ILL)
 def test_more_failures_never_make_it_healthier(history: list[Piece], more: Piece, cause: Cause | None) -> None:
     """Add a failure anywhere in any history: what follows is at most as healthy."""
@@ -106,7 +107,7 @@ def test_more_failures_never_make_it_healthier(history: list[Piece], more: Piece
     assert HEALTHIER[replayed(worse, UNHELD).state] <= HEALTHIER[replayed(history, UNHELD).state]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 300), deadline=None)
 @given(HISTORIES, st.data())
 def test_a_success_that_fails_never_makes_it_healthier(history: list[Piece], data: st.DataObject) -> None:
     """Turn successes of any history into failures: what follows is at most as healthy."""
@@ -119,7 +120,7 @@ def test_a_success_that_fails_never_makes_it_healthier(history: list[Piece], dat
     assert HEALTHIER[replayed(worse, UNHELD).state] <= HEALTHIER[replayed(history, UNHELD).state]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 300), deadline=None)
 @given(HISTORIES)
 def test_the_hold_down_only_holds_back(history: list[Piece]) -> None:
     """With it an exchange is at most as healthy as without; it and the penalty are bounded."""
@@ -131,7 +132,7 @@ def test_the_hold_down_only_holds_back(history: list[Piece]) -> None:
     assert 0.0 <= flaps.hold_s <= QUICK.hold_down_max_s
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 300), deadline=None)
 @given(st.one_of(HISTORIES, CROWDED), st.randoms(use_true_random=False))
 def test_order_within_an_instant_does_not_matter(history: list[Piece], rng: random.Random) -> None:
     """Evidence of one moment, in any order, gives the same detector to the last field."""
@@ -139,7 +140,7 @@ def test_order_within_an_instant_does_not_matter(history: list[Piece], rng: rand
     assert replayed(shuffled) == replayed(history)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 300), deadline=None)
 @given(HISTORIES, st.integers(0, 120), st.floats(0.0, 1.0), st.sampled_from([(), (ProbeKind.STATUS, ProbeKind.MARKET)]))
 def test_there_is_always_a_next_probe_and_never_a_busy_loop(
     history: list[Piece], now_s: int, draw: float, also: tuple[ProbeKind, ...]

@@ -38,6 +38,7 @@ from messages.orders import (
 )
 from messages.positions import GetPositions, MovePositions, MovesReply, Position, PositionPolicy, PositionsReply
 from messages.supervision import Role
+from tests.depth import examples
 from tests.domain.orders import BTC, fixed_journal, spec
 
 D = Decimal
@@ -289,7 +290,7 @@ EVENTS = st.sampled_from([*["deliver"] * 4, *["placed"] * 4, "silent", "unknown"
 SHARES = st.sampled_from([D(1), D(1), D(1), D("0.5"), D("0.1"), ZERO])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20, 200), deadline=None)
 @given(
     quantity=st.integers(-60, 60),
     notional=st.integers(10, 800),

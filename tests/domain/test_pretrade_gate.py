@@ -31,6 +31,7 @@ from messages.orders import (
     PlaceOrder,
     Side,
 )
+from tests.depth import examples
 from tests.domain.orders import BTC, key, spec
 from tests.domain.test_connector import Desk, check, report, settle, some_result
 
@@ -322,7 +323,7 @@ class Strict(Desk):
                     self.refused(self.names[asker], each)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30, 200), suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_along_any_sequence(data: st.DataObject) -> None:
     """See the module."""

@@ -28,7 +28,7 @@ D = Decimal
 
 
 @settings(
-    max_examples=examples(80, 500),
+    max_examples=examples(40, 500),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -167,7 +167,12 @@ class Loop:
 
 
 @pytest.mark.parametrize(
-    ("up_s", "down_s", "hold_down_s"), [(40.0, 40.0, 60.0), (20.0, 20.0, 60.0), (40.0, 40.0, 300.0)]
+    ("up_s", "down_s", "hold_down_s"),
+    [
+        (40.0, 40.0, 60.0),
+        pytest.param(20.0, 20.0, 60.0, marks=pytest.mark.deep),
+        pytest.param(40.0, 40.0, 300.0, marks=pytest.mark.deep),
+    ],
 )
 def test_a_primary_that_flaps_moves_trading_at_most_twice_an_hour(
     up_s: float, down_s: float, hold_down_s: float
@@ -184,7 +189,7 @@ def test_a_primary_that_flaps_moves_trading_at_most_twice_an_hour(
     assert all(each.evidence for each in loop.switches())
 
 
-@pytest.mark.parametrize("half_s", [40.0, 120.0])
+@pytest.mark.parametrize("half_s", [40.0, pytest.param(120.0, marks=pytest.mark.deep)])
 def test_two_that_flap_in_turn_move_trading_a_bounded_number_of_times(half_s: float) -> None:
     """One of them is dead at any time: trading stays or goes, and orders get through."""
     lives = {"bybit": flapping(half_s, half_s, 600.0), "okx": flapping(half_s, half_s, 600.0 + half_s)}

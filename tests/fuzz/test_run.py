@@ -58,7 +58,7 @@ def test_good_seeds_end_well_and_are_counted(capsys: pytest.CaptureFixture[str])
 
 def test_a_failing_seed_prints_its_story_and_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     with PLANTED["doubt taken for not executed"].plant():
-        assert main(["--seeds", "10", "--jobs", "1", "--profile", "storm"]) == 1
+        assert main(["--seeds", "2", "--jobs", "1", "--profile", "storm"]) == 1
     out = capsys.readouterr().out
     assert "!!! I2 guessed" in out
     assert "failed" in out.splitlines()[-1]

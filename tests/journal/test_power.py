@@ -23,11 +23,12 @@ from app.journal.store import Committed, Journal
 from app.journal.verify import reading, verify_tables
 from messages.failover import Route
 from messages.orders import OrderView
+from tests.depth import examples
 from tests.domain.orders import key, spec
 from tests.journal.disk import Disk
 from tests.journal.recorder import Acknowledged, Recorder, Step, Synced, SyncedNames, Unnamed, Wrote
 
-ORDERS = 13
+ORDERS = examples(10, 13)
 
 
 @define
@@ -73,7 +74,7 @@ class Writers:
         self.recorder.acknowledge(known.order)
 
 
-@pytest.fixture(params=[True, False], ids=["power", "process"])
+@pytest.fixture(params=[True, pytest.param(False, marks=pytest.mark.deep)], ids=["power", "process"])
 def power_safe(request: pytest.FixtureRequest) -> bool:
     """What the journal promises of a power cut: everything, or the routes."""
     return bool(request.param)

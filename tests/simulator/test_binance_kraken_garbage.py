@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.simulator.dialects import dialect_class
 from app.simulator.dialects.base import Dialect, Matched, Request
 from app.simulator.engine import Engine
+from tests.depth import examples
 
 NOW_MS = 1_800_000_000_000
 NAMES = ["symbol", "side", "type", "quantity", "price", "timeInForce", "newClientOrderId", "reduceOnly", "orderId"]
@@ -102,7 +103,7 @@ def requests_of(dialect: Dialect, params: dict[str, str], in_body: bool) -> list
 
 @pytest.mark.parametrize("name", ["binance", "binance_spot", "kraken", "kraken_spot"])
 @given(params=PARAMS, in_body=st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(40, 200), deadline=None)
 def test_every_route_answers_anything(name: str, params: dict[str, str], in_body: bool) -> None:
     """Gateway and handler of each route, unsigned and as if signed: JSON, and HTTP below 501."""
     dialect = make(name)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.simulator.dialects import dialect_class
 from app.simulator.dialects.base import Request
 from app.simulator.engine import Engine
+from tests.depth import examples
 
 NOW_MS = 1_800_000_000_000
 NAMES = {
@@ -43,7 +44,7 @@ GOOD = {
 
 @pytest.mark.parametrize("name", ["bybit", "okx"])
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40, 200), deadline=None)
 def test_every_route_answers_anything(name: str, data: st.DataObject) -> None:
     """Gateway and handler of each route, unsigned and as if signed: JSON, and HTTP below 500."""
     kind = dialect_class(name)
