@@ -207,6 +207,7 @@ class HealthView:
         silent_s: When its last silence began: of calls in a row without any answer, a whole round of probes among them,
             when the first was sent. None where there never was one.
         recovered_s: When something was answered again after a silence; before `silent_s` while the last one lasts.
+        loses: Of what was sent there lately too much was lost on the way: that it answers proves little.
     """
 
     exchange: str
@@ -236,6 +237,7 @@ class HealthView:
     answered_sent_s: float | None = None
     silent_s: float | None = None
     recovered_s: float | None = None
+    loses: bool = False
 
     @property
     def health(self) -> HealthState:

@@ -179,6 +179,7 @@ def view(detector: Detector, settings: HealthSettings, now_s: float) -> HealthVi
         answered_sent_s=belief.answered_sent_s,
         silent_s=belief.silent_s,
         recovered_s=belief.recovered_s,
+        loses=detector.judges.line.loses,
     )
 
 

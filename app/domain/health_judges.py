@@ -1,6 +1,7 @@
 """What counting in a row cannot see, kept beside the belief: error rates, latencies, and data that stands still.
 
-The three judges have rooms of their own (`health_rate`, `health_latency`, `health_stale`); here is what each is given.
+The judges have rooms of their own (`health_rate`, `health_latency`, `health_stale`, and of the way there
+`health_line`); here is what each is given.
 Order within an instant does not matter to them, so they stand beside it, as of everything heard.
 
 - An answer that refuses for our doing (a rate limit, a ban, credentials, the clock, a halted symbol) is neither a
@@ -17,6 +18,7 @@ from attrs import field, frozen
 
 from app.domain.health_kinds import NO_ILLNESS, UNCOUNTED
 from app.domain.health_latency import Latencies
+from app.domain.health_line import UNHEARD, Line
 from app.domain.health_rate import Rate
 from app.domain.health_settings import HealthSettings
 from app.domain.health_stale import Marks
@@ -30,6 +32,7 @@ class Judges:
     rate: Rate = field(factory=Rate)
     latencies: Latencies = field(factory=Latencies)
     marks: Marks = field(factory=Marks)
+    line: Line = field(factory=Line)
 
 
 def judged(before: Judges, evidence: Evidence, settings: HealthSettings, *, out: bool, alone: bool) -> Judges:
@@ -39,10 +42,11 @@ def judged(before: Judges, evidence: Evidence, settings: HealthSettings, *, out:
         out: The exchange was DOWN, or closed, before this instant.
         alone: Its symbol is one of which placements fail while others' go through.
     """
-    rate, latencies = before.rate, before.latencies
+    rate, latencies, line = before.rate, before.latencies, before.line
     kind, ok, at_s, cause = evidence.kind, evidence.ok, evidence.at_s, evidence.cause
     marks = before.marks.seen(evidence, settings) if evidence.mark else before.marks
     if kind not in UNCOUNTED and not (ok and cause in NO_ILLNESS):
+        line = line.seen(at_s, settings, lost=not ok and cause in UNHEARD)
         if out:
             rate, latencies = rate.seen(kind, ok, at_s, settings).restarted(), latencies.restarted()
         elif not ok and (cause is Cause.LOCAL or alone):
@@ -50,4 +54,4 @@ def judged(before: Judges, evidence: Evidence, settings: HealthSettings, *, out:
         else:
             rate = rate.seen(kind, ok, at_s, settings)
             latencies = latencies.seen(kind, evidence.latency_s if ok else None, at_s, settings)
-    return Judges(rate, latencies, marks)
+    return Judges(rate, latencies, marks, line)

@@ -105,6 +105,6 @@ def _weighty(view: HealthView) -> Hashable:
     closed = view.maintenance
     return (
         *(view.state, view.since_s, view.believed, bool(view.unfit), bool(view.stale), view.credentials),
-        *(view.cause, view.halted, view.recovered_s, view.banned_until_s is None),
+        *(view.cause, view.halted, view.recovered_s, view.banned_until_s is None, view.loses),
         None if closed is None else (closed.begin_s, closed.end_s, closed.words),
     )

@@ -18,7 +18,12 @@ an idle one up to a whole `health_check_interval` later: for a while one is down
    Whoever was not silent in that time proves at once. The same holds for witnesses. And while the one that is down
    answers again, patience counts from its newest answer, for up to `error_window_s` more: it is coming back, and is
    only called down until the calls that were lost have timed out and the window has forgotten them.
-4. *A cause on our side asks for a later proof.* Where the exchange is DOWN because its name is not resolved or no way
+4. *Who loses calls itself proves later.* A line of ours that loses every third packet lets one exchange fail three
+   times in a row while another answers. So an exchange of whose calls too many got lost before (`health_line`) is
+   believed no sooner than one that was silent together with the one that is down, and neither is a witness beside it:
+   by then that one has answered again, too, if the line is what is bad. Where it has not, trading moves. One that is
+   not even well waits as long as the other goes on answering now and then, for `flap_half_life_s` at most.
+5. *A cause on our side asks for a later proof.* Where the exchange is DOWN because its name is not resolved or no way
    leads there, others may go on answering over connections that they had before. What proves is what they are asked
    `health_check_interval` later. A witness proves nothing then: it is reached without a name. But if others do answer
    after so long, trading moves, whoever is at fault: they are reached, and it is not.
@@ -29,11 +34,13 @@ What each of the others says of an exchange that is DOWN; *since* is since the t
 |---------------------------------------------------------------------|---------|
 | answered something that was sent since                              | PROVES  |
 | likewise, but was silent with the other one; or the cause is LOCAL  | LATER   |
+| likewise, but of its own calls too many get lost                    | LATER   |
 | is ill, fell ill after the other's last answer, no answer since     | DENIES  |
 | is ill since before that, or closed, no answer since                | nothing |
 | is well, on trial or new, no answer since                           | AWAITED |
 | a witness, asked since, that let us connect (cause LOCAL: nothing)  | PROVES  |
 | likewise, but did not while the other one was silent                | LATER   |
+| likewise, but of all the others too many calls get lost             | LATER   |
 | a witness, asked since the exchange was DOWN, that did not          | DENIES  |
 | a witness not asked since (cause LOCAL: nothing)                    | AWAITED |
 
@@ -123,7 +130,8 @@ def judge(
     others = [view for view in views if view.exchange != asked.exchange]
     began_s = _began_s(asked, others)
     said = [_of_exchange(view, asked, began_s, now_s, settings) for view in others]
-    said += [_of_witness(witness, asked, began_s, now_s, settings) for witness in witnesses]
+    lossy = bool(others) and all(view.loses for view in others)
+    said += [_of_witness(witness, asked, began_s, now_s, settings, lossy=lossy) for witness in witnesses]
     most = max((each.says for each in said), default=Says.NOTHING)
     deciding = sorted((each for each in said if each.says is most), key=lambda each: each.who)
     who = _and(each.who for each in deciding)
@@ -210,6 +218,10 @@ def _of_exchange(view: HealthView, asked: HealthView, began_s: float, now_s: flo
         if asked.cause is Cause.LOCAL and sent_s < _later_s(began_s, settings):
             return _Said(Says.LATER, who)
         until_s = _believed_s(view.silent_s, view.recovered_s, asked, settings)
+        if view.loses:
+            who = f"{who}, to which too many calls get lost,"
+            longest_s = settings.error_window_s if view.health is HealthState.WELL else settings.flap_half_life_s
+            until_s = max(until_s, _come_back_s(asked.since_s, asked.since_s, asked, longest_s, settings))
         return _Said(Says.PROVES, who) if now_s >= until_s else _Said(Says.LATER, who, until_s)
     if view.health in ILL:
         together = asked.last_ok_s is None or view.since_s >= asked.last_ok_s
@@ -226,14 +238,23 @@ def _believed_s(silent_s: float | None, back_s: float | None, asked: HealthView,
     together = back_s >= asked.silent_s and (lasts or over_s is None or silent_s <= over_s)
     if not together:
         return -math.inf
-    until_s = back_s + patience_s(settings)
-    if asked.answered_sent_s is None or asked.answered_sent_s < asked.silent_s:
+    return _come_back_s(back_s, asked.silent_s, asked, settings.error_window_s, settings)
+
+
+def _come_back_s(
+    from_s: float, silent_s: float, asked: HealthView, longest_s: float, settings: HealthSettings
+) -> float:
+    """Until when the one that is down is given time to answer, from a moment on; while it does, for so much longer."""
+    until_s = from_s + patience_s(settings)
+    if asked.answered_sent_s is None or asked.answered_sent_s < silent_s:
         return until_s
     again_s = asked.answered_sent_s + patience_s(settings)
-    return max(until_s, min(again_s, until_s + settings.error_window_s))
+    return max(until_s, min(again_s, until_s + longest_s))
 
 
-def _of_witness(witness: Witness, asked: HealthView, began_s: float, now_s: float, settings: HealthSettings) -> _Said:
+def _of_witness(
+    witness: Witness, asked: HealthView, began_s: float, now_s: float, settings: HealthSettings, *, lossy: bool
+) -> _Said:
     who = f"witness {witness.target}"
     if not witness.ok and witness.at_s >= asked.since_s:
         return _Said(Says.DENIES, who)
@@ -242,6 +263,8 @@ def _of_witness(witness: Witness, asked: HealthView, began_s: float, now_s: floa
     if not witness.ok or witness.at_s < began_s:
         return _Said(Says.AWAITED, who)
     until_s = _believed_s(witness.silent_s, witness.since_s, asked, settings)
+    if lossy:
+        until_s = max(until_s, _come_back_s(asked.since_s, asked.since_s, asked, settings.error_window_s, settings))
     return _Said(Says.PROVES, who) if now_s >= until_s else _Said(Says.LATER, who, until_s)
 
 

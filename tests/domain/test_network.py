@@ -136,6 +136,35 @@ def test_one_that_answers_again_is_waited_for_as_long_as_the_window_remembers() 
     assert found(back, now_s=most_s, asked=always) is THEIRS
 
 
+def test_one_to_which_calls_get_lost_as_well_is_believed_when_the_other_has_had_its_time() -> None:
+    """A line of ours that loses every third call lets one fail thrice in a row while another answers."""
+    lossy = evolve(seen("okx", WELL, answered_sent_s=100.5), loses=True)
+    told = judge((dead(), lossy), (), 101.0, DEFAULTS, "bybit")
+    assert (told.state, told.again_s) == (UNKNOWN, DIED_S + PATIENCE_S)
+    assert found(lossy, now_s=DIED_S + PATIENCE_S) is THEIRS, "it has not answered in all that time: it is dead"
+    assert found(lossy, witness(True, 100.5)) is UNKNOWN, "a witness answers two of three times as well"
+    assert found(lossy, witness(True, 100.5), now_s=DIED_S + PATIENCE_S) is THEIRS
+    assert found(lossy, seen("binance", WELL, answered_sent_s=100.5)) is THEIRS, "nothing gets lost there"
+    assert found(witness(True, 100.5)) is THEIRS, "with nobody beside it, nobody says that the line is bad"
+
+
+@pytest.mark.parametrize(
+    ("state", "longest_s"), [(WELL, DEFAULTS.error_window_s), (HALF_OPEN, DEFAULTS.flap_half_life_s)]
+)
+def test_while_the_dead_one_answers_now_and_then_a_lossy_one_is_not_believed_for_so_long(
+    state: HealthState, longest_s: float
+) -> None:
+    """Orders may be what fails there: it does not wait for ever."""
+    lossy = evolve(seen("okx", state, answered_sent_s=100.5), loses=True)
+    most_s = DIED_S + PATIENCE_S + longest_s
+    answers = dead(answered_sent_s=most_s - 1.0)
+    assert found(lossy, now_s=most_s - 0.1, asked=answers) is UNKNOWN
+    assert found(lossy, now_s=most_s, asked=answers) is THEIRS
+    again = dead(answered_sent_s=110.0)
+    assert found(lossy, now_s=110.0 + PATIENCE_S - 0.1, asked=again) is UNKNOWN
+    assert found(lossy, now_s=110.0 + PATIENCE_S, asked=again) is THEIRS
+
+
 def test_a_name_that_is_not_resolved_asks_for_a_later_proof() -> None:
     """Connections that were there before need no name; after an interval an idle one was asked anew."""
     unresolved = dead(cause=Cause.LOCAL)
