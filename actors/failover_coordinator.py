@@ -13,6 +13,7 @@ from app.domain import failover as f
 from app.domain.failover import CoordinatorEffect
 from app.domain.health_alarms import Alarms
 from app.domain.network import judge
+from app.domain.saga_asked import PATIENCE_S
 from app.domain.unwritten import Unwritten
 from app.journal.store import JournalError, StaleEpoch
 from messages.account import AccountReply, AccountView, DeadManTold, DeadManView
@@ -41,8 +42,6 @@ log = structlog.get_logger()
 Views = tuple[HealthView, ...]
 SUBSCRIPTION_S = 35.0
 MAX_SUBSCRIBERS = 1000
-PATIENCE_S = 0.3
-"""Before its deadline, whoever asked for a switch that cannot be written is told so."""
 
 
 class FailoverCoordinatorActor(VerbHands):

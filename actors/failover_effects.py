@@ -19,6 +19,7 @@ from app.domain.exits import parent_of
 from app.domain.failover import Coordinator
 from app.domain.leg_life import LIVE
 from app.domain.saga_effects import CoordinatorEffect
+from app.domain.saga_state import PAST
 from app.domain.unwritten import Unwritten
 from app.journal.store import Journal, JournalError, StaleEpoch
 from messages.account import AccountView, GetAccount
@@ -39,8 +40,6 @@ SOURCE_S = 60.0
 """Between two questions for the account in use."""
 MAX_ASKED = 64
 """Questions to the synchronizer that are remembered; older ones are answered to nobody."""
-PAST = 50
-"""Switches that the machine is given at its start."""
 
 
 class FailoverHands(Shell):

@@ -19,7 +19,7 @@ from actors.health_log import HealthLog
 from actors.witnesses import Asking
 from app.domain import health
 from app.domain.health_news import HealthNews
-from app.domain.health_rounds import due, tells_of_others
+from app.domain.health_rounds import COMPARE_S, due, tells_of_others
 from app.domain.witnesses import Witnesses
 from messages.health import (
     Evidence,
@@ -44,16 +44,14 @@ from messages.supervision import Directory, Role, Start
 log = structlog.get_logger()
 
 MOST_EARLY = 1000
-"""Pieces of evidence that are kept until what an earlier monitor believed is known; what comes after them is not."""
+"""Pieces of evidence that are kept until what an earlier monitor believed is known, as many as a busy exchange gives in
+a second; what comes after them is not."""
 EARLY_S = 2.0
 """So long at most it is waited for what an earlier monitor believed. Until then the coordinator is told nothing: a view
 of someone who knows nothing yet would take the place of what it knows."""
-
-
-COMPARE_S = 5.0
-"""Between two times that exchanges are held against each other; no sooner than something else is to be done."""
 SYMBOL_S = 600.0
-"""A symbol that no call named for so long gives way to another one."""
+"""A symbol that no call named for so long gives way to another one: longer than most strategies pause, since readings
+of two symbols do not compare."""
 SAME_S = 0.01
 """Within so short a time a view does not change by itself."""
 

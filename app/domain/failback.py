@@ -13,6 +13,7 @@ from app.domain.saga_effects import MANUAL, FailoverSettings
 from messages.failover import Switch, SwitchResult
 
 MOST_DOUBLINGS = 6
+"""Of the hold-down: 64 times, five hours by default, after which a person should look."""
 
 
 def by_person(switch: Switch) -> bool:

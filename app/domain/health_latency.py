@@ -62,21 +62,24 @@ TIMED = (*JUDGED, EvidenceKind.PUBLIC_PROBE)
 """The kinds whose latencies are kept, and told of in this order."""
 
 STEPS = 20
-"""Of a latency's logarithm: a step is 5 %."""
+"""Of a latency's logarithm: a step is 5 %, finer than any verdict needs."""
 QUICKEST_S = 1e-4
 SLOWEST_S = 1e3
+"""No call over a network is quicker, and none is waited for so long: what is beyond counts as these."""
 FAILED = 1_000_000
-"""The step of a call that was not answered."""
+"""The step of a call that was not answered: far above that of `SLOWEST_S`, which is 138."""
 
 DAY_S = 86_400.0
 USUAL_DOUBLES_S = DAY_S
-"""The usual latency needs as long to double, or to halve when it is old."""
+"""The usual latency needs as long to double, or to halve when it is old: the hours of one day must not pass for usual.
+"""
 YOUNG_S = 600.0
-"""It counts as so old when it is known first: how quickly it may fall then."""
+"""It counts as so old when it is known first, by which it may fall by a tenth in its first minute, and less later."""
 LONGEST_S = 60.0
-"""What one moment may move it: as much as so long a time may."""
+"""What one moment may move it: as much as so long a time may, or the first call after a night would move it by much."""
 FEWEST = 7
-"""Moments that `recent` is made of, however few calls are enough."""
+"""Moments that `recent` is made of, however few calls are enough: that failures alone make all of fewer slow comes more
+often than `CHANCE` (P0^7 = 8e-10)."""
 CHANCE = 1e-9
 """Of calling an exchange slow for failures alone, in one window: a month has 2e6 of them."""
 
@@ -84,9 +87,9 @@ PRIOR_CALLS = 4
 PRIOR_S = 0.5
 PRIOR_DEVIATION = 1.0
 LEAST_DEVIATION = 0.5
-"""Of the logarithm (to the base e) of a latency."""
+"""Of the logarithm (to the base e) of a latency; above says why."""
 KEPT_CALLS = 1024
-"""The distribution of latencies forgets the older half of so many calls."""
+"""The distribution of latencies forgets the older half of so many calls: half as many tell its deviation to 3 %."""
 CERTAIN = 37.0
 """More deviations than that are beyond what floats tell apart from never; phi is 299 there."""
 

@@ -57,7 +57,7 @@ ANSWERED = math.log((1 - P1) / (1 - P0))
 """What a failure and an answer add to a score."""
 
 BUCKETS = 12
-"""The window forgets in steps of a twelfth of its length."""
+"""The window forgets in steps of a twelfth of its length: of a minute, each `retry_delay_s` by default."""
 
 MONTH_S = 30 * 86_400.0
 FALSE_ALARMS = 0.01

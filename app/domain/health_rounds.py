@@ -13,6 +13,10 @@ from app.domain.health_settings import HealthSettings
 from app.domain.network import question_s
 from messages.health import HealthState, HealthView, ProbeKind
 
+COMPARE_S = 5.0
+"""Between two times that exchanges are held against each other, no sooner than something else is to be done: what that
+finds has come to be over minutes."""
+
 
 def due(
     detector: Detector,

@@ -46,16 +46,17 @@ Key = tuple[EvidenceKind, Symbol | None]
 """Whose mark: a symbol's price, or with None the balances, by kind of evidence."""
 
 SYMBOLS = 16
-"""Marks kept; the one that was read longest ago goes first."""
-MOVES = 4
-"""Moves whose time is kept."""
+"""Marks kept, which is many: one symbol at a time is asked for; the one that was read longest ago goes first."""
 OTHER_MOVES = 2
-"""So often another exchange's price must have moved since."""
+"""So often another exchange's price must have moved since; above says why."""
+MOVES = 2 * OTHER_MOVES
+"""Moves whose time is kept: those that are looked for, and as many that came before."""
 BALANCE_READINGS = 3
+"""One may be of before the fill, and one of an exchange's own copy that lags behind."""
 CHANCE = 1e-6
 """Of standing still so long by itself, below which it is no chance."""
 REMEMBERED = 256
-"""Readings after which older ones count half."""
+"""Readings after which older ones count half: with one a minute, some hours of a market that has grown thinner."""
 
 
 @frozen

@@ -30,7 +30,8 @@ BY_SOMEBODY = "somebody asked for it"
 NOT_READY = "failover_failed"
 """The code of a refusal that says nothing of the request, but of its exchange: as of a switch that was given up."""
 PATIENCE_S = 0.3
-"""Before its deadline, whoever waits for an exchange is told that it cannot be yet."""
+"""Before its deadline, whoever waits for an exchange, or for the journal, is told that it cannot be yet: an answer
+takes two hops of a millisecond each, and more on a busy machine."""
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,7 @@ from messages.failover import PositionLeft, SettleReply, Switch, SwitchResult
 from messages.positions import BookReply, MovesReply
 
 MOST_KEPT = 1000
-"""Orders kept with one switch; each is a row of the history besides."""
+"""Orders kept with one switch, so that it can be written and shown as one; each is a row of the history besides."""
 
 
 def with_left(switch: Switch, reply: BookReply) -> Switch:

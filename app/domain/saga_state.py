@@ -20,7 +20,8 @@ from messages.failover import Readiness, Route, RouterState, Switch
 from messages.health import HealthState, HealthView, Network, Witness
 
 PAST = 50
-"""Switches that are remembered: what comes late is appended to one of them, and failbacks look at them."""
+"""Switches that are remembered: what comes late is appended to one of them, and damping and failbacks look at them,
+which want those of an hour, of which there are at most 20 (`leaving`)."""
 
 
 @define

@@ -43,9 +43,10 @@ from messages.failover import (
 from messages.positions import BookReply, MovesReply, PositionPolicy
 
 DEAD_S = 2.0
-"""How long a switch waits for positions to move off an exchange that is down."""
+"""How long a switch waits for positions to move off an exchange that is down: closing them there takes its answer, so
+what does not go at once is tried again later."""
 CARRY_WAIT_S = 2.0
-"""What the connector in use has to answer what it placed."""
+"""What the connector in use has to answer what it placed so far; it goes on, and is asked again."""
 
 
 @define

@@ -16,7 +16,7 @@ from app.domain.network import ILL, missing
 from messages.health import HealthView, Witness
 
 IDLE_S = 60.0
-"""Between two rounds while nothing is ill."""
+"""Between two rounds while nothing is ill: soon enough known that one is of no use, and no burden to anybody."""
 
 
 @define

@@ -18,10 +18,11 @@ from attrs import asdict
 from app.domain import health
 from app.domain.failback import hold_down_s
 from app.domain.health import HealthSettings
-from app.domain.health_rounds import due, tells_of_others
+from app.domain.health_rounds import COMPARE_S, due, tells_of_others
 from app.domain.leaving import Candidate, Leave, Why, best_first, calm_until_s, may_not, why_leave
 from app.domain.network import judge
 from app.domain.saga_effects import FailoverSettings
+from app.domain.saga_state import PAST
 from benchmarks.detection.world import EXCHANGES, Answer, Effect, drawn
 from messages.failover import Readiness, Switch, SwitchResult
 from messages.health import Cause, Evidence, EvidenceKind, HealthState, HealthView, NetworkState, ProbeKind, Waiting
@@ -29,10 +30,6 @@ from messages.health import Cause, Evidence, EvidenceKind, HealthState, HealthVi
 HERE: Final = range(len(EXCHANGES))
 LOOK_S: Final = 0.5
 """So often at least it is looked at whether an exchange that answers is unfit."""
-COMPARE_S: Final = 5.0
-"""As the health monitor holds exchanges against each other."""
-KEPT: Final = 100
-"""Switches that are remembered."""
 
 QUICK: Final = HealthSettings(health_check_interval_s=2.0, max_retry_attempts=3, retry_delay_s=2.0, probe_timeout_s=2.0)
 """HAProxy's own numbers in this router's words: asked each 2 s, three failures 2 s apart, 2 s for a probe."""
@@ -216,7 +213,7 @@ class Ours:
             duration_s=0.0,
             result=SwitchResult.COMPLETED,
         )
-        self._past = [*self._past[1 - KEPT :], switch]
+        self._past = [*self._past[1 - PAST :], switch]
         self._look_s = now_s
         return to
 
