@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain import calls as c
+from app.domain.health_kinds import ROUND
 from app.domain.limiter import Priority
 from app.domain.readiness import asked_of, need_of
 from messages.account import GetAccount
@@ -52,7 +53,7 @@ def call_for(request: Asked, now_s: float, deadline_s: float, *, conditional: bo
     Args:
         conditional: Whether an order of ours that rests was placed with a trigger, and has to be listed too.
     """
-    vital = isinstance(request, Probe) and request.kind in (ProbeKind.PUBLIC, ProbeKind.SIGNED)
+    vital = isinstance(request, Probe) and request.kind in ROUND
     priority = Priority.PROBE if vital else Priority.READ
     return _call(request, now_s, deadline_s, conditional=conditional), priority
 

@@ -11,6 +11,7 @@ from actors.environment import PortRunner
 from actors.order_path import OrderPath
 from app.domain import calls as c
 from app.domain.evidence import probe_evidence
+from app.domain.health_kinds import ROUND
 from app.domain.ids import order_id
 from app.domain.misnamed import unknown_order
 from app.journal.store import Journal
@@ -18,7 +19,7 @@ from messages.account import AccountReply, Disarm, Disarmed, GetAccount
 from messages.base import Failed, Request
 from messages.executions import Execution, ExecutionsReply, GetExecutions, GetOrderFills
 from messages.failover import PreflightRequest
-from messages.health import Evidence, Probe, ProbeKind, ProbeReply
+from messages.health import Evidence, Probe, ProbeReply
 from messages.market import (
     BalancesReply,
     ExchangeStatusReply,
@@ -240,7 +241,7 @@ class Replies:
             silent_for_s=told.silent_for_s,
             fills=told.fills,
         )
-        lives = request.kind in (ProbeKind.PUBLIC, ProbeKind.SIGNED)
+        lives = request.kind in ROUND
         if evidence is not None and lives and told.not_ready and evidence.ok and evidence.cause is None:
             return evolve(evidence, ok=False, words=told.not_ready)
         return evidence

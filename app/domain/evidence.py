@@ -7,7 +7,7 @@ rules decide:
   with it, so that it is told from a good call: it ends no suspicion, and is no trial's success.
 - **What never reached the exchange for reasons of our own says nothing** (no room in our limiter, a deadline that had
   passed, a router that stops). What was sent in vain, or could not be sent because nobody let us connect, does.
-- **Some answers are worth telling though they are no illness** (`TOLD`): that we asked too often, that it does not
+- **Some answers are worth telling though they are no illness** (`NO_ILLNESS`): that we asked too often, that it does not
   know our key, that our time is not its time, that a market is halted. They are `ok`, with a cause and words; they
   count neither as failures nor as a success.
 
@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.domain import calls as c
+from app.domain.health_kinds import NO_ILLNESS, PROBE_EVIDENCE
 from app.domain.no_room import BANNED, NO_ROOM
 from app.domain.unanswered import kind_of
 from messages.health import Cause, Evidence, EvidenceKind, ProbeKind
@@ -67,9 +68,6 @@ CAUSES: Mapping[str, Cause] = MappingProxyType(
 )
 """By the code of a result."""
 
-TOLD = frozenset({Cause.RATE_LIMITED, Cause.BANNED, Cause.CREDENTIALS, Cause.CLOCK, Cause.HALTED})
-"""Causes that are no illness: the exchange answers."""
-
 BAN_S = 10.0
 """Who asks for silence in everything for longer than this has banned us; less is a window that is used up. Declared by
 us: the windows of the exchanges we know are of ten seconds at most, but for Binance's of a minute, during which it
@@ -80,15 +78,6 @@ PATIENCE_S = 0.5
 
 SAME_S = 0.001
 """A deadline is a sum of floats."""
-
-PROBES: Mapping[ProbeKind, EvidenceKind] = MappingProxyType(
-    {
-        ProbeKind.PUBLIC: EvidenceKind.PUBLIC_PROBE,
-        ProbeKind.SIGNED: EvidenceKind.SIGNED_PROBE,
-        ProbeKind.STATUS: EvidenceKind.STATUS_PROBE,
-        ProbeKind.MARKET: EvidenceKind.MARKET_PROBE,
-    }
-)
 
 
 def evidence_of(
@@ -148,7 +137,9 @@ def probe_evidence(
     unsupported = isinstance(result, c.CallFailed) and result.code == c.UNSUPPORTED
     if unsupported and kind in (ProbeKind.STATUS, ProbeKind.MARKET):
         return None
-    return _judged(exchange, PROBES[kind], result, sent_s, now_s, symbol=symbol, silent_for_s=silent_for_s, fills=fills)
+    return _judged(
+        exchange, PROBE_EVIDENCE[kind], result, sent_s, now_s, symbol=symbol, silent_for_s=silent_for_s, fills=fills
+    )
 
 
 def _judged(
@@ -169,7 +160,7 @@ def _judged(
         silent_for_s = max((each for each in (silent_for_s, asked_s) if each is not None), default=None)
         cause = _cause(result, silent_for_s, late=late)
         ill = not result.duplicate if isinstance(result, c.Ambiguous) else result.ill
-        ok = not ill or cause in TOLD
+        ok = not ill or cause in NO_ILLNESS
         if result.code == NO_ROOM:
             if silent_for_s is None or silent_for_s <= BAN_S:
                 return None
@@ -220,7 +211,7 @@ def _cause(
         return Cause.BANNED
     if cause is Cause.SILENT and result.native_code is not None:
         return Cause.SERVER  # it answered that it has no answer
-    if refused and (cause not in TOLD or result.code == NOT_PERMITTED):
+    if refused and (cause not in NO_ILLNESS or result.code == NOT_PERMITTED):
         return None  # of this order, or in this market, and the exchange is well
     return cause
 

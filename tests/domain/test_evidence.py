@@ -8,7 +8,8 @@ import pytest
 from attrs import evolve
 
 from app.domain import calls as c
-from app.domain.evidence import BAN_S, CAUSES, NOT_REACHED, TOLD, evidence_of, mark_of, probe_evidence
+from app.domain.evidence import BAN_S, CAUSES, NOT_REACHED, evidence_of, mark_of, probe_evidence
+from app.domain.health_kinds import NO_ILLNESS
 from app.domain.no_room import left_no_room, no_room
 from messages.health import Cause, EvidenceKind, Maintenance, ProbeKind
 from messages.market import ExchangeStatus, Ticker
@@ -89,7 +90,7 @@ def test_a_cause_is_illness_or_only_told(code: str, cause: Cause) -> None:
     for call, result in ((PLACE, turned_away(code, native=native)), (CANCEL, failed(code, native=native))):
         evidence = evidence_of("bybit", call, result, 0.0, 1.0)
         assert evidence is not None
-        assert (evidence.cause, evidence.ok) == (cause, cause in TOLD)
+        assert (evidence.cause, evidence.ok) == (cause, cause in NO_ILLNESS)
         assert evidence.words == f"because of {code}"
 
 

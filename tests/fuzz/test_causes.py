@@ -11,7 +11,8 @@ import pytest
 from attrs import evolve
 
 from app.domain import calls as c
-from app.domain.evidence import TOLD, evidence_of, probe_evidence
+from app.domain.evidence import evidence_of, probe_evidence
+from app.domain.health_kinds import NO_ILLNESS
 from app.domain.rates import RateLimit
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Fault, Weather, Window
@@ -121,7 +122,7 @@ def test_a_fault_has_its_cause(fault: Fault, cause: Cause) -> None:
     """Of every kind of call; of credentials those that need them."""
     spared = PUBLIC if fault is Fault.CREDENTIALS else ()
     seen = {each.kind: (each.cause, each.ok) for each in Wire(fault).seen()}
-    assert seen == {kind: (None, True) if kind in spared else (cause, cause in TOLD) for kind in seen}
+    assert seen == {kind: (None, True) if kind in spared else (cause, cause in NO_ILLNESS) for kind in seen}
     assert len(seen) == 7
 
 
