@@ -7,8 +7,8 @@ rules decide:
   with it, so that it is told from a good call: it ends no suspicion, and is no trial's success.
 - **What never reached the exchange for reasons of our own says nothing** (no room in our limiter, a deadline that had
   passed, a router that stops). What was sent in vain, or could not be sent because nobody let us connect, does.
-- **Some answers are worth telling though they are no illness** (`NO_ILLNESS`): that we asked too often, that it does not
-  know our key, that our time is not its time, that a market is halted. They are `ok`, with a cause and words; they
+- **Some answers are worth telling though they are no illness** (`NO_ILLNESS`): that we asked too often, that it does
+  not know our key, that our time is not its time, that a market is halted. They are `ok`, with a cause and words; they
   count neither as failures nor as a success.
 
 "Expired" is our clock's fault only where the answer came while the request was still valid by our clock: an order that
