@@ -280,4 +280,6 @@ class HealthMonitorActor(Shell):
         for exchange, fault in self._news.verdicts:
             if fault is NetworkState.OURS:
                 self._detectors[exchange] = health.forgiven(self._detectors[exchange])
+            elif fault is NetworkState.THEIRS:
+                self._detectors[exchange] = health.blamed(self._detectors[exchange])
         self._log.look(views, self._news.network, witnesses)

@@ -131,12 +131,26 @@ def isolated(detector: Detector, why: str, now_s: float) -> Detector:
 
 
 def forgiven(detector: Detector) -> Detector:
-    """An exchange is DOWN because our own network is: that is not held against it (`network`)."""
+    """An exchange is DOWN because our own network is: that is not held against it (`network`).
+
+    Nothing is held down for it, and unless it was `blamed` for this outage as well its trial is lenient: one failing
+    placement is not enough to be DOWN again, but what makes a WELL exchange DOWN is.
+    """
     if detector.now.state is not HealthState.DOWN or detector.now.flaps.forgiven:
         return detector
     settled, now = detector.settled, evolve(detector.now, flaps=health_flaps.forgiven(detector.now.flaps))
     if settled.state is HealthState.DOWN:
         settled = evolve(settled, flaps=health_flaps.forgiven(settled.flaps))
+    return evolve(detector, settled=settled, now=now)
+
+
+def blamed(detector: Detector) -> Detector:
+    """An exchange is DOWN by itself, by proof (`network`): its trial is as strict as ever, whatever else fails."""
+    if detector.now.state is not HealthState.DOWN or detector.now.flaps.blamed:
+        return detector
+    settled, now = detector.settled, evolve(detector.now, flaps=health_flaps.blamed(detector.now.flaps))
+    if settled.state is HealthState.DOWN:
+        settled = evolve(settled, flaps=health_flaps.blamed(settled.flaps))
     return evolve(detector, settled=settled, now=now)
 
 

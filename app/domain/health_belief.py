@@ -19,7 +19,7 @@ from app.domain.health_judges import Judges
 from app.domain.health_kinds import REAL_CALLS, ROUND_EVIDENCE
 from app.domain.health_latency import Latencies
 from app.domain.health_settings import HealthSettings as HealthSettings
-from app.domain.health_table import TABLE, Finding
+from app.domain.health_table import OUT, TABLE, Finding
 from app.domain.health_told import NOTHING, Told, heard
 from messages.health import Cause, EvidenceKind, HealthState
 
@@ -72,7 +72,7 @@ def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthS
     waits = remarks.waited_s if remarks is not None else None
     suspicion, words = _suspicion(waits, judges.latencies, settings) if waits else (before.suspicion, "")
     suspicious = bool(waits) and suspicion > settings.suspicion
-    limit = 1 if before.state is HealthState.HALF_OPEN else settings.max_retry_attempts
+    limit = 1 if before.state is HealthState.HALF_OPEN and not before.flaps.ours else settings.max_retry_attempts
     counts = counted(before.counts, instant, settings, limit=limit, suspicious=suspicious)
     pieces = before.pieces
     if remarks is not None and (remarks.pieces or suspicious):
@@ -114,7 +114,9 @@ def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthS
     )
     finding, why = _find(belief, instant, judges, settings, words if suspicious else "")
     state = TABLE[belief.state][finding]
-    return belief if state is belief.state else _entered(belief, state, why, at_s, settings, suspicious)
+    if state is belief.state:
+        return belief
+    return _entered(belief, state, why, instant, settings, suspicious)
 
 
 def _find(
@@ -133,11 +135,14 @@ def _find(
         if EvidenceKind.PLACE in failed:
             if counts.place_streak >= settings.place_failures:
                 return Finding.GONE, f"{counts.place_streak} placements in a row failed: {instant.words}"
+            if belief.state is HealthState.HALF_OPEN and belief.flaps.ours:
+                return Finding.ILL, instant.words  # only our network was down: it is as forgiving as WELL
             return Finding.ORDER_FAILED, instant.words
         return Finding.ILL, instant.words
     if suspicion:
         return Finding.ILL, suspicion
-    if words := judges.rate.suspect(at_s, settings):
+    # Of one that is OUT the window has only what made it so, which is no further reason, and would hold up its trial.
+    if belief.state not in OUT and (words := judges.rate.suspect(at_s, settings)):
         return Finding.ILL, words
     if counts.rounds >= settings.rise:
         until_s = belief.flaps.until_s if belief.state is HealthState.HALF_OPEN else None
@@ -150,20 +155,28 @@ def _find(
 
 
 def _entered(
-    belief: Belief, state: HealthState, why: str, at_s: float, settings: HealthSettings, suspicious: bool
+    belief: Belief, state: HealthState, why: str, instant: Instant, settings: HealthSettings, suspicious: bool
 ) -> Belief:
     """The belief as it enters a state."""
+    at_s = instant.at_s
     counts, flaps, cause, pieces = belief.counts, belief.flaps, belief.cause, belief.pieces
     match state:
         case HealthState.WELL:
             counts, cause, pieces = evolve(counts, place_failures=0), None, ()
             flaps = health_flaps.over(flaps) if flaps is not NEVER_DOWN else flaps
         case HealthState.DOWN:
-            flaps = health_flaps.went_down(flaps, at_s, settings)
+            on_trial = belief.state is HealthState.HALF_OPEN
+            if on_trial and max(instant.failed.values(), default=at_s) < belief.since_s:
+                flaps = health_flaps.same_outage(flaps)
+            else:
+                trusted = belief.state not in OUT and not on_trial
+                flaps = health_flaps.went_down(flaps, at_s, settings, trusted=trusted)
             if belief.lost_s is not None:  # confirmed by an order and a signed probe, maybe, and silent all the same
                 belief = evolve(belief, lost=ROUND_EVIDENCE, silent_s=belief.lost_s)
         case HealthState.HALF_OPEN:
             counts, flaps = evolve(counts, trial=0), health_flaps.on_trial(flaps, at_s, settings)
+            if flaps.ours:  # placements that our network kept from it are no reason to be strict with the next
+                counts = evolve(counts, place_streak=0, place_counted_s=None)
         case HealthState.MAINTENANCE:
             flaps = evolve(flaps, until_s=None)
         case _:

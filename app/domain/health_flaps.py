@@ -8,6 +8,11 @@ forget that: doubling alone would not do, where a user's `hold_down_s` is short 
 is settled when the exchange goes DOWN, however long that outage lasts: time that passes while it is down proves
 nothing.
 
+An exchange that fails every quarter of an hour gets through that: by then half is forgotten. So one that was trusted
+and went DOWN twice is also held down until `MEMORY` half-lives (an hour, with the defaults) after the first of the two.
+With that, whatever goes DOWN at whatever regular distance goes from trusted to DOWN at most twice in such an hour;
+since `hold_down_max_s` goes before, outages without any rule may do so three times, where the first two are close.
+
 The penalty has a ceiling (RFC 2439, 4.2): beyond what makes the longest hold-down it would only lengthen the memory.
 """
 
@@ -15,7 +20,7 @@ from __future__ import annotations
 
 import math
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from app.domain.health_settings import HealthSettings
 
@@ -28,7 +33,9 @@ class Flaps:
         penalty: At `at_s`; it decays from there.
         hold_s: The hold-down that the last outage earned; None where that follows from what is left of the penalty.
         until_s: When it is over; None unless the exchange is on trial.
-        forgiven: The outage that lasts is not its own: our network is down.
+        forgiven: The outage that lasts, or lasted before the trial, is not its own: our network was down.
+        blamed: It is its own, by proof: others answered while it did not.
+        left_s: When it was trusted and went DOWN, the last two times.
     """
 
     penalty: float = 0.0
@@ -36,7 +43,17 @@ class Flaps:
     hold_s: float | None = 0.0
     until_s: float | None = None
     forgiven: bool = False
+    blamed: bool = False
+    left_s: tuple[float, ...] = ()
 
+    @property
+    def ours(self) -> bool:
+        """Nothing speaks against the exchange itself: only our network was down."""
+        return self.forgiven and not self.blamed
+
+
+MEMORY = 4.0
+"""For so many half-lives it is remembered when it was left. Declared by us."""
 
 NEVER_DOWN = Flaps()
 
@@ -48,29 +65,54 @@ def penalty(flaps: Flaps, now_s: float, settings: HealthSettings) -> float:
     return flaps.penalty * math.exp2(-max(0.0, now_s - flaps.at_s) / settings.flap_half_life_s)
 
 
-def went_down(flaps: Flaps, now_s: float, settings: HealthSettings) -> Flaps:
-    """After one more outage."""
+def went_down(flaps: Flaps, now_s: float, settings: HealthSettings, *, trusted: bool = True) -> Flaps:
+    """After one more outage.
+
+    Args:
+        trusted: It was not on trial, so that trading may have been there.
+    """
     grown = min(penalty(flaps, now_s, settings) + 1.0, ceiling(settings))
-    return Flaps(penalty=grown, at_s=now_s, hold_s=hold_down_s(grown, settings))
+    left_s = (*flaps.left_s, now_s)[-2:] if trusted else flaps.left_s
+    return Flaps(penalty=grown, at_s=now_s, hold_s=hold_down_s(grown, settings), left_s=left_s)
+
+
+def same_outage(flaps: Flaps) -> Flaps:
+    """It is DOWN again by a call from before its trial: the outage was not over, and is no further one."""
+    return evolve(flaps, until_s=None)
 
 
 def forgiven(flaps: Flaps) -> Flaps:
     """The outage that lasts was our own network's: it costs no penalty, and nothing is held down for it."""
     if flaps.forgiven:
         return flaps
-    return Flaps(penalty=max(0.0, flaps.penalty - 1.0), at_s=flaps.at_s, until_s=flaps.until_s, forgiven=True)
+    return evolve(
+        flaps,
+        penalty=max(0.0, flaps.penalty - 1.0),
+        hold_s=0.0,
+        forgiven=True,
+        left_s=flaps.left_s[:-1] if flaps.left_s[-1:] == (flaps.at_s,) else flaps.left_s,
+    )
+
+
+def blamed(flaps: Flaps) -> Flaps:
+    """The outage that lasts is its own, by proof, whatever our network does besides: its trial is no lenient one."""
+    return flaps if flaps.blamed else evolve(flaps, blamed=True)
 
 
 def on_trial(flaps: Flaps, now_s: float, settings: HealthSettings) -> Flaps:
     """After it answered again: the hold-down begins. One that was only closed is held down as after one outage."""
     earned_s = hold_down_s(max(1.0, flaps.penalty), settings) if flaps.hold_s is None else flaps.hold_s
-    hold_s = 0.0 if flaps.forgiven else max(earned_s, min(settings.hold_down_s, settings.hold_down_max_s))
-    return Flaps(penalty=flaps.penalty, at_s=flaps.at_s, hold_s=hold_s, until_s=now_s + hold_s)
+    least_s = min(settings.hold_down_s, settings.hold_down_max_s)
+    if len(flaps.left_s) == 2 and least_s:
+        memory_s = flaps.left_s[0] + MEMORY * settings.flap_half_life_s - now_s
+        least_s = max(least_s, min(memory_s, settings.hold_down_max_s))
+    hold_s = 0.0 if flaps.forgiven else max(earned_s, least_s)
+    return evolve(flaps, hold_s=hold_s, until_s=now_s + hold_s)
 
 
 def over(flaps: Flaps) -> Flaps:
-    """After the trial: nothing is held down any more, only the penalty is remembered."""
-    return Flaps(penalty=flaps.penalty, at_s=flaps.at_s)
+    """After the trial: nothing is held down any more, only the penalty is remembered, and when it was left."""
+    return Flaps(penalty=flaps.penalty, at_s=flaps.at_s, left_s=flaps.left_s)
 
 
 def hold_down_s(penalty_after: float, settings: HealthSettings) -> float:

@@ -58,7 +58,8 @@ def patience_s(detector: Detector, kind: ProbeKind, settings: HealthSettings) ->
     state = detector.now.state
     if kind not in ROUND or state in OUT or state is HealthState.STARTING:
         return settings.probe_timeout_s
-    attempts = 1 if state is HealthState.HALF_OPEN else settings.max_retry_attempts
+    strict = state is HealthState.HALF_OPEN and not detector.now.flaps.ours
+    attempts = 1 if strict else settings.max_retry_attempts
     least_s = (settings.probe_timeout_s - (attempts - 1) * apart_s(settings)) / 2
     usual_s = detector.judges.latencies.patience_s(PROBE_EVIDENCE[kind], settings)
     return min(settings.probe_timeout_s, max(least_s, usual_s))

@@ -29,11 +29,17 @@ An event amounts to one `Finding`, worse to better, and the table below is all t
   2. *Orders alone*: `place_failures` placements in a row, `retry_delay_s` apart, failed for illness, whatever probes
      say. That count outlives a recovery, so the next placement is a trial: if it fails, it is DOWN again at once.
 - ORDER_FAILED: a placement failed for illness. HALF_OPEN that is enough: whether orders go through is what is tried.
-- ILL: something else failed, or the error rate of the window is exceeded, or a call waits for its answer longer than
-  calls of its kind do (phi accrual, Hayashibara 2004): that alone never leads to DOWN, but has probes sent at once.
+  One that was sent before the trial makes it DOWN as well, but it is the old outage that was not over, and no further
+  one. Where nothing but our own network was down (`network`), nothing speaks against the exchange: a failing placement
+  is ILL then, and `max_retry_attempts` are to be confirmed as ever.
+- ILL: something else failed, or the error rate of the window is exceeded by what is not OUT (DOWN or MAINTENANCE), or a
+  call waits for its answer longer than calls of its kind do (phi accrual, Hayashibara 2004): that alone never leads to
+  DOWN, but has probes sent at once.
 - GOOD: a signed probe or a placement was answered well after the last failure, public probes do not fail, the window is
   fine; and where more than one placement failed since the exchange was WELL, or since the last good one: RECOVERED.
-- RECOVERED: `rise` consecutive good rounds of both kinds of probe without any failure, and the window is fine.
+- RECOVERED: `rise` consecutive good rounds of both kinds of probe without any failure; and, if it is not OUT, the
+  window is fine. That of one that is OUT is full of what made it so, which would hold up its trial for half a minute
+  where it is busy, or was silent, so that its calls fail late.
 - TRIED: HALF_OPEN, RECOVERED, `trial_calls` signed calls (placements among them) answered well since it is HALF_OPEN
   without any failure, and the hold-down is over (`health_flaps`: it grows with each time it was DOWN).
 - ANSWERS: anything else that was answered.

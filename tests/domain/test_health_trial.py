@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from app.domain import health_flaps
-from app.domain.health import Detector, HealthSettings, next_probes, probes_sent
-from messages.health import EvidenceKind
+from app.domain.health import Detector, HealthSettings, blamed, forgiven, next_probes, observe, probes_sent
+from messages.health import Cause, EvidenceKind
 from tests.domain.health_desk import (
     ALL,
     CANCEL,
@@ -30,6 +30,7 @@ from tests.domain.health_desk import (
     fed,
     half_open,
     rounds,
+    seen,
     told,
 )
 
@@ -103,6 +104,52 @@ def test_an_outage_in_the_seeds_settings_costs_its_length_and_a_trial_of_about_a
     assert 30.0 <= well_s - open_s < 40.0
 
 
+def test_after_an_outage_of_ours_one_failing_placement_does_not_end_the_trial() -> None:
+    """Nothing has spoken against the exchange: what makes a WELL one DOWN is needed, whatever failed during it."""
+    ours = forgiven(fed(down(), *((PLACE, False, 21.0 + 5 * n) for n in range(10))))
+    tried = rounds(ours, 80.0, 85.0)
+    assert tried.state is HALF_OPEN
+    failed = fed(tried, (PLACE, False, 86.0))
+    assert failed.state is HALF_OPEN
+    assert fed(failed, (SIGNED, False, 87.0), (PUBLIC, False, 87.0)).state is HALF_OPEN
+    assert fed(failed, *((PLACE, False, 91.0 + 5 * n) for n in range(5))).state is DOWN
+    again = fed(failed, *((kind, False, 91.0 + 5 * n) for n in range(3) for kind in ALL_KINDS))
+    assert again.state is DOWN
+    assert told(again).penalty > 0.9
+    assert fed(rounds(again, 110.0, 115.0), (PLACE, False, 116.0)).state is DOWN
+    assert rounds(tried, 90.0, 95.0, 100.0).state is WELL
+
+
+@pytest.mark.parametrize("blamed_first", [True, False])
+def test_an_outage_of_its_own_is_not_made_ours_by_one_of_our_network(blamed_first: bool) -> None:
+    """Others answered while it did not: that is proof enough to be strict."""
+    both = forgiven(blamed(down())) if blamed_first else blamed(forgiven(down()))
+    assert fed(rounds(both, 30.0, 35.0), (PLACE, False, 40.0)).state is DOWN
+
+
+def test_a_call_from_before_the_trial_is_of_the_outage_that_was_not_over() -> None:
+    """It may time out when the exchange answers again: DOWN, but no second outage, with what that costs."""
+    late = observe(half_open(), seen(PLACE, False, 38.0, latency_s=10.0, cause=Cause.SILENT), DEFAULTS)
+    assert late.state is DOWN
+    assert told(late).penalty == told(down(), now_s=38.0).penalty < 1.0
+    tried = rounds(late, 40.0, 45.0)
+    assert told(tried).hold_until_s == pytest.approx(45.1 + DEFAULTS.hold_down_s)
+    sent_since = observe(half_open(), seen(PLACE, False, 38.0, latency_s=1.0, cause=Cause.SILENT), DEFAULTS)
+    assert told(sent_since).penalty > 1.9
+
+
+@pytest.mark.parametrize("hangs_s", [0.001, 5.0])
+def test_what_failed_while_it_was_down_does_not_hold_up_its_trial(hangs_s: float) -> None:
+    """A busy exchange with nobody to leave for: two good rounds are enough, whatever the window remembers."""
+    run = Run(DEFAULTS, lambda kind, at_s: (False, hangs_s) if 100.0 <= at_s < 300.0 else answering(kind, at_s))
+    for n in range(500):
+        run.call(READ, float(n))
+        run.until(float(n + 1))
+    (open_s,) = (at_s for at_s, state in run.changes if state is HALF_OPEN)
+    asked_s = next(sent_s for sent_s in run.sent if sent_s >= 300.0 + hangs_s)
+    assert open_s < asked_s + 1.2 * DEFAULTS.retry_delay_s
+
+
 # The hold-down
 
 
@@ -171,6 +218,42 @@ def left(run: Run) -> list[float]:
             moments.append(at_s)
         trusted = state is WELL or (trusted and state is SUSPECT)
     return moments
+
+
+SLOW_S = (300.0, 600.0, 840.0, 900.0, 960.0, 1020.0, 1080.0, 1300.0, 1500.0, 1790.0, 2100.0)
+
+
+@pytest.mark.parametrize(("use", "every_s"), [*((DEFAULTS, each) for each in SLOW_S), (QUICK, 900.0)])
+def test_failing_slowly_makes_it_leave_at_most_twice_an_hour(use: HealthSettings, every_s: float) -> None:
+    """At whatever regular distance: what is half forgotten after a quarter of an hour is not forgotten."""
+    draw = random.Random(7).random
+
+    def answer(kind: EvidenceKind, at_s: float) -> tuple[bool, float]:
+        return answering(kind, at_s) if at_s % every_s < every_s - 90.0 else (False, 0.001)
+
+    moments = left(Run(use, answer, draw=draw).until(5 * 3600.0))
+    assert len(moments) > 1
+    assert all(third - first > 3600.0 for first, third in zip(moments, moments[2:], strict=False))
+
+
+def test_two_outages_close_together_leave_room_for_a_third_after_the_cap() -> None:
+    """The bound where nothing is regular: three in an hour, and then two in each."""
+    flaps = health_flaps.went_down(health_flaps.went_down(health_flaps.NEVER_DOWN, 0.0, DEFAULTS), 100.0, DEFAULTS)
+    tried = health_flaps.on_trial(flaps, 200.0, DEFAULTS)
+    assert tried.until_s == 200.0 + DEFAULTS.hold_down_max_s
+    third = health_flaps.went_down(health_flaps.over(tried), 2100.0, DEFAULTS)
+    assert health_flaps.on_trial(third, 2200.0, DEFAULTS).until_s == 100.0 + 3600.0
+    hours_later = health_flaps.went_down(health_flaps.over(tried), 9 * 3600.0, DEFAULTS)
+    held = health_flaps.on_trial(hours_later, 9 * 3600.0 + 60, DEFAULTS)
+    assert held.hold_s == pytest.approx(DEFAULTS.hold_down_s, rel=0.01)
+
+
+def test_failing_on_trial_or_by_our_network_is_no_time_that_it_was_left() -> None:
+    """Trading was not there, or was not moved."""
+    once = health_flaps.went_down(health_flaps.NEVER_DOWN, 0.0, DEFAULTS)
+    assert health_flaps.went_down(once, 50.0, DEFAULTS, trusted=False).left_s == (0.0,)
+    assert health_flaps.forgiven(health_flaps.went_down(once, 50.0, DEFAULTS)).left_s == (0.0,)
+    assert fed(half_open(), (PLACE, False, 40.0)).now.flaps.left_s == (20.6,)
 
 
 @pytest.mark.parametrize("hangs", [False, True])
