@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from app.domain import health_flaps
-from app.domain.health_belief import Belief, believed
+from app.domain.health_belief import MOST_PIECES, Belief, believed
 from app.domain.health_better import BEGUN, no_better, weighed
 from app.domain.health_counts import CLOCK_SLACK_S
 from app.domain.health_detector import Detector as Detector
@@ -38,7 +38,7 @@ from app.domain.health_table import OUT
 from app.domain.health_table import TABLE as TABLE
 from app.domain.health_table import Finding as Finding
 from app.domain.health_told import Told
-from messages.health import Evidence, HealthState, HealthView, ProbeKind, Waiting
+from messages.health import Evidence, EvidenceKind, HealthState, HealthView, ProbeKind, Waiting
 
 
 def start(exchange: str, now_s: float) -> Detector:
@@ -64,7 +64,7 @@ def resumed(known: HealthView, now_s: float) -> Detector:
         evidence=known.evidence,
         cause=known.cause,
         told=Told(
-            credentials=known.credentials,
+            denied={EvidenceKind.SIGNED_PROBE: (now_s, known.credentials)} if known.credentials else {},
             until_s=known.banned_until_s,
             notice=known.maintenance,
             notice_s=now_s,
@@ -178,10 +178,10 @@ def view(detector: Detector, settings: HealthSettings, now_s: float) -> HealthVi
         believed=belief.state if kept_out else None,
         cause=belief.cause,
         unfit=unfit(detector, settings, now_s),
-        evidence=belief.evidence,
+        evidence=_and_unproven(belief),
         maintenance=told.announced(now_s, settings),
         banned_until_s=told.banned_until_s(now_s),
-        credentials=told.credentials,
+        credentials=told.credentials(now_s),
         halted=told.not_traded(now_s, settings),
         stale=detector.stale,
         calls=calls,
@@ -206,7 +206,8 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
     if belief.state in OUT:  # of these it needs no saying
         return ""
     told, judges = belief.told, detector.judges
-    why = [words for words in (detector.errors, judges.latencies.unfit(now_s, settings)) if words]
+    refuses = told.refusals.words(now_s, settings)
+    why = [words for words in (detector.errors, judges.latencies.unfit(now_s, settings), refuses) if words]
     until_s = told.banned_until_s(now_s)
     if until_s is not None and until_s - now_s > settings.ban_tolerance_s:
         why.append(
@@ -218,6 +219,15 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
         why.append(f"it announces a maintenance in {max(0.0, notice.begin_s - now_s):.0f} s: {notice.words}")
     why += [words for words in (detector.stale, detector.slow, detector.no_better) if words]
     return "; ".join(why)
+
+
+def _and_unproven(belief: Belief) -> tuple[str, ...]:
+    """The evidence of the last change, and what keeps it from another where a signed answer would end the state."""
+    why, state = belief.told.unproven, belief.state
+    if not why or state is HealthState.WELL or state is HealthState.STARTING:
+        return belief.evidence
+    why = f"signed probes are refused: {why}"
+    return (*(each for each in belief.evidence if each != why), why)[-MOST_PIECES:]
 
 
 def _compared(name: str, detectors: Mapping[str, Detector], now_s: float, settings: HealthSettings) -> Detector:

@@ -115,7 +115,7 @@ def believed(before: Belief, instant: Instant, judges: Judges, settings: HealthS
     finding, why = _find(belief, instant, judges, settings, words if suspicious else "")
     state = TABLE[belief.state][finding]
     if state is belief.state:
-        return belief
+        return _unsaid(belief) if state is HealthState.STARTING and belief.told.unproven else belief
     return _entered(belief, state, why, instant, settings, suspicious)
 
 
@@ -152,6 +152,12 @@ def _find(
     if counts.trusted and not counts.public_ill and counts.place_failures <= 1:
         return Finding.GOOD, "a signed call was answered"
     return Finding.ANSWERS, ""
+
+
+def _unsaid(belief: Belief) -> Belief:
+    """Why an exchange of which nothing else is known stays so: it answers, and refuses what would prove more."""
+    why = f"signed probes are refused, so nothing says that orders would be taken: {belief.told.unproven}"
+    return belief if belief.reason == why else evolve(belief, reason=why, evidence=(why,))
 
 
 def _entered(

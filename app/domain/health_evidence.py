@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 from attrs import frozen
 
-from app.domain.health_kinds import ROUND_EVIDENCE, UNCOUNTED
+from app.domain.health_kinds import EVERY_PLACEMENT, ROUND_EVIDENCE, UNCOUNTED
 from messages.health import Cause, Evidence, EvidenceKind, Maintenance, Waiting
 
 MOST_REMARKS = 8
@@ -34,7 +34,11 @@ class Remarks:
         closed: Kinds of calls that were refused for maintenance.
         place_failed: Symbols of which a placement failed, with its words; likewise `halted`.
         place_answered: Symbols of which one was answered.
-        credentials: What is wrong with ours, in words.
+        denied: (kind of call, words) of those that our credentials are not good for.
+        turned_away: Why a placement was refused that any other would have been, too; `markets`: (symbol, why) of those
+            that were since their market is halted.
+        taken: A placement was taken, or refused for what it asks.
+        unproven: Why a signed probe was refused.
         until_s: We may not ask before.
         asked: The exchange said how it is, `notice` being what it announces.
         waited_s: By kind, for how long the oldest call without an answer has waited.
@@ -46,7 +50,11 @@ class Remarks:
     place_failed: tuple[tuple[str, str], ...] = ()
     place_answered: tuple[str, ...] = ()
     halted: tuple[tuple[str, str], ...] = ()
-    credentials: str = ""
+    denied: tuple[tuple[str, str], ...] = ()
+    turned_away: str = ""
+    markets: tuple[tuple[str, str], ...] = ()
+    taken: bool = False
+    unproven: str = ""
     until_s: float | None = None
     asked: bool = False
     notice: Maintenance | None = None
@@ -60,11 +68,15 @@ class Remarks:
         placed = kind is EvidenceKind.PLACE
         if ok and cause is None and not evidence.words and not status and not placed and evidence.notice is None:
             return None
+        if placed and ok and cause is None and not evidence.words:  # the most frequent one: a good placement
+            return cls(place_answered=("" if evidence.symbol is None else str(evidence.symbol),), taken=True)
         counted = kind not in UNCOUNTED
         remarkable = (not ok or cause is not None) and counted
         words = _words(evidence) if remarkable else ""
         symbol = "" if evidence.symbol is None else str(evidence.symbol)
         halted = ok and cause is Cause.HALTED and symbol
+        why = evidence.words or "refused"
+        denied = ok and cause is Cause.CREDENTIALS and counted
         return cls(
             pieces=(words,) if words else (),
             cause=cause if not ok and counted else None,
@@ -72,7 +84,10 @@ class Remarks:
             place_failed=((symbol, words),) if placed and not ok else (),
             place_answered=(symbol,) if placed and ok and not halted else (),
             halted=((symbol, evidence.words or "it is not traded now"),) if halted else (),
-            credentials=evidence.words or "refused" if ok and cause is Cause.CREDENTIALS else "",
+            denied=((kind, why),) if denied else (),
+            turned_away=why if placed and ok and cause in EVERY_PLACEMENT else "",
+            markets=((symbol, why),) if placed and halted else (),
+            unproven=why if ok and kind is EvidenceKind.SIGNED_PROBE else "",
             until_s=evidence.until_s if counted and cause in (Cause.BANNED, Cause.RATE_LIMITED) else None,
             asked=(status and ok) or evidence.notice is not None,
             notice=evidence.notice,
@@ -90,7 +105,11 @@ class Remarks:
             place_failed=_some(self.place_failed, other.place_failed),
             place_answered=_some(self.place_answered, other.place_answered),
             halted=_some(self.halted, other.halted),
-            credentials=min((words for words in (self.credentials, other.credentials) if words), default=""),
+            denied=_some(self.denied, other.denied),
+            turned_away=_first(self.turned_away, other.turned_away),
+            markets=_some(self.markets, other.markets),
+            taken=self.taken or other.taken,
+            unproven=_first(self.unproven, other.unproven),
             until_s=max(until, default=None),
             asked=self.asked or other.asked,
             # The one that closes sooner and for longer: of two that differ, it is safe to believe that.
@@ -170,7 +189,7 @@ class Instant:
             ok=_latest(self.ok, other.ok),
             good=_latest(self.good, other.good),
             failed=_latest(self.failed, other.failed),
-            words=min((each.words for each in (self, other) if each.words), default=""),
+            words=_first(self.words, other.words),
             latency_s=min(latencies, default=None),
             clock_offset_s=clock_offset_s,
             clock_latency_s=clock_latency_s,
@@ -189,6 +208,10 @@ def _closes(notice: Maintenance) -> tuple[float, float, str]:
 def _words(evidence: Evidence) -> str:
     kind = evidence.kind.value.replace("_", " ")
     return f"{kind}: {evidence.words}" if evidence.words else f"{kind} failed"
+
+
+def _first(one: str, other: str) -> str:
+    return min(one, other) if one and other else one or other
 
 
 def _some(one: tuple[_T, ...], other: tuple[_T, ...]) -> tuple[_T, ...]:

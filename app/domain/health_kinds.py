@@ -47,3 +47,18 @@ other servers answer."""
 
 NO_ILLNESS = frozenset((Cause.RATE_LIMITED, Cause.BANNED, Cause.CREDENTIALS, Cause.CLOCK, Cause.HALTED))
 """An answer with one of these comes of our doing, or is of one symbol: it says nothing of how well the exchange is."""
+
+EVERY_PLACEMENT = frozenset((Cause.RATE_LIMITED, Cause.BANNED, Cause.CLOCK))
+"""Whoever is refused a placement with one of these would have been refused any other, too."""
+
+VOUCHES: Mapping[str, tuple[EvidenceKind, ...]] = MappingProxyType(
+    {
+        EvidenceKind.PUBLIC_PROBE: (EvidenceKind.PUBLIC_PROBE,),
+        EvidenceKind.SIGNED_PROBE: (EvidenceKind.SIGNED_PROBE,),
+        EvidenceKind.READ: (EvidenceKind.SIGNED_PROBE,),  # a read may be public
+        EvidenceKind.PLACE: (EvidenceKind.PLACE,),
+        EvidenceKind.CANCEL: (EvidenceKind.CANCEL, EvidenceKind.PLACE),
+    }
+)
+"""By a kind of call, in the order in which they are told: whose good answer takes back that our credentials are not
+good for it. A key that may read and not trade is taken for signed probes all the time."""

@@ -96,8 +96,15 @@ def hurried(detector: Detector) -> Detector:
 
 
 def forgotten(detector: Detector) -> Detector:
-    """The probes in flight were lost on our side: none is awaited any more, and the next round is due at once."""
-    return evolve(detector, asked_s={}, last_s={}, round_s=None)
+    """Whoever asked is gone: no probe is awaited any more, and the next round is due at once.
+
+    That our credentials are not taken is forgotten, too: who asks from now on may have others.
+    """
+    settled, now = detector.settled, detector.now
+    if settled.told.denied or now.told.denied:
+        settled = evolve(settled, told=evolve(settled.told, denied={}))
+        now = evolve(now, told=evolve(now.told, denied={}))
+    return evolve(detector, settled=settled, now=now, asked_s={}, last_s={}, round_s=None)
 
 
 def next_probes(

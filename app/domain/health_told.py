@@ -6,6 +6,7 @@ symbols on which placements fail while others' go through: that is told apart, s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -13,14 +14,18 @@ from attrs import evolve, frozen
 
 from app.domain.health_counts import apart_s
 from app.domain.health_evidence import Instant
-from app.domain.health_kinds import SIGNED_ANSWERS
+from app.domain.health_kinds import VOUCHES
+from app.domain.health_refusals import NO_REFUSALS, Refusals, refused, taken
 from app.domain.health_settings import HealthSettings
-from messages.health import Maintenance
+from messages.health import EvidenceKind, Maintenance
 
 MOST_SYMBOLS = 64
 """More symbols in trouble are not told apart: those longest in it go first."""
 HALTED_FOR_S = 900.0
 """A symbol on which nobody tried since is not told of for longer."""
+DENIED_FOR_S = 900.0
+"""Nor is a kind of call that our credentials were not good for: nobody places where trading has left, and whoever has
+put his key right is to be able to come back."""
 LONGEST_BAN_S = 3 * 86_400.0
 """https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits: "from 2 minutes to 3 days". An end that is
 further away is not believed: it would be an exchange that is never asked again."""
@@ -42,6 +47,7 @@ class Streak:
 
 NO_STREAKS: Mapping[str, Streak] = {}
 NO_HALTS: Mapping[str, tuple[float, str]] = {}
+NOT_DENIED: Mapping[str, tuple[float, str]] = {}
 
 
 @frozen(kw_only=True)
@@ -49,7 +55,9 @@ class Told:
     """As of the newest instant.
 
     Attributes:
-        credentials: What is wrong with ours; empty where nothing is known to be.
+        denied: By kind of call, when and in which words our credentials were last not good for it.
+        refusals: Placements that were turned away in a row, though it answers.
+        unproven: Why the last signed probe was refused; empty where it was answered well.
         until_s: We may not ask before.
         notice: The maintenance under way or announced, as told at `notice_s`.
         halted: By symbol, when and in which words it was last refused as not traded.
@@ -57,7 +65,9 @@ class Told:
         placed_s: When a placement was last answered, on any symbol.
     """
 
-    credentials: str = ""
+    denied: Mapping[str, tuple[float, str]] = NOT_DENIED
+    refusals: Refusals = NO_REFUSALS
+    unproven: str = ""
     until_s: float | None = None
     notice: Maintenance | None = None
     notice_s: float = 0.0
@@ -86,6 +96,15 @@ class Told:
         """When we may ask again; None where we may now."""
         return self.until_s if self.until_s is not None and now_s < self.until_s else None
 
+    def credentials(self, now_s: float) -> str:
+        """What is wrong with ours; empty where nothing is known to be."""
+        if self.denied:
+            for kind in VOUCHES:
+                at_s, words = self.denied.get(kind, (-math.inf, ""))
+                if now_s < at_s + DENIED_FOR_S:
+                    return words
+        return ""
+
     def alone(self, symbol: str, settings: HealthSettings) -> bool:
         """Whether placements fail on this symbol while others' go through."""
         streak = self.streaks.get(symbol)
@@ -109,11 +128,22 @@ def heard(before: Told, instant: Instant, settings: HealthSettings) -> Told:
     """What is told after an instant."""
     remarks, at_s = instant.remarks, instant.at_s
     good = instant.good
-    credentials = before.credentials
-    if credentials and any(kind in good for kind in SIGNED_ANSWERS):
-        credentials = ""
+    denied, unproven = before.denied, before.unproven
+    if denied and good:
+        denied = {kind: each for kind, each in denied.items() if not any(other in good for other in VOUCHES[kind])}
+    if unproven and EvidenceKind.SIGNED_PROBE in good:
+        unproven = ""
     if remarks is None:
-        return before if credentials == before.credentials else evolve(before, credentials=credentials)
+        if denied is before.denied and unproven is before.unproven:
+            return before
+        return evolve(before, denied=denied, unproven=unproven)
+    if remarks.denied:
+        denied = {**denied, **{kind: (at_s, words) for kind, words in reversed(remarks.denied)}}
+    refusals = before.refusals
+    if remarks.taken and refusals is not NO_REFUSALS:
+        refusals = taken(refusals, at_s, settings)
+    if remarks.turned_away or remarks.markets:
+        refusals = refused(refusals, at_s, remarks.turned_away, remarks.markets, settings)
     until_s = before.until_s
     if remarks.until_s is not None:
         # Of two ends the later: a pause of seconds that is asked for meanwhile does not shorten a ban.
@@ -129,7 +159,9 @@ def heard(before: Told, instant: Instant, settings: HealthSettings) -> Told:
         grown = {name: _longer(streaks.get(name), words, at_s, settings) for name, words in failed}
         streaks = _bounded({**streaks, **grown}, lambda each: each.counted_s)
     return Told(
-        credentials=remarks.credentials or credentials,
+        denied=denied,
+        refusals=refusals,
+        unproven=remarks.unproven or unproven,
         until_s=until_s,
         notice=remarks.notice if remarks.asked else before.notice,
         notice_s=at_s if remarks.asked else before.notice_s,
