@@ -217,7 +217,7 @@ def _of_exchange(view: HealthView, asked: HealthView, began_s: float, now_s: flo
     if sent_s is not None and sent_s >= began_s:
         if asked.cause is Cause.LOCAL and sent_s < _later_s(began_s, settings):
             return _Said(Says.LATER, who)
-        until_s = _believed_s(view.silent_s, view.recovered_s, asked, settings)
+        until_s = _doubted_until_s(view.silent_s, view.recovered_s, asked, settings)
         if view.loses:
             who = f"{who}, to which too many calls get lost,"
             longest_s = settings.error_window_s if view.health is HealthState.WELL else settings.flap_half_life_s
@@ -229,7 +229,9 @@ def _of_exchange(view: HealthView, asked: HealthView, began_s: float, now_s: flo
     return _Said(Says.NOTHING if view.health in _CLOSED else Says.AWAITED, who)
 
 
-def _believed_s(silent_s: float | None, back_s: float | None, asked: HealthView, settings: HealthSettings) -> float:
+def _doubted_until_s(
+    silent_s: float | None, back_s: float | None, asked: HealthView, settings: HealthSettings
+) -> float:
     """Until when one is not believed that was silent and came back: at once, if the other was not silent with it."""
     if silent_s is None or back_s is None or asked.silent_s is None:
         return -math.inf
@@ -262,7 +264,7 @@ def _of_witness(
         return _Said(Says.NOTHING, who)
     if not witness.ok or witness.at_s < began_s:
         return _Said(Says.AWAITED, who)
-    until_s = _believed_s(witness.silent_s, witness.since_s, asked, settings)
+    until_s = _doubted_until_s(witness.silent_s, witness.since_s, asked, settings)
     if lossy:
         until_s = max(until_s, _come_back_s(asked.since_s, asked.since_s, asked, settings.error_window_s, settings))
     return _Said(Says.PROVES, who) if now_s >= until_s else _Said(Says.LATER, who, until_s)
