@@ -15,6 +15,7 @@ from thespian.actors import ActorAddress, ActorSystem
 
 from app.transport import Mailbox, address_from_str, attach, detach
 from tests.processes import Deaths
+from tests.transport.hall import Hall
 
 ROOT = Path(__file__).parents[2]
 GONE_TIMEOUT_S = 10
@@ -104,3 +105,11 @@ def mailbox(system: ActorSystem) -> Iterator[Mailbox]:
     """A mailbox owned by the test's thread."""
     with Mailbox(system) as opened:
         yield opened
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Iterator[Hall]:
+    """Switchboards of one test."""
+    made = Hall(tmp_path / "actors")
+    yield made
+    made.close()

@@ -2,110 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.process.guards import disable_core_dumps
-from app.transport.unix import connections, door, folder, link
+from app.transport.unix import connections, folder, link
 from app.transport.unix.folder import Folder, FolderError
-from app.transport.unix.frames import HEADER, handshake
-from app.transport.unix.link import NEVER
-from app.transport.unix.switchboard import ACK_DELAY_S, Outcome, Switchboard
-
-KEY = b"a key of the tests"
-TIMEOUT_S = 20
-IDLE_S = 100.0
-
-
-class Clock:
-    """Real time, and what was added by hand."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def __call__(self) -> float:
-        return time.perf_counter() + self.ahead_s
-
-
-class Hall:
-    """Switchboards in one folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.clock = Clock()
-        self.boards: list[Switchboard] = []
-
-    def board(self, name: str = "", key: bytes = KEY) -> Switchboard:
-        """Another one."""
-        opened = Folder(self.path, create=True)
-        board = Switchboard(opened, name or opened.new_name(), key, idle_s=IDLE_S, clock=self.clock)
-        self.boards.append(board)
-        return board
-
-    def pump(self, until: Callable[[], bool], *only: Switchboard) -> None:
-        """Poll all (or `only` these) until something is so."""
-        deadline_s = time.monotonic() + TIMEOUT_S
-        while not until():
-            assert time.monotonic() < deadline_s, "did not happen in time"
-            for board in only or self.boards:
-                board.poll(0.001)
-
-    def close(self) -> None:
-        """Close all."""
-        for board in self.boards:
-            board.close()
-
-
-@pytest.fixture
-def hall(tmp_path: Path) -> Iterator[Hall]:
-    """Switchboards of one test."""
-    made = Hall(tmp_path / "actors")
-    yield made
-    made.close()
-
-
-def say(board: Switchboard, to: Switchboard | str, *texts: str, within_s: float = NEVER) -> None:
-    """Send texts, each its own token."""
-    for text in texts:
-        board.send(to if isinstance(to, str) else to.name, text.encode(), text, board._clock() + within_s)
-
-
-def taken(board: Switchboard) -> list[str]:
-    """Everything that waits to be taken."""
-    got = []
-    while (item := board.take()) is not None:
-        got.append(item[1].decode())
-    return got
-
-
-def collect(board: Switchboard, into: list[str]) -> int:
-    """Add everything that waits to be taken; how much there is now."""
-    into.extend(taken(board))
-    return len(into)
-
-
-def outcomes(board: Switchboard) -> list[tuple[Any, Outcome]]:
-    """What the sender was told."""
-    told = list(board.done)
-    board.done.clear()
-    return told
-
-
-def all_of(outcome: Outcome, texts: list[str]) -> list[tuple[Any, Outcome]]:
-    """These texts with one outcome."""
-    return [(text, outcome) for text in texts]
+from app.transport.unix.switchboard import ACK_DELAY_S, Outcome
+from tests.transport.hall import IDLE_S, TIMEOUT_S, Hall, all_of, collect, outcomes, say, taken
 
 
 def test_messages_arrive_in_order_and_are_acknowledged(hall: Hall) -> None:
@@ -375,105 +288,6 @@ def test_a_backlog_that_stays_full_ends_in_failure(hall: Hall, monkeypatch: pyte
     assert a.counts["connect"] == 1
     for each in waiting:
         each.close()
-
-
-def raw(hall: Hall, board: Switchboard) -> socket.socket:
-    """A connection that can send anything."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with Folder(hall.path) as opened:
-        sock.connect(opened.where(board.name))
-    sock.settimeout(TIMEOUT_S)
-    return sock
-
-
-def closed(hall: Hall, board: Switchboard, sock: socket.socket) -> bool:
-    """Whether the board has closed it, after a while at most."""
-    sock.setblocking(False)
-
-    def ended() -> bool:
-        try:
-            while sock.recv(4096):
-                pass
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            pass
-        return True
-
-    hall.pump(ended, board)
-    sock.close()
-    return True
-
-
-def framed(payload: bytes, acks: int = 0) -> bytes:
-    """One frame."""
-    return HEADER.pack(len(payload), acks) + payload
-
-
-def test_garbage_closes_its_connection_and_no_other(hall: Hall) -> None:
-    """Before and behind a handshake; it is counted, told once in words, and others are served on."""
-    a, b = hall.board(), hall.board()
-    hello = framed(handshake(KEY, dialled=True, own="x-1", other=b.name))
-    for data, kind in [
-        (b"GET / HTTP/1.1\r\n\r\n", "malformed"),
-        (b"\x00" * 8, "malformed"),
-        (framed(b"x" * 100), "malformed"),
-        (framed(handshake(b"another key", dialled=True, own="x-1", other=b.name)), "malformed"),
-        (hello + HEADER.pack(2**31, 0), "malformed"),
-        (hello + framed(b"", acks=1), "malformed"),
-    ]:
-        before = b.counts[kind]
-        sock = raw(hall, b)
-        sock.sendall(data)
-        assert closed(hall, b, sock)
-        assert b.counts[kind] == before + 1
-    for data in (hello[:20], hello + framed(b"x" * 100)[:50]):
-        sock = raw(hall, b)
-        sock.sendall(data)
-        sock.close()
-    hall.pump(lambda: b.counts["truncated"] == 2, b)
-    assert set(b.incidents) == {"malformed", "truncated"}
-    assert b.take() is None
-    say(a, b, "serves on")
-    hall.pump(lambda: b.waiting == 1)
-    assert taken(b) == ["serves on"]
-
-
-def test_strangers_are_few_and_soon_gone(hall: Hall) -> None:
-    """Only so many connections that say nothing are accepted, and closed after a while; then others get through."""
-    a, b = hall.board(), hall.board()
-    silent = [raw(hall, b) for _ in range(door.MAX_STRANGERS + 10)]
-    say(a, b, "hello")
-    hall.pump(lambda: b.counts["crowded"] > 0, b)
-    assert len(b._links) == door.MAX_STRANGERS
-    hall.clock.ahead_s += 2 * door.HANDSHAKE_S
-    hall.pump(lambda: b.waiting == 1)
-    hall.clock.ahead_s += 2 * door.HANDSHAKE_S
-    hall.pump(lambda: len(b._links) == 1, b)
-    for each in silent:
-        each.close()
-
-
-def test_no_descriptor_left_means_a_pause_and_no_spinning(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While nothing can be accepted, waiting is waiting; afterwards everybody gets in."""
-    a, b = hall.board(), hall.board()
-
-    class Exhausted:
-        """A listener in a process without descriptors."""
-
-        def accept(self) -> None:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    listener = b._door._listener
-    monkeypatch.setattr(b._door, "_listener", Exhausted())
-    say(a, b, "patient")
-    hall.pump(lambda: b.counts["crowded"] == 1, b)
-    began_s = time.monotonic()
-    b.poll(0.1)
-    assert time.monotonic() - began_s >= 0.09
-    assert b.counts["crowded"] == 1
-    monkeypatch.setattr(b._door, "_listener", listener)
-    hall.pump(lambda: b.waiting == 1)
 
 
 def test_any_thread_may_send_and_wake(hall: Hall) -> None:
