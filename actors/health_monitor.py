@@ -32,7 +32,6 @@ from messages.health import (
     HealthView,
     Isolations,
     KnownHealth,
-    NetworkState,
     Probe,
     ProbeKind,
     ProbeReply,
@@ -278,8 +277,5 @@ class HealthMonitorActor(Shell):
             view = next(view for view in views if view.exchange == exchange)
             self.send(coordinator.address, HealthChanged(view=view, witnesses=witnesses))
         for exchange, fault in self._news.verdicts:
-            if fault is NetworkState.OURS:
-                self._detectors[exchange] = health.forgiven(self._detectors[exchange])
-            elif fault is NetworkState.THEIRS:
-                self._detectors[exchange] = health.blamed(self._detectors[exchange])
+            self._detectors[exchange] = health.attributed(self._detectors[exchange], fault)
         self._log.look(views, self._news.network, witnesses)

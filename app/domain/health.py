@@ -38,7 +38,7 @@ from app.domain.health_table import OUT
 from app.domain.health_table import TABLE as TABLE
 from app.domain.health_table import Finding as Finding
 from app.domain.health_told import Told
-from messages.health import Evidence, EvidenceKind, HealthState, HealthView, ProbeKind, Waiting
+from messages.health import Evidence, EvidenceKind, HealthState, HealthView, NetworkState, ProbeKind, Waiting
 
 
 def start(exchange: str, now_s: float) -> Detector:
@@ -152,6 +152,13 @@ def blamed(detector: Detector) -> Detector:
     if settled.state is HealthState.DOWN:
         settled = evolve(settled, flaps=health_flaps.blamed(settled.flaps))
     return evolve(detector, settled=settled, now=now)
+
+
+def attributed(detector: Detector, fault: NetworkState) -> Detector:
+    """The detector of an exchange that is DOWN, once it is known whose fault that is; the same while it is not."""
+    if fault is NetworkState.OURS:
+        return forgiven(detector)
+    return blamed(detector) if fault is NetworkState.THEIRS else detector
 
 
 def compared(detectors: Mapping[str, Detector], now_s: float, settings: HealthSettings) -> dict[str, Detector]:

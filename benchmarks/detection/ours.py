@@ -185,8 +185,7 @@ class Ours:
     def _where_to(self, leave: Leave, active: int, views: tuple[HealthView, ...], now_s: float) -> int | None:
         if leave.why is Why.DOWN:
             network = judge(views, (), now_s, self._settings, EXCHANGES[active])
-            if network.state is NetworkState.OURS:
-                self._detectors[active] = health.forgiven(self._detectors[active])
+            self._detectors[active] = health.attributed(self._detectors[active], network.state)
             if network.state is not NetworkState.THEIRS:
                 return None
         others = [_candidate(where, views[where], now_s) for where in HERE if where != active]
