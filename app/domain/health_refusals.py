@@ -82,8 +82,8 @@ def refused(
     if n >= settings.place_failures and at_s - began_s > settings.ban_tolerance_s:
         why = words or min(each for _, each in markets)
         unfit = (
-            f"it has refused every placement for {at_s - began_s:.0f} s, at {n} moments {settings.retry_delay_s:g} s"
-            f" apart, and {settings.ban_tolerance_s:g} s are sat out: {why}"
+            f"it has refused every placement for {at_s - began_s:.0f} s, at {n} moments at least"
+            f" {settings.retry_delay_s:g} s apart, and {settings.ban_tolerance_s:g} s are sat out: {why}"
         )
     return Refusals(
         n=n,

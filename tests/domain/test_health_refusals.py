@@ -67,7 +67,8 @@ def test_placements_refused_without_end_make_it_unfit_and_never_down(cause: Caus
     unfit = beset(8, cause=cause)
     assert unfit.state is WELL
     assert (
-        "refused every placement for 35 s, at 8 moments 5 s apart, and 30 s are sat out: too many" in told(unfit).unfit
+        "refused every placement for 35 s, at 8 moments at least 5 s apart, and 30 s are sat out: too many"
+        in told(unfit).unfit
     )
     hour = beset(720, cause=cause)
     assert (hour.state, bool(told(hour).unfit)) == (WELL, True)
@@ -234,7 +235,9 @@ def test_what_nobody_tries_any_more_is_not_told_for_ever() -> None:
     detector = given_all(well(), denied(PLACE, 10.0))
     assert told(detector, now_s=909.0).credentials
     assert told(detector, now_s=910.0).credentials == ""
-    assert told(forgotten(detector), now_s=20.0).credentials == ""
+    anew = forgotten(fed(detector, (PUBLIC, True, 20.0)))
+    assert told(anew).credentials == ""
+    assert told(fed(anew, (READ, True, 20.0))).credentials == ""
 
 
 def test_the_page_of_other_servers_says_nothing_of_our_credentials() -> None:
@@ -281,7 +284,7 @@ def test_what_keeps_an_exchange_from_coming_back_is_told(made: Callable[[], Dete
     assert "12345" not in "".join(told(cured).evidence)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(6)))[::23])
 def test_order_within_an_instant_does_not_matter_here_either(order: tuple[int, ...]) -> None:
     """To the last field."""
     at_once = [
@@ -289,6 +292,8 @@ def test_order_within_an_instant_does_not_matter_here_either(order: tuple[int, .
         turned_away(10.0, Cause.HALTED, ETH),
         denied(PLACE, 10.0, "first"),
         denied(PLACE, 10.0, "second"),
+        refused_probe(10.0, "one"),
+        refused_probe(10.0, "other"),
     ]
     detector = start("bybit", 0.0)
     for index in order:

@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from app.domain import health_flaps
-from app.domain.health import Detector, HealthSettings, blamed, forgiven, next_probes, observe, probes_sent
-from messages.health import Cause, EvidenceKind
+from app.domain.health import Detector, HealthSettings, blamed, forgiven, next_probes, observe, patience_s, probes_sent
+from messages.health import Cause, EvidenceKind, ProbeKind
 from tests.domain.health_desk import (
     ALL,
     CANCEL,
@@ -28,10 +28,12 @@ from tests.domain.health_desk import (
     dies_at,
     down,
     fed,
+    given_all,
     half_open,
     rounds,
     seen,
     told,
+    well,
 )
 
 QUICK = HealthSettings(health_check_interval_s=2.0, max_retry_attempts=3, retry_delay_s=0.5, probe_timeout_s=1.0)
@@ -118,6 +120,16 @@ def test_after_an_outage_of_ours_one_failing_placement_does_not_end_the_trial() 
     assert told(again).penalty > 0.9
     assert fed(rounds(again, 110.0, 115.0), (PLACE, False, 116.0)).state is DOWN
     assert rounds(tried, 90.0, 95.0, 100.0).state is WELL
+
+
+def test_a_lenient_trial_waits_for_a_probe_no_longer_than_a_well_exchange_is_waited_for() -> None:
+    """Where one failure is the count, a probe is waited for nearly as long as it may take at all."""
+    pieces = [seen(kind, True, 40.0 + n, latency_s=0.05) for n in range(900) for kind in ALL_KINDS]
+    usual = given_all(well(), *pieces)
+    strict, lenient = (evolve(usual, now=rounds(each, 30.0, 35.0).now) for each in (down(), forgiven(down())))
+    assert strict.state is lenient.state is HALF_OPEN
+    waits = [patience_s(each, ProbeKind.SIGNED, DEFAULTS) for each in (usual, lenient, strict)]
+    assert waits[0] == waits[1] < waits[2]
 
 
 @pytest.mark.parametrize("blamed_first", [True, False])

@@ -160,6 +160,17 @@ def test_a_short_ban_is_sat_out_and_not_asked_into(on: Scene) -> None:
     assert (on.current, on.switches()) == ("binance", [])
 
 
+@pytest.mark.deep
+def test_an_exchange_that_takes_no_order_for_its_rate_is_left_in_order(on: Scene) -> None:
+    """Without an end, and though everything else is answered: our own limiter lets through enough to know."""
+    on.world["bybit"].control.fault("http_429", call="orders")
+    with Traffic(on):
+        switch = on.moved(to="okx")
+    assert "bybit is unfit: it has refused every placement" in switch["reason"]
+    assert on.health("bybit")["state"] == "well"
+    assert place(on.router, "after the limit").order is not None
+
+
 # ---- and what leaves a trace --------------------------------------------------------------------------------------
 
 
