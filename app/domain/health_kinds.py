@@ -48,7 +48,7 @@ other servers answer."""
 NO_ILLNESS = frozenset((Cause.RATE_LIMITED, Cause.BANNED, Cause.CREDENTIALS, Cause.CLOCK, Cause.HALTED))
 """An answer with one of these comes of our doing, or is of one symbol: it says nothing of how well the exchange is."""
 
-EVERY_PLACEMENT = frozenset((Cause.RATE_LIMITED, Cause.BANNED, Cause.CLOCK))
+EVERY_PLACEMENT = frozenset((Cause.RATE_LIMITED, Cause.BANNED))
 """Whoever is refused a placement with one of these would have been refused any other, too."""
 
 VOUCHES: Mapping[str, tuple[EvidenceKind, ...]] = MappingProxyType(

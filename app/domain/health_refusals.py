@@ -1,15 +1,16 @@
 """Placements that an exchange turns away without end, though it answers: no illness, and nobody can trade there.
 
-That we ask too often, are banned for a moment, or have another time than the exchange, is told and no failure: it is
-sat out, since mostly it is over in seconds, and our own doing. An exchange that turns away *every* placement for longer
-than that is of no use, whoever is at fault. So it is unfit once placements were refused for `ban_tolerance_s`, at
-`place_failures` moments `retry_delay_s` apart, and none was taken in between: as many as make an exchange DOWN whose
-placements fail, and as long as a ban is sat out. A strategy that asks too much, and has one order in ten taken, is not
-met by that.
+That we ask too often, or are banned for a moment, is told and no failure: it is sat out, since mostly it is over in
+seconds, and our own doing. An exchange that turns away *every* placement for longer than that is of no use, whoever is
+at fault. So it is unfit once placements were refused for `ban_tolerance_s`, at `place_failures` moments `retry_delay_s`
+apart, and none was taken in between: as many as make an exchange DOWN whose placements fail, and as long as a ban is
+sat out. A strategy that asks too much, and has one order in ten taken, is not met by that.
 
-That one market is halted is no word on the exchange; where two are, and nothing else is taken, it is. What our key or
-account may not do is left out: that is told, and not failed over from. Neither is an order refused for what it asks
-(funds, price, size) any of this: it was looked at, and that ends the row.
+That our time is not its time is left out: it is measured at once and mostly costs one call; where it goes on, our clock
+is as likely wrong as the exchange's, and would be refused elsewhere, too. That one market is halted is no word on the
+exchange; where two are, and nothing else is taken, it is. What our key or account may not do is left out: that is told,
+and not failed over from. Neither is an order refused for what it asks (funds, price, size) any of this: it was looked
+at, and that ends the row.
 
 The verdict ends when `trial_calls` placements were taken in a row, where trading stayed; or, where it went away and
 nobody tries, when nothing was refused for `hold_down_max_s`. So it comes at most twice an hour, with the defaults. The

@@ -60,7 +60,7 @@ def beset(
 # Placements without end
 
 
-@pytest.mark.parametrize("cause", [Cause.RATE_LIMITED, Cause.BANNED, Cause.CLOCK])
+@pytest.mark.parametrize("cause", [Cause.RATE_LIMITED, Cause.BANNED])
 def test_placements_refused_without_end_make_it_unfit_and_never_down(cause: Cause) -> None:
     """Longer than a ban is sat out, at as many moments as failing placements take; with words and numbers."""
     assert told(beset(7, cause=cause)).unfit == ""
@@ -72,6 +72,11 @@ def test_placements_refused_without_end_make_it_unfit_and_never_down(cause: Caus
     )
     hour = beset(720, cause=cause)
     assert (hour.state, bool(told(hour).unfit)) == (WELL, True)
+
+
+def test_a_clock_that_is_wrong_is_no_reason_to_go() -> None:
+    """Ours is as likely wrong as the exchange's, and would be refused elsewhere, too."""
+    assert told(beset(720, cause=Cause.CLOCK)).unfit == ""
 
 
 def test_a_short_burst_or_a_few_of_them_say_nothing() -> None:
