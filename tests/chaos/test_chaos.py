@@ -52,6 +52,7 @@ def ended(run: subprocess.Popen[str], output: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.deep
 def test_a_run_that_is_interrupted_is_taken_up_again_and_loses_no_order(tmp_path: Path) -> None:
     """Kills, a crash, a hang, several at once and a dead launcher, in two sessions; every order is judged.
 

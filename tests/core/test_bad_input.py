@@ -222,6 +222,7 @@ def test_a_state_directory_that_others_may_read_is_refused(shared: tuple[World, 
     assert stat.S_IMODE(state_dir.stat().st_mode) == 0o755
 
 
+@pytest.mark.deep
 def test_wrong_credentials_are_no_orders(shared: tuple[World, OrderRouter], tmp_path: Path) -> None:
     world, _ = shared
     tables = world.tables()

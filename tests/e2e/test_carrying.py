@@ -333,6 +333,7 @@ def test_its_owner_may_want_it_otherwise(world: Build, policy: str, status: str)
             assert router.cancel_order("BTCUSDT", order.order["orderId"])["orderStatus"] == "Cancelled"
 
 
+@pytest.mark.deep
 def test_what_only_reduces_follows_its_position_though_the_exchange_was_quicker_to_end_it(world: Build) -> None:
     """Binance calls it expired as soon as nothing is left to reduce, which is no end of the order."""
     here = world("binance", "bybit", positions={"policy": "migrate", "slice_notional": 500, "slice_pause_s": 0.0})

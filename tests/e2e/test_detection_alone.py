@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from app.core.order_router import NoExchangeAvailable, OrderOutcomeUnknown
 from tests.e2e.scenes import PATIENCE_S, QUICK, Scene, Traffic, scene
 from tests.e2e.world import World, place, until
@@ -39,6 +41,7 @@ def test_wrong_credentials_of_the_primary_are_an_alarm_and_no_switch(tmp_path: P
             router.close()
 
 
+@pytest.mark.deep
 def test_a_primary_that_flaps_is_returned_to_more_and_more_rarely(tmp_path: Path) -> None:
     """With failback by itself, that is as often as it could be fooled; intervals are scaled down forty times."""
     health = {"hold_down_s": 1.0, "hold_down_max_s": 30.0, "flap_half_life_s": 20.0}

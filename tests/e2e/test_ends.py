@@ -117,6 +117,7 @@ def test_it_ends_within_five_seconds_whatever_hangs(tmp_path: Path, number: sign
             assert {each["status"] for each in before} == {"cancelled"}
 
 
+@pytest.mark.deep
 def test_a_stopped_supervisor_does_not_hold_up_the_end(tmp_path: Path) -> None:
     with World(["bybit", "okx"], tmp_path / "state") as world, Daemon(world, tmp_path) as daemon:
         daemon.serves()

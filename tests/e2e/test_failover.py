@@ -208,6 +208,7 @@ def test_exits_that_binance_does_not_take_along_are_orders_of_their_own(world: B
         heard.close()
 
 
+@pytest.mark.deep
 def test_a_verb_of_a_later_daemon_is_not_taken_for_one_of_an_earlier(world: Build) -> None:
     """How a switch ended is told to whoever asks for the same again: not to the next daemon's first failback."""
     here = world("bybit", "okx")

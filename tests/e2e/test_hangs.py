@@ -156,7 +156,9 @@ def armed_and_hit(daemon: Daemon, hook: str) -> float:
     return time.monotonic()
 
 
-@pytest.mark.parametrize("hook", [STOP_IN_WRITE, LOOP_IN_HANDLER, BLOCK_LOOP])
+@pytest.mark.parametrize(
+    "hook", [STOP_IN_WRITE, *(pytest.param(hook, marks=pytest.mark.deep) for hook in (LOOP_IN_HANDLER, BLOCK_LOOP))]
+)
 def test_a_connector_that_hangs_is_replaced_and_orders_go_on(
     shared: tuple[World, Daemon, OrderRouter], hook: str
 ) -> None:

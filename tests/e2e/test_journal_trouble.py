@@ -135,6 +135,7 @@ def folder_for(world: World, tmp_path: Path) -> Path:
     return world.state_dir
 
 
+@pytest.mark.deep
 def test_a_journal_that_is_taken_away_is_not_taken_for_a_new_one(shared: World, tmp_path: Path) -> None:
     state = folder_for(shared, tmp_path)
     with Daemon(shared, tmp_path) as daemon:

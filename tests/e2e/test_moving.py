@@ -140,6 +140,7 @@ def test_a_position_on_a_dead_exchange_stays_until_it_is_back(world: Build) -> N
         assert 0 < off_by(here) <= SLICE
 
 
+@pytest.mark.deep
 def test_an_exchange_that_dies_between_opening_and_closing_leaves_one_slice(world: Build) -> None:
     here = world("bybit", "okx", positions=MIGRATE)
     with here.running() as router:

@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app.launcher.tree import STOP_BUDGET_S
 from tests.e2e.conftest import Build
 from tests.e2e.daemons import Daemon
@@ -63,6 +65,7 @@ def test_a_strategy_that_breaks_down_carries_on_and_places_nothing_twice(world: 
         assert len(notes(what="timer")) == 1
 
 
+@pytest.mark.deep
 def test_a_strategy_that_never_gets_ready_holds_up_nobody(world: Build, tmp_path: Path) -> None:
     """Neither a new configuration that brings it nor a start with it: orders are taken all the same."""
     marks = tmp_path / "marks"

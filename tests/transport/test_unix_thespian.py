@@ -51,6 +51,7 @@ def run_suite(*arguments: str, timeout_s: float) -> tuple[set[str], int]:
     return failed, int(passed[1])
 
 
+@pytest.mark.deep
 def test_thespians_own_basic_tests_pass() -> None:
     """Send and ask, exit, a child's death, addresses in messages, dead letters, wake-ups, watched files, poison."""
     chosen = [str(SUITE / name) for name in QUICK]
