@@ -260,7 +260,7 @@ PLANTED: Mapping[str, Bug] = MappingProxyType(
     {
         "fence not checked": Bug(fence_not_checked, "flapping", ("I3 sent past the fence",), 1),
         "ambiguous taken for not executed": Bug(ambiguous_taken_for_not_executed, "storm", DOUBLED),
-        "absence without margin": Bug(absence_without_margin, "storm", DOUBLED),
+        "absence without margin": Bug(absence_without_margin, "storm", DOUBLED, 30),
         "failed look-up taken for absence": Bug(failed_look_up_taken_for_absence, "storm", DOUBLED, 1),
         "second leg while unknown": Bug(second_leg_while_unknown, "storm", ("I1",), 3),
         "new id on sending again": Bug(new_id_on_sending_again, "storm", ("I1",)),
@@ -269,7 +269,7 @@ PLANTED: Mapping[str, Bug] = MappingProxyType(
             acknowledged_cancel_taken_for_done, "storm", ("I2 fills differ", "I2 states differ"), 2
         ),
         "doubt taken for not executed": Bug(doubt_taken_for_not_executed, "storm", ("I2 guessed",), 1),
-        "sent again without proof": Bug(sent_again_without_proof, "storm", DOUBLED, 1),
+        "sent again without proof": Bug(sent_again_without_proof, "storm", DOUBLED, 3),
         "limits forgotten at a restart": Bug(
             limits_forgotten_at_a_restart, "crashes", ("I6 more than the exchange gives",), 2
         ),

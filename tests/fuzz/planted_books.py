@@ -128,7 +128,7 @@ PLANTED_BOOKS: Mapping[str, Bug] = MappingProxyType(
         "slices without bound": Bug(slices_without_bound, "moving", ("I4 more than a slice",)),
         "opened and not closed": Bug(opened_and_not_closed, "moving", ("I4 more than a slice", "position left"), 2),
         "slices in doubt not counted": Bug(slices_in_doubt_not_counted, "moving", ("I4 more than a slice",)),
-        "own orders not looked at": Bug(own_orders_not_looked_at, "moving", ("trades with ourselves",), 579),
+        "own orders not looked at": Bug(own_orders_not_looked_at, "moving", ("trades with ourselves",), 588),
         "persons not listened to": Bug(persons_not_listened_to, "steering", ("sent in spite of a person",), 193),
     }
 )
