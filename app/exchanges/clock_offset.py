@@ -75,6 +75,7 @@ class ClockOffset:
 
     Attributes:
         known: It was measured, or handed over.
+        contradicted: The newest measurement says otherwise than what is held, and has not replaced it.
     """
 
     def __init__(self, most_error_s: float = MOST_ERROR_S) -> None:
@@ -87,6 +88,7 @@ class ClockOffset:
         self._held = Measured(0.0, 0.0, 0.0)
         self._against = 0
         self.known = False
+        self.contradicted = False
 
     @property
     def value_s(self) -> float:
@@ -122,10 +124,11 @@ class ClockOffset:
         if self.known and apart_s > new.error_s + self._held.error_at_s(answered_s) + SET_S:
             self._against += 1
             if self._against < AGAINST:
+                self.contradicted = True
                 return new.offset_s if new.error_s <= self._most_error_s else None
             self._samples.clear()
             self._held, self.known = Measured(0.0, 0.0, 0.0), False
-        self._against = 0
+        self._against, self.contradicted = 0, False
         if new.error_s > self._most_error_s:
             return None
         self._take(new)

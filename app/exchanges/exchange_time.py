@@ -14,6 +14,9 @@ from app.exchanges.profiles.base import Profile
 DOUBTED_S = 1.0
 """The longest that a signed call waits for a clock that is only doubted, and the least time between two such doubts."""
 
+AGAIN_S = 0.05
+"""The least time between two such doubts where a measurement contradicts what is held as well: a round trip."""
+
 
 class ExchangeTime:
     """Of one port.
@@ -87,11 +90,13 @@ class ExchangeTime:
         """The exchange refused a call for its time: it is asked for at once, and what is signed next waits for that.
 
         Our clock may have been set, or the exchange's; or the call was slow, and then nothing changes. So one question
-        a second is enough, however many calls are refused.
+        a second is enough, however many calls are refused; but where a measurement has said the same since, as of a
+        clock that is set twice, one more decides it.
         """
         now_s = self._clock()
         asking = self._asking is not None and not self._asking.done()
-        if asking or (self._refused_s is not None and abs(now_s - self._refused_s) < DOUBTED_S):
+        pause_s = AGAIN_S if self.offset.contradicted else DOUBTED_S
+        if asking or (self._refused_s is not None and abs(now_s - self._refused_s) < pause_s):
             return
         self._refused_s = now_s
         self.offset.doubt()

@@ -91,6 +91,42 @@ def test_a_doubt_that_a_measurement_denies_is_forgotten() -> None:
     assert offset.value_s == pytest.approx(0.0)
 
 
+def test_a_clock_that_is_set_twice_within_a_second_is_measured_twice(desks: dict[str, Desk]) -> None:
+    """The second time a probe has found it out already; refused calls do not wait for the second to be over."""
+    now_s, server_s = [100.0], [100.0]
+    time = ExchangeTime(desks["okx"].port._profile, lambda: now_s[0], None)
+
+    def measured() -> None:
+        time.offset.measured(now_s[0], server_s[0], now_s[0] + 0.01)
+
+    async def ask() -> str:
+        measured()
+        return ""
+
+    async def set_to(offset_s: float, after_s: float) -> None:
+        now_s[0] += after_s
+        server_s[0] = now_s[0] + offset_s
+
+    async def twice() -> None:
+        measured()
+        await set_to(-30.0, 10.0)
+        time.refused(ask)
+        await asyncio.sleep(0)
+        assert time.offset.value_s == pytest.approx(-30.0, abs=0.1)
+        await set_to(30.0, 0.5)
+        time.refused(ask)
+        await asyncio.sleep(0)
+        assert time.offset.value_s == pytest.approx(-30.0, abs=0.1), "nobody has measured: one question a second"
+        measured()
+        assert time.offset.contradicted
+        time.refused(ask)
+        await asyncio.sleep(0)
+        assert time.offset.value_s == pytest.approx(30.0, abs=0.1)
+        assert not time.offset.contradicted
+
+    asyncio.run(twice())
+
+
 def test_however_many_calls_are_refused_the_time_is_asked_for_once_a_second(desks: dict[str, Desk]) -> None:
     """Also while the question is under way; and a signed call does not wait for an answer that does not come."""
     now_s, questions = [100.0], 0
