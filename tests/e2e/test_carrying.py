@@ -66,7 +66,8 @@ def one_price(shared: Shared) -> None:
 def goes(router: OrderRouter, exchange: str) -> None:
     """Trading moves there, if it is elsewhere, and the switch is told to its end."""
     move_to(router, exchange)
-    until(lambda: router.get_failover_history()[-1]["finished"], means="the switch being over")
+    # None yet, where trading has not moved at all.
+    until(lambda: all(each["finished"] for each in router.get_failover_history()[-1:]), means="the switch being over")
 
 
 def rests(router: OrderRouter, answered: Answered, exchange: str) -> Order:
