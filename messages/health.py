@@ -167,6 +167,7 @@ class Witness:
         since_s: When it was asked first of all the times in a row that it said so.
         silent_s: When it was asked first of the last times in a row that it did not; None where it always did.
         words: Why not; empty where it did.
+        good: It let us connect once. One that never did may be a mistake in the configuration, and tells nothing.
     """
 
     target: str
@@ -175,6 +176,7 @@ class Witness:
     words: str = ""
     since_s: float = 0.0
     silent_s: float | None = None
+    good: bool = True
 
 
 @frozen(kw_only=True)

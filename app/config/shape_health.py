@@ -76,7 +76,7 @@ class Health:
         "seconds in which half of the memory of having been down is gone; 900, or hold_down_s where that is longer",
         seconds(least=1),
     )
-    trial_calls: int = setting(3, "good signed calls, orders among them, that end the trial", count(1, 1000))
+    trial_calls: int = setting(3, "good signed calls (probes, orders, cancels) that end the trial", count(1, 1000))
     latency_factor: float = setting(
         5.0, "so many times its own usual latency makes it unfit: trading moves if it can", number(1.5, 1000)
     )

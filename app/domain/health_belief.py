@@ -187,6 +187,8 @@ def _entered(
             flaps = evolve(flaps, until_s=None)
         case _:
             pass
+    if state in (HealthState.WELL, HealthState.HALF_OPEN):
+        belief = evolve(belief, pieces=())  # what failed before has not decided that
     told = [f"{words} ({at_s - then_s:.3g} s before)" if then_s < at_s else words for then_s, words in belief.pieces]
     if not told or why not in told[-1]:
         told.append(why)

@@ -82,8 +82,11 @@ def same_outage(flaps: Flaps) -> Flaps:
 
 
 def forgiven(flaps: Flaps) -> Flaps:
-    """The outage that lasts was our own network's: it costs no penalty, and nothing is held down for it."""
-    if flaps.forgiven:
+    """The outage that lasts was our own network's: it costs no penalty, and nothing is held down for it.
+
+    One that is the exchange's own by proof stays that, whatever our network does besides.
+    """
+    if flaps.forgiven or flaps.blamed:
         return flaps
     return evolve(
         flaps,

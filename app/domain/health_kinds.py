@@ -55,9 +55,9 @@ VOUCHES: Mapping[str, tuple[EvidenceKind, ...]] = MappingProxyType(
     {
         EvidenceKind.PUBLIC_PROBE: (EvidenceKind.PUBLIC_PROBE,),
         EvidenceKind.SIGNED_PROBE: (EvidenceKind.SIGNED_PROBE,),
-        EvidenceKind.READ: (EvidenceKind.SIGNED_PROBE,),  # a read may be public
+        EvidenceKind.READ: (EvidenceKind.SIGNED_PROBE,),  # a good one may be public
         EvidenceKind.PLACE: (EvidenceKind.PLACE,),
-        EvidenceKind.CANCEL: (EvidenceKind.CANCEL, EvidenceKind.PLACE),
+        EvidenceKind.CANCEL: (EvidenceKind.CANCEL,),
     }
 )
 """By a kind of call, in the order in which they are told: whose good answer takes back that our credentials are not

@@ -24,7 +24,7 @@ class HealthSettings:
         hold_down_s: So long it is at least HALF_OPEN after it was DOWN once; longer after more (`health_flaps`).
         hold_down_max_s: Never longer.
         flap_half_life_s: In which the memory of having been DOWN halves.
-        trial_calls: Good signed calls, orders among them, that end HALF_OPEN when the hold-down is over.
+        trial_calls: Good signed calls (probes, orders, cancels) that end HALF_OPEN when the hold-down is over.
         latency_factor: So many times its own usual latency makes an exchange unfit.
         latency_min_s: Less is quick enough, however quick it usually is.
         latency_min_calls: Fewer calls of a kind say nothing of its latency.

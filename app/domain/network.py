@@ -19,7 +19,7 @@ an idle one up to a whole `health_check_interval` later: for a while one is down
    answers again, patience counts from its newest answer, for up to `error_window_s` more: it is coming back, and is
    only called down until the calls that were lost have timed out and the window has forgotten them.
 4. *Who loses calls itself proves later.* A line of ours that loses every third packet lets one exchange fail three
-   times in a row while another answers. So an exchange of whose calls too many got lost before (`health_line`) is
+   times in a row while another answers. So where too many calls get lost to both (`health_line`), that other one is
    believed no sooner than one that was silent together with the one that is down, and neither is a witness beside it:
    by then that one has answered again, too, if the line is what is bad. Where it has not, trading moves. One that is
    not even well waits as long as the other goes on answering now and then, for `flap_half_life_s` at most.
@@ -34,14 +34,16 @@ What each of the others says of an exchange that is DOWN; *since* is since the t
 |---------------------------------------------------------------------|---------|
 | answered something that was sent since                              | PROVES  |
 | likewise, but was silent with the other one; or the cause is LOCAL  | LATER   |
-| likewise, but of its own calls too many get lost                    | LATER   |
-| is ill, fell ill after the other's last answer, no answer since     | DENIES  |
-| is ill since before that, or closed, no answer since                | nothing |
-| is well, on trial or new, no answer since                           | AWAITED |
+| likewise, but of both's calls too many get lost                     | LATER   |
+| is DOWN or silent since the other's last answer, no answer since    | DENIES  |
+| likewise, since before that, or by an answer such as HTTP 503       | nothing |
+| is closed, no answer since                                          | nothing |
+| is well, suspect for less, on trial or new, no answer since         | AWAITED |
 | a witness, asked since, that let us connect (cause LOCAL: nothing)  | PROVES  |
 | likewise, but did not while the other one was silent                | LATER   |
 | likewise, but of all the others too many calls get lost             | LATER   |
-| a witness, asked since the exchange was DOWN, that did not          | DENIES  |
+| a witness, asked since it was DOWN, that did not and once did       | DENIES  |
+| likewise, but never did, or not since before the other's last answer| nothing |
 | a witness not asked since (cause LOCAL: nothing)                    | AWAITED |
 
 One that PROVES makes it THEIRS, whatever others say. Without that, any LATER or AWAITED leaves it UNKNOWN; without
@@ -73,6 +75,8 @@ OwnNetwork = Callable[[tuple[HealthView, ...], tuple[Witness, ...], float, str],
 
 ILL = frozenset({HealthState.SUSPECT, HealthState.DOWN})
 _CLOSED = frozenset({HealthState.MAINTENANCE})
+_CAME_THROUGH = frozenset({Cause.SERVER, Cause.MAINTENANCE})
+"""Causes that are answers: our network brought them."""
 
 
 class Says(IntEnum):
@@ -130,7 +134,7 @@ def judge(
     others = [view for view in views if view.exchange != asked.exchange]
     began_s = _began_s(asked, others)
     said = [_of_exchange(view, asked, began_s, now_s, settings) for view in others]
-    lossy = bool(others) and all(view.loses for view in others)
+    lossy = bool(others) and asked.loses and all(view.loses for view in others)
     said += [_of_witness(witness, asked, began_s, now_s, settings, lossy=lossy) for witness in witnesses]
     most = max((each.says for each in said), default=Says.NOTHING)
     deciding = sorted((each for each in said if each.says is most), key=lambda each: each.who)
@@ -218,15 +222,20 @@ def _of_exchange(view: HealthView, asked: HealthView, began_s: float, now_s: flo
         if asked.cause is Cause.LOCAL and sent_s < _later_s(began_s, settings):
             return _Said(Says.LATER, who)
         until_s = _doubted_until_s(view.silent_s, view.recovered_s, asked, settings)
-        if view.loses:
+        if view.loses and asked.loses:  # one whose orders fail and whose probes are answered has a good line
             who = f"{who}, to which too many calls get lost,"
             longest_s = settings.error_window_s if view.health is HealthState.WELL else settings.flap_half_life_s
             until_s = max(until_s, _come_back_s(asked.since_s, asked.since_s, asked, longest_s, settings))
         return _Said(Says.PROVES, who) if now_s >= until_s else _Said(Says.LATER, who, until_s)
-    if view.health in ILL:
+    if view.health is HealthState.DOWN or (view.health is HealthState.SUSPECT and _silent(view)):
         together = asked.last_ok_s is None or view.since_s >= asked.last_ok_s
-        return _Said(Says.DENIES if together else Says.NOTHING, who)
+        return _Said(Says.DENIES if together and view.cause not in _CAME_THROUGH else Says.NOTHING, who)
     return _Said(Says.NOTHING if view.health in _CLOSED else Says.AWAITED, who)
+
+
+def _silent(view: HealthView) -> bool:
+    """A whole round of its probes goes without an answer: one call that fails is no rarity."""
+    return view.silent_s is not None and (view.recovered_s is None or view.recovered_s < view.silent_s)
 
 
 def _doubted_until_s(
@@ -259,7 +268,8 @@ def _of_witness(
 ) -> _Said:
     who = f"witness {witness.target}"
     if not witness.ok and witness.at_s >= asked.since_s:
-        return _Said(Says.DENIES, who)
+        lost = witness.good and (asked.last_ok_s is None or witness.since_s >= asked.last_ok_s)
+        return _Said(Says.DENIES if lost else Says.NOTHING, who)
     if asked.cause is Cause.LOCAL:
         return _Said(Says.NOTHING, who)
     if not witness.ok or witness.at_s < began_s:

@@ -68,7 +68,13 @@ class Witnesses:
         since_s = asked_s if before is None or turned else before.since_s
         silent_s = since_s if words else None if before is None else before.silent_s
         self._told[target] = Witness(
-            target=target, ok=not words, at_s=asked_s, words=words, since_s=since_s, silent_s=silent_s
+            target=target,
+            ok=not words,
+            at_s=asked_s,
+            words=words,
+            since_s=since_s,
+            silent_s=silent_s,
+            good=not words or (before is not None and before.good),
         )
         return turned
 

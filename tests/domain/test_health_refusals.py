@@ -219,20 +219,38 @@ def test_a_key_that_may_read_and_not_trade_is_told_without_a_flicker() -> None:
     ("refused_kind", "not_by", "by"),
     [
         (SIGNED, [PUBLIC, READ, PLACE, CANCEL], [SIGNED]),
-        (READ, [PUBLIC, READ, PLACE, CANCEL], [SIGNED]),
+        (READ, [PUBLIC, READ, PLACE, CANCEL, SIGNED], []),
         (PLACE, [PUBLIC, READ, SIGNED, CANCEL], [PLACE]),
-        (CANCEL, [PUBLIC, READ, SIGNED], [CANCEL, PLACE]),
+        (CANCEL, [PUBLIC, READ, SIGNED, PLACE], [CANCEL]),
     ],
 )
 def test_only_a_call_of_the_refused_kind_takes_it_back(
     refused_kind: EvidenceKind, not_by: list[EvidenceKind], by: list[EvidenceKind]
 ) -> None:
-    """A signed probe where a read was refused, which may be public otherwise."""
     detector = given_all(well(), denied(refused_kind, 10.0))
     assert told(fed(detector, *((kind, True, 11.0) for kind in not_by))).credentials
     for kind in by:
         assert told(fed(detector, (kind, True, 11.0))).credentials == ""
         assert told(fed(detector, (kind, True, 10.0))).credentials  # at one moment, the refusal counts
+
+
+def test_a_read_that_was_refused_is_taken_back_by_a_signed_probe_after_a_minute_without_one() -> None:
+    """A good read may be public; and while orders rest they are read every few seconds, and refused each time."""
+    detector = given_all(well(), denied(READ, 10.0))
+    for n in range(20):
+        detector = given_all(detector, denied(READ, 14.0 + 30 * n), seen(SIGNED, True, 15.0 + 30 * n))
+        assert told(detector).credentials
+    last_s = 14.0 + 30 * 19
+    assert told(given_all(detector, seen(SIGNED, True, last_s + 59.0))).credentials
+    assert told(given_all(detector, seen(SIGNED, True, last_s + 60.0))).credentials == ""
+
+
+def test_a_row_that_nobody_went_on_with_is_none() -> None:
+    """One order refused for its rate, two hours without any, and five more: what was between is not known."""
+    detector = given_all(well(), turned_away(10.0))
+    for n in range(6):
+        detector = given_all(detector, turned_away(7200.0 + 5 * n))
+    assert told(detector).unfit == ""
 
 
 def test_what_nobody_tries_any_more_is_not_told_for_ever() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,8 +59,12 @@ def dead(**changes: Any) -> HealthView:
     )
 
 
-def witness(ok: bool, at_s: float, since_s: float = 0.0, silent_s: float | None = None) -> Witness:
-    return Witness(target="192.0.2.1:443", ok=ok, at_s=at_s, since_s=since_s, silent_s=silent_s)
+def witness(
+    ok: bool, at_s: float, since_s: float | None = None, silent_s: float | None = None, *, good: bool = True
+) -> Witness:
+    if since_s is None:
+        since_s = 0.0 if ok else at_s
+    return Witness(target="192.0.2.1:443", ok=ok, at_s=at_s, since_s=since_s, silent_s=silent_s, good=good)
 
 
 def found(*others: HealthView | Witness, now_s: float = 101.0, asked: HealthView | None = None) -> NetworkState:
@@ -76,7 +81,13 @@ def found(*others: HealthView | Witness, now_s: float = 101.0, asked: HealthView
         (seen("okx", WELL), UNKNOWN),
         (seen("okx", STARTING), UNKNOWN),
         (seen("okx", HALF_OPEN, 50.0, answered_sent_s=99.0), UNKNOWN),
-        (seen("okx", SUSPECT, 99.0, answered_sent_s=80.0), OURS),
+        (seen("okx", SUSPECT, 99.0, answered_sent_s=80.0, silent_s=90.0), OURS),
+        (seen("okx", SUSPECT, 99.0, answered_sent_s=80.0), UNKNOWN),
+        (seen("okx", SUSPECT, 99.0, answered_sent_s=80.0, silent_s=50.0, recovered_s=60.0), UNKNOWN),
+        (seen("okx", DOWN, 99.0, answered_sent_s=80.0), OURS),
+        (seen("okx", DOWN, 99.0, answered_sent_s=80.0, cause=Cause.SERVER), UNKNOWN),
+        (witness(False, 100.0, good=False), UNKNOWN),
+        (witness(False, 100.0, since_s=84.0), UNKNOWN),
         (seen("okx", SUSPECT, 99.0, answered_sent_s=100.5), THEIRS),
         (seen("okx", DOWN, 99.0, answered_sent_s=100.5, silent_s=90.0, recovered_s=100.5), UNKNOWN),
         (seen("okx", DOWN, 10.0, answered_sent_s=100.5, silent_s=5.0, recovered_s=80.0), THEIRS),
@@ -99,7 +110,10 @@ def test_each_line_of_the_table(other: HealthView | Witness, state: NetworkState
 
 
 def test_a_proof_outweighs_whoever_denies_and_whoever_is_awaited() -> None:
-    denies, awaited = seen("okx", SUSPECT, 99.0, answered_sent_s=80.0), seen("binance", WELL, answered_sent_s=99.0)
+    denies, awaited = (
+        seen("okx", SUSPECT, 99.0, answered_sent_s=80.0, silent_s=90.0),
+        seen("binance", WELL, answered_sent_s=99.0),
+    )
     assert found(denies, awaited) is UNKNOWN, "nobody has proven anything, and one of them still could"
     assert found(denies, awaited, witness(True, 100.0)) is THEIRS
     assert found(denies, evolve(awaited, answered_sent_s=100.2)) is THEIRS
@@ -139,13 +153,15 @@ def test_one_that_answers_again_is_waited_for_as_long_as_the_window_remembers() 
 def test_one_to_which_calls_get_lost_as_well_is_believed_when_the_other_has_had_its_time() -> None:
     """A line of ours that loses every third call lets one fail thrice in a row while another answers."""
     lossy = evolve(seen("okx", WELL, answered_sent_s=100.5), loses=True)
-    told = judge((dead(), lossy), (), 101.0, DEFAULTS, "bybit")
+    told = judge((dead(loses=True), lossy), (), 101.0, DEFAULTS, "bybit")
     assert (told.state, told.again_s) == (UNKNOWN, DIED_S + PATIENCE_S)
-    assert found(lossy, now_s=DIED_S + PATIENCE_S) is THEIRS, "it has not answered in all that time: it is dead"
-    assert found(lossy, witness(True, 100.5)) is UNKNOWN, "a witness answers two of three times as well"
-    assert found(lossy, witness(True, 100.5), now_s=DIED_S + PATIENCE_S) is THEIRS
-    assert found(lossy, seen("binance", WELL, answered_sent_s=100.5)) is THEIRS, "nothing gets lost there"
-    assert found(witness(True, 100.5)) is THEIRS, "with nobody beside it, nobody says that the line is bad"
+    found_it = partial(found, asked=dead(loses=True))
+    assert found(lossy) is THEIRS, "calls to the dead one are answered, or were: its orders fail, and its line is good"
+    assert found_it(lossy, now_s=DIED_S + PATIENCE_S) is THEIRS, "it has not answered in all that time: it is dead"
+    assert found_it(lossy, witness(True, 100.5)) is UNKNOWN, "a witness answers two of three times as well"
+    assert found_it(lossy, witness(True, 100.5), now_s=DIED_S + PATIENCE_S) is THEIRS
+    assert found_it(lossy, seen("binance", WELL, answered_sent_s=100.5)) is THEIRS, "nothing gets lost there"
+    assert found_it(witness(True, 100.5)) is THEIRS, "with nobody beside it, nobody says that the line is bad"
 
 
 @pytest.mark.parametrize(
@@ -157,10 +173,10 @@ def test_while_the_dead_one_answers_now_and_then_a_lossy_one_is_not_believed_for
     """Orders may be what fails there: it does not wait for ever."""
     lossy = evolve(seen("okx", state, answered_sent_s=100.5), loses=True)
     most_s = DIED_S + PATIENCE_S + longest_s
-    answers = dead(answered_sent_s=most_s - 1.0)
+    answers = dead(loses=True, answered_sent_s=most_s - 1.0)
     assert found(lossy, now_s=most_s - 0.1, asked=answers) is UNKNOWN
     assert found(lossy, now_s=most_s, asked=answers) is THEIRS
-    again = dead(answered_sent_s=110.0)
+    again = dead(loses=True, answered_sent_s=110.0)
     assert found(lossy, now_s=110.0 + PATIENCE_S - 0.1, asked=again) is UNKNOWN
     assert found(lossy, now_s=110.0 + PATIENCE_S, asked=again) is THEIRS
 
@@ -172,7 +188,7 @@ def test_a_name_that_is_not_resolved_asks_for_a_later_proof() -> None:
     assert found(soon, witness(True, 100.5), asked=unresolved) is UNKNOWN
     assert found(soon, asked=unresolved, now_s=500.0) is UNKNOWN, "an old answer gets no better"
     assert found(evolve(soon, answered_sent_s=130.0), asked=unresolved, now_s=130.1) is THEIRS
-    others = seen("okx", SUSPECT, 101.0, answered_sent_s=80.0, cause=Cause.LOCAL)
+    others = seen("okx", SUSPECT, 101.0, answered_sent_s=80.0, cause=Cause.LOCAL, silent_s=90.0)
     assert found(others, witness(True, 101.0), asked=unresolved) is OURS, "addresses answer; names do not"
 
 
@@ -200,13 +216,13 @@ def test_without_a_name_it_is_asked_of_the_newest_that_is_down() -> None:
 
 def test_while_all_are_only_suspect_nobody_is_alarmed() -> None:
     """At 5 % errors two exchanges lose a call at the same time now and then."""
-    views = (seen("bybit", SUSPECT, 100.0, last_ok_s=90.0), seen("okx", SUSPECT, 99.0, last_ok_s=90.0))
+    views = (seen("bybit", SUSPECT, 100.0, last_ok_s=90.0), seen("okx", SUSPECT, 99.0, last_ok_s=90.0, silent_s=95.0))
     assert judge(views, (), 101.0, DEFAULTS).state is UNKNOWN
     assert judge((evolve(views[0], state=DOWN), views[1]), (), 101.0, DEFAULTS).state is OURS
 
 
 def test_one_that_is_kept_out_by_a_person_is_judged_by_what_is_believed_of_it() -> None:
-    kept_out = evolve(seen("okx", ISOLATED, 10.0), believed=SUSPECT, since_s=99.0, answered_sent_s=80.0)
+    kept_out = evolve(seen("okx", ISOLATED, 10.0, silent_s=90.0), believed=SUSPECT, since_s=99.0, answered_sent_s=80.0)
     assert found(kept_out) is OURS
 
 

@@ -44,7 +44,7 @@ def test_what_they_say_is_told_with_when_they_were_asked() -> None:
     assert witnesses.heard(ONE, "", asked_s=5.0)
     assert witnesses.told == (
         Witness(target=ONE, ok=True, at_s=5.0, since_s=5.0),
-        Witness(target=OTHER, ok=False, at_s=5.0, words="connection refused", since_s=5.0, silent_s=5.0),
+        Witness(target=OTHER, ok=False, at_s=5.0, words="connection refused", since_s=5.0, silent_s=5.0, good=False),
     )
 
 
