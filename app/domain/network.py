@@ -17,8 +17,8 @@ an idle one up to a whole `health_check_interval` later: for a while one is down
    that a whole round of probes goes without an answer: one lost call is no rarity, and would hold up many a true death.
    Whoever was not silent in that time proves at once. The same holds for witnesses. And while the one that is down
    answers again, patience counts from its newest answer, for up to `error_window_s` more: it is coming back, and is
-   only called down until the calls that were lost have timed out and the window has forgotten them.
-4. *Who loses calls itself proves later.* A line of ours that loses every third packet lets one exchange fail three
+   only called down until the calls that were lost have timed out.
+4. *Where both lose calls, a proof comes later.* A line of ours that loses every third packet lets one exchange fail three
    times in a row while another answers. So where too many calls get lost to both (`health_line`), that other one is
    believed no sooner than one that was silent together with the one that is down, and neither is a witness beside it:
    by then that one has answered again, too, if the line is what is bad. Where it has not, trading moves. One that is
