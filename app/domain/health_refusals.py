@@ -72,7 +72,7 @@ def refused(
         words: Of what is said of all placements; empty where nothing is.
         markets: (symbol, words) of what is said of one.
     """
-    if not before.unfit and at_s - before.last_s > settings.flap_half_life_s:
+    if not before.unfit and at_s - before.last_s > max(settings.flap_half_life_s, 2 * settings.ban_tolerance_s):
         before = NO_REFUSALS  # nobody knows what would have become of an order in all that time
     told = before.markets.union(symbol for symbol, _ in markets)
     n, began_s, counted_s = before.n, before.began_s, before.counted_s
