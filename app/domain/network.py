@@ -18,11 +18,11 @@ an idle one up to a whole `health_check_interval` later: for a while one is down
    Whoever was not silent in that time proves at once. The same holds for witnesses. And while the one that is down
    answers again, patience counts from its newest answer, for up to `error_window_s` more: it is coming back, and is
    only called down until the calls that were lost have timed out.
-4. *Where both lose calls, a proof comes later.* A line of ours that loses every third packet lets one exchange fail three
-   times in a row while another answers. So where too many calls get lost to both (`health_line`), that other one is
-   believed no sooner than one that was silent together with the one that is down, and neither is a witness beside it:
-   by then that one has answered again, too, if the line is what is bad. Where it has not, trading moves. One that is
-   not even well waits as long as the other goes on answering now and then, for `flap_half_life_s` at most.
+4. *Where both lose calls, a proof comes later.* A line of ours that loses every third packet lets one exchange fail
+   three times in a row while another answers. So where too many calls get lost to both (`health_line`), that other one
+   is believed no sooner than one that was silent together with the one that is down, and neither is a witness beside
+   it: by then that one has answered again, too, if the line is what is bad. Where it has not, trading moves. One that
+   is not even well waits as long as the other goes on answering now and then, for `flap_half_life_s` at most.
 5. *A cause on our side asks for a later proof.* Where the exchange is DOWN because its name is not resolved or no way
    leads there, others may go on answering over connections that they had before. What proves is what they are asked
    `health_check_interval` later. A witness proves nothing then: it is reached without a name. But if others do answer
