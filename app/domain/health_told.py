@@ -26,9 +26,9 @@ HALTED_FOR_S = 900.0
 DENIED_FOR_S = 900.0
 """Nor is a kind of call that our credentials were not good for: nobody places where trading has left, and whoever has
 put his key right is to be able to come back."""
-BESIDE_S = 60.0
-"""A key may be good for a signed probe and not for reading orders, which are read every few seconds while any rest: a
-minute without a refusal is no pause between two of these."""
+BESIDE = 2.0
+"""A key may be good for a signed probe and not for reading orders, which are read every few seconds while any rest: so
+many intervals between rounds of probes without a refusal are no pause between two of these."""
 LONGEST_BAN_S = 3 * 86_400.0
 """https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits: "from 2 minutes to 3 days". An end that is
 further away is not believed: it would be an exchange that is never asked again."""
@@ -133,7 +133,7 @@ def heard(before: Told, instant: Instant, settings: HealthSettings) -> Told:
     good = instant.good
     denied, unproven = before.denied, before.unproven
     if denied and good:
-        denied = {kind: each for kind, each in denied.items() if not _vouched(kind, each[0], good, at_s)}
+        denied = {kind: each for kind, each in denied.items() if not _vouched(kind, each[0], good, at_s, settings)}
     if unproven and EvidenceKind.SIGNED_PROBE in good:
         unproven = ""
     if remarks is None:
@@ -174,9 +174,10 @@ def heard(before: Told, instant: Instant, settings: HealthSettings) -> Told:
     )
 
 
-def _vouched(kind: str, denied_s: float, good: Collection[EvidenceKind], at_s: float) -> bool:
+def _vouched(kind: str, denied_s: float, good: Collection[EvidenceKind], at_s: float, settings: HealthSettings) -> bool:
     """Whether a good call takes back that a kind was refused: one of another kind only after a while without."""
-    return any(other in good and (other == kind or at_s >= denied_s + BESIDE_S) for other in VOUCHES[kind])
+    again_s = denied_s + BESIDE * settings.health_check_interval_s
+    return any(other in good and (other == kind or at_s >= again_s) for other in VOUCHES[kind])
 
 
 def _longer(streak: Streak | None, words: str, at_s: float, settings: HealthSettings) -> Streak:
