@@ -24,14 +24,18 @@ TAKER = """
 import os, signal, sys
 from app.process.secrets_env import take, taken
 take(["OKX_KEY", "OKX_SECRET", "NOT_SET", ""])
+forgot, tells = os.pipe()
 kept = os.fork()
 if kept == 0:
     taken().keep_only(["OKX_KEY"])
+    os.write(tells, b".")
     signal.pause()
 dropped = os.fork()
 if dropped == 0:
     taken().drop()
+    os.write(tells, b".")
     signal.pause()
+os.read(forgot, 1), os.read(forgot, 1)
 print(kept, dropped, flush=True)
 sys.stdin.read()
 os.kill(kept, signal.SIGKILL)
