@@ -172,7 +172,7 @@ def noise(days: float, seed: int, order_every_s: float | None) -> list[tuple[flo
     return run.changes
 
 
-@pytest.mark.parametrize(("seed", "order_every_s"), [(1, None), (3, 60.0)])
+@pytest.mark.parametrize(("seed", "order_every_s"), [pytest.param(1, None, marks=pytest.mark.deep), (3, 60.0)])
 def test_days_of_random_failures_never_make_it_down_or_unfit(seed: int, order_every_s: float | None) -> None:
     """Three in a row come about once in three days; that confirmation takes them out."""
     states = [state for _, state in noise(3.0, seed, order_every_s)]

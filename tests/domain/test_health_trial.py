@@ -235,7 +235,10 @@ def left(run: Run) -> list[float]:
 SLOW_S = (300.0, 600.0, 840.0, 900.0, 960.0, 1020.0, 1080.0, 1300.0, 1500.0, 1790.0, 2100.0)
 
 
-@pytest.mark.parametrize(("use", "every_s"), [*((DEFAULTS, each) for each in SLOW_S), (QUICK, 900.0)])
+@pytest.mark.parametrize(
+    ("use", "every_s"),
+    [*((DEFAULTS, each) for each in SLOW_S), pytest.param(QUICK, 900.0, marks=pytest.mark.deep)],
+)
 def test_failing_slowly_makes_it_leave_at_most_twice_an_hour(use: HealthSettings, every_s: float) -> None:
     """At whatever regular distance: what is half forgotten after a quarter of an hour is not forgotten."""
     draw = random.Random(7).random

@@ -216,7 +216,12 @@ def test_two_that_flap_in_turn_move_trading_a_bounded_number_of_times(half_s: fl
     [
         (0.3, HealthSettings(jitter=0.0), 3),
         (0.5, HealthSettings(jitter=0.0), 3),
-        (0.3, HealthSettings(jitter=0.0, health_check_interval_s=2.0, retry_delay_s=0.5, probe_timeout_s=1.0), 6),
+        pytest.param(
+            0.3,
+            HealthSettings(jitter=0.0, health_check_interval_s=2.0, retry_delay_s=0.5, probe_timeout_s=1.0),
+            6,
+            marks=pytest.mark.deep,
+        ),
     ],
 )
 def test_a_line_of_ours_that_loses_calls_is_no_reason_to_go(share: float, use: HealthSettings, most: int) -> None:
@@ -235,7 +240,7 @@ def test_a_dead_primary_is_left_though_the_other_loses_calls() -> None:
     assert loop.switches()[0].at_s < 1800.0 + 90.0
 
 
-@pytest.mark.parametrize(("up_s", "down_s"), [(300.0, 60.0), (600.0, 60.0)])
+@pytest.mark.parametrize(("up_s", "down_s"), [(300.0, 60.0), pytest.param(600.0, 60.0, marks=pytest.mark.deep)])
 def test_a_primary_that_flaps_slowly_is_held_down_though_the_other_loses_a_call_now_and_then(
     up_s: float, down_s: float
 ) -> None:

@@ -111,6 +111,7 @@ def test_one_answer_in_twenty_that_fails_moves_nothing(on: Scene) -> None:
     assert (on.current, on.switches()) == ("bybit", [])
 
 
+@pytest.mark.deep
 def test_one_answer_in_five_that_fails_is_illness_and_judged_once(on: Scene) -> None:
     on.world["bybit"].control.fault("http_5xx", params={"probability": 0.2, "seed": 20})
     with Traffic(on, callers=4, mixed=True):
