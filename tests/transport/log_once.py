@@ -1,6 +1,8 @@
-"""A launcher whose only actor logs one event into the file it is given; stops when the actor has answered."""
+"""A launcher whose only actor logs one event into the file it is given; stops when it is there."""
 
 import sys
+import threading
+import time
 from pathlib import Path
 
 from thespian.actors import Actor, ActorAddress
@@ -25,9 +27,13 @@ class Talker(Actor):  # type: ignore[misc]  # Thespian is untyped
 
 
 def main() -> None:
-    """Start, have it log, stop: an orderly stop lets the logger process write what it was sent."""
-    system = start_system(free_port(), bytes(32), log_defs=log_config(path=Path(sys.argv[1])))
+    """Start, have it log, stop: the event is on its way to the logger process when the answer comes."""
+    log = Path(sys.argv[1])
+    system = start_system(free_port(), bytes(32), log_defs=log_config(path=log))
     answer = system.ask(system.createActor("tests.transport.log_once.Talker"), "100 % of é", ASK_TIMEOUT_S)
+    end_s = time.monotonic() + ASK_TIMEOUT_S
+    while not (log.exists() and "actor.said" in log.read_text()) and time.monotonic() < end_s:
+        threading.Event().wait(0.02)
     stop_system(system)
     assert answer == "logged"
 
