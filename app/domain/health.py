@@ -7,7 +7,7 @@ told (`view`). A single piece of evidence costs some ten microseconds, so that m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
@@ -133,25 +133,15 @@ def isolated(detector: Detector, why: str, now_s: float) -> Detector:
 def forgiven(detector: Detector) -> Detector:
     """An exchange is DOWN because our own network is: that is not held against it (`network`).
 
-    Nothing is held down for it, and unless it was `blamed` for this outage as well its trial is lenient: one failing
-    placement is not enough to be DOWN again, but what makes a WELL exchange DOWN is.
+    Nothing is held down for it, and its trial is lenient: one failing placement is not enough to be DOWN again, but
+    what makes a WELL exchange DOWN is. One that was `blamed` for this outage is not forgiven.
     """
-    if detector.now.state is not HealthState.DOWN or detector.now.flaps.forgiven:
-        return detector
-    settled, now = detector.settled, evolve(detector.now, flaps=health_flaps.forgiven(detector.now.flaps))
-    if settled.state is HealthState.DOWN:
-        settled = evolve(settled, flaps=health_flaps.forgiven(settled.flaps))
-    return evolve(detector, settled=settled, now=now)
+    return _while_down(detector, health_flaps.forgiven)
 
 
 def blamed(detector: Detector) -> Detector:
     """An exchange is DOWN by itself, by proof (`network`): its trial is as strict as ever, whatever else fails."""
-    if detector.now.state is not HealthState.DOWN or detector.now.flaps.blamed:
-        return detector
-    settled, now = detector.settled, evolve(detector.now, flaps=health_flaps.blamed(detector.now.flaps))
-    if settled.state is HealthState.DOWN:
-        settled = evolve(settled, flaps=health_flaps.blamed(settled.flaps))
-    return evolve(detector, settled=settled, now=now)
+    return _while_down(detector, health_flaps.blamed)
 
 
 def attributed(detector: Detector, fault: NetworkState) -> Detector:
@@ -250,6 +240,16 @@ def _compared(name: str, detectors: Mapping[str, Detector], now_s: float, settin
     if now == (own.stale, own.slow, own.errors, own.proving, own.no_better):
         return own
     return evolve(own, stale=stands_still, slow=slow, errors=errors, proving=proving, no_better=no_better_yet)
+
+
+def _while_down(detector: Detector, judged_so: Callable[[Flaps], Flaps]) -> Detector:
+    """With another word on the outage that lasts; the same where none does, or nothing changes."""
+    if detector.now.state is not HealthState.DOWN or judged_so(detector.now.flaps) is detector.now.flaps:
+        return detector
+    settled, now = detector.settled, evolve(detector.now, flaps=judged_so(detector.now.flaps))
+    if settled.state is HealthState.DOWN:
+        settled = evolve(settled, flaps=judged_so(settled.flaps))
+    return evolve(detector, settled=settled, now=now)
 
 
 def _joined(detector: Detector, new: Instant) -> tuple[Belief, Instant]:

@@ -219,6 +219,17 @@ def test_without_a_hold_down_only_the_trial_counts() -> None:
     assert fed(half_open(use), *((SIGNED, True, 36.0 + n) for n in range(3)), use=use).state is WELL
 
 
+def test_an_outage_that_was_its_own_by_proof_is_not_forgiven_for_what_our_network_does_besides() -> None:
+    """Its penalty and its hold-down stay; one that was forgiven first has no lenient trial once it is proven."""
+    flaps = health_flaps.blamed(health_flaps.went_down(health_flaps.NEVER_DOWN, 10.0, DEFAULTS))
+    assert health_flaps.forgiven(flaps) == flaps
+    assert flaps.penalty == 1.0
+    assert flaps.hold_s == DEFAULTS.hold_down_s
+    first = health_flaps.forgiven(health_flaps.went_down(health_flaps.NEVER_DOWN, 10.0, DEFAULTS))
+    assert first.ours
+    assert not health_flaps.blamed(first).ours
+
+
 # Flapping
 
 
