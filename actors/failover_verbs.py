@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from actors.failover_effects import TRADED_S, FailoverHands
 from app.domain import steering_effects as v
 from app.domain.carry import PLACED_BY_OWNER
+from app.domain.controls import NONE, Controls
 from app.domain.effects import Answer
 from app.domain.leaving import of_choice
 from app.domain.saga_asked import BY_SOMEBODY
@@ -37,6 +38,9 @@ log = structlog.get_logger()
 
 CONTROLS_S = 1.0
 """Between two looks at the controls in the journal, which others may write, too."""
+READ_AGAIN_S = 60.0
+"""What is traded is also forgotten with time, which nobody writes."""
+
 PREFIX = "verb-"
 """Of the correlation ids of what verbs ask."""
 
@@ -53,9 +57,13 @@ class VerbHands(FailoverHands):
 
     _steering: Steering
     _controls_s: float
+    _stamp: tuple[int, int] | None
+    _read: tuple[Controls, tuple[str, ...]]
+    _read_s: float
 
     def _begin_verbs(self, now_s: float) -> None:
         self._steering, self._controls_s = Steering(), now_s + CONTROLS_S
+        self._stamp, self._read, self._read_s = None, (NONE, ()), now_s
 
     # ------------------------------------------------------------------------------------------------ in
 
@@ -96,8 +104,9 @@ class VerbHands(FailoverHands):
             if now_s >= self._controls_s:
                 self._controls_s = now_s + CONTROLS_S
                 if not self._unwritten.waits:
-                    self._perform(self.machine.controlled(self.journal.controls(), now_s), now_s)
-                    self._perform(self.machine.traded(self.journal.symbols(now_s - TRADED_S), now_s), now_s)
+                    self._read_again(now_s)
+                    self._perform(self.machine.controlled(self._read[0], now_s), now_s)
+                    self._perform(self.machine.traded(self._read[1], now_s), now_s)
             panic = bool(self.machine.controls.panic)
             self._steer(self._steering.tick(lambda: self._scene(now_s), now_s, panic=panic), now_s)
         except StaleEpoch:
@@ -106,6 +115,13 @@ class VerbHands(FailoverHands):
             log.error("journal.unavailable", words=str(error), again_s=CONTROLS_S)
             self._controls_s = now_s + CONTROLS_S
             self._steering.not_now(now_s)
+
+    def _read_again(self, now_s: float) -> None:
+        """What holds and what is traded; the journal is read only where somebody has written to it."""
+        stamp = self.journal.stamp()
+        if stamp != self._stamp or now_s >= self._read_s + READ_AGAIN_S:
+            self._read = self.journal.controls(), self.journal.symbols(now_s - TRADED_S)
+            self._stamp, self._read_s = stamp, now_s
 
     def _next_verb_s(self) -> float:
         return min(self._controls_s, self._steering.next_s() or self._controls_s)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from attrs import evolve, frozen
+from attrs import frozen
 
 from actors._shell import Shell
 from actors.health_log import HealthLog
@@ -187,8 +187,7 @@ class HealthMonitorActor(Shell):
         """Made once for each message: several ask for it, and it costs more than a piece of evidence does."""
         made = self._made.get(detector.exchange)
         if made is None or made[0] is not detector or now_s - made[1] > SAME_S:
-            view = health.view(detector, self._settings, now_s)
-            view = evolve(view, pressure=self._pressure.get(detector.exchange, 0.0))
+            view = health.view(detector, self._settings, now_s, self._pressure.get(detector.exchange, 0.0))
             made = self._made[detector.exchange] = detector, now_s, view
         return made[2]
 

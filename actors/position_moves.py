@@ -96,6 +96,7 @@ class PositionMoves:
         self._look_s = now_s
         self._exits_until_s = now_s + AFTER_S
         self._rests_until_s = now_s
+        self._stamp: tuple[int, int] | None = None
         self._told: tuple[str, ...] = ()
         self._lives: dict[str, int] = {}
 
@@ -137,10 +138,21 @@ class PositionMoves:
         if now_s < self._look_s and not self._askers and (due_s is None or now_s < due_s) and self.machine.idle:
             return
         try:
-            self._work(now_s)
+            if not self._rests(now_s):
+                self._work(now_s)
         except JournalError as error:  # looked at again: the level is in the journal, and stays there
             log.error("journal.unavailable", words=str(error), again_s=UNREADABLE_S)
             self._look_s = self._rests_until_s = now_s + UNREADABLE_S
+
+    def _rests(self, now_s: float) -> bool:
+        """Whether nothing is to be done, and nothing was written since that was found."""
+        stamp, due_s = self._journal.stamp(), self.machine.next_s()
+        quiet = self.machine.idle and not self._askers and now_s >= self._exits_until_s
+        if quiet and stamp == self._stamp and (due_s is None or now_s < due_s):
+            self._look_s = now_s + IDLE_S
+            return True
+        self._stamp = stamp
+        return False
 
     def _work(self, now_s: float) -> None:
         ground = self._ground(now_s)

@@ -158,8 +158,8 @@ def compared(detectors: Mapping[str, Detector], now_s: float, settings: HealthSe
     return {name: _compared(name, detectors, now_s, settings) for name in detectors}
 
 
-def view(detector: Detector, settings: HealthSettings, now_s: float) -> HealthView:
-    """What others are told."""
+def view(detector: Detector, settings: HealthSettings, now_s: float, pressure: float = 0.0) -> HealthView:
+    """What others are told; `pressure` on the exchange's rate limits, 0 to 1, is its connector's to know."""
     belief, kept_out = detector.now, detector.isolated
     told, flaps = belief.told, belief.flaps
     failed, calls = detector.judges.rate.counts(now_s, settings)
@@ -191,6 +191,7 @@ def view(detector: Detector, settings: HealthSettings, now_s: float) -> HealthVi
         silent_s=belief.silent_s,
         recovered_s=belief.recovered_s,
         loses=detector.judges.line.loses,
+        pressure=pressure,
     )
 
 

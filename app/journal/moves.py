@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from heapq import merge
 
-from sqlalchemy import select
-
 from app.domain.ids import order_id
 from app.domain.move_ground import meets_own
 from app.domain.moving import Move, MoveKind
@@ -20,7 +18,6 @@ from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
 from app.journal.rows import symbol_of
-from app.journal.schema import traded
 from messages.market import Symbol
 from messages.orders import OrderSpec, OrderView
 
@@ -43,15 +40,17 @@ class Moves(Reads):
 
     def standing(self) -> tuple[Standing, ...]:
         """Everything that was ever traded, of one moment."""
+        with translated(self._where):
+            rows = hot.READ_TRADED(self._db).fetchall()
         return tuple(
             Standing(
-                exchange=row.exchange,
-                symbol=symbol_of(row._mapping),
-                attributed=Decimal(row.attributed or 0),
-                adopted=Decimal(row.adopted or 0),
-                moved=Decimal(row.moved or 0),
+                exchange=row["exchange"],
+                symbol=symbol_of(row),
+                attributed=Decimal(row["attributed"] or 0),
+                adopted=Decimal(row["adopted"] or 0),
+                moved=Decimal(row["moved"] or 0),
             )
-            for row in self._all(select(traded))
+            for row in rows
         )
 
     def newest(self, symbol: Symbol, limit: int) -> tuple[OrderView, ...]:

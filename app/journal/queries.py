@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, func, select, union, union_all
+from sqlalchemy import ColumnElement, Executable, select, union, union_all
 
 from app.journal.schema import ASIDE_LEG, LIVE_LEG, UNLISTED_LEG, legs, orders
 from messages.orders import LegState
@@ -45,13 +45,6 @@ def owners_there(exchange: str, order_ids: Collection[str]) -> Executable:
             for which in (LIVE_LEG, ASIDE_LEG, UNLISTED_LEG)
         )
     )
-
-
-def exposed() -> Executable:
-    """Every leg that may still fill, with its order."""
-    most = func.coalesce(legs.c.most, legs.c.quantity).label("leg_quantity")
-    leg = select(orders, legs.c.exchange, legs.c.state, legs.c.filled, legs.c.unflagged, most).join(legs)
-    return union_all(*(leg.where(which) for which in (LIVE_LEG, ASIDE_LEG)))
 
 
 def may_fill(*what: ColumnElement[Any]) -> Executable:

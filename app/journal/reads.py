@@ -43,6 +43,11 @@ class Reads(ABC):
         row = hot.READ_ORDER(self._db, order_id=order_id).fetchone()
         return None if row is None else order_of(row, hot.READ_LEGS(self._db, order_id=order_id).fetchall())
 
+    def stamp(self) -> tuple[int, int]:
+        """The same as before only if nothing was written since, by whomever: much cheaper than reading again."""
+        with translated(self._where):
+            return self._db.execute("PRAGMA data_version").fetchone()[0], self._db.total_changes
+
     def _all(self, query: Executable) -> Sequence[Any]:
         with translated(self._where), self._cold.connection() as core:
             return core.execute(query).all()

@@ -254,6 +254,7 @@ _exposed = select(
     func.coalesce(legs.c.most, legs.c.quantity).label("leg_quantity"),
 ).join(legs)
 EXPOSED = Hot(union_all(*(_exposed.where(which) for which in (LIVE_LEG, ASIDE_LEG))))
+READ_TRADED = Hot(select(traded))
 READ_HOLDINGS = Hot(select(traded).where(traded.c.symbol == bindparam("key_symbol")))
 READ_LEFT = Hot(
     select(routes.c.fenced_s)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import select
 
@@ -23,7 +24,7 @@ from app.journal import statements as hot
 from app.journal.errors import translated
 from app.journal.reads import Reads
 from app.journal.rows import exposure_of, holding_of, symbol_of
-from app.journal.schema import ended, legs, traded
+from app.journal.schema import ended, legs
 from app.journal.sums import TRADED_AGAIN_S, differences, sum_text
 from messages.market import Symbol
 from messages.orders import LegView, OrderSpec, Side
@@ -120,23 +121,26 @@ class Totals(Reads):
 
     def exposures(self) -> tuple[Exposure, ...]:
         """Every leg that may still fill."""
-        return tuple(exposure_of(row._mapping) for row in self._all(queries.exposed()))
+        with translated(self._where):
+            return tuple(exposure_of(row) for row in hot.EXPOSED(self._db).fetchall())
+
+    def _traded(self) -> list[Any]:
+        with translated(self._where):
+            return hot.READ_TRADED(self._db).fetchall()
 
     def book(self) -> tuple[dict[tuple[str, Symbol], Decimal], tuple[Exposure, ...]]:
         """What positions are made of: by exchange and symbol what our fills add up to, and every leg that may still
         fill."""
         with self._one_moment():
-            rows = self._all(select(traded).where(traded.c.attributed.is_not(None)))
-            attributed = {(row.exchange, symbol_of(row._mapping)): Decimal(row.attributed) for row in rows}
+            rows = [row for row in self._traded() if row["attributed"] is not None]
+            attributed = {(row["exchange"], symbol_of(row)): Decimal(row["attributed"]) for row in rows}
             return attributed, self.exposures()
 
     def holdings(self) -> tuple[dict[Place, Holding], tuple[Exposure, ...]]:
         """What stands by the journal, by exchange and symbol, what is not ours included; and every leg that may still
         fill."""
         with self._one_moment():
-            held = {
-                (row.exchange, symbol_of(row._mapping)): holding_of(row._mapping) for row in self._all(select(traded))
-            }
+            held = {(row["exchange"], symbol_of(row)): holding_of(row) for row in self._traded()}
             return {place: holding for place, holding in held.items() if holding != NOTHING}, self.exposures()
 
     def symbols(self, since_s: float) -> tuple[str, ...]:
@@ -145,10 +149,10 @@ class Totals(Reads):
         Not every one ever traded: a market that is long done with must not keep trading from moving.
         """
         with self._one_moment():
-            found = {str(leg.symbol) for leg in self.exposures()}
-            for row in self._all(select(traded)):
-                if row.last_s + TRADED_AGAIN_S >= since_s or holding_of(row._mapping).ours:
-                    found.add(row.symbol)
+            found = {str(symbol_of(row)) for row in hot.EXPOSED(self._db).fetchall()}
+            for row in self._traded():
+                if row["last_s"] + TRADED_AGAIN_S >= since_s or holding_of(row).ours:
+                    found.add(row["symbol"])
         return tuple(sorted(found))
 
     def sums_differ(self) -> str:
