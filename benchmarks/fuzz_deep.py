@@ -1,5 +1,7 @@
 """`make fuzz-deep`: very many seeds of the deterministic harness, over as many runs as it takes, with what they found.
 
+Every profile takes its turn, but for those of illness, which last three times as long.
+
 Each run goes on where the last one stopped: how far that was is in `results/fuzz_deep.json`, with the commit, the seeds
 and the time of every part. Written after every hundred seeds, so that a run that is killed has not run for nothing.
 """
@@ -15,18 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.fuzz.plan import PROFILES
+from app.fuzz.__main__ import TAKING_TURNS
 from app.fuzz.run import Verdict, run_many
 from benchmarks import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "fuzz_deep.json"
-EXAMPLES = 20_000
+EXAMPLES = 100_000
 AT_ONCE = 100
 """Seeds between two writings."""
-
-BOOKED = tuple(name for name, profile in PROFILES.items() if profile.books is not None)
-"""Profiles in which positions move: these take turns, each with a third of the seeds."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,19 +42,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(argv)
     except SystemExit as end:
         return 0 if not end.code else 64
-    kept = _read(arguments.results) if not arguments.anew else []
-    first = max((part["seeds"][1] for part in kept), default=0)
+    kept = _read(arguments.results)
+    parts = [] if arguments.anew else kept["parts"]
+    first = max((part["seeds"][1] for part in parts), default=0)
     until_s = time.monotonic() + 60.0 * arguments.minutes
     part = _part(first)
     while part["seeds"][1] < arguments.examples and time.monotonic() < until_s:
         begin = part["seeds"][1]
         up_to = min(arguments.examples, begin + AT_ONCE)
         began_s = time.perf_counter()
-        for verdict in run_many(range(begin, up_to), BOOKED, arguments.jobs):
+        for verdict in run_many(range(begin, up_to), TAKING_TURNS, arguments.jobs):
             _count(part, verdict)
         part["seeds"][1] = up_to
         part["duration_s"] = round(part["duration_s"] + time.perf_counter() - began_s, 1)
-        _write(arguments.results, [*kept, part])
+        _write(arguments.results, kept | {"parts": [*parts, part]})
     failed = part["failed"]
     print(
         f"{part['seeds'][1]} of {arguments.examples} examples; in this run {part['seeds'][1] - first} in "
@@ -70,7 +70,7 @@ def _part(first: int) -> dict[str, Any]:
     return {
         **machine.commit(ROOT),
         "seeds": [first, first],
-        "profiles": list(BOOKED),
+        "profiles": list(TAKING_TURNS),
         "orders": 0,
         "simulated_h": 0.0,
         "duration_s": 0.0,
@@ -87,15 +87,15 @@ def _count(part: dict[str, Any], verdict: Verdict) -> None:
         part["failed"].append(failed)
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
-        return []
-    parts: list[dict[str, Any]] = json.loads(path.read_text())["parts"]
-    return parts
+        return {"parts": []}
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept
 
 
-def _write(path: Path, parts: list[dict[str, Any]]) -> None:
-    text = json.dumps({"parts": parts, "machine": machine.facts()}, indent=1)
+def _write(path: Path, kept: dict[str, Any]) -> None:
+    text = json.dumps(kept | {"machine": machine.facts()}, indent=1)
     beside = path.with_suffix(".new")
     beside.write_text(text + "\n")
     beside.replace(path)

@@ -16,8 +16,12 @@ seed that fails can be played again and read as a timeline.
 - `watched`    the journal, in which an actor may die in the middle of a write
 - `world`      all of it together
 - `checker`    the invariants, judged by strategies' histories and the exchanges' truth alone
+- `checker_again`  whether what is sent again keeps the id by which its exchange knows it
 - `checker_carry`, `checker_moves`   the same where orders and positions go with trading
 - `checker_ill`  whether trading left an exchange that was ill in time, and none without a reason
+- `model`      the router as its user is promised it, in the simplest code there is: answers have to be its answers
+- `run_log`    what actors log, as facts
+- `quiet`      when nothing at all is wrong in a run, and there is one right answer
 - `story`      a run as a timeline for people
 - `run`        one seed, many seeds
 """

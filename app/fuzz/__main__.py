@@ -1,4 +1,4 @@
-"""`python -m app.fuzz`: runs seeds and prints what they found."""
+"""`order-router fuzz`: runs seeds and prints what they found."""
 
 from __future__ import annotations
 
@@ -7,67 +7,141 @@ import json
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
+
+from attrs import define, field
 
 from app.fuzz.plan import PROFILES
 from app.fuzz.run import Verdict, run_many, run_seed
 
-TAKING_TURNS = tuple(
-    name
-    for name, profile in PROFILES.items()
-    if profile.unknown_max_notional is None and profile.books is None and profile.ills is None
-)
-"""Profiles of `--profile all`: which one a seed falls to must not change, so any other is asked for by name."""
+TAKING_TURNS = tuple(name for name, profile in PROFILES.items() if profile.ills is None)
+"""Profiles of `--profile all`. Those of illness last three times as long, and are asked for by name."""
 
 STORIES = 3
 """Failing seeds whose story is printed; the others are named."""
 
+TELL_S = 2.0
+"""Between two words on how far it is, on a terminal."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 when every invariant held in every run, 1 when one did not, 64 when the arguments make no sense."""
-    parser = argparse.ArgumentParser(prog="fuzz", description="The whole router in simulated time under drawn faults.")
-    parser.add_argument("--seeds", type=int, default=1000, help="how many to run")
-    parser.add_argument("--start", type=int, default=0, help="the first")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument(
-        "--profile",
-        choices=[*PROFILES, "all"],
-        default="all",
-        help="how rough; all takes turns, but for elsewhere, where positions move, and sick and blinking",
-    )
-    parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its story")
-    parser.add_argument("--json", action="store_true", help="print facts as JSON")
     try:
-        arguments = parser.parse_args(argv)
+        arguments = _parser().parse_args(argv)
     except SystemExit as end:
         return 0 if not end.code else 64
     names = TAKING_TURNS if arguments.profile == "all" else (arguments.profile,)
     if arguments.replay is not None:
         return _replay(arguments.replay, names[arguments.replay % len(names)], as_json=arguments.json)
-    began_s = time.perf_counter()
-    failed: list[Verdict] = []
-    n = orders = 0
-    simulated_s = 0.0
+    counts = Counts(arguments.seeds, quiet=arguments.json)
+    until_s = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
     for verdict in run_many(range(arguments.start, arguments.start + arguments.seeds), names, arguments.jobs):
-        n, orders, simulated_s = n + 1, orders + verdict.orders, simulated_s + verdict.simulated_s
-        if not verdict.ok:
-            failed.append(verdict)
-            if len(failed) <= STORIES and not arguments.json:
-                print(_headline(verdict), verdict.story, "", sep="\n", flush=True)
-    took_s = time.perf_counter() - began_s
-    if arguments.json:
-        print(json.dumps(_facts(n, orders, simulated_s, took_s, failed)))
-        return 1 if failed else 0
-    rules = Counter(verdict.violations[0].rule for verdict in failed)
-    for rule, count in rules.most_common():
-        first = [v for v in failed if v.violations[0].rule == rule][:8]
-        print(f"{count:5}  {rule}: " + ", ".join(f"{v.profile} {v.seed}" for v in first))
-    print(
-        f"{n} runs, {orders} orders, {simulated_s / 3600:.1f} simulated hours in {took_s:.1f} s"
-        f" ({n / took_s:.1f} runs/s): {len(failed)} failed"
+        counts.add(verdict)
+        if until_s is not None and time.monotonic() >= until_s:
+            break
+    print(json.dumps(counts.facts()) if arguments.json else counts.words())
+    return 1 if counts.failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="order-router fuzz",
+        description="The whole router in simulated time under drawn faults: a seed is a run of ten minutes.",
+        epilog="Exit code 1: an invariant did not hold; the seed replays it. docs/FUZZ.md tells what is simulated.",
     )
-    return 1 if failed else 0
+    parser.add_argument("--seeds", type=_at_least_one, default=1000, metavar="N", help="how many to run (1000)")
+    parser.add_argument("--start", type=int, default=0, metavar="SEED", help="the first (0)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="end after so long, whatever is left to run")
+    parser.add_argument(
+        "--jobs", type=_at_least_one, default=os.cpu_count() or 1, metavar="N", help="processes (one for each core)"
+    )
+    parser.add_argument(
+        "--profile",
+        choices=[*PROFILES, "all"],
+        default="all",
+        metavar="NAME",
+        help=f"how rough: {', '.join(PROFILES)}, or all (the default) to take turns, but for those of illness, "
+        "sick and blinking, which last three times as long",
+    )
+    parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its story as a timeline")
+    parser.add_argument("--json", action="store_true", help="print facts as JSON")
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+@define
+class Counts:
+    """What a batch of runs came to, told as it goes."""
+
+    wanted: int
+    quiet: bool = field(kw_only=True)
+    began_s: float = field(init=False, factory=time.perf_counter)
+    runs: int = field(init=False, default=0)
+    orders: int = field(init=False, default=0)
+    simulated_s: float = field(init=False, default=0.0)
+    by_profile: dict[str, list[int]] = field(init=False, factory=dict)
+    failed: list[Verdict] = field(init=False, factory=list)
+    _told_s: float = field(init=False, factory=time.perf_counter)
+
+    def add(self, verdict: Verdict) -> None:
+        """One more."""
+        self.runs, self.orders = self.runs + 1, self.orders + verdict.orders
+        self.simulated_s += verdict.simulated_s
+        row = self.by_profile.setdefault(verdict.profile, [0, 0])
+        row[0], row[1] = row[0] + 1, row[1] + (not verdict.ok)
+        if not verdict.ok:
+            self.failed.append(verdict)
+            if len(self.failed) <= STORIES and not self.quiet:
+                self._clear()
+                print(_headline(verdict), verdict.story, "", sep="\n", flush=True)
+        now_s = time.perf_counter()
+        if sys.stderr.isatty() and not self.quiet and now_s >= self._told_s + TELL_S:
+            self._told_s = now_s
+            speed = self.runs / (now_s - self.began_s)
+            words = f"{self.runs:,} of {self.wanted:,} runs, {speed:.1f} a second, {len(self.failed)} failed"
+            print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
+
+    def _clear(self) -> None:
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def facts(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "runs": self.runs,
+            "orders": self.orders,
+            "simulated_s": round(self.simulated_s, 1),
+            "took_s": round(time.perf_counter() - self.began_s, 3),
+            "profiles": {name: {"runs": runs, "failed": failed} for name, (runs, failed) in self.by_profile.items()},
+            "failed": [_failure(verdict) for verdict in self.failed],
+        }
+
+    def words(self) -> str:
+        """For people."""
+        self._clear()
+        took_s = time.perf_counter() - self.began_s
+        lines = [f"{'profile':12} {'runs':>7} {'failed':>7}"]
+        lines += [f"{name:12} {runs:7,} {failed:7,}" for name, (runs, failed) in sorted(self.by_profile.items())]
+        rules: dict[str, list[Verdict]] = {}
+        for verdict in self.failed:
+            rules.setdefault(verdict.violations[0].rule, []).append(verdict)
+        for rule, broken in sorted(rules.items(), key=lambda item: -len(item[1])):
+            seeds = ", ".join(f"{v.profile} {v.seed}" for v in broken[:8])
+            lines.append(f"{len(broken):,} times {rule}: {seeds}{', ...' if len(broken) > 8 else ''}")
+        if self.failed:
+            first = self.failed[0]
+            lines.append(f"The first again: order-router fuzz --profile {first.profile} --replay {first.seed}")
+        lines.append(
+            f"{self.runs:,} runs, {self.orders:,} orders, {self.simulated_s / 3600:,.1f} simulated hours in "
+            f"{took_s:,.1f} s ({self.runs / took_s:.1f} runs a second): {len(self.failed):,} failed"
+        )
+        return "\n".join(lines)
 
 
 def _replay(seed: int, profile: str, *, as_json: bool) -> int:
@@ -89,16 +163,6 @@ def _failure(verdict: Verdict) -> dict[str, object]:
         "seed": verdict.seed,
         "profile": verdict.profile,
         "violations": [{"rule": v.rule, "order": v.serial, "words": v.words} for v in verdict.violations],
-    }
-
-
-def _facts(n: int, orders: int, simulated_s: float, took_s: float, failed: list[Verdict]) -> dict[str, object]:
-    return {
-        "runs": n,
-        "orders": orders,
-        "simulated_s": round(simulated_s, 1),
-        "took_s": round(took_s, 3),
-        "failed": [_failure(verdict) for verdict in failed],
     }
 
 

@@ -127,7 +127,7 @@ def draw_books(books: Books, names: tuple[str, ...], calm_s: float, rng: Random)
         slice_notional=Decimal(rng.choice((3_000, 6_000, 20_000))),
         slice_pause_s=rng.choice((0.05, 0.2, 0.5)),
         max_carry_age_s=rng.choice((5.0, 3_600.0, 3_600.0)),
-        hold_down_s=rng.choice((2.0, 8.0, 15.0)),
+        hold_down_s=rng.choice((15.0, 60.0, 300.0)),
         across=rng.random() < books.across,
         dead_man_s=rng.choice((12.0, 40.0)) if rng.random() < books.dead_man else None,
         terms={

@@ -46,6 +46,8 @@ class Seen:
 
     Attributes:
         given: By strategy, the numbers that the journal gave to what it is told.
+        refused: When an exchange refused an order by a code, and its serial.
+        quiet: From when to when nothing at all was wrong.
         moves: Serials of orders that move positions; `untold`, with their exits: no strategy hears of them.
     """
 
@@ -59,6 +61,8 @@ class Seen:
     moves: frozenset[int] = frozenset()
     untold: frozenset[int] = frozenset()
     unknown_max_notional: Decimal | None = None
+    refused: tuple[tuple[float, int], ...] = ()
+    quiet: tuple[tuple[float, float], ...] = ()
 
     def truth(self, serial: int) -> list[SimOrder]:
         """Every leg of an order on any exchange that its engine took, by time."""
@@ -147,14 +151,14 @@ def _never_guessed(seen: Seen) -> Iterator[Violation]:
     open_until_s: dict[int, dict[str, float]] = {}
     told: list[tuple[r.Heard, bool]] = []
     for fact in seen.facts:
-        if isinstance(fact, r.Asked) and fact.kind == "place":
+        if isinstance(fact, r.Asked) and fact.kind in ("place", "other"):
             placed.setdefault(fact.serial, []).append(fact)
             open_until_s.setdefault(fact.serial, {})[fact.request] = fact.deadline_s
         elif isinstance(fact, r.Heard):
             others = open_until_s.get(fact.serial, {})
             if fact.request is not None:
                 others.pop(fact.request, None)
-            if fact.told in (Told.NOT_EXECUTED, Told.REFUSED):
+            if fact.told in (Told.NOT_EXECUTED, Told.REFUSED) and fact.kind != "other":
                 # Another request for the same order that may still be acted on makes no promise of this answer.
                 told.append((fact, any(until_s > fact.at_s for until_s in others.values())))
     asked_s = {asked.request: asked.at_s for asked in seen.asked() if asked.kind == "get"}

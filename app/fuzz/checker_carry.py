@@ -16,12 +16,15 @@ from app.fuzz import record as r
 from app.fuzz.book_plan import BookPlan
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
+from app.fuzz.faults import Fault
 from app.fuzz.sim_orders import SimOrder
 from app.fuzz.strategy import OrderPlan
 from messages.carries import CarryPolicy
 from messages.orders import LegState, Side
 
 ZERO = Decimal(0)
+REQUEST_S = 10.0
+"""The time-out of a request of the connectors in these runs."""
 ENDING = frozenset({"panic", "flatten"})
 """Verbs that cancel orders which nobody else wanted cancelled."""
 
@@ -44,11 +47,40 @@ def carry_violations(seen: Seen) -> Iterator[Violation]:
             yield Violation("carry left", last.at_s, serial, "it is still on its way long after the faults")
         if last.state is LegState.PARKED and not last.reason:
             yield Violation("parked without a reason", last.at_s, serial, last.words)
-        # What the dead-man switch cancels and is seen before the switch has fired for certain is its end.
         over = last.state is LegState.CANCELLED and serial not in cancelled and not ended
-        over = over and not any(leg.switched for leg in legs[-1:])
+        # What the dead-man switch cancels is its end only where that is seen before the switch has fired for certain.
+        over = over and not any(leg.switched and not _unseen(seen, books, leg) for leg in legs[-1:])
         if over and books.carry is not CarryPolicy.DROP and not plan.reduce_only and not plan.changes:
             yield Violation("order lost", last.at_s, serial, f"cancelled, and nobody asked for that: {last.reason}")
+
+
+UNREACHED = frozenset({Fault.REFUSED, Fault.UNREACHABLE, Fault.HANG_BEFORE, Fault.DROP_BEFORE})
+"""Faults through which nothing gets to an exchange."""
+MARGIN_S = 5.0
+"""Messages, a tick and a commit."""
+
+
+def _unseen(seen: Seen, books: BookPlan, leg: SimOrder) -> bool:
+    """Whether nobody could see that a switch had cancelled a leg before it had fired for certain.
+
+    That is when the last request that may have armed it could still have arrived, and its time, are over.
+    """
+    assert leg.ended_s is not None
+    assert books.dead_man_s is not None
+    proof = next(traits.proof for traits in seen.plan.traits if traits.name == leg.exchange)
+    certain_s = leg.ended_s + REQUEST_S + proof.lateness_s + proof.visibility_s + MARGIN_S
+    begin_s = leg.ended_s - books.dead_man_s / 2
+    if any(begin_s <= at_s <= certain_s for at_s in seen.deaths(leg.exchange)):
+        return False  # a new life knows less
+    return any(
+        window.exchange == leg.exchange
+        and window.share >= 1.0
+        and not window.places_only
+        and UNREACHED.issuperset(window.kinds)
+        and seen.start_s + window.begin_s <= begin_s
+        and certain_s <= seen.start_s + window.end_s
+        for window in seen.plan.windows
+    )
 
 
 def _last(seen: Seen, serial: int) -> r.Heard | None:

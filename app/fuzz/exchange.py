@@ -50,6 +50,7 @@ class SimExchange:
         limits: What its connectors leave each other of their use of its limit.
         notices: Maintenances that its status tells of, each with the time from which on it does.
         banned_asks: When something was asked during a ban.
+        refused: When an order was refused by a code, and its serial.
         counted: Calls that count against it now; `over_s`, when they were first too many, or 0.
     """
 
@@ -67,6 +68,7 @@ class SimExchange:
     limits: Memory = field(init=False, factory=Memory)
     notices: list[tuple[float, Maintenance]] = field(init=False, factory=list)
     banned_asks: list[float] = field(init=False, factory=list)
+    refused: list[tuple[float, int]] = field(init=False, factory=list)
     counted: float = field(init=False, default=0.0)
     _counted_s: float = field(init=False, default=0.0)
     over_s: float = field(init=False, default=0.0)
@@ -97,6 +99,7 @@ class SimExchange:
             return
         if self.refusals and self.rng.random() < self.refusals:
             self._say(call, "refused")
+            self.refused.append((now_s, self.identify(call)))
             answer(c.Refused(code="insufficient_funds", words="Not enough money.", native_code="110007"))
             return
         if self._duplicate(call):
@@ -130,6 +133,7 @@ class SimExchange:
             if self.traits.acknowledges:
                 self._take(call, LegState.REFUSED)
             self._say(call, f"refused: {refused.code}")
+            self.refused.append((now_s, self.identify(call)))
             answer(refused)
             return
         order = self._take(call, LegState.OPEN)

@@ -21,7 +21,7 @@ from app.journal.store import Journal
 KINDS = ((Fault.REFUSED,), (Fault.HANG_BEFORE,), (Fault.UNREACHABLE,), (Fault.UNREACHABLE, Fault.HANG_BEFORE))
 """Ways in which a network of ours dies: a firewall refuses, a router swallows, names are not resolved, a mixture."""
 BEGINS_S = 1.5
-"""Begins are staggered by up to so much: less than three failures, a second apart, take."""
+"""Begins are staggered by up to so much: less than three failures, `retry_delay` apart, take."""
 ENDS_S = 3.0
 """Ends likewise: less than two good rounds of probes after two that were lost."""
 AFTER_S = 3.0
@@ -56,8 +56,8 @@ def draw_outages(names: tuple[str, ...], outages: tuple[int, int], calm_s: float
     found: list[Outage] = []
     free_s = 6.0
     for _ in range(rng.randint(*outages)):
-        begin_s = free_s + rng.uniform(0.0, 12.0)
-        end_s = begin_s + rng.choice((2.0, 8.0, 25.0)) * rng.uniform(0.8, 1.2)
+        begin_s = free_s + rng.uniform(0.0, 60.0)
+        end_s = begin_s + rng.choice((5.0, 30.0, 120.0)) * rng.uniform(0.8, 1.2)
         staggered = rng.random() < 0.7
         spans = tuple(
             (name, begin_s + staggered * rng.uniform(0.0, BEGINS_S), end_s + staggered * rng.uniform(0.0, ENDS_S))

@@ -20,18 +20,18 @@ from app.fuzz.faults import OUTAGES, Window
 from app.fuzz.ill_plan import Illness, Ills, draw_illnesses, draw_orders
 from app.fuzz.own_network import Outage, draw_outages
 from app.fuzz.sim_orders import Duplicates, Traits
-from app.fuzz.strategy import OrderPlan, StrategyPlan
+from app.fuzz.strategy import OrderPlan, StrategyPlan, ask_otherwise
 
-CALM_S = 75.0
+CALM_S = 400.0
 """From then on nothing goes wrong any more."""
 
-FINAL_ORDERS_S = 122.0
+FINAL_ORDERS_S = 545.0
 """When each strategy places one more order, which must be accepted."""
 
-FINAL_GET_S = 138.0
+FINAL_GET_S = 580.0
 """When each strategy asks after all its orders: what it is told must be the truth."""
 
-END_S = 150.0
+END_S = 600.0
 
 
 @frozen(kw_only=True)
@@ -72,6 +72,7 @@ class Profile:
     """How rough a run is; pairs are least and most, both included.
 
     Attributes:
+        means: For people.
         outage_s: How long an outage lasts.
         outages: How many.
         kinds: Which, of `app.fuzz.faults.OUTAGES`.
@@ -89,9 +90,11 @@ class Profile:
         books: How positions are, and what moves with trading; None where only orders count, and nothing is moved.
         ills: How ill exchanges are, where health is looked at as rarely as in production; None where all is quick.
         networks: Outages of our own network.
+        duplicates: Share of requests and replies between actors that arrive twice.
     """
 
-    outage_s: tuple[float, float] = (5.0, 30.0)
+    means: str = ""
+    outage_s: tuple[float, float] = (5.0, 90.0)
     outages: tuple[int, int] = (0, 0)
     kinds: tuple[str, ...] = tuple(OUTAGES)
     chance: float = 0.0
@@ -108,6 +111,7 @@ class Profile:
     ills: Ills | None = None
     times: Times = Times()
     networks: tuple[int, int] = (0, 0)
+    duplicates: float = 0.0
 
 
 ILL_TIMES = Times(calm_s=1500.0, final_orders_s=1700.0, final_get_s=1750.0, end_s=1780.0)
@@ -115,19 +119,52 @@ ILL_TIMES = Times(calm_s=1500.0, final_orders_s=1700.0, final_get_s=1750.0, end_
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
-        "calm": Profile(),
-        "storm": Profile(outages=(1, 3), chance=0.03, journal_chance=0.003),
-        "crashes": Profile(outages=(0, 1), chance=0.02, deaths=(1, 3), stalls=(0, 2), lags=(0, 2)),
+        "calm": Profile(
+            means="Nothing is wrong but a refused order now and then: answers have to be exactly right.",
+        ),
+        "storm": Profile(
+            means="Outages of every kind, and calls that go wrong beside them; messages come twice.",
+            outages=(3, 5),
+            chance=0.03,
+            journal_chance=0.003,
+            duplicates=0.02,
+        ),
+        "crashes": Profile(
+            means="Actors are killed, also between an intent, its sending and its record; others are stopped.",
+            outages=(0, 2),
+            chance=0.02,
+            deaths=(3, 5),
+            stalls=(0, 2),
+            lags=(0, 2),
+            duplicates=0.01,
+        ),
+        "slow": Profile(
+            means="Exchanges that are slow, overloaded, stale, or carry out long afterwards.",
+            outages=(3, 5),
+            outage_s=(20.0, 150.0),
+            kinds=("slow", "heals late", "overload", "stale"),
+            lags=(0, 2),
+        ),
+        "split": Profile(
+            means="The network between us and an exchange breaks, both ways or one way only, for up to two minutes.",
+            outages=(3, 5),
+            outage_s=(5.0, 120.0),
+            kinds=("blackhole", "one-way", "refused", "heals late"),
+            stalls=(0, 1),
+            switches=(0, 2),
+        ),
         "flapping": Profile(
-            outages=(5, 10),
-            outage_s=(0.5, 6.0),
+            means="Exchanges come and go, some of them each few seconds.",
+            outages=(6, 12),
+            outage_s=(0.5, 30.0),
             kinds=("refused", "blackhole", "resets", "slow"),
             deaths=(0, 1),
             switches=(0, 2),
         ),
         "elsewhere": Profile(
-            outages=(2, 3),
-            outage_s=(15.0, 45.0),
+            means="Outages, while the owner lets what nobody knows of be placed elsewhere up to a sum.",
+            outages=(3, 5),
+            outage_s=(30.0, 120.0),
             kinds=("blackhole", "one-way", "heals late", "resets"),
             chance=0.03,
             deaths=(0, 2),
@@ -135,21 +172,38 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             unknown_max_notional=Decimal(6_000),
         ),
         "replacing": Profile(
-            outages=(0, 1),
+            means="Most resting orders are changed, which no exchange can do in place, while connectors die.",
+            outages=(0, 2),
             chance=0.02,
-            deaths=(1, 3),
+            deaths=(3, 5),
             stalls=(0, 1),
             journal_chance=0.003,
             changes=0.8,
             points=(*CONNECTOR_POINTS, "before renewing", "after renewing", "after renewing"),
         ),
-        "network": Profile(networks=(1, 3), deaths=(0, 1), lags=(0, 0), switches=(0, 0), points=("",)),
+        "network": Profile(
+            means="Our own network is down for all exchanges at once.",
+            networks=(3, 5),
+            deaths=(0, 1),
+            lags=(0, 0),
+            switches=(0, 0),
+            points=("",),
+        ),
         "moving": Profile(
-            outages=(0, 1), chance=0.015, deaths=(0, 3), stalls=(0, 1), lags=(0, 1), switches=(1, 3), books=Books()
+            means="Positions, margins and orders of every kind go with trading, while those who move them die.",
+            outages=(1, 2),
+            chance=0.015,
+            deaths=(1, 3),
+            stalls=(0, 1),
+            lags=(0, 1),
+            switches=(1, 3),
+            books=Books(),
+            duplicates=0.01,
         ),
         "returning": Profile(
-            outages=(1, 3),
-            outage_s=(8.0, 40.0),
+            means="Outages with positions; trading goes back, by itself or by a person.",
+            outages=(3, 4),
+            outage_s=(10.0, 90.0),
             kinds=("refused", "blackhole", "heals late", "resets", "overload", "blind"),
             chance=0.01,
             deaths=(0, 2),
@@ -157,15 +211,36 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             books=Books(failback=("manual", "auto"), verbs=(0, 2)),
         ),
         "guarded": Profile(
-            outages=(0, 2), chance=0.01, deaths=(0, 2), switches=(1, 3), books=Books(exits=0.6, trades=(0, 0), poor=0.0)
+            means="Most orders have take profits and stop losses, which go along.",
+            outages=(1, 2),
+            chance=0.01,
+            deaths=(1, 2),
+            switches=(1, 3),
+            books=Books(exits=0.6, trades=(0, 0), poor=0.0),
         ),
         "steering": Profile(
-            outages=(0, 2), chance=0.01, deaths=(0, 2), switches=(0, 2), books=Books(verbs=(2, 5), trades=(0, 2))
+            means="A person freezes, isolates, drains, panics and takes it back.",
+            outages=(1, 2),
+            chance=0.01,
+            deaths=(1, 2),
+            switches=(1, 2),
+            books=Books(verbs=(2, 5), trades=(0, 2)),
         ),
-        "sick": Profile(refusals=0.0, ills=Ills(), times=ILL_TIMES),
-        "blinking": Profile(refusals=0.0, ills=Ills(blinks=40.0, failback=True, most_switches=2), times=ILL_TIMES),
+        "sick": Profile(
+            means="Exchanges are ill for minutes: whether trading leaves in time, and only with a reason.",
+            refusals=0.0,
+            ills=Ills(),
+            times=ILL_TIMES,
+        ),
+        "blinking": Profile(
+            means="The primary comes and goes each forty seconds, all the time, and trading returns by itself.",
+            refusals=0.0,
+            ills=Ills(blinks=40.0, failback=True, most_switches=2),
+            times=ILL_TIMES,
+        ),
     }
 )
+"""By name; each but calm has three faults or more."""
 
 
 @frozen
@@ -203,6 +278,7 @@ class Plan:
     Attributes:
         networks: Outages of our own network; the windows have them, too.
         witness: Whether there is an address that tells such an outage from one of the exchanges.
+        heartbeats: Whether they come at production's pace all the time (`app.fuzz.settings`).
     """
 
     traits: tuple[Traits, ...]
@@ -219,41 +295,58 @@ class Plan:
     times: Times = Times()
     networks: tuple[Outage, ...] = ()
     witness: bool = False
+    heartbeats: bool = False
+
+
+ALWAYS = 0.02
+"""Share of runs whose heartbeats are never rarer than in production."""
+
+
+def _near(moments: list[float], rng: Random) -> float:
+    """Where something is under way, mostly; else at any time."""
+    if moments and rng.random() < 0.7:
+        return max(1.0, rng.choice(moments) + rng.uniform(-3.0, 6.0))
+    return rng.uniform(1, CALM_S - 12)
 
 
 def draw_plan(profile: Profile, rng: Random) -> Plan:
     """The plan of a seed."""
-    names = EXCHANGES[: rng.choice((2, 3, 3))]
+    names = EXCHANGES[: rng.choice((2, 2, 3))]
     if profile.ills is not None:
         return _ill(profile, profile.ills, names, rng)
     switches = tuple((rng.uniform(5, CALM_S), rng.choice(names)) for _ in range(rng.randint(*profile.switches)))
-    strategies = _strategies(rng, [at_s for at_s, _ in switches])
+    windows = _windows(profile, names, rng)
+    moments = [at_s for at_s, _ in switches] + [each for w in windows for each in (w.begin_s, w.begin_s, w.end_s)]
+    strategies = _strategies(rng, moments)
     if profile.unknown_max_notional is not None:
         _patient(strategies)
     if profile.changes:
         _change(strategies, profile.changes, rng)
+    busy = [order.at_s for strategy in strategies for order in strategy.orders.values() if order.at_s < CALM_S - 12]
     actors = [*names, *names, *CONTROL, *(s.name for s in strategies)]  # connectors twice: they matter most
     plan = Plan(
         traits=tuple(_traits(name, rng) for name in names),
         strategies=strategies,
-        windows=_windows(profile, names, rng),
-        deaths=tuple(_death(names, actors, profile.points, rng) for _ in range(rng.randint(*profile.deaths))),
+        windows=windows,
+        deaths=tuple(_death(names, actors, profile.points, busy, rng) for _ in range(rng.randint(*profile.deaths))),
         stalls=tuple(
-            Stall(rng.uniform(3, CALM_S - 12), rng.choice(actors), rng.choice((0.3, 2.0, 8.0)) * rng.random())
+            Stall(_near(busy, rng), rng.choice(actors), rng.choice((0.3, 2.0, 8.0)) * rng.random())
             for _ in range(rng.randint(*profile.stalls))
         ),
         lags=tuple(
-            Lag(rng.uniform(0, CALM_S - 20), rng.choice(actors), rng.uniform(2, 20), rng.choice((0.05, 0.5, 2.0)))
+            Lag(rng.uniform(0, CALM_S - 20), rng.choice(actors), rng.uniform(2, 20), rng.choice((0.05, 0.3, 1.0)))
             for _ in range(rng.randint(*profile.lags))
         ),
         switches=switches,
-        price_moves=tuple(sorted(rng.uniform(5, FINAL_GET_S - 8) for _ in range(rng.randint(2, 6)))),
+        price_moves=tuple(sorted(rng.uniform(5, FINAL_GET_S - 8) for _ in range(rng.randint(4, 12)))),
+        heartbeats=rng.random() < ALWAYS,
     )
     if profile.networks[1]:
         outages = draw_outages(names, profile.networks, CALM_S, rng)
         windows = tuple(window for outage in outages for window in outage.windows())
         plan = evolve(plan, windows=(*windows, *plan.windows), networks=outages, witness=rng.random() < 0.5)
     if profile.books is None:
+        ask_otherwise(strategies, FINAL_ORDERS_S, rng)
         return plan
     for order in [order for strategy in strategies for order in strategy.orders.values()]:
         order.marked = False
@@ -308,18 +401,23 @@ def _traits(name: str, rng: Random) -> Traits:
     )
 
 
+ORDERS = 20
+"""Of all strategies together, at least; and one more of each at the end."""
+
+
 def _strategies(rng: Random, moments: list[float]) -> tuple[StrategyPlan, ...]:
     n = rng.choice((1, 2))
     plans: list[StrategyPlan] = []
     serial = 0
     for number in range(n):
         orders: dict[int, OrderPlan] = {}
-        for _ in range(rng.randint(8, 10) // n):
+        for _ in range(-(-ORDERS // n)):
             serial += 1
             at_s = rng.uniform(1.5, CALM_S)
-            if moments and rng.random() < 0.4:  # just when trading moves is when it is hardest
-                at_s = rng.choice(moments) + rng.choice((0.002, 0.5, 6.0)) * rng.random()
-            elif orders and rng.random() < 0.3:  # in a burst with the one before
+            draw = rng.random()
+            if moments and draw < 0.65:  # just when something breaks, or trading moves, is when it is hardest
+                at_s = min(CALM_S, rng.choice(moments) + rng.choice((0.002, 0.5, 6.0, 25.0)) * rng.random())
+            elif orders and draw < 0.8:  # in a burst with the one before
                 at_s = orders[serial - 1].at_s + 0.05 * rng.random()
             orders[serial] = _order(serial, at_s, rng)
         serial += 1
@@ -386,8 +484,8 @@ def _windows(profile: Profile, names: tuple[str, ...], rng: Random) -> tuple[Win
     return tuple(windows)
 
 
-def _death(names: tuple[str, ...], actors: list[str], points: tuple[str, ...], rng: Random) -> Death:
-    at_s, draw = rng.uniform(1, CALM_S - 2), rng.random()
+def _death(names: tuple[str, ...], actors: list[str], points: tuple[str, ...], busy: list[float], rng: Random) -> Death:
+    at_s, draw = _near(busy, rng), rng.random()
     if draw < 0.1:
         return Death(at_s, "everything")
     if draw < 0.4:

@@ -11,7 +11,13 @@ from messages.orders import LegState, OrderKey, Told
 
 @frozen
 class Asked:
-    """A strategy asked: `kind` is place, cancel, amend or get; `life` counts the strategy's lives."""
+    """A strategy asked.
+
+    Attributes:
+        life: Counts the strategy's lives.
+        kind: place, cancel, amend or get; "other" is to place under an id that has another body.
+        quantity: What was asked for, where it was; likewise `price`.
+    """
 
     at_s: float
     strategy: str
@@ -20,6 +26,8 @@ class Asked:
     kind: str
     serial: int
     deadline_s: float
+    quantity: Decimal | None = None
+    price: Decimal | None = None
 
 
 @frozen

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
+from decimal import Decimal
 from random import Random
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from app.fuzz.checker import Seen, check
+from app.fuzz.checker_again import again_violations
 from app.fuzz.checker_book import adopted_rightly
 from app.fuzz.checker_carry import carry_violations
 from app.fuzz.checker_ill import ill_violations
@@ -17,13 +20,15 @@ from app.fuzz.checker_moves import book_violations, move_violations
 from app.fuzz.checker_news import Violation
 from app.fuzz.fill_check import fills_heard, fills_kept
 from app.fuzz.leaks import leaks
+from app.fuzz.model import model_violations
 from app.fuzz.own_network import network_violations
-from app.fuzz.plan import PROFILES, draw_plan
-from app.fuzz.settings import failover_settings, health_settings
+from app.fuzz.plan import PROFILES, Plan, Profile, draw_plan
+from app.fuzz.quiet import quiet_spans
+from app.fuzz.settings import HEALTH, failover_settings
 from app.fuzz.story import tell
 from app.fuzz.world import START_S, World
 
-CHUNK = 25
+CHUNK = 5
 """Seeds a worker takes at once."""
 
 
@@ -67,22 +72,7 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
     rng = Random(f"{profile}-{seed}")
     world = World(PROFILES[profile], draw_plan(PROFILES[profile], rng), rng)
     try:
-        broken: list[Violation] = []
-        try:
-            world.run()
-        except RuntimeError as error:
-            broken.append(Violation("the run itself", world.scheduler.now_s, 0, str(error)))
-        orders = tuple(order for exchange in world.exchanges.values() for order in exchange.orders)
-        facts, now_s = tuple(world.record.facts), world.scheduler.now_s
-        declared = PROFILES[profile].unknown_max_notional
-        moves, untold = world.record.moves(), world.record.untold()
-        given = world.given()
-        seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, given, moves, untold, declared)
-        ended = [] if broken else [*leaks(world), *fills_kept(world), *fills_heard(seen), *book_violations(world, seen)]
-        ended += [] if broken else adopted_rightly(world)
-        ended += [] if broken else network_violations(world.plan.networks, world.journal, START_S)
-        moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
-        violations = (*broken, *check(seen), *moved, *_ill(world, seen), *ended)
+        seen, violations = judged(world, PROFILES[profile].unknown_max_notional)
     finally:
         world.close()
     serials = frozenset(v.serial for v in violations if v.serial) if not story else frozenset()
@@ -98,12 +88,59 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
     )
 
 
+def run_plan(plan: Plan, profile: Profile, rng: Random) -> tuple[Seen, tuple[Violation, ...]]:
+    """Runs a plan, which is left as it is, and judges it; `rng` decides all that the plan does not."""
+    world = World(profile, deepcopy(plan), rng)
+    try:
+        return judged(world, profile.unknown_max_notional)
+    finally:
+        world.close()
+
+
+def judged(world: World, declared: Decimal | None = None) -> tuple[Seen, tuple[Violation, ...]]:
+    """Runs a world to its end and judges it: what was seen, and what was violated, the earliest first.
+
+    Args:
+        declared: What may be worth together what is placed elsewhere although nobody knows of it.
+    """
+    broken: list[Violation] = []
+    try:
+        world.run()
+    except RuntimeError as error:
+        broken.append(Violation("the run itself", world.scheduler.now_s, 0, str(error)))
+    return judge(world, declared, broken)
+
+
+def seen_so_far(world: World, declared: Decimal | None = None) -> Seen:
+    """What checkers go by, up to now."""
+    orders = tuple(order for exchange in world.exchanges.values() for order in exchange.orders)
+    facts, now_s = tuple(world.record.facts), world.scheduler.now_s
+    moves, untold = world.record.moves(), world.record.untold()
+    given = world.given()
+    seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, given, moves, untold, declared)
+    refused = tuple(each for exchange in world.exchanges.values() for each in exchange.refused)
+    return evolve(seen, refused=refused, quiet=quiet_spans(world.profile, world.plan, now_s))
+
+
+def judge(
+    world: World, declared: Decimal | None = None, broken: Sequence[Violation] = ()
+) -> tuple[Seen, tuple[Violation, ...]]:
+    """Judges a world that has come to its end; `broken` is why it did not, and nothing is judged that needs an end."""
+    seen = seen_so_far(world, declared)
+    ended = [] if broken else [*leaks(world), *fills_kept(world), *fills_heard(seen), *book_violations(world, seen)]
+    ended += [] if broken else adopted_rightly(world)
+    ended += [] if broken else network_violations(world.plan.networks, world.journal, START_S)
+    moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
+    moved += [*again_violations(seen), *model_violations(seen)]
+    return seen, (*broken, *check(seen), *moved, *_ill(world, seen), *ended)
+
+
 def _ill(world: World, seen: Seen) -> list[Violation]:
     plan = world.plan
     asks = {name: exchange.banned_asks for name, exchange in world.exchanges.items()}
     failover = failover_settings(tuple(world.exchanges), plan)
     why = {switch.epoch: switch.reason for switch in world.journal.switches()}
-    found = ill_violations(seen, health_settings(plan), failover, asks, why)
+    found = ill_violations(seen, HEALTH, failover, asks, why)
     return sorted(found, key=lambda violation: violation.at_s)
 
 
@@ -113,8 +150,11 @@ def run_many(seeds: Sequence[int], profiles: Sequence[str], jobs: int) -> Iterat
     if jobs <= 1:
         yield from (run_seed(*each) for each in work)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    pool = ProcessPoolExecutor(jobs)
+    try:
         yield from pool.map(_run, work, chunksize=CHUNK)
+    finally:  # whoever has seen enough does not wait for the rest
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _run(work: tuple[int, str]) -> Verdict:

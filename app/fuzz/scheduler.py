@@ -5,7 +5,8 @@ Thespian promises, and nothing else is promised. Messages are pickled on the way
 one event to the next.
 
 Messages are lost only where they can be lost for real: with the mailbox of an actor that was killed, and with what a
-killed actor had not yet got out.
+killed actor had not yet got out. Requests and replies may arrive twice, as Thespian delivers a message again whose
+handler failed, and as whoever hears nothing asks again: receivers have to make nothing of it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
-from thespian.actors import ActorSystem, ActorSystemMessage, ChildActorExited, WakeupMessage
+from thespian.actors import ActorExitRequest, ActorSystem, ActorSystemMessage, ChildActorExited, WakeupMessage
 from thespian.system.simpleSystemBase import PendingSend
 
+from actors._shell import Shell
+from messages.base import Reply, Request
+
 EXTERNAL = "System:ExternalRequester"
+ACTED_ON = (ActorExitRequest, ChildActorExited)
+"""Messages that Thespian itself acts on, beside the actor."""
 
 Address = Any
 
@@ -42,6 +48,7 @@ class Scheduler:
         self.on_send: Callable[[Address], None] | None = None
         self.on_deliver: Callable[[Address, Address, Any], None] | None = None
         self.lags: dict[str, float] = {}
+        self.duplicates = 0.0
         self._random = rng.random
         self._events: list[tuple[float, int, Address, Address, Any]] = []
         self._serial = 0
@@ -154,8 +161,12 @@ class Scheduler:
         if self.on_deliver is not None:
             self.on_deliver(sender, to, message)
         self.current = to
+        ref = self._base.actorRegistry.get(to.actorAddressString)
         try:
-            self._base._runSingleSend(PendingSend(sender, message, to))
+            if isinstance(ref and ref.instance, Shell) and not isinstance(message, ACTED_ON):
+                ref.instance.receiveMessage(message, sender)  # as Thespian does, without its way there
+            else:
+                self._base._runSingleSend(PendingSend(sender, message, to))
         except Killed as killed:
             self.kill(to, str(killed))
         finally:
@@ -182,6 +193,9 @@ class Scheduler:
         at_s = max(self.now_s + delay_s, self._last_s.get(pair, 0.0))
         self._last_s[pair] = at_s
         self._push(at_s, sender, to, what)
+        if self.duplicates and isinstance(message, Request | Reply) and self._random() < self.duplicates:
+            self._last_s[pair] = at_s = at_s + 2.0 * self._random() ** 4
+            self._push(at_s, sender, to, what)
 
     def _wake(self, sender: Address, period: timedelta, payload: Any) -> None:
         late_s = 0.0005 + 0.003 * self._random()

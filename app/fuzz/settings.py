@@ -1,51 +1,84 @@
-"""What the actors of a run are configured with: quicker than in production, so that a run is short."""
+"""What the actors of a run are configured with: what a user gets who configures nothing, unless the plan says else.
+
+Intervals, time-outs and hold-downs are production's. One thing is spared: where nobody is stopped or busy, heartbeats
+can only find that all is well, and a death is told without them. So they come at production's pace from before an actor
+is stopped or busy until after, and rarely otherwise; a share of the runs has them at that pace all the time.
+"""
 
 from __future__ import annotations
 
-from attrs import evolve
+from collections.abc import Callable
+from typing import cast
+
+from attrs import evolve, frozen
 
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.dead_man import DeadManSettings
 from app.domain.failover import FailoverSettings
 from app.domain.health import HealthSettings
 from app.domain.position_settings import PositionSettings
+from app.domain.restart import RestartPolicy
 from app.domain.supervision import Timing
 from app.fuzz.plan import Plan, Profile
 from messages.carries import CarryPolicy
 
-HEALTH = HealthSettings(
-    health_check_interval_s=10.0,
-    max_retry_attempts=3,
-    retry_delay_s=1.0,
-    probe_timeout_s=2.0,
-    hold_down_s=2.0,
-    hold_down_max_s=15.0,  # faults end half way through a run, and every exchange is to be trusted again before its end
-    flap_half_life_s=20.0,
-)
+HEALTH = HealthSettings()
+TIMING = Timing()
+QUIET_S = 30.0
+"""Between heartbeats that can find nothing."""
+BEFORE_S = 0.6
+"""So long before somebody is stopped or busy the supervisor is woken, and heartbeats come at production's pace."""
+AFTER_S = 2.0
+"""And so long after: who was not answered in time by then is dead."""
+SYNC_INTERVAL_S = 10.0
+RESTARTS = RestartPolicy.within(5, 30.0)
+ROOT_RESTARTS = RestartPolicy.within(15, 30.0)
+ORDER_TIMEOUT_S = 30.0
+MAX_RETRY_ATTEMPTS = 3
+RETRY_DELAY_S = 5.0
 
 
-def health_settings(plan: Plan) -> HealthSettings:
-    """Of the health monitor: quick, or where it is about health as in production."""
-    return HEALTH if plan.ills is None else HealthSettings()
+@frozen
+class Heartbeats:
+    """Stands in for `Timing`, whose heartbeat it makes rarer where it can find nothing.
+
+    Attributes:
+        spans: When they come at production's pace, from when to when.
+    """
+
+    now: Callable[[], float]
+    spans: tuple[tuple[float, float], ...]
+    heartbeat_timeout_s: float = TIMING.heartbeat_timeout_s
+    start_timeout_s: float = TIMING.start_timeout_s
+    stop_timeout_s: float = TIMING.stop_timeout_s
+
+    @property
+    def heartbeat_s(self) -> float:
+        """Between two heartbeats now."""
+        now_s = self.now()
+        for begin_s, end_s in self.spans:
+            if begin_s <= now_s < end_s:
+                return TIMING.heartbeat_s
+        return QUIET_S
 
 
-def timing(plan: Plan) -> Timing:
-    """Rarer than in production: a heartbeat is a message like any other, and the run is about orders."""
-    if plan.ills is not None:
-        return Timing(heartbeat_s=10.0, heartbeat_timeout_s=30.0)
-    return Timing(heartbeat_s=3.0, heartbeat_timeout_s=10.0)
+def watched_spans(plan: Plan) -> tuple[tuple[float, float], ...]:
+    """When heartbeats may find something, in seconds of the run."""
+    if plan.heartbeats:
+        return ((0.0, plan.times.end_s),)
+    held = [(each.at_s, each.for_s) for each in plan.stalls] + [(each.at_s, each.for_s) for each in plan.lags]
+    return tuple((at_s - BEFORE_S, at_s + for_s + AFTER_S) for at_s, for_s in held)
 
 
-def sync_interval_s(plan: Plan) -> float:
-    """Between two readings of positions."""
-    if plan.ills is not None:
-        return 60.0
-    return 20.0 if plan.books is None else 3.0
+def timing(plan: Plan, now: Callable[[], float], start_s: float) -> Timing:
+    """Of the supervisor."""
+    spans = tuple((start_s + begin_s, start_s + end_s) for begin_s, end_s in watched_spans(plan))
+    return cast(Timing, Heartbeats(now, spans))
 
 
 def connector_settings(profile: Profile, plan: Plan) -> ConnectorSettings:
     """Of every connector."""
-    usual = ConnectorSettings(request_timeout_s=4.0, poll_s=2.0, unknown_max_notional=profile.unknown_max_notional)
+    usual = ConnectorSettings(max_unresolved_total=128, unknown_max_notional=profile.unknown_max_notional)
     books = plan.books
     if books is None:
         return usual
@@ -58,20 +91,16 @@ def connector_settings(profile: Profile, plan: Plan) -> ConnectorSettings:
 
 def failover_settings(names: tuple[str, ...], plan: Plan) -> FailoverSettings:
     """Of the coordinator; without books orders are cancelled and positions stay when trading moves."""
-    usual = FailoverSettings(
-        exchanges=names, settle_timeout_s=5.0, preflight_timeout_s=3.0, carry=CarryPolicy.DROP, return_settle_s=15.0
-    )
+    usual = FailoverSettings(exchanges=names, carry=CarryPolicy.DROP)
     books = plan.books
     if plan.ills is not None:
-        return evolve(usual, failback_auto=plan.ills.failback, hold_down_s=300.0, preflight_interval_s=20.0)
+        return evolve(usual, failback_auto=plan.ills.failback)
     if books is None:
         return usual
     return evolve(
         usual,
         failback_auto=books.failback == "auto",
         hold_down_s=books.hold_down_s,
-        preflight_interval_s=5.0,
-        preflight_max_age_s=15.0,
         carry=books.carry,
         positions=books.positions,
     )

@@ -42,17 +42,41 @@ def _opening(seen: Seen) -> Iterator[str]:
             f"{'acknowledges' if traits.acknowledges else 'answers when done'}, "
             f"{traits.rate_limit.per_s:g} requests/s"
         )
-    for window in seen.plan.windows:
+    for strategy in seen.plan.strategies:
+        for order in strategy.orders.values():
+            price = "at the market" if order.price is None else f"at {order.price}"
+            exits = "".join(
+                f", {name} {value}"
+                for name, value in (("take profit", order.take_profit), ("stop loss", order.stop_loss))
+                if value is not None
+            )
+            trigger = "" if order.trigger is None else f", waits as a {order.trigger} for {order.trigger_price}"
+            reduces = ", reduce-only" if order.reduce_only else ""
+            changes = "".join(f", then {quantity or 'as many'} at {price}" for _, quantity, price in order.changes)
+            yield (
+                f"order {order.serial} of {strategy.name}: {order.side} {order.quantity} {order.symbol} {price} "
+                f"{order.time_in_force}{reduces}{trigger}{exits}{changes}"
+            )
+    for window in sorted(seen.plan.windows, key=lambda each: each.begin_s):
         kinds = ", ".join(kind.value for kind in window.kinds)
         what = f"{window.share:.0%} of its {'placements' if window.places_only else 'calls'}"
         yield f"{window.begin_s:.1f} to {window.end_s:.1f} s: {window.exchange} fails {what}: {kinds}"
+    for death in seen.plan.deaths:
+        yield f"{death.at_s:.1f} s: {death.actor} is killed{f' {death.point}' if death.point else ''}"
+    for stall in seen.plan.stalls:
+        yield f"{stall.at_s:.1f} s: {stall.actor} is stopped for {stall.for_s:.1f} s"
+    for at_s, exchange in seen.plan.switches:
+        yield f"{at_s:.1f} s: a person asks for a failover to {exchange}"
 
 
 def _words(fact: r.Fact) -> str:
     match fact:
         case r.Asked():
             due_s = fact.deadline_s - fact.at_s
-            return f"{fact.strategy:14} asks: {fact.kind} order {fact.serial} within {due_s:.1f} s ({fact.request})"
+            body = "" if fact.quantity is None else f" for {fact.quantity}"
+            body += "" if fact.price is None else f" at {fact.price}"
+            what = f"{fact.kind} order {fact.serial}{body}"
+            return f"{fact.strategy:14} asks: {what} within {due_s:.1f} s ({fact.request})"
         case r.Heard():
             of = f"answer to {fact.kind} {fact.request}" if fact.request else "news"
             state = f", {fact.state.value} {fact.filled}" if fact.state is not None else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from heapq import heappop, heappush
+from random import Random
 
 from attrs import define
 
@@ -36,6 +37,7 @@ class OrderPlan:
         reduce_only: It only reduces a position; `trigger` and `trigger_price`, it waits for a price.
         take_profit: What closes what filled of it; so does `stop_loss`.
         marked: Its serial is its stop loss; otherwise it is told apart by its own id.
+        other_after_s: Placed under the same id for half as much, which is another body; None for never.
         changes: What it is changed to, in turn: how long after the last one, or its acceptance, quantity, price.
         asked: Placed at least once.
         concluded: Its owner knows what it needs to know.
@@ -51,6 +53,7 @@ class OrderPlan:
     cancel_after_s: float | None = None
     again_after_s: float | None = None
     get_after_s: float | None = None
+    other_after_s: float | None = None
     asks: bool = True
     retries: int = 0
     changes: tuple[tuple[float, Decimal | None, Decimal | None], ...] = ()
@@ -70,6 +73,11 @@ class OrderPlan:
     def most(self) -> Decimal:
         """The most it was ever asked to be for."""
         return max([self.quantity, *(quantity for _, quantity, _ in self.changes if quantity is not None)])
+
+    @property
+    def half(self) -> Decimal:
+        """Another body: never for more than was asked, so that whichever is placed first is no harm."""
+        return (self.quantity / 2).quantize(Decimal("0.0001"))
 
     @property
     def client_order_id(self) -> str:
@@ -112,8 +120,8 @@ class FuzzStrategy(Strategy):
         while self._todo and self._todo[0][0] <= now_s:
             _, serial, kind = heappop(self._todo)
             order = self._plan.orders[serial]
-            if kind == "place":
-                self._place(order)
+            if kind in ("place", "other"):
+                self._place(order, kind)
             elif kind == "get":
                 self.get(order.client_order_id, timeout_s=order.timeout_s)
                 self._asked(order, kind)
@@ -129,11 +137,13 @@ class FuzzStrategy(Strategy):
         heappush(self._todo, (at_s, order.serial, kind))
         self.call_at(at_s)
 
-    def _asked(self, order: OrderPlan, kind: str) -> None:
+    def _asked(self, order: OrderPlan, kind: str, *body: Decimal | None) -> None:
         request = next(reversed(self._actor._asked))  # the actor's own list tells which answer belongs to which request
         self._waiting[request] = kind, order
         deadline_s, life = self.now_s() + order.timeout_s, self._plan.lives
-        self._record.add(Asked(self.now_s(), self.name, life, f"{life}/{request}", kind, order.serial, deadline_s))
+        self._record.add(
+            Asked(self.now_s(), self.name, life, f"{life}/{request}", kind, order.serial, deadline_s, *body)
+        )
 
     def _answered(self) -> tuple[str, str, OrderPlan] | None:
         for request, (kind, order) in self._waiting.items():
@@ -148,22 +158,25 @@ class FuzzStrategy(Strategy):
         _, quantity, price = order.changes[order.changed]
         order.changed += 1
         self.amend(order.order_id, quantity=quantity, price=price, timeout_s=order.timeout_s)
-        self._asked(order, "amend")
+        self._asked(order, "amend", quantity, price)
         if order.changed < len(order.changes):
             self._later(self.now_s() + order.changes[order.changed][0], order, "amend")
 
-    def _place(self, order: OrderPlan) -> None:
+    def _place(self, order: OrderPlan, kind: str = "place") -> None:
+        quantity = order.quantity if kind == "place" else order.half
         if not order.asked:
             order.asked = True
             if order.again_after_s is not None:
                 self._later(self.now_s() + order.again_after_s, order, "place")
             if order.get_after_s is not None:
                 self._later(self.now_s() + order.get_after_s, order, "get")
-        order.concluded = False
+            if order.other_after_s is not None:
+                self._later(self.now_s() + order.other_after_s, order, "other")
+        order.concluded = order.concluded and kind == "other"
         self.place(
             order.symbol,
             order.side,
-            order.quantity,
+            quantity,
             client_order_id=order.client_order_id,
             price=order.price,
             time_in_force=order.time_in_force,
@@ -174,7 +187,7 @@ class FuzzStrategy(Strategy):
             trigger_price=order.trigger_price,
             timeout_s=order.timeout_s,
         )
-        self._asked(order, "place")
+        self._asked(order, kind, quantity, order.price)
 
     def on_order(self, update: OrderUpdate) -> None:
         """Writes it down, and goes on."""
@@ -191,7 +204,7 @@ class FuzzStrategy(Strategy):
         if order is None:
             return
         order.order_id = update.order_id or order.order_id
-        if kind not in ("cancel", "amend"):
+        if kind not in ("cancel", "amend", "other"):
             self._react(order, kind, update.told, state)
 
     def _react(self, order: OrderPlan, kind: str | None, told: Told, state: LegState | None) -> None:
@@ -241,3 +254,10 @@ class FuzzStrategy(Strategy):
 
     def _serial(self, client_order_id: str) -> int:
         return self._record.serial_of(OrderKey(strategy=self.name, client_order_id=client_order_id))
+
+
+def ask_otherwise(strategies: tuple[StrategyPlan, ...], until_s: float, rng: Random) -> None:
+    """Lets owners ask for some orders under the same id with another body."""
+    for order in [order for strategy in strategies for order in strategy.orders.values()]:
+        if order.at_s < until_s and rng.random() < 0.15:
+            order.other_after_s = rng.choice((0.001, 0.5, 10.0)) * rng.random()

@@ -7,22 +7,19 @@ has it.
 
 from __future__ import annotations
 
-import sys
-import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from random import Random
 from typing import Any
 
-import structlog
 from attrs import define, evolve
 
 from actors import environment as e
 from app.domain.calls import PlaceCall
 from app.domain.controls import NONE
 from app.domain.failover import Step
-from app.domain.restart import RestartPolicy
 from app.domain.session import RESEND_S
 from app.fuzz import record as r
 from app.fuzz.account import Account
@@ -32,15 +29,22 @@ from app.fuzz.faults import Weather, Window
 from app.fuzz.ill_plan import Illness
 from app.fuzz.own_network import WITNESS, SimConnects, noted
 from app.fuzz.plan import MESSAGE, Plan, Profile
+from app.fuzz.run_log import RunLog
 from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
 from app.fuzz.settings import (
+    HEALTH,
+    MAX_RETRY_ATTEMPTS,
+    ORDER_TIMEOUT_S,
+    RESTARTS,
+    RETRY_DELAY_S,
+    ROOT_RESTARTS,
+    SYNC_INTERVAL_S,
     connector_settings,
     failover_settings,
-    health_settings,
     position_settings,
-    sync_interval_s,
     timing,
+    watched_spans,
 )
 from app.fuzz.strategy import StrategyPlan
 from app.fuzz.verbs import Person
@@ -82,6 +86,7 @@ class World:
     def __init__(self, profile: Profile, plan: Plan, rng: Random) -> None:
         self.plan = plan
         self.record = r.Record()
+        self._log = RunLog(self.record, self._now)
         self.scheduler = Scheduler(Random(rng.getrandbits(64)), start_s=START_S)
         self.exchanges: dict[str, SimExchange] = {}
         self.supervisor: Any = None
@@ -96,7 +101,7 @@ class World:
         self._traps: list[tuple[str, str]] = []
         self._countdowns: list[tuple[str, int]] = []
         self._chance = Random(rng.getrandbits(64))
-        self._profile = profile
+        self.profile = profile
         self._weather = Weather(
             [_shifted(window) for window in plan.windows], profile.chance, self.calm_s, Random(rng.getrandbits(64))
         )
@@ -113,6 +118,7 @@ class World:
             ]
             self.exchanges[traits.name] = exchange
         self.journal = WatchedJournal(f"{rng.getrandbits(32):08x}", self._touch, self._locked, self._routed)
+        self.scheduler.duplicates = profile.duplicates
         self.scheduler.on_external = self._external
         self.scheduler.on_killed = self._killed
         self.scheduler.on_deliver = self._reached
@@ -128,24 +134,30 @@ class World:
 
     def run(self) -> None:
         """From the first actor's start to the end, when everything should have settled."""
-        before = structlog.get_config()
-        structlog.configure(
-            processors=[self._logged],
-            wrapper_class=structlog.make_filtering_bound_logger(20),
-            logger_factory=structlog.ReturnLoggerFactory(),
-            cache_logger_on_first_use=False,
-        )
-        e.install(self._environment())
-        try:
-            self._start_tree()
-            self._schedule()
+        with self.entered():
+            self.begin()
             self.scheduler.run_until(START_S + self.plan.times.end_s)
-            self._ask_book()
-            self.scheduler.tell(self.supervisor, GetTree(correlation_id="end", deadline_s=0.0))
-            more_s = 2.0 if self.plan.books is None else BOOK_S + 0.5
-            self.scheduler.run_until(START_S + self.plan.times.end_s + more_s)
-        finally:
-            structlog.configure(**before)
+            self.end()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Whatever is done within is done in this world, by its clock and its log."""
+        with self._log.kept():
+            e.install(self._environment())
+            yield
+
+    def begin(self) -> None:
+        """Starts the first actor, and plans what befalls the world."""
+        self._start_tree()
+        self._schedule()
+
+    def end(self) -> None:
+        """Asks for the last time how all is."""
+        end_s = self.scheduler.now_s
+        self._ask_book()
+        self.tree = None
+        self.scheduler.tell(self.supervisor, GetTree(correlation_id="end", deadline_s=0.0))
+        self.scheduler.run_until(end_s + (2.0 if self.plan.books is None else BOOK_S + 0.5))
 
     def close(self) -> None:
         """Ends everything."""
@@ -179,6 +191,8 @@ class World:
         for lag in self.plan.lags:
             at(lag.at_s, self._lag, lag.actor, lag.delay_s)
             at(lag.at_s + lag.for_s, self.scheduler.lags.clear)
+        for begin_s, _ in watched_spans(self.plan):
+            at(begin_s, self._wake_supervisor)
         for number, (at_s, exchange) in enumerate(self.plan.switches):
             at(at_s, self._switch, number, exchange)
         for at_s in self.plan.price_moves:
@@ -198,12 +212,12 @@ class World:
             open_journal=lambda: self.journal,
             open_runner=self._open_runner,
             adopt=lambda role, name: None,
-            connectors=dict.fromkeys(names, connector_settings(self._profile, self.plan)),
-            health=health_settings(self.plan),
+            connectors=dict.fromkeys(names, connector_settings(self.profile, self.plan)),
+            health=HEALTH,
             failover=failover_settings(names, self.plan),
-            restarts=RestartPolicy.within(intensity=10, period_s=60.0),
-            root_restarts=RestartPolicy.within(intensity=40, period_s=60.0),
-            timing=timing(self.plan),
+            restarts=RESTARTS,
+            root_restarts=ROOT_RESTARTS,
+            timing=timing(self.plan, self._now, START_S),
             kill=lambda key, _pid: self._kill(key.partition(":")[2], ""),
             child_pids=frozenset,
             jitter=lambda: 0.5,
@@ -211,10 +225,10 @@ class World:
             positions=position_settings(self.plan),
             witnesses=(WITNESS,) if self.plan.witness else (),
             open_connects=lambda: SimConnects(self._reached_anybody),
-            sync_interval_s=sync_interval_s(self.plan),
-            max_retry_attempts=3,
-            retry_delay_s=1.0,
-            order_timeout_s=10.0,
+            sync_interval_s=SYNC_INTERVAL_S,
+            max_retry_attempts=MAX_RETRY_ATTEMPTS,
+            retry_delay_s=RETRY_DELAY_S,
+            order_timeout_s=ORDER_TIMEOUT_S,
             market_type="swap",
             strategies=tuple(
                 e.StrategySpec(
@@ -301,6 +315,11 @@ class World:
             self._note(name, f"is busy: messages take up to {delay_s:g} s")
             self.scheduler.lags[address.actorAddressString] = delay_s
 
+    def _wake_supervisor(self) -> None:
+        """It plans its heartbeats anew."""
+        if self.scheduler.alive(self.supervisor):
+            self.scheduler.tell(self.supervisor, GetTree(correlation_id="a heartbeat", deadline_s=0.0))
+
     def _switch(self, number: int, exchange: str) -> None:
         deadline_s = self._now() + SWITCH_TIMEOUT_S
         request = ManualFailover(correlation_id=f"manual-{number}", deadline_s=deadline_s, exchange=exchange)
@@ -333,6 +352,7 @@ class World:
 
     def _calm(self) -> None:
         self._note("world", "is calm from here on")
+        self.scheduler.duplicates = 0.0
         for exchange in self.exchanges.values():
             exchange.refusals = exchange.dawdles = exchange.omits = 0.0
 
@@ -392,7 +412,7 @@ class World:
         self.record.add(r.Note(self._now(), who, words))
 
     def _locked(self) -> bool:
-        chance = self._profile.journal_chance
+        chance = self.profile.journal_chance
         return bool(chance) and self._now() < self.calm_s and self._chance.random() < chance
 
     def _routed(self, route: Route) -> None:
@@ -429,17 +449,6 @@ class World:
             switch.reply = switch.reply or message
             words = f": {message.words}" if isinstance(message, Failed) else ""
             self._note("operator", f"is answered by {type(message).__name__}{words}")
-
-    def _logged(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        name = event.pop("event")
-        if event.pop("exc_info", None):
-            words = "".join(traceback.format_exception(*sys.exc_info(), limit=-8))
-            self.record.add(r.Trouble(self._now(), "actors do not raise", f"{event}\n{words}"))
-        elif name in ("order.contradiction", "supervisor.gave_up", "connector.unexpected_message", "route.stale"):
-            self.record.add(r.Trouble(self._now(), name, str(dict(event))))
-        elif method != "debug":
-            self._note("log", f"{name} {dict(event)}")
-        raise structlog.DropEvent
 
 
 def _notice(ill: Illness) -> tuple[float, Maintenance]:
