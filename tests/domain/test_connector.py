@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain import calls as c
@@ -31,7 +30,6 @@ from messages.orders import (
     GetOrder,
     LegState,
     LivesElsewhere,
-    OrderAccepted,
     OrderNotExecuted,
     OrderRefused,
     OrderReply,
@@ -40,7 +38,6 @@ from messages.orders import (
     Trigger,
     TriggerKind,
 )
-from tests.depth import examples
 from tests.domain.orders import BTC, fixed_journal, key, leg, order, spec
 
 PROOF = c.Proof(enforcement=c.ExpiryEnforcement.GATEWAY, validity_s=5.0, lateness_s=2.0, visibility_s=1.0)
@@ -216,38 +213,6 @@ def some_result(desk: Desk, call: c.Call, data: st.DataObject) -> c.Result:
             open_ = tuple(report(t.leg.wire_id, LegState.OPEN, "0") for t in tasks if t.live)
             results = [failed, c.OpenOrders(reports=open_, asked_s=desk.now_s)]
     return data.draw(st.sampled_from(results))
-
-
-@settings(max_examples=examples(30, 200), suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_along_any_sequence(data: st.DataObject) -> None:
-    """See the module."""
-    desk = Desk()
-    placed: list[str] = []
-    for _ in range(data.draw(st.integers(1, 25))):
-        what = data.draw(st.sampled_from(["place", "place", "cancel", "get", "return", "return", "return", "wait"]))
-        name = data.draw(st.sampled_from(["a", "b", "c"]))
-        match what:
-            case "place":
-                placed.append(desk.place(name, within_s=600.0))  # who no longer waits is not answered
-            case "cancel":
-                desk.cancel(name)
-            case "get":
-                desk.get(name)
-            case "wait":
-                desk.passes(data.draw(st.sampled_from([0.01, 1.0, 6.0])))
-            case _ if desk.flights:
-                call_id = data.draw(st.sampled_from(sorted(desk.flights)))
-                desk.returns(call_id, some_result(desk, desk.flights[call_id], data))
-        check(desk)
-    settle(desk)
-    check(desk)
-    for asker in placed:
-        (answer,) = desk.answers[asker]
-        assert isinstance(answer, OrderAccepted | OrderRefused | OrderNotExecuted), answer
-    assert desk.machine._placing.under_way == 0
-    assert not desk.machine._flights
-    assert not [task for task in desk.machine.tasks.values() if not task.live]
 
 
 def check(desk: Desk) -> None:

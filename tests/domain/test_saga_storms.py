@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from app.domain.controls import Controls
 from app.domain.saga_table import Step
@@ -14,13 +14,10 @@ from app.domain.standing import Standing
 from messages.base import Failed
 from messages.failover import Route, SwitchReply, SwitchResult
 from messages.health import HealthState
+from tests.depth import stateful
 from tests.domain.saga_desk import EXCHANGES, Desk
 
 WELL, DOWN = HealthState.WELL, HealthState.DOWN
-WHATEVER = (
-    *("health", "health", "manual", "silent", "unready", "die", "trap", "wait", "deliver", "deliver"),
-    *("place", "isolate", "release", "network"),
-)
 
 
 def holds_at_the_end(desk: Desk) -> None:
@@ -40,39 +37,109 @@ def holds_at_the_end(desk: Desk) -> None:
         assert {"over", "cut_short", "overtaken"} & set(rows), "how it ended is in the history"
 
 
-@given(st.data())
-def test_along_any_sequence_and_a_death_between_any_two_effects(data: st.DataObject) -> None:
-    desk = Desk()
-    desk.positions["bybit"] = Decimal(2)
-    names = st.sampled_from(EXCHANGES)
-    for number in range(data.draw(st.integers(1, 25))):
-        match data.draw(st.sampled_from(WHATEVER)):
-            case "health":
-                desk.safely(desk.health, data.draw(names), data.draw(st.sampled_from(list(HealthState))))
-            case "manual":
-                desk.safely(desk.manual, data.draw(names), f"m{number}")
-            case "silent":
-                desk.silent ^= {data.draw(names)}
-            case "unready":
-                desk.unready ^= {data.draw(names)}
-            case "die":
-                desk.safely(desk.life)
-            case "trap":
-                desk.dies_in = data.draw(st.integers(0, 12))
-            case "deliver" if desk.mail:
-                desk.deliver(data.draw(st.integers(0, len(desk.mail) - 1)))
-            case "place":
-                desk.place(f"o{number}")
-            case "isolate":
-                desk.safely(desk.holds, Controls(isolated=((data.draw(names), "So it is."),)))
-            case "release":
-                desk.safely(desk.holds, Controls())
-            case "network":
-                desk.network_down = not desk.network_down
-            case _:
-                desk.passes(data.draw(st.sampled_from([0.1, 4.0, 9.0, 70.0])))
-    holds_at_the_end(desk)
-    assert len(desk.orders) == sum(each.exchange is not None for each in desk.orders.values())
+NAMES = st.sampled_from(EXCHANGES)
+
+
+class SagaMachine(RuleBasedStateMachine):
+    """Any sequence of failures, verbs, silence and answers, and a death of the coordinator between any two effects.
+
+    - Wherever it died, the next one goes on from the journal; a death changes nothing that was decided (`Desk.run`).
+    - The epoch never falls, and an exchange is committed to an epoch once (`Desk.run`).
+    - Settling takes nothing off an exchange that trading is on (`Desk`).
+    - What was asked for is one order, in one place.
+    - Of an epoch there is one switch, and what was said of it is never taken back: once it is over it stays over.
+    - In the end nothing is under way, lost, doubled or untold (`holds_at_the_end`).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = Desk()
+        self.desk.positions["bybit"] = Decimal(2)
+        self.number = 0
+        self.over: dict[int, SwitchResult] = {}
+        self.epoch = self.desk.route.epoch
+
+    def next(self, letter: str) -> str:
+        self.number += 1
+        return f"{letter}{self.number}"
+
+    @rule(name=NAMES, state=st.sampled_from(list(HealthState)))
+    def health(self, name: str, state: HealthState) -> None:
+        self.desk.safely(self.desk.health, name, state)
+
+    @rule(name=NAMES)
+    def manual(self, name: str) -> None:
+        self.desk.safely(self.desk.manual, name, self.next("m"))
+
+    @rule(name=NAMES)
+    def silent(self, name: str) -> None:
+        self.desk.silent ^= {name}
+
+    @rule(name=NAMES)
+    def unready(self, name: str) -> None:
+        self.desk.unready ^= {name}
+
+    @rule()
+    def die(self) -> None:
+        self.desk.safely(self.desk.life)
+
+    @rule(effects=st.integers(0, 12))
+    def trap(self, effects: int) -> None:
+        self.desk.dies_in = effects
+
+    @precondition(lambda self: self.desk.mail)
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
+        self.desk.deliver(data.draw(st.integers(0, len(self.desk.mail) - 1)))
+
+    @precondition(lambda self: self.desk.mail)
+    @rule()
+    def deliver_first(self) -> None:
+        self.desk.deliver(0)
+
+    @rule()
+    def place(self) -> None:
+        self.desk.place(self.next("o"))
+
+    @rule(name=NAMES)
+    def isolate(self, name: str) -> None:
+        self.desk.safely(self.desk.holds, Controls(isolated=((name, "So it is."),)))
+
+    @rule()
+    def release(self) -> None:
+        self.desk.safely(self.desk.holds, Controls())
+
+    @rule()
+    def network(self) -> None:
+        self.desk.network_down = not self.desk.network_down
+
+    @rule(seconds=st.sampled_from([0.1, 4.0, 9.0, 70.0]))
+    def wait(self, seconds: float) -> None:
+        self.desk.passes(seconds)
+
+    @invariant()
+    def what_is_over_stays_over(self) -> None:
+        for epoch, switch in self.desk.kept.items():
+            assert epoch <= self.desk.route.epoch
+            if epoch in self.over:
+                assert (switch.finished, switch.result) == (True, self.over[epoch])
+            elif switch.finished:
+                assert switch.result is not SwitchResult.RUNNING
+                self.over[epoch] = switch.result
+
+    @invariant()
+    def forward(self) -> None:
+        assert self.desk.route.epoch >= self.epoch
+        self.epoch = self.desk.route.epoch
+        if self.desk.machine.step is Step.IDLE and self.desk.route.exchange is not None:
+            assert self.desk.machine.route == self.desk.route
+
+    def teardown(self) -> None:
+        holds_at_the_end(self.desk)
+        assert len(self.desk.orders) == sum(each.exchange is not None for each in self.desk.orders.values())
+
+
+TestSagaMachine = stateful(SagaMachine, 20, 400)
 
 
 @pytest.mark.parametrize("before", range(45))

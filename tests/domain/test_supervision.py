@@ -7,143 +7,14 @@ after a stop nothing is started.
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
-from attrs import define, field
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.domain.restart import RestartPolicy
 from app.domain.supervision import (
-    ChildSpec,
-    Contained,
-    Effect,
-    GaveUp,
-    KillChild,
     Life,
-    PingChild,
-    RestartType,
-    StartChild,
-    StopChild,
-    Strategy,
     Supervision,
-    Timing,
 )
-
-CALM = RestartPolicy(intensity=1000, period_s=1_000_000.0, backoff_first_s=0.1, backoff_max_s=1.0)
-TWICE = RestartPolicy(intensity=2, period_s=60.0, backoff_first_s=0.1, backoff_max_s=1.0)
-TIMING = Timing(heartbeat_s=0.25, heartbeat_timeout_s=1.0, start_timeout_s=5.0, stop_timeout_s=2.0)
-
-
-def spec(key: str, group: str = "", **more: object) -> ChildSpec:
-    """A child of a group of its own unless said otherwise."""
-    return ChildSpec(key=key, group=group or key, **{"policy": CALM, **more})  # type: ignore[arg-type]
-
-
-FAMILY = (
-    spec("one"),
-    spec("two"),
-    spec("elder", "control", strategy=Strategy.REST_FOR_ONE),
-    spec("middle", "control", strategy=Strategy.REST_FOR_ONE),
-    spec("younger", "control", strategy=Strategy.REST_FOR_ONE),
-    spec("guest", restart=RestartType.TEMPORARY),
-    spec("worker", restart=RestartType.TRANSIENT),
-    spec("user", policy=TWICE, escalates=False),
-)
-
-
-@define
-class World:
-    """Processes that do as they are told, when the test says so."""
-
-    machine: Supervision
-    now_s: float = 0.0
-    processes: dict[str, int] = field(factory=dict)
-    starts: Counter[str] = field(factory=Counter)
-    started_s: dict[str, float] = field(factory=dict)
-    order: list[str] = field(factory=list)
-    kills: list[tuple[str, int]] = field(factory=list)
-    pings: list[str] = field(factory=list)
-    stops: list[str] = field(factory=list)
-    gave_up: bool = False
-    contained: list[str] = field(factory=list)
-
-    def perform(self, effects: list[Effect]) -> None:
-        """Does what the machine wants, checking what must always hold."""
-        for effect in effects:
-            match effect:
-                case StartChild(key, incarnation):
-                    assert key not in self.processes, f"{key} was started while it lives"
-                    assert not self.machine.stopping
-                    self.processes[key] = incarnation
-                    self.starts[key] += 1
-                    self.started_s[key] = self.now_s
-                    self.order.append(key)
-                    self.machine.born(key, 1000 + incarnation)
-                case KillChild(key, _, _):
-                    assert key in self.processes
-                    assert (key, self.processes[key]) not in self.kills, f"{key} was killed twice"
-                    self.kills.append((key, self.processes[key]))
-                case StopChild(key):
-                    self.stops.append(key)
-                case PingChild(key):
-                    self.pings.append(key)
-                case GaveUp():
-                    self.gave_up = True
-                case Contained(key, _):
-                    self.contained.append(key)
-
-    def begin(self) -> World:
-        """Starts the tree."""
-        self.perform(self.machine.start(self.now_s))
-        return self
-
-    def serve(self, key: str) -> None:
-        """The child says that it serves."""
-        if key in self.processes:
-            self.perform(self.machine.serves(key, self.processes[key], 1, self.now_s))
-
-    def end(self, key: str, *, normally: bool = False) -> None:
-        """The child's process ends."""
-        incarnation = self.processes.pop(key, None)
-        if incarnation is not None:
-            self.perform(self.machine.ended(key, incarnation, normally, 0.5, self.now_s))
-
-    def answer(self, key: str, ill: str = "") -> None:
-        """The child gives a sign of life."""
-        if key in self.processes:
-            self.perform(self.machine.heard(key, self.processes[key], ill, self.now_s))
-
-    def wait(self, seconds: float) -> None:
-        """Time passes, step by step, with a tick whenever the machine asked for one."""
-        until_s = self.now_s + seconds
-        for _ in range(10_000):
-            due_s = self.machine.next_s()
-            if due_s is None or due_s > until_s:
-                break
-            self.now_s = max(self.now_s, due_s)
-            self.perform(self.machine.tick(self.now_s))
-        else:
-            pytest.fail("the machine asks for ticks without end")
-        self.now_s = until_s
-        self.perform(self.machine.tick(self.now_s))
-
-    def calm(self) -> None:
-        """Everything that was to end ends, and everything made serves and answers."""
-        for _ in range(40):
-            for key, child in self.machine.children.items():
-                if key in self.processes and (child.killed or child.life is Life.STOPPING):
-                    self.end(key)
-            for key in list(self.processes):
-                self.serve(key)
-                self.answer(key)
-            self.wait(0.2)
-
-
-def running(world: World) -> set[str]:
-    """Who serves."""
-    return {key for key, child in world.machine.children.items() if child.life is Life.RUNNING}
+from tests.domain.family import CALM, FAMILY, TIMING, TWICE, World, running, spec
 
 
 @pytest.fixture
@@ -366,9 +237,6 @@ def test_all_children_together_have_an_intensity_too() -> None:
     assert world.gave_up
 
 
-KEYS = st.sampled_from([child.key for child in FAMILY])
-
-
 def test_hours_that_the_host_slept_are_forgiven(world: World) -> None:
     """With questions open, a child that starts and one that stops: nobody is killed for what was owed meanwhile."""
     world.calm()
@@ -410,54 +278,3 @@ def test_who_hangs_is_found_after_a_sleep_too_and_by_one_who_is_always_late(worl
         late.now_s = (late.machine.next_s() or 0.0) + TIMING.heartbeat_timeout_s
         late.perform(late.machine.tick(late.now_s))
     assert late.kills == [("one", 1)]
-
-
-EVENTS = st.lists(
-    st.one_of(
-        st.tuples(st.just("end"), KEYS, st.booleans()),
-        st.tuples(st.just("serve"), KEYS, st.just(False)),
-        st.tuples(st.just("answer"), KEYS, st.booleans()),
-        st.tuples(st.just("stale"), KEYS, st.booleans()),
-        st.tuples(st.just("wait"), st.sampled_from(["0.01", "0.3", "1.2", "6"]), st.just(False)),
-    ),
-    max_size=40,
-)
-
-
-@given(events=EVENTS, stop=st.booleans())
-def test_whatever_happens(events: list[tuple[str, str, bool]], stop: bool) -> None:
-    """Any deaths, hangs, late and repeated words; then calm."""
-    world = World(Supervision(FAMILY, CALM, TIMING)).begin()
-    for kind, what, flag in events:
-        match kind:
-            case "end":
-                world.end(what, normally=flag)
-            case "serve":
-                world.serve(what)
-            case "answer":
-                world.answer(what, ill="it is ill" if flag else "")
-            case "stale":  # words of an earlier life change nothing
-                old = world.processes.get(what, 1) - 1
-                assert world.machine.ended(what, old, flag, 0.0, world.now_s) == []
-                assert world.machine.heard(what, old, "ill", world.now_s) == []
-            case "wait":
-                world.wait(float(what))
-        serving = running(world)
-        for later, earlier in (("middle", "elder"), ("younger", "middle")):
-            if later in serving and earlier in serving:
-                assert world.started_s[later] >= world.started_s[earlier], "an orphan of an elder serves on"
-    if stop:
-        world.perform(world.machine.stop(world.now_s))
-        world.calm()
-        assert world.machine.all_ended
-        return
-    world.calm()
-    children = world.machine.children
-    assert not world.gave_up
-    for child in FAMILY:
-        life = children[child.key].life
-        if child.restart is RestartType.PERMANENT and child.escalates:
-            assert life is Life.RUNNING, f"{child.key} is {life}"
-        else:
-            assert life in (Life.RUNNING, Life.ENDED)
-    assert world.machine.missing == ()

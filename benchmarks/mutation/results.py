@@ -1,0 +1,179 @@
+"""What is known of each mutant, over as many runs as it takes: `benchmarks/results/mutation.json`.
+
+A module's verdicts are one letter for each mutant in the order of its list (`attempt` says which), and count while the
+module is the same; when it changes, it is begun anew.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from benchmarks.mutation import attempt, mutants
+from benchmarks.mutation.mutants import ROOT, Mutant
+
+RESULTS = ROOT / "benchmarks" / "results" / "mutation.json"
+EXPLAINED = Path(__file__).parent / "explained.toml"
+QUICKLY = "q"
+"""Survived the quick tests with few examples; not yet tried on all with as many as the suite draws."""
+DECIDED = frozenset({attempt.KILLED, attempt.SURVIVED, attempt.TIMEOUT, attempt.UNREACHED})
+
+
+@frozen
+class Count:
+    """What became of some mutants; those with the same bytecode are no mutants."""
+
+    mutants: int
+    killed: int
+    timeouts: int
+    survived: int
+    unreached: int
+    equivalent: int
+
+    @property
+    def share(self) -> float:
+        """Killed of those that could be."""
+        return (self.killed + self.timeouts) / max(1, self.mutants - self.equivalent)
+
+    def interval(self) -> tuple[float, float]:
+        """In which the true share lies with 95 % (Wilson), were these drawn by lot from very many."""
+        number, share, z = max(1, self.mutants - self.equivalent), self.share, 1.96
+        middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+        half = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / (1 + z * z / number)
+        return middle - half, middle + half
+
+
+@define
+class Results:
+    """All that is known."""
+
+    verdicts: dict[str, list[str]] = field(factory=dict)
+    cpu_s: dict[str, float] = field(factory=dict)
+    parts: list[dict[str, Any]] = field(factory=list)
+    lists: dict[str, list[Mutant]] = field(factory=dict)
+    path: Path = RESULTS
+
+    def mutants(self, module: str) -> list[Mutant]:
+        """A module's mutants, whose verdicts are ready to be filled in."""
+        if module not in self.lists:
+            found = self.lists[module] = mutants.mutants(module)
+            if module not in self.verdicts or len(self.verdicts[module]) != len(found):
+                self.verdicts[module] = [attempt.UNTRIED] * len(found)
+                self.cpu_s[module] = 0.0
+        return self.lists[module]
+
+    def take(self, other: Results) -> None:
+        """What another process has found out since."""
+        self.verdicts.update(other.verdicts)
+        self.cpu_s.update(other.cpu_s)
+        self.parts = other.parts
+
+    def complete(self, module: str) -> bool:
+        """Whether each of its mutants has its last verdict."""
+        self.mutants(module)
+        return not {attempt.UNTRIED, attempt.COLD, QUICKLY} & set(self.verdicts[module])
+
+    def sample(self, number: int) -> list[tuple[str, int]]:
+        """So many mutants of all modules, drawn by lot; the same ones while the code is."""
+        drawn = [
+            (mutant.rank, module, place)
+            for module in mutants.modules()
+            for place, mutant in enumerate(self.mutants(module))
+            if self.verdicts[module][place] != attempt.SAME
+        ]
+        return [(module, place) for _, module, place in sorted(drawn)[:number]]
+
+    def count(self, places: list[tuple[str, int]], explained: set[tuple[str, int]]) -> Count:
+        """What became of these, of which some are explained to change nothing."""
+        found = Counter(self.verdicts[module][place] for module, place in places)
+        equal = sum((module, place) in explained for module, place in places)
+        return Count(
+            mutants=sum(found[verdict] for verdict in DECIDED),
+            killed=found[attempt.KILLED],
+            timeouts=found[attempt.TIMEOUT],
+            survived=found[attempt.SURVIVED] - equal,
+            unreached=found[attempt.UNREACHED],
+            equivalent=equal,
+        )
+
+    def write(self) -> None:
+        """Keeps it, all at once."""
+        known = {
+            module: {
+                "digest": mutants.digest(module),
+                "verdicts": "".join(verdicts),
+                **{name: verdicts.count(letter) for name, letter in NAMES.items()},
+                "cpu_s": round(self.cpu_s.get(module, 0.0), 1),
+            }
+            for module, verdicts in sorted(self.verdicts.items())
+            if set(verdicts) != {attempt.UNTRIED}
+        }
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps({"parts": self.parts, "modules": known}, indent=1) + "\n")
+        new.replace(self.path)
+
+
+NAMES = {
+    "killed": attempt.KILLED,
+    "survived": attempt.SURVIVED,
+    "timeouts": attempt.TIMEOUT,
+    "unreached": attempt.UNREACHED,
+    "same_bytecode": attempt.SAME,
+    "untried": attempt.UNTRIED,
+}
+
+
+def read(path: Path = RESULTS) -> Results:
+    """What is kept, without the modules that have changed since."""
+    results = Results(path=path)
+    if path.exists():
+        kept = json.loads(path.read_text())
+        results.parts = kept["parts"]
+        for module, known in kept["modules"].items():
+            if (ROOT / module).exists() and mutants.digest(module) == known["digest"]:
+                results.verdicts[module] = list(known["verdicts"])
+                results.cpu_s[module] = known["cpu_s"]
+    return results
+
+
+@frozen
+class Reason:
+    """Why a survivor is none: it changes nothing anybody could see.
+
+    Attributes:
+        module: Its file.
+        before: The line as it is; empty for any.
+        after: The line broken, or a part of it.
+        why: In words.
+    """
+
+    module: str
+    before: str
+    after: str
+    why: str
+
+
+def reasons() -> list[Reason]:
+    """All that are written down."""
+    kept = tomllib.loads(EXPLAINED.read_text()) if EXPLAINED.exists() else {}
+    return [Reason(each["module"], each["before"], each["after"], each["why"]) for each in kept.get("survivor", ())]
+
+
+def explain(results: Results) -> dict[tuple[str, int], str]:
+    """Each survivor that is explained, and why."""
+    known: dict[tuple[str, str, str], str] = {(each.module, each.before, each.after): each.why for each in reasons()}
+    found: dict[tuple[str, int], str] = {}
+    for module, verdicts in results.verdicts.items():
+        for place, verdict in enumerate(verdicts):
+            if verdict in (attempt.SURVIVED, QUICKLY, attempt.UNREACHED):
+                mutant = results.mutants(module)[place]
+                why = known.get((module, mutant.before, mutant.after))
+                if why is not None:
+                    found[module, place] = why
+    return found
