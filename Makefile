@@ -39,6 +39,9 @@ properties: $(STAMP) ## hypothesis' properties at length: several times the suit
 	@env -u CI ORDER_ROUTER_DEEP=1 timeout --kill-after=10 3600 "$(BIN)/python" -m pytest \
 		tests/domain tests/exchanges tests/journal tests/simulator $(ARGS)
 
+mutation: $(STAMP) ## does breaking app/domain make a test fail? writes docs/MUTATION.md (ARGS="--deciding", "--module commit", "--sample 500", "--survivors")
+	@nice -n 10 "$(BIN)/python" -m benchmarks.mutation $(ARGS)
+
 conformance: $(STAMP) ## every adapter, call and fault, observed; writes docs/CONFORMANCE.md (ARGS="--check", "--only okx-spot")
 	@timeout --kill-after=10 900 "$(BIN)/python" -m tests.conformance $(ARGS)
 
@@ -80,8 +83,14 @@ thespian-suite: $(STAMP) ## Thespian's own tests on the router's system base: mi
 fuzz: $(STAMP) ## the whole router in simulated time under chosen and random faults
 	@timeout --kill-after=10 3600 "$(BIN)/order-router" fuzz $(ARGS)
 
-fuzz-deep: $(STAMP) ## 20,000 seeds in which orders and positions move, resumed where the last run stopped
+fuzz-deep: $(STAMP) ## 100,000 seeds, resumed where the last run stopped (ARGS="--minutes 30")
 	@"$(BIN)/python" -m benchmarks.fuzz_deep $(ARGS)
+
+fuzz-planted: $(STAMP) ## how many seeds it takes to find each of ten planted bugs (ARGS="--only NAME")
+	@timeout --kill-after=10 7200 "$(BIN)/python" -m tests.fuzz.planted_named $(ARGS)
+
+fuzz-page: $(STAMP) ## what docs/FUZZ.md says by the code and the results
+	@"$(BIN)/python" -m tests.fuzz.page
 
 chaos: $(STAMP) ## kill, crash and freeze everything of a real daemon under load (ARGS="--kills 10", "--resume", ...)
 	@timeout --kill-after=60 3600 "$(BIN)/python" -m tests.chaos $(ARGS)
@@ -106,4 +115,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-deep properties conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep chaos chaos-switch lint types layers clean
+.PHONY: help setup demo test test-deep properties mutation conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep fuzz-planted fuzz-page chaos chaos-switch lint types layers clean

@@ -1,0 +1,104 @@
+"""`python -m tests.fuzz.page`, or `make fuzz-page`: what docs/FUZZ.md says that the code or a result says itself.
+
+The page is written by hand; what stands between `<!-- NAME -->` and `<!-- end -->` is written here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from app.fuzz.plan import PROFILES
+from tests.fuzz.corpus import AWAITED, CORPUS
+from tests.fuzz.planted_named import NAMED
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "FUZZ.md"
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def page(text: str) -> str:
+    """The page with every part written anew.
+
+    Raises:
+        KeyError: It has a part that nobody writes.
+    """
+
+    def part(match: re.Match[str]) -> str:
+        lines = "\n".join(PARTS[match[1]]())
+        return f"<!-- {match[1]} -->\n{lines}\n<!-- end -->"
+
+    return re.sub(r"<!-- ([a-z ]+) -->\n.*?<!-- end -->", part, text, flags=re.DOTALL)
+
+
+def _profiles() -> Iterator[str]:
+    yield from _table(("profile", "what happens in it"), ((f"`{name}`", p.means) for name, p in PROFILES.items()))
+
+
+def _bugs() -> Iterator[str]:
+    for found in CORPUS:
+        again = "" if found.relapse in AWAITED else f", seed {found.seed}"
+        yield f"- {found.story} (`{found.profile}`{again}: {found.rule})"
+
+
+def _deep() -> Iterator[str]:
+    kept = _result("fuzz_deep.json")
+    rows = [
+        (
+            f"{part['seeds'][0]:,} to {part['seeds'][1] - 1:,}",
+            f"`{part['commit'][:9]}`",
+            f"{part['orders']:,}",
+            f"{part['simulated_h']:,.0f}",
+            f"{part['duration_s'] / 60:,.0f}",
+            str(len(part["failed"])),
+        )
+        for part in kept.get("parts", [])
+    ]
+    yield from _table(("seeds", "commit", "orders", "simulated hours", "minutes", "failed"), rows)
+
+
+def _planted() -> Iterator[str]:
+    kept = _result("fuzz_planted.json")
+    rows = []
+    for name in NAMED:
+        found: dict[str, Any] | None = kept.get(name)
+        if found is None:
+            rows.append((name, "not looked for yet" if name not in kept else "not found", "", ""))
+        else:
+            rows.append(
+                (name, f"{found['seed'] + 1}", f"{found['cpu_s']:g}", f"{found['rule']} (`{found['profile']}`)")
+            )
+    yield from _table(("planted bug", "seeds until found", "CPU seconds", "by the rule"), rows)
+
+
+def _result(name: str) -> dict[str, Any]:
+    path = RESULTS / name
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return kept
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+PARTS: Mapping[str, Callable[[], Iterator[str]]] = MappingProxyType(
+    {"profiles": _profiles, "bugs": _bugs, "deep": _deep, "planted": _planted}
+)
+
+
+def main() -> int:
+    """Writes the page."""
+    PAGE.write_text(page(PAGE.read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
