@@ -47,6 +47,7 @@ class Seen:
     Attributes:
         given: By strategy, the numbers that the journal gave to what it is told.
         refused: When an exchange refused an order by a code, and its serial.
+        turned_away: When a placement was answered as not executed, and its wire id.
         quiet: From when to when nothing at all was wrong.
         moves: Serials of orders that move positions; `untold`, with their exits: no strategy hears of them.
     """
@@ -62,6 +63,7 @@ class Seen:
     untold: frozenset[int] = frozenset()
     unknown_max_notional: Decimal | None = None
     refused: tuple[tuple[float, int], ...] = ()
+    turned_away: tuple[tuple[float, str], ...] = ()
     quiet: tuple[tuple[float, float], ...] = ()
 
     def truth(self, serial: int) -> list[SimOrder]:

@@ -51,6 +51,7 @@ class SimExchange:
         notices: Maintenances that its status tells of, each with the time from which on it does.
         banned_asks: When something was asked during a ban.
         refused: When an order was refused by a code, and its serial.
+        turned_away: When a placement was answered as not executed, and its wire id.
         counted: Calls that count against it now; `over_s`, when they were first too many, or 0.
     """
 
@@ -69,6 +70,7 @@ class SimExchange:
     notices: list[tuple[float, Maintenance]] = field(init=False, factory=list)
     banned_asks: list[float] = field(init=False, factory=list)
     refused: list[tuple[float, int]] = field(init=False, factory=list)
+    turned_away: list[tuple[float, str]] = field(init=False, factory=list)
     counted: float = field(init=False, default=0.0)
     _counted_s: float = field(init=False, default=0.0)
     over_s: float = field(init=False, default=0.0)

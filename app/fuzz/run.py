@@ -119,7 +119,8 @@ def seen_so_far(world: World, declared: Decimal | None = None) -> Seen:
     given = world.given()
     seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, given, moves, untold, declared)
     refused = tuple(each for exchange in world.exchanges.values() for each in exchange.refused)
-    return evolve(seen, refused=refused, quiet=quiet_spans(world.profile, world.plan, now_s))
+    turned_away = tuple(each for exchange in world.exchanges.values() for each in exchange.turned_away)
+    return evolve(seen, refused=refused, turned_away=turned_away, quiet=quiet_spans(world.profile, world.plan, now_s))
 
 
 def judge(

@@ -175,6 +175,8 @@ class SimRunner:
             nonlocal answered
             if not answered and not self._closed:
                 answered = True
+                if isinstance(call, c.PlaceCall) and isinstance(result, c.NotExecuted):
+                    self._exchange.turned_away.append((self._now(), call.wire_id))
                 self._results.append((call_id, result))
                 self._announce(ResultsWait())
 
