@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from app.fuzz.plan import PROFILES
+from app.fuzz.profiles import PROFILES
 from app.fuzz.run import Verdict, run_many, run_seed
 
 TAKING_TURNS = tuple(name for name, profile in PROFILES.items() if profile.ills is None)

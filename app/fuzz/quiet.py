@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.fuzz.plan import Plan, Profile
+from app.fuzz.plan import Plan
+from app.fuzz.profiles import Profile
 from app.fuzz.world import START_S
 
 BEGUN_S = 3.0

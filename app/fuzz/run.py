@@ -22,7 +22,8 @@ from app.fuzz.fill_check import fills_heard, fills_kept
 from app.fuzz.leaks import leaks
 from app.fuzz.model import model_violations
 from app.fuzz.own_network import network_violations
-from app.fuzz.plan import PROFILES, Plan, Profile, draw_plan
+from app.fuzz.plan import Plan, draw_plan
+from app.fuzz.profiles import PROFILES, Profile
 from app.fuzz.quiet import quiet_spans
 from app.fuzz.settings import HEALTH, failover_settings
 from app.fuzz.story import tell

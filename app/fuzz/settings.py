@@ -19,7 +19,8 @@ from app.domain.health import HealthSettings
 from app.domain.position_settings import PositionSettings
 from app.domain.restart import RestartPolicy
 from app.domain.supervision import Timing
-from app.fuzz.plan import Plan, Profile
+from app.fuzz.plan import Plan
+from app.fuzz.profiles import Profile
 from messages.carries import CarryPolicy
 
 HEALTH = HealthSettings()

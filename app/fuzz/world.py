@@ -28,7 +28,8 @@ from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Weather, Window
 from app.fuzz.ill_plan import Illness
 from app.fuzz.own_network import WITNESS, SimConnects, noted
-from app.fuzz.plan import MESSAGE, Plan, Profile
+from app.fuzz.plan import Plan
+from app.fuzz.profiles import MESSAGE, Profile
 from app.fuzz.run_log import RunLog
 from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler

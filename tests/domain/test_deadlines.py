@@ -24,7 +24,8 @@ from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.limiter import RateLimit
 from app.domain.pretrade import PretradeLimits
-from app.fuzz.plan import PROFILES, draw_plan
+from app.fuzz.plan import draw_plan
+from app.fuzz.profiles import PROFILES
 from app.fuzz.runner import SimRunner
 from app.fuzz.world import World
 from app.journal.store import Journal

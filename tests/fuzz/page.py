@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from app.fuzz.plan import PROFILES
+from app.fuzz.profiles import PROFILES
 from tests.fuzz.corpus import AWAITED, CORPUS
 from tests.fuzz.planted_named import NAMED
 

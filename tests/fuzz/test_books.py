@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.fuzz.plan import PROFILES
+from app.fuzz.profiles import PROFILES
 from tests.fuzz.seeds import hold, parts
 
 BOOKED = [name for name, profile in PROFILES.items() if profile.books is not None]

@@ -16,7 +16,8 @@ from app.fuzz import record as r
 from app.fuzz.checker import Seen
 from app.fuzz.checker_ill import Budget, budget, ill_violations
 from app.fuzz.ill_plan import KINDS, OURS, Illness, Ills, draw_illnesses
-from app.fuzz.plan import PROFILES, Plan, draw_plan
+from app.fuzz.plan import Plan, draw_plan
+from app.fuzz.profiles import PROFILES
 from app.fuzz.sim_orders import Duplicates, Traits
 from messages.orders import LegState, Told
 

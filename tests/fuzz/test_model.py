@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from app.fuzz.plan import PROFILES, draw_plan
+from app.fuzz.plan import draw_plan
+from app.fuzz.profiles import PROFILES
 from app.fuzz.quiet import quiet_spans
 from app.fuzz.run import run_seed
 from app.fuzz.world import START_S

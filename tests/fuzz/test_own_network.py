@@ -8,7 +8,8 @@ import pytest
 from attrs import evolve
 
 from app.fuzz.own_network import AFTER_S, BEGINS_S, ENDS_S, draw_outages
-from app.fuzz.plan import EXCHANGES, PROFILES, draw_plan
+from app.fuzz.plan import draw_plan
+from app.fuzz.profiles import EXCHANGES, PROFILES
 from app.fuzz.run import run_seed
 from app.fuzz.settings import HEALTH
 from messages.health import Network, NetworkState

@@ -8,7 +8,8 @@ from random import Random
 from attrs import evolve
 
 from app.fuzz.faults import Fault, Window
-from app.fuzz.plan import PROFILES, Plan, draw_plan
+from app.fuzz.plan import Plan, draw_plan
+from app.fuzz.profiles import PROFILES
 from app.fuzz.record import Heard, Note, Sent
 from app.fuzz.strategy import OrderPlan, StrategyPlan
 from app.fuzz.world import START_S, World

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import pytest
 
 from app.fuzz.__main__ import main
-from app.fuzz.plan import PROFILES
+from app.fuzz.profiles import PROFILES
 from app.fuzz.run import run_seed
 from tests.fuzz.planted import PLANTED
 
