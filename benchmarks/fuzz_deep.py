@@ -1,9 +1,10 @@
 """`make fuzz-deep`: very many seeds of the deterministic harness, over as many runs as it takes, with what they found.
 
-Every profile takes its turn, but for those of illness, which last three times as long.
+Every profile takes its turn, those of illness, which last three times as long, half as often.
 
 Each run goes on where the last one stopped: how far that was is in `results/fuzz_deep.json`, with the commit, the seeds
-and the time of every part. Written after every hundred seeds, so that a run that is killed has not run for nothing.
+and the time of every part; where they have been is in `results/fuzz_reached.json`. Written after every hundred seeds,
+so that a run that is killed has not run for nothing.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from app.fuzz.__main__ import TAKING_TURNS
+from app.fuzz.profiles import PROFILES
+from app.fuzz.reached import Where, as_json, from_json
 from app.fuzz.run import Verdict, run_many
 from benchmarks import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "fuzz_deep.json"
+REACHED = RESULTS.with_name("fuzz_reached.json")
+TURNS = (*TAKING_TURNS, *TAKING_TURNS, *(name for name in PROFILES if name not in TAKING_TURNS))
 EXAMPLES = 100_000
 AT_ONCE = 100
 """Seeds between two writings."""
@@ -47,15 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     first = max((part["seeds"][1] for part in parts), default=0)
     until_s = time.monotonic() + 60.0 * arguments.minutes
     part = _part(first)
+    beside = arguments.results.with_name(REACHED.name)
+    reached = Counter[Where]() if arguments.anew else from_json(_read(beside).get("reached", {}))
     while part["seeds"][1] < arguments.examples and time.monotonic() < until_s:
         begin = part["seeds"][1]
         up_to = min(arguments.examples, begin + AT_ONCE)
         began_s = time.perf_counter()
-        for verdict in run_many(range(begin, up_to), TAKING_TURNS, arguments.jobs):
+        for verdict in run_many(range(begin, up_to), TURNS, arguments.jobs, coverage=True):
             _count(part, verdict)
+            reached.update(verdict.reached)
         part["seeds"][1] = up_to
         part["duration_s"] = round(part["duration_s"] + time.perf_counter() - began_s, 1)
-        _write(arguments.results, kept | {"parts": [*parts, part]})
+        _write(arguments.results, kept | {"parts": [*parts, part], "machine": machine.facts()})
+        runs = sum(each["seeds"][1] - each["seeds"][0] for each in (*parts, part))
+        _write(beside, {"runs": runs, "reached": as_json(reached)})
     failed = part["failed"]
     print(
         f"{part['seeds'][1]} of {arguments.examples} examples; in this run {part['seeds'][1] - first} in "
@@ -70,7 +81,7 @@ def _part(first: int) -> dict[str, Any]:
     return {
         **machine.commit(ROOT),
         "seeds": [first, first],
-        "profiles": list(TAKING_TURNS),
+        "profiles": list(TURNS),
         "orders": 0,
         "simulated_h": 0.0,
         "duration_s": 0.0,
@@ -95,7 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, kept: dict[str, Any]) -> None:
-    text = json.dumps(kept | {"machine": machine.facts()}, indent=1)
+    text = json.dumps(kept, indent=1)
     beside = path.with_suffix(".new")
     beside.write_text(text + "\n")
     beside.replace(path)

@@ -7,11 +7,13 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from attrs import define, field
 
 from app.fuzz.profiles import PROFILES
+from app.fuzz.reached import Where, as_json, report
 from app.fuzz.run import Verdict, run_many, run_seed
 
 TAKING_TURNS = tuple(name for name, profile in PROFILES.items() if profile.ills is None)
@@ -35,11 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _replay(arguments.replay, names[arguments.replay % len(names)], as_json=arguments.json)
     counts = Counts(arguments.seeds, quiet=arguments.json)
     until_s = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
-    for verdict in run_many(range(arguments.start, arguments.start + arguments.seeds), names, arguments.jobs):
+    seeds = range(arguments.start, arguments.start + arguments.seeds)
+    for verdict in run_many(seeds, names, arguments.jobs, coverage=arguments.coverage):
         counts.add(verdict)
         if until_s is not None and time.monotonic() >= until_s:
             break
     print(json.dumps(counts.facts()) if arguments.json else counts.words())
+    if arguments.coverage and not arguments.json:
+        print("", *report(counts.reached), sep="\n")
     return 1 if counts.failed else 0
 
 
@@ -64,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         "sick and blinking, which last three times as long",
     )
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its story as a timeline")
+    parser.add_argument(
+        "--coverage", action="store_true", help="say which states, events, steps, faults and deaths were met together"
+    )
     parser.add_argument("--json", action="store_true", help="print facts as JSON")
     return parser
 
@@ -85,6 +93,7 @@ class Counts:
     runs: int = field(init=False, default=0)
     orders: int = field(init=False, default=0)
     simulated_s: float = field(init=False, default=0.0)
+    reached: Counter[Where] = field(init=False, factory=Counter)
     by_profile: dict[str, list[int]] = field(init=False, factory=dict)
     failed: list[Verdict] = field(init=False, factory=list)
     _told_s: float = field(init=False, factory=time.perf_counter)
@@ -93,6 +102,7 @@ class Counts:
         """One more."""
         self.runs, self.orders = self.runs + 1, self.orders + verdict.orders
         self.simulated_s += verdict.simulated_s
+        self.reached.update(verdict.reached)
         row = self.by_profile.setdefault(verdict.profile, [0, 0])
         row[0], row[1] = row[0] + 1, row[1] + (not verdict.ok)
         if not verdict.ok:
@@ -113,7 +123,8 @@ class Counts:
 
     def facts(self) -> dict[str, object]:
         """For programs."""
-        return {
+        reached: dict[str, object] = {"reached": as_json(self.reached)} if self.reached else {}
+        return reached | {
             "runs": self.runs,
             "orders": self.orders,
             "simulated_s": round(self.simulated_s, 1),

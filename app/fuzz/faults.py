@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from random import Random
 
@@ -86,7 +86,7 @@ class Window:
 class Weather:
     """Draws the fault of each call: by the windows of the plan, else now and then one by chance, until `calm_s`."""
 
-    windows: Sequence[Window]
+    windows: list[Window]
     chance: float
     calm_s: float
     rng: Random

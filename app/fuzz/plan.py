@@ -29,6 +29,7 @@ from app.fuzz.profiles import (
     Times,
 )
 from app.fuzz.sim_orders import Duplicates, Traits
+from app.fuzz.step_plan import AtStep, draw_at_steps
 from app.fuzz.strategy import OrderPlan, StrategyPlan, ask_otherwise
 
 
@@ -68,6 +69,7 @@ class Plan:
         networks: Outages of our own network; the windows have them, too.
         witness: Whether there is an address that tells such an outage from one of the exchanges.
         heartbeats: Whether they come at production's pace all the time (`app.fuzz.settings`).
+        at_steps: What waits for a step of a switch.
     """
 
     traits: tuple[Traits, ...]
@@ -85,6 +87,7 @@ class Plan:
     networks: tuple[Outage, ...] = ()
     witness: bool = False
     heartbeats: bool = False
+    at_steps: tuple[AtStep, ...] = ()
 
 
 ALWAYS = 0.02
@@ -143,7 +146,11 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
     # So late that what moves is still moving, nothing fills any more.
     deaths = tuple(_death_of_book(names, plan, profile.points, rng) for _ in plan.deaths)
     moves = tuple(at_s for at_s in plan.price_moves if at_s < CALM_S + 10)
-    return evolve(plan, books=draw_books(profile.books, names, CALM_S, rng), price_moves=moves, deaths=deaths)
+    plan = evolve(plan, books=draw_books(profile.books, names, CALM_S, rng), price_moves=moves, deaths=deaths)
+    if profile.at_steps[1]:
+        at_steps = draw_at_steps(names, [strategy.name for strategy in strategies], profile.at_steps, rng)
+        plan = evolve(plan, at_steps=at_steps)
+    return plan
 
 
 def _ill(profile: Profile, ills: Ills, names: tuple[str, ...], rng: Random) -> Plan:

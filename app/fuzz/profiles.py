@@ -84,6 +84,7 @@ class Profile:
         ills: How ill exchanges are, where health is looked at as rarely as in production; None where all is quick.
         networks: Outages of our own network.
         duplicates: Share of requests and replies between actors that arrive twice.
+        at_steps: How often somebody dies, or an exchange fails, just as a switch is at some step.
     """
 
     means: str = ""
@@ -105,6 +106,7 @@ class Profile:
     times: Times = Times()
     networks: tuple[int, int] = (0, 0)
     duplicates: float = 0.0
+    at_steps: tuple[int, int] = (0, 0)
 
 
 ILL_TIMES = Times(calm_s=1500.0, final_orders_s=1700.0, final_get_s=1750.0, end_s=1780.0)
@@ -218,6 +220,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             deaths=(1, 2),
             switches=(1, 2),
             books=Books(verbs=(2, 5), trades=(0, 2)),
+        ),
+        "steps": Profile(
+            means="Just as a switch is at some step, somebody dies, or an exchange fails: each of them, at each step.",
+            outages=(2, 4),
+            outage_s=(20.0, 90.0),
+            switches=(2, 4),
+            at_steps=(4, 8),
+            books=Books(failback=("manual", "auto")),
+            duplicates=0.01,
         ),
         "sick": Profile(
             means="Exchanges are ill for minutes: whether trading leaves in time, and only with a reason.",

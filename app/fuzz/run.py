@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from copy import deepcopy
 from decimal import Decimal
+from functools import partial
 from random import Random
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from app.fuzz.checker import Seen, check
 from app.fuzz.checker_again import again_violations
@@ -25,6 +27,7 @@ from app.fuzz.own_network import network_violations
 from app.fuzz.plan import Plan, draw_plan
 from app.fuzz.profiles import PROFILES, Profile
 from app.fuzz.quiet import quiet_spans
+from app.fuzz.reached import Reached, Where
 from app.fuzz.settings import HEALTH, failover_settings
 from app.fuzz.story import tell
 from app.fuzz.world import START_S, World
@@ -44,6 +47,7 @@ class Verdict:
         steps: Events of the simulation.
         simulated_s: How much time passed in the run.
         took_s: How long it took.
+        reached: How often it was where, if that was counted.
     """
 
     seed: int
@@ -54,6 +58,7 @@ class Verdict:
     steps: int
     simulated_s: float
     took_s: float
+    reached: Mapping[Where, int] = field(factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -61,7 +66,7 @@ class Verdict:
         return not self.violations
 
 
-def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
+def run_seed(seed: int, profile: str, *, story: bool = False, coverage: bool = False) -> Verdict:
     """Runs one seed and judges it; the same seed and profile give the same run.
 
     Raises:
@@ -71,9 +76,11 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         raise ValueError(f"Profile {profile!r} is not known: it must be one of {', '.join(PROFILES)}.")
     began_s = time.perf_counter()
     rng = Random(f"{profile}-{seed}")
-    world = World(PROFILES[profile], draw_plan(PROFILES[profile], rng), rng)
+    reached = Reached() if coverage else None
+    world = World(PROFILES[profile], draw_plan(PROFILES[profile], rng), rng, reached)
     try:
-        seen, violations = judged(world, PROFILES[profile].unknown_max_notional)
+        with reached.counted() if reached is not None else nullcontext():
+            seen, violations = judged(world, PROFILES[profile].unknown_max_notional)
     finally:
         world.close()
     serials = frozenset(v.serial for v in violations if v.serial) if not story else frozenset()
@@ -86,6 +93,7 @@ def run_seed(seed: int, profile: str, *, story: bool = False) -> Verdict:
         steps=world.scheduler.steps,
         simulated_s=world.scheduler.now_s - START_S,
         took_s=time.perf_counter() - began_s,
+        reached={} if reached is None else dict(reached.counts),
     )
 
 
@@ -146,18 +154,19 @@ def _ill(world: World, seen: Seen) -> list[Violation]:
     return sorted(found, key=lambda violation: violation.at_s)
 
 
-def run_many(seeds: Sequence[int], profiles: Sequence[str], jobs: int) -> Iterator[Verdict]:
+def run_many(seeds: Sequence[int], profiles: Sequence[str], jobs: int, *, coverage: bool = False) -> Iterator[Verdict]:
     """Runs seeds, each under the profile its number falls to, and yields verdicts as they come, in order."""
     work = [(seed, profiles[seed % len(profiles)]) for seed in seeds]
+    run = partial(_run, coverage=coverage)
     if jobs <= 1:
-        yield from (run_seed(*each) for each in work)
+        yield from map(run, work)
         return
     pool = ProcessPoolExecutor(jobs)
     try:
-        yield from pool.map(_run, work, chunksize=CHUNK)
+        yield from pool.map(run, work, chunksize=CHUNK)
     finally:  # whoever has seen enough does not wait for the rest
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _run(work: tuple[int, str]) -> Verdict:
-    return run_seed(*work)
+def _run(work: tuple[int, str], *, coverage: bool) -> Verdict:
+    return run_seed(*work, coverage=coverage)

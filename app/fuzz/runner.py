@@ -102,6 +102,7 @@ class SimRunner:
         announce: Callable[[ResultsWait], None],
         touch: Callable[[str], None],
         sent: Callable[[str, c.PlaceCall, int], None],
+        met: Callable[[Fault], None] = lambda _fault: None,
     ) -> None:
         self.port = SimPort(exchange)
         self._exchange = exchange
@@ -114,6 +115,7 @@ class SimRunner:
         self._announce = announce
         self._touch = touch
         self._sent = sent
+        self._met = met
         self.not_ready = ""
         self._results: list[tuple[int, c.Result]] = []
         self._closed = False
@@ -196,6 +198,8 @@ class SimRunner:
             answer(_not_sent(call))
             return
         fault = self._weather.fault(self._name, call, now_s)
+        if fault is not None:
+            self._met(fault)
         if fault is not None and isinstance(call, c.PlaceCall):
             self._exchange.note(self._name, f"order {self._exchange.identify(call)} meets fault {fault.value}")
         self._later(call.deadline_s - now_s, lambda: answer(_timed_out(call)))

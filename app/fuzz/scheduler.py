@@ -44,6 +44,7 @@ class Scheduler:
         self.steps = 0
         self.current: Address = None
         self.on_external: Callable[[Any], None] = lambda message: None
+        self.on_kill: Callable[[Address], None] = lambda address: None
         self.on_killed: Callable[[Address, str], None] = lambda address, where: None
         self.on_send: Callable[[Address], None] | None = None
         self.on_deliver: Callable[[Address, Address, Any], None] | None = None
@@ -104,6 +105,7 @@ class Scheduler:
     def kill(self, address: Address, where: str = "") -> None:
         """SIGKILL: the actor, its mailbox and its wake-ups are gone, and some of what it had sent; its parent hears."""
         ref = self._base.actorRegistry[address.actorAddressString]
+        self.on_kill(address)
         ref._inst = None
         outbox = [event for event in self._events if event[2] is not None and event[2] == address != event[3]]
         # What left the process arrives; what still waited in it does not: for each receiver a suffix is lost.

@@ -25,11 +25,12 @@ from app.fuzz import record as r
 from app.fuzz.account import Account
 from app.fuzz.book_plan import Foreign, VerbPlan
 from app.fuzz.exchange import SimExchange
-from app.fuzz.faults import Weather, Window
+from app.fuzz.faults import Fault, Weather, Window
 from app.fuzz.ill_plan import Illness
 from app.fuzz.own_network import WITNESS, SimConnects, noted
 from app.fuzz.plan import Plan
 from app.fuzz.profiles import MESSAGE, Profile
+from app.fuzz.reached import Reached, role_of
 from app.fuzz.run_log import RunLog
 from app.fuzz.runner import SimRunner
 from app.fuzz.scheduler import Killed, Scheduler
@@ -47,6 +48,7 @@ from app.fuzz.settings import (
     timing,
     watched_spans,
 )
+from app.fuzz.step_plan import StepWatch
 from app.fuzz.strategy import StrategyPlan
 from app.fuzz.verbs import Person
 from app.fuzz.watched import WatchedJournal
@@ -84,7 +86,7 @@ class Switching:
 class World:
     """One run."""
 
-    def __init__(self, profile: Profile, plan: Plan, rng: Random) -> None:
+    def __init__(self, profile: Profile, plan: Plan, rng: Random, reached: Reached | None = None) -> None:
         self.plan = plan
         self.record = r.Record()
         self._log = RunLog(self.record, self._now)
@@ -103,6 +105,7 @@ class World:
         self._countdowns: list[tuple[str, int]] = []
         self._chance = Random(rng.getrandbits(64))
         self.profile = profile
+        self._counts = reached
         self._weather = Weather(
             [_shifted(window) for window in plan.windows], profile.chance, self.calm_s, Random(rng.getrandbits(64))
         )
@@ -122,7 +125,11 @@ class World:
         self.scheduler.duplicates = profile.duplicates
         self.scheduler.on_external = self._external
         self.scheduler.on_killed = self._killed
+        self.scheduler.on_kill = self._dies
         self.scheduler.on_deliver = self._reached
+        self._steps = StepWatch(
+            plan.at_steps, self.calm_s, self._now, self._step, self._later, partial(self._kill, point=""), self._fail
+        )
         self.person = Person(
             now=self._now,
             later=self._later,
@@ -262,6 +269,7 @@ class World:
             if root is None:
                 return  # it lies dead already
             self.record.add(r.Died(self._now(), name, "killed"))
+            self._count_death(name)
             for each in [key.partition(":")[2] for key in root._specs]:
                 address = self._address(each)
                 if address is not None:
@@ -285,6 +293,33 @@ class World:
         runner = self._runners.pop(where_to, None)
         if runner is not None:
             runner.close()
+
+    def _step(self) -> Step | None:
+        machine = getattr(self.actor(Role.FAILOVER_COORDINATOR.value), "machine", None)
+        return None if machine is None else machine.step
+
+    def _met(self, fault: Fault) -> None:
+        if self._counts is not None:
+            self._counts.fault(fault, self._step())
+
+    def _fail(self, window: Window) -> None:
+        """An exchange fails from now on, as if it had been planned."""
+        self._weather.windows.append(window)
+        begin_s, end_s = window.begin_s - START_S, window.end_s - START_S
+        self.plan = evolve(self.plan, windows=(*self.plan.windows, evolve(window, begin_s=begin_s, end_s=end_s)))
+        self._note(window.exchange, f"fails for {end_s - begin_s:.1f} s: {', '.join(k.value for k in window.kinds)}")
+
+    def _dies(self, address: Any) -> None:
+        name = self._names.get(address.actorAddressString)
+        if name is not None:
+            self._count_death(name)
+
+    def _count_death(self, name: str) -> None:
+        if self._counts is not None:
+            now_s = self._now() - START_S
+            under_way = [w for w in self.plan.windows if w.begin_s <= now_s < w.end_s]
+            faults = {fault.value for window in under_way for fault in window.kinds}
+            self._counts.death(role_of(name, self.exchanges), self._step(), faults)
 
     def _touch(self, point: str) -> None:
         current = self.scheduler.current
@@ -336,6 +371,8 @@ class World:
             self._later(RESEND_S, partial(self._ask_for, switch))
 
     def _reached(self, _sender: Any, _to: Any, message: Any) -> None:
+        if self.plan.at_steps:
+            self._steps.look()
         if isinstance(message, ManualFailover) and message.correlation_id in self.switches:
             switch = self.switches[message.correlation_id]
             if switch.moving is None:  # sent again it meets itself
@@ -431,6 +468,7 @@ class World:
             announce=lambda waits: self.scheduler.send_from(owner, owner, waits),
             touch=self._touch,
             sent=self._held_to,
+            met=self._met,
         )
         self._runners[owner.actorAddressString] = runner
         return runner

@@ -1,6 +1,7 @@
 """`python -m tests.fuzz.page`, or `make fuzz-page`: what docs/FUZZ.md says that the code or a result says itself.
 
-The page is written by hand; what stands between `<!-- NAME -->` and `<!-- end -->` is written here.
+The page is written by hand; what stands between `<!-- NAME -->` and `<!-- end -->` is written here. So is the whole of
+docs/FUZZ_COVERAGE.md.
 """
 
 from __future__ import annotations
@@ -14,12 +15,23 @@ from types import MappingProxyType
 from typing import Any
 
 from app.fuzz.profiles import PROFILES
+from app.fuzz.reached import from_json, report
 from tests.fuzz.corpus import AWAITED, CORPUS
 from tests.fuzz.planted_named import NAMED
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "FUZZ.md"
+COVERAGE = ROOT / "docs" / "FUZZ_COVERAGE.md"
 RESULTS = ROOT / "benchmarks" / "results"
+COVERAGE_HEAD = """# Where the simulated runs have been
+
+Written by `make fuzz-page` from {runs:,} runs of `make fuzz-deep`; `order-router fuzz --coverage` says the same of its
+own. A run that finds nothing may have been nowhere: so each pair that the router's tables answer is counted as it is
+looked up, and each fault and death by the step at which a switch was.
+
+**0** is a gap. A dot was not reached either, but being there would change nothing: evidence that is older than what is
+known, or a step that is over before its handler is. A dash is what only a bug would bring about.
+"""
 
 
 def page(text: str) -> str:
@@ -94,9 +106,16 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = MappingProxyType(
 )
 
 
+def coverage() -> str:
+    """The page that says where runs have been."""
+    kept = _result("fuzz_reached.json")
+    return "\n".join([COVERAGE_HEAD.format(runs=kept.get("runs", 0)), *report(from_json(kept.get("reached", {})))])
+
+
 def main() -> int:
-    """Writes the page."""
+    """Writes the pages."""
     PAGE.write_text(page(PAGE.read_text()))
+    COVERAGE.write_text(coverage())
     return 0
 
 

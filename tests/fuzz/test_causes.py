@@ -60,7 +60,7 @@ class Wire:
         self.exchange = SimExchange(
             traits=traits, rng=Random(1), now=lambda: self.now_s, later=self._later, note=lambda who, words: None
         )
-        windows = () if fault is None else (Window("okx", 0.0, 1e9, (fault,)),)
+        windows = [] if fault is None else [Window("okx", 0.0, 1e9, (fault,))]
         self.runner = SimRunner(
             self.exchange,
             weather=Weather(windows, 0.0, 1e9, Random(2)),

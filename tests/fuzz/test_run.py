@@ -64,6 +64,13 @@ def test_a_failing_seed_prints_its_story_and_ends_with_1(capsys: pytest.CaptureF
     assert "failed" in out.splitlines()[-1]
 
 
+def test_where_runs_have_been_is_told_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "1", "--jobs", "1", "--coverage"]) == 0
+    out = capsys.readouterr().out
+    assert "### Deaths by step of a switch" in out
+    assert "**0**" in out, "one calm run cannot have been everywhere"
+
+
 def test_arguments_that_make_no_sense_end_with_64(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--profile", "hurricane"]) == 64
     assert main(["--seeds", "many"]) == 64
