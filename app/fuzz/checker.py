@@ -163,13 +163,16 @@ def _never_guessed(seen: Seen) -> Iterator[Violation]:
             if fact.told in (Told.NOT_EXECUTED, Told.REFUSED) and fact.kind != "other":
                 # Another request for the same order that may still be acted on makes no promise of this answer.
                 told.append((fact, any(until_s > fact.at_s for until_s in others.values())))
-    asked_s = {asked.request: asked.at_s for asked in seen.asked() if asked.kind == "get"}
+    asked = {each.request: each for each in seen.asked()}
+    asked_s = {each.request: each.at_s for each in asked.values() if each.kind == "get"}
     sent_s: dict[str, float] = {}
+    bodies: dict[int, Decimal] = {}
     for fact in seen.facts:
         if isinstance(fact, r.Sent):
             sent_s.setdefault(fact.wire_id, fact.at_s)
+            bodies.setdefault(fact.serial, fact.quantity)
     for heard, others_open in told:
-        if others_open:
+        if others_open or _had_another_body(heard, asked.get(heard.request or ""), bodies):
             continue
         # The answer to a question may have been on its way since just after it was asked, and knows nothing later.
         known_s = asked_s.get(heard.request or "", seen.end_s)
@@ -179,6 +182,13 @@ def _never_guessed(seen: Seen) -> Iterator[Violation]:
                 words = f"told {heard.told.value} ({heard.words}), and it executed on {leg.exchange}"
                 yield Violation("I2 guessed", heard.at_s, heard.serial, words)
                 break
+
+
+def _had_another_body(heard: r.Heard, asked: r.Asked | None, bodies: dict[int, Decimal]) -> bool:
+    """Whether what was refused is not what was placed: of two bodies under one id, it is the one that came first."""
+    if asked is None or asked.kind != "place" or heard.told is not Told.REFUSED:
+        return False
+    return bodies.get(heard.serial, asked.quantity) != asked.quantity
 
 
 def _resolved(seen: Seen) -> Iterator[Violation]:

@@ -35,7 +35,7 @@ class Found:
 
 CORPUS = (
     Found(
-        8,
+        2,
         "calm",
         "actors do not raise",
         r.early_messages_handled,
@@ -51,7 +51,7 @@ CORPUS = (
         "same id, and heard that it was accepted, though no exchange ever had it.",
     ),
     Found(
-        63,
+        14,
         "crashes",
         "left over",
         r.switch_resumed_as_if_trading_had_moved,
@@ -59,7 +59,7 @@ CORPUS = (
         "ever; had no candidate passed, every order on the exchange trading stayed on was cancelled.",
     ),
     Found(
-        23,
+        47,
         "flapping",
         "failover in its own way",
         r.failover_sent_again_refused,
