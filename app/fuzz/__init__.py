@@ -23,5 +23,8 @@ seed that fails can be played again and read as a timeline.
 - `run_log`    what actors log, as facts
 - `quiet`      when nothing at all is wrong in a run, and there is one right answer
 - `story`      a run as a timeline for people
+- `prose`      a run in sentences: only what a violated rule is about
 - `run`        one seed, many seeds
+- `case`       a run written down, which does not depend on what seeds mean
+- `parts`, `shrink`, `kept`  what fails is made small, told, and kept
 """

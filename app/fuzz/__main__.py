@@ -9,9 +9,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from attrs import define, field
 
+from app.fuzz.kept import replay_case, shrink_and_tell
 from app.fuzz.profiles import PROFILES
 from app.fuzz.reached import Where, as_json, report
 from app.fuzz.run import Verdict, run_many, run_seed
@@ -33,8 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return 0 if not end.code else 64
     names = TAKING_TURNS if arguments.profile == "all" else (arguments.profile,)
+    if arguments.replay_plan is not None:
+        return replay_case(arguments.replay_plan, as_json=arguments.json)
     if arguments.replay is not None:
-        return _replay(arguments.replay, names[arguments.replay % len(names)], as_json=arguments.json)
+        name = names[arguments.replay % len(names)]
+        if arguments.shrink:
+            for_s = None if arguments.minutes is None else 60 * arguments.minutes
+            return shrink_and_tell(arguments.replay, name, for_s=for_s, keep=arguments.keep, as_json=arguments.json)
+        return _replay(arguments.replay, name, as_json=arguments.json)
     counts = Counts(arguments.seeds, quiet=arguments.json)
     until_s = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
     seeds = range(arguments.start, arguments.start + arguments.seeds)
@@ -72,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--coverage", action="store_true", help="say which states, events, steps, faults and deaths were met together"
     )
+    parser.add_argument("--shrink", action="store_true", help="with --replay: make what fails small, and tell it")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="with --shrink: write the small plan there")
+    parser.add_argument("--replay-plan", type=Path, metavar="FILE", help="run a plan that --keep wrote")
     parser.add_argument("--json", action="store_true", help="print facts as JSON")
     return parser
 

@@ -141,10 +141,12 @@ class Record:
 
     Attributes:
         own: Orders that no strategy asked for: exits, and slices of positions; by key, each with a number below zero.
+        wires: Which order was sent by which wire id.
     """
 
     facts: list[Fact] = field(factory=list)
     own: dict[OrderKey, int] = field(factory=dict)
+    wires: dict[str, int] = field(factory=dict)
 
     def serial_of(self, key: OrderKey) -> int:
         """By which an order is told apart: its owner's own number, or one below zero."""
@@ -165,3 +167,5 @@ class Record:
     def add(self, fact: Fact) -> None:
         """One more."""
         self.facts.append(fact)
+        if isinstance(fact, Sent):
+            self.wires[fact.wire_id] = fact.serial

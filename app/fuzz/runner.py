@@ -202,6 +202,9 @@ class SimRunner:
             self._met(fault)
         if fault is not None and isinstance(call, c.PlaceCall):
             self._exchange.note(self._name, f"order {self._exchange.identify(call)} meets fault {fault.value}")
+        if isinstance(call, c.CancelCall):
+            what = "is to be cancelled" if fault is None else f"is to be cancelled, which meets fault {fault.value}"
+            self._told(call.wire_id, what)
         self._later(call.deadline_s - now_s, lambda: answer(_timed_out(call)))
         out_s, back_s = 0.01 + 0.06 * draw(), 0.01 + 0.06 * draw()
         match fault:
@@ -258,6 +261,8 @@ class SimRunner:
 
         def back(result: c.Result) -> None:
             if not silent:
+                if isinstance(result, c.NotFound) and isinstance(call, c.LookUpCall):
+                    self._told(call.wire_id, "is not found")
                 self._later(back_s, lambda: answer(result))
 
         def arrive() -> None:
@@ -275,6 +280,11 @@ class SimRunner:
 
         # The socket's buffer is the kernel's: what was handed to it goes out though the process dies.
         self._later(out_s, arrive)
+
+    def _told(self, wire_id: str, words: str) -> None:
+        """For the story."""
+        if wire_id in self._record.wires:
+            self._exchange.note(self._name, f"order {self._record.wires[wire_id]} (…{wire_id[-6:]}) {words}")
 
 
 def _not_sent(call: c.Call) -> c.Result:

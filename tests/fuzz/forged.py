@@ -38,7 +38,8 @@ def traits(name: str) -> Traits:
 def order(serial: int = 1, **more: Any) -> OrderPlan:
     """What a strategy is to place: one to be bought, that rests."""
     body: dict[str, Any] = {"at_s": START_S + 1.0, "side": "buy", "quantity": Decimal(1), "price": Decimal(20_000)}
-    return OrderPlan(serial=serial, time_in_force="GTC", timeout_s=4.0, **(body | more))
+    body |= {"timeout_s": 4.0, **more}
+    return OrderPlan(serial=serial, time_in_force="GTC", **body)
 
 
 def leg(exchange: str, at_s: float, *, serial: int = 1, ended_s: float | None = None, **more: Any) -> SimOrder:
