@@ -86,6 +86,9 @@ fuzz: $(STAMP) ## the whole router in simulated time under chosen and random fau
 fuzz-deep: $(STAMP) ## 100,000 seeds, resumed where the last run stopped (ARGS="--minutes 30")
 	@"$(BIN)/python" -m benchmarks.fuzz_deep $(ARGS)
 
+fuzz-real: $(STAMP) ## the same seeds against real processes and HTTP, resumed where it stopped (ARGS="--seeds 20 --profile crashes")
+	@"$(BIN)/python" -m tests.real $(ARGS)
+
 fuzz-planted: $(STAMP) ## how many seeds it takes to find each of ten planted bugs (ARGS="--only NAME")
 	@timeout --kill-after=10 7200 "$(BIN)/python" -m tests.fuzz.planted_named $(ARGS)
 
@@ -115,4 +118,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-deep properties mutation conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep fuzz-planted fuzz-page chaos chaos-switch lint types layers clean
+.PHONY: help setup demo test test-deep properties mutation conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep fuzz-real fuzz-planted fuzz-page chaos chaos-switch lint types layers clean

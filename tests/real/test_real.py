@@ -1,0 +1,27 @@
+"""A seed of the harness against real processes, and a planted bug that both find; `make fuzz-real` plays more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.fuzz import record as r
+from app.fuzz.run import run_seed
+from tests.real.play import play
+
+pytestmark = pytest.mark.deep
+
+HURRY = 3.0
+
+
+def test_a_seed_gets_the_same_verdict_from_real_processes(tmp_path: Path) -> None:
+    """With actors, and everybody at once, killed by -9."""
+    assert run_seed(4, "crashes").ok
+    played = play("crashes", 4, tmp_path, hurry=HURRY)
+    if not played.judged:
+        pytest.skip(f"the machine kept us waiting for {played.lateness_s:g} s")
+    assert not played.violations, played.story
+    assert played.orders >= 20
+    assert {"everything", "strategy1"} <= {fact.actor for fact in played.seen.facts if isinstance(fact, r.Died)}
+    assert len(played.seen.orders) >= 10, "the exchanges had them"
