@@ -28,6 +28,7 @@ from thespian.actors import ActorSystemException
 
 from app.domain.order_path import Ask, Effect, Feed, PathWatch, Withhold
 from app.domain.pulse import Pulse
+from app.launcher.lives import Lives
 from app.launcher.logger_watch import LoggerWatch
 from app.process.parent_pipe import at_eof
 from app.process.reap import reap_orphans
@@ -181,20 +182,26 @@ class Tree:
         self._mailbox.tell(self.supervisor, StartTree())
         until_s = time.monotonic() + START_TIMEOUT_S
         words = "The actors did not start in time."
-        while (left_s := until_s - time.monotonic()) > 0:
-            tree = self._ask(min(0.3, left_s))
-            if tree is None:
-                continue
-            words = tree.words or words
-            if tree.gave_up:
-                break
-            if tree.ready:
-                self._supervisor_pid = tree.pid
-                self._listen()
-                directory = self._receive(Directory, until_s - time.monotonic())
-                if isinstance(directory, Directory):
-                    self._learn(directory)
-                    return directory
+        with Lives() as lives:
+            lives.watch(admin_pid(self._system), "admin")
+            while (left_s := until_s - time.monotonic()) > 0:
+                tree = self._ask(min(0.3, left_s))
+                if tree is None:
+                    if died := lives.ended():  # nobody would ever answer
+                        words = died
+                        break
+                    continue
+                lives.watch(tree.pid, "supervisor")
+                words = tree.words or words
+                if tree.gave_up:
+                    break
+                if tree.ready:
+                    self._supervisor_pid = tree.pid
+                    self._listen()
+                    directory = self._receive(Directory, min(1.0, until_s - time.monotonic()))
+                    if isinstance(directory, Directory):
+                        self._learn(directory)
+                        return directory
         raise StartFailed(f"The daemon did not start: {words}")
 
     def watch(self) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
+import psutil
 import pytest
 
 from app.bootstrap import JOURNAL_NAME
@@ -182,4 +183,26 @@ def test_a_tree_that_is_replaced_is_given_the_time_that_takes(daemon: tuple[Worl
     running.unset(NEVER_READY)
     until(lambda: sum("READY" in each for each in running.said()) > ready, means="the next tree")
     assert allowed_s(running) == WATCHDOG_S, "as the unit has it"
+    fed_again(running)
+
+
+def test_a_tree_that_dies_while_it_starts_is_replaced_at_once(daemon: tuple[World, Daemon]) -> None:
+    """Nobody waits for the answers of who has ended: that took as long as a start may take."""
+    _, running = daemon
+    fed_again(running)
+    ready, before = sum("READY" in each for each in running.said()), running.tree()
+    (admin,) = before[0].children()
+    running.set(NEVER_READY)
+    admin.kill()
+
+    def starting() -> psutil.Process | None:
+        anew = [each for each in running.tree()[0].children() if each not in before]
+        return next((each for each in anew if len(each.children(recursive=True)) > 4), None)
+
+    second = until(starting, means="the next tree's start")
+    second.kill()
+    running.unset(NEVER_READY)
+    until(lambda: sum("READY" in each for each in running.said()) > ready, means="the tree after that")
+    died = [event["words"] for event in running.events("tree.died")]
+    assert died[-1].endswith(f"The admin (pid {second.pid}) died.")
     fed_again(running)
