@@ -23,13 +23,13 @@ from actors.failover_coordinator import FailoverCoordinatorActor
 from app.cli.main import main
 from app.domain import calls as c
 from app.exchanges.adapter import CcxtPort
-from app.fuzz.record import Died, Sent
+from app.fuzz.record import Died, Note, Sent
 from app.journal.store import Journal
 from messages.supervision import Start
 from tests.e2e.hooked import die_with_the_tests
 from tests.fuzz.planted import PLANTED
 from tests.fuzz.planted_named import NAMED
-from tests.real.diary import Diary
+from tests.real.diary import TURNED_AWAY, Diary
 
 FOLDER: Final = "REAL_FOLDER"
 """Names the folder of the run."""
@@ -89,7 +89,11 @@ def write_down() -> None:
             _asked.set("after sending a placement")
         elif isinstance(call, c.CancelCall):
             _asked.set("after sending a cancel")
-        return await real_perform(self, call)
+        result = await real_perform(self, call)
+        if isinstance(call, c.PlaceCall) and isinstance(result, c.NotExecuted):
+            assert _diary is not None
+            _diary.add(Note(time.time(), TURNED_AWAY, call.wire_id))
+        return result
 
     @wraps(real_write)
     def write(self: Any, chunk: Any) -> None:

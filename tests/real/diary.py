@@ -10,6 +10,8 @@ from pathlib import Path
 from app.fuzz.record import Fact, Record
 
 FACTS = "facts"
+TURNED_AWAY = "turned away"
+"""Who notes the wire id of a placement that was answered as not executed."""
 
 
 class Diary(Record):

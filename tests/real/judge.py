@@ -31,6 +31,7 @@ from app.journal.verify import verify_tables
 from messages.failover import SwitchResult
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, OrderKey, OrderSpec, OrderType, Side, TimeInForce
+from tests.real.diary import TURNED_AWAY
 
 MAX_LEGS = 12
 JUDGED = (
@@ -103,6 +104,7 @@ def seen_of(
             for each in plan.strategies
         },
         refused=tuple(sorted(refused)),
+        turned_away=tuple((f.at_s, f.words) for f in facts if isinstance(f, r.Note) and f.who == TURNED_AWAY),
     )
 
 

@@ -19,7 +19,8 @@ from attrs import evolve, frozen
 
 from app.exchanges.factory import profile_of
 from app.fuzz.faults import BY_CHANCE, Fault, Window
-from app.fuzz.plan import COORDINATOR_POINTS, MESSAGE, Death, Plan, Profile, Stall, Times
+from app.fuzz.plan import Death, Plan, Stall
+from app.fuzz.profiles import COORDINATOR_POINTS, MESSAGE, Profile, Times
 from app.fuzz.strategy import OrderPlan, StrategyPlan
 from messages.market import MarketType
 
@@ -128,11 +129,12 @@ def mapped(plan: Plan, profile: Profile, rng: Random, *, hurry: float = 1.0) -> 
         hurry: So many times as fast, while the router's intervals stay: for a test that shall not take long.
 
     Raises:
-        ValueError: It is of a profile that is not played: one with positions, illnesses, changes, or outages of our
-            own network.
+        ValueError: It is of a profile that is not played: one with positions, illnesses, changes, leave to place
+            elsewhere, outages of our own network, or what waits for a step of a switch.
     """
-    if plan.books is not None or plan.ills is not None or plan.networks or profile.changes:
-        raise ValueError("Positions, illnesses, changes and our own network's outages are not played.")
+    more = plan.books is not None or plan.ills is not None or plan.networks or plan.at_steps
+    if more or profile.changes or profile.unknown_max_notional is not None:
+        raise ValueError("Plans of this profile are not played.")
     calm_s = plan.times.calm_s
 
     def when(at_s: float) -> float:

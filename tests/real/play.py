@@ -22,7 +22,8 @@ from app.core.order_router import OrderRouter, OrderRouterError
 from app.fuzz import record as r
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
-from app.fuzz.plan import PROFILES, Death, Stall, draw_plan
+from app.fuzz.plan import Death, Stall, draw_plan
+from app.fuzz.profiles import PROFILES
 from app.simulator.client import ControlClient, ControlError
 from tests.chaos.census import Census
 from tests.e2e.daemons import Daemon

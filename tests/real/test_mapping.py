@@ -13,7 +13,8 @@ from attrs import evolve
 
 from app.fuzz import record as r
 from app.fuzz.faults import OUTAGES, Fault, Window
-from app.fuzz.plan import PROFILES, Plan, Profile, draw_plan
+from app.fuzz.plan import Plan, draw_plan
+from app.fuzz.profiles import PROFILES, Profile
 from app.simulator.calls import Call
 from app.simulator.fault_rules import Kind
 from app.simulator.faults import Faults
@@ -91,7 +92,7 @@ def test_the_seeds_plan_is_left_as_it_is() -> None:
     assert pickle.dumps(plan.strategies) == before
 
 
-@pytest.mark.parametrize("profile", ["moving", "sick", "replacing", "network"])
+@pytest.mark.parametrize("profile", ["moving", "sick", "replacing", "network", "steps", "elsewhere"])
 def test_what_cannot_be_played_is_refused(profile: str) -> None:
     with pytest.raises(ValueError, match="not played"):
         _mapped(profile, 0)
