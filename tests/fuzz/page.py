@@ -88,6 +88,42 @@ def _planted() -> Iterator[str]:
     yield from _table(("planted bug", "seeds until found", "CPU seconds", "by the rule"), rows)
 
 
+def _real() -> Iterator[str]:
+    """By profile: every seed that has a verdict, and how often it is that of the harness."""
+    runs = [run for run in _result("fuzz_real.json").get("runs", []) if not run["bug"]]
+    rows = []
+    for profile in dict.fromkeys(run["profile"] for run in runs):
+        mine = [run for run in runs if run["profile"] == profile]
+        judged = [run for run in mine if run["judged"]]
+        differ = [f"{run['seed']}" for run in judged if not run["same"]]
+        rows.append(
+            (
+                f"`{profile}`",
+                ", ".join(f"{run['seed']}" for run in sorted(judged, key=lambda run: run["seed"])),
+                f"{len(judged) - len(differ)} of {len(judged)}" + (f", not {', '.join(differ)}" if differ else ""),
+                str(len(mine) - len(judged)),
+                *(str(sum(run[what] for run in judged)) for what in ("orders", "deaths", "faults")),
+                f"{sum(run['seconds'] for run in judged) / 60:.0f}",
+            )
+        )
+    head = ("profile", "seeds", "same verdict", "not judged", "orders", "killed", "faulty requests", "minutes")
+    yield from _table(head, rows)
+
+
+def _real_planted() -> Iterator[str]:
+    rows = [
+        (
+            run["bug"],
+            f"`{run['profile']}` {run['seed']}",
+            ", ".join(run["simulated"]) or "nothing",
+            ", ".join(run["real"]) or "nothing",
+        )
+        for run in _result("fuzz_real.json").get("runs", [])
+        if run["bug"] and run["judged"]
+    ]
+    yield from _table(("planted bug", "seed", "violated in simulation", "violated for real"), rows)
+
+
 def _result(name: str) -> dict[str, Any]:
     path = RESULTS / name
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -102,7 +138,14 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
 
 
 PARTS: Mapping[str, Callable[[], Iterator[str]]] = MappingProxyType(
-    {"profiles": _profiles, "bugs": _bugs, "deep": _deep, "planted": _planted}
+    {
+        "profiles": _profiles,
+        "bugs": _bugs,
+        "deep": _deep,
+        "planted": _planted,
+        "real": _real,
+        "real planted": _real_planted,
+    }
 )
 
 

@@ -12,7 +12,7 @@ from tests.real.play import play
 
 pytestmark = pytest.mark.deep
 
-HURRY = 3.0
+HURRY = 2.5
 
 
 def test_a_seed_gets_the_same_verdict_from_real_processes(tmp_path: Path) -> None:
