@@ -37,7 +37,7 @@ test-deep: $(STAMP) ## what repeats, on other exchanges and by other causes, wha
 
 properties: $(STAMP) ## hypothesis' properties at length: several times the suite's examples, and new ones each time
 	@env -u CI ORDER_ROUTER_DEEP=1 timeout --kill-after=10 3600 "$(BIN)/python" -m pytest \
-		tests/domain tests/exchanges tests/journal tests/simulator $(ARGS)
+		tests/domain tests/exchanges tests/journal tests/simulator tests/fuzz/test_router_machine.py $(ARGS)
 
 mutation: $(STAMP) ## does breaking app/domain make a test fail? writes docs/MUTATION.md (ARGS="--deciding", "--module commit", "--sample 500", "--survivors")
 	@nice -n 10 "$(BIN)/python" -m benchmarks.mutation $(ARGS)

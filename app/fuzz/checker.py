@@ -101,6 +101,13 @@ def check(seen: Seen) -> list[Violation]:
     return sorted(found, key=lambda violation: violation.at_s)
 
 
+def check_so_far(seen: Seen) -> list[Violation]:
+    """Every violation of a run that is not over: of rules that nothing which is still to come can make good."""
+    rules = (_troubles, _exactly_once, _answered, _never_guessed, _resolved, _fills_told, _fenced)
+    found = [violation for rule in rules for violation in rule(seen) if violation.at_s <= seen.end_s]
+    return sorted(found, key=lambda violation: violation.at_s)
+
+
 def _troubles(seen: Seen) -> Iterator[Violation]:
     for fact in seen.facts:
         if isinstance(fact, r.Trouble):

@@ -110,14 +110,15 @@ def _character(traits: Traits) -> str:
 
 def _befalls(seen: Seen) -> Iterator[tuple[float, str]]:
     for window in seen.plan.windows:
-        yield seen.start_s + window.begin_s, _outage(window)
+        yield seen.start_s + window.begin_s, _outage(window, seen.end_s - seen.start_s)
 
 
-def _outage(window: Window) -> str:
+def _outage(window: Window, end_s: float) -> str:
     kinds = " or ".join(dict.fromkeys(MEETS[kind] for kind in window.kinds))
     share = "" if window.share >= 1.0 else f" in {window.share:.0%} of all calls"
     which = ", asked to place," if window.places_only else ""
-    return f"until {window.end_s:.1f} s {window.exchange}{which} {kinds}{share}"
+    until = "from now on" if window.end_s >= end_s else f"until {window.end_s:.1f} s"
+    return f"{until} {window.exchange}{which} {kinds}{share}"
 
 
 @define
@@ -202,7 +203,8 @@ class _Telling:
         if note.who == "log":
             return self._health(note.words)
         if about is None:
-            return self._OTHERWISE.get(note.words, f"{note.who} {note.words}")
+            begins = note.words.startswith("fails for ")  # told where it begins, as what it does
+            return "" if begins else self._OTHERWISE.get(note.words, f"{note.who} {note.words.rstrip('.')}")
         if int(about[1]) not in self.serials:
             return ""
         rest = note.words[about.end() :]

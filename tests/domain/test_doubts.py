@@ -18,7 +18,7 @@ from messages.base import Failed
 from messages.orders import CancelOrder, GetOrder, LegState, OrderKey, OrderReply, OrderView
 from tests.depth import stateful
 from tests.domain.orders import key, leg, order
-from tests.domain.strategies import orders, pauses_s
+from tests.strategies import orders, pauses_s
 
 MOST = 3
 OVER = ("unknown_order", "order_not_open")

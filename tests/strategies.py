@@ -1,4 +1,7 @@
-"""What hypothesis draws for the pure machines: identities, specs, orders and their legs, and time that goes by."""
+"""What hypothesis draws, for every machine of rules: identities, specs, orders and their legs, and time that goes by.
+
+First for the pure machines; then, for the router as a whole, what its strategies ask and what befalls it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from decimal import Decimal
 from attrs import evolve
 from hypothesis import strategies as st
 
+from app.fuzz.book_plan import VERBS
+from app.fuzz.faults import OUTAGES
+from app.fuzz.profiles import CONNECTOR_POINTS, CONTROL, COORDINATOR_POINTS
 from messages.orders import LegState, OrderKey, OrderSpec, OrderView, Side, Wanted
 from tests.domain.orders import key, leg, order, spec
 
@@ -42,3 +48,25 @@ def orders(draw: st.DrawFn, named: OrderKey | None = None, wanted: bool = True) 
     if wanted and draw(st.booleans()):
         made = evolve(made, wanted=Wanted(quantity=draw(quantities)))
     return order(made, of=name)
+
+
+# ---------------------------------------------------------------------------------------------------- the whole router
+
+PAIR = EXCHANGES[:2]
+traded = st.sampled_from(PAIR)
+"""Of a world of two."""
+actors = st.sampled_from((*PAIR, *CONTROL, "strategy1", "everything"))
+deaths: st.SearchStrategy[tuple[str, str]] = st.one_of(
+    st.tuples(actors, st.just("")),
+    st.tuples(traded, st.sampled_from(CONNECTOR_POINTS)),
+    st.tuples(st.just("failover_coordinator"), st.sampled_from(COORDINATOR_POINTS)),
+)
+"""Who is killed: now, or at a point within its handler."""
+outages = st.sampled_from(tuple(OUTAGES))
+verbs = st.sampled_from((*VERBS, "any order"))
+sizes = st.integers(1, 50).map(lambda hundredths: Decimal(hundredths) / 100)
+rests = st.none() | st.integers(200, 300).map(lambda hundreds: Decimal(hundreds * 100))
+"""At the market, or a limit about what the simulated market costs."""
+timeouts_s = st.sampled_from([1.0, 4.0, 20.0])
+waits_s = st.sampled_from([0.002, 0.02, 0.3, 1.0, 5.0, 20.0])
+"""From within a message's way to beyond every validity."""
