@@ -209,9 +209,11 @@ class ByHand:
 
     def finish(self) -> tuple[Seen, tuple[Violation, ...]]:
         """Everything heals, one more order is placed, all is asked after, and the whole run is judged."""
-        world, calm_s = self.world, self.now_s
+        world = self.world
         for name in world.exchanges:
             self.heals(name)
+        self._until_answered()
+        calm_s = self.now_s
         world.plan = evolve(
             world.plan,
             times=Times(
@@ -229,6 +231,12 @@ class ByHand:
         self.wait(OVER_S - ASKED_S)
         world.end()
         return judge(world)
+
+    def _until_answered(self) -> None:
+        """A person who asks is answered first: what releases an exchange does nothing before it is isolated."""
+        for asking in self.world.person.asked.values():
+            while asking.reply is None and self.world.scheduler.now_s < asking.request.deadline_s:
+                self.wait(0.5)
 
     def close(self) -> None:
         """Ends everything."""
