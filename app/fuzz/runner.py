@@ -195,7 +195,7 @@ class SimRunner:
     def _travel(self, call: c.Call, answer: Callable[[c.Result], None]) -> None:
         now_s, draw = self._now(), self._rng.random
         if now_s >= call.deadline_s:
-            answer(_not_sent(call))
+            answer(not_sent(call))
             return
         fault = self._weather.fault(self._name, call, now_s)
         if fault is not None:
@@ -205,7 +205,7 @@ class SimRunner:
         if isinstance(call, c.CancelCall):
             what = "is to be cancelled" if fault is None else f"is to be cancelled, which meets fault {fault.value}"
             self._told(call.wire_id, what)
-        self._later(call.deadline_s - now_s, lambda: answer(_timed_out(call)))
+        self._later(call.deadline_s - now_s, lambda: answer(timed_out(call)))
         out_s, back_s = 0.01 + 0.06 * draw(), 0.01 + 0.06 * draw()
         match fault:
             case Fault.REFUSED:
@@ -243,10 +243,10 @@ class SimRunner:
             case Fault.HANG_BEFORE:
                 return
             case Fault.DROP_BEFORE:
-                self._later(out_s, lambda: answer(_lost(call)))
+                self._later(out_s, lambda: answer(lost(call)))
                 return
             case Fault.DROP_AFTER:
-                self._later(out_s + 0.01 * draw(), lambda: answer(_lost(call)))
+                self._later(out_s + 0.01 * draw(), lambda: answer(lost(call)))
             case Fault.LATE:
                 out_s = 15.0 * draw()
             case Fault.SLOW:
@@ -287,20 +287,20 @@ class SimRunner:
             self._exchange.note(self._name, f"order {self._record.wires[wire_id]} (…{wire_id[-6:]}) {words}")
 
 
-def _not_sent(call: c.Call) -> c.Result:
+def not_sent(call: c.Call) -> c.Result:
     words = "The deadline had passed before it could be sent."
     if isinstance(call, c.PlaceCall):
         return c.NotExecuted(code="deadline_passed", words=words)
     return c.CallFailed(code="deadline_passed", words=words)
 
 
-def _timed_out(call: c.Call) -> c.Result:
+def timed_out(call: c.Call) -> c.Result:
     if isinstance(call, c.PlaceCall):
         return c.Ambiguous(code="timeout", words="No answer in time.")
     return c.CallFailed(code="timeout", words="No answer in time.", ill=True)
 
 
-def _lost(call: c.Call) -> c.Result:
+def lost(call: c.Call) -> c.Result:
     if isinstance(call, c.PlaceCall):
         return c.Ambiguous(code="connection_lost", words="The connection ended.")
     return c.CallFailed(code="connection_lost", words="The connection ended.", ill=True)

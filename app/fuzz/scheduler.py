@@ -181,11 +181,7 @@ class Scheduler:
     def _send(self, sender: Address, to: Address, message: Any) -> None:
         if self.on_send is not None and sender == self.current:
             self.on_send(sender)
-        what = message
-        if not isinstance(message, ActorSystemMessage):
-            if self._pickled[0] is not message:
-                self._pickled = message, pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-            what = self._pickled[1]
+        what = self._as_sent(message)
         draw = self._random()
         # Mostly under a millisecond; a busy machine takes longer now and then, and seldom very long.
         delay_s = 0.0002 + 0.001 * draw if draw < 0.97 else 0.02 * (1 + 20 * self._random())
@@ -198,6 +194,13 @@ class Scheduler:
         if self.duplicates and isinstance(message, Request | Reply) and self._random() < self.duplicates:
             self._last_s[pair] = at_s = at_s + 2.0 * self._random() ** 4
             self._push(at_s, sender, to, what)
+
+    def _as_sent(self, message: Any) -> Any:
+        if isinstance(message, ActorSystemMessage):
+            return message
+        if self._pickled[0] is not message:
+            self._pickled = message, pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        return self._pickled[1]
 
     def _wake(self, sender: Address, period: timedelta, payload: Any) -> None:
         late_s = 0.0005 + 0.003 * self._random()

@@ -90,7 +90,7 @@ class World:
         self.plan = plan
         self.record = r.Record()
         self._log = RunLog(self.record, self._now)
-        self.scheduler = Scheduler(Random(rng.getrandbits(64)), start_s=START_S)
+        self.scheduler = self._make_scheduler(Random(rng.getrandbits(64)))
         self.exchanges: dict[str, SimExchange] = {}
         self.supervisor: Any = None
         self._strategies = [_absolute(each) for each in plan.strategies]
@@ -137,6 +137,9 @@ class World:
             tell=self.scheduler.tell,
             note=self._note,
         )
+
+    def _make_scheduler(self, rng: Random) -> Scheduler:
+        return Scheduler(rng, start_s=START_S)
 
     # ------------------------------------------------------------------------------------------------ the run
 
