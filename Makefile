@@ -92,6 +92,9 @@ fuzz-real: $(STAMP) ## the same seeds against real processes and HTTP, resumed w
 fuzz-planted: $(STAMP) ## how many seeds it takes to find each of ten planted bugs (ARGS="--only NAME")
 	@timeout --kill-after=10 7200 "$(BIN)/python" -m tests.fuzz.planted_named $(ARGS)
 
+fuzz-exhaust: $(STAMP) ## every order of events in small scopes, resumed where the last run stopped (ARGS="--minutes 30", "--only SCOPE")
+	@"$(BIN)/python" -m benchmarks.fuzz_exhaust $(ARGS)
+
 fuzz-page: $(STAMP) ## what docs/FUZZ.md says by the code and the results
 	@"$(BIN)/python" -m tests.fuzz.page
 
@@ -118,4 +121,4 @@ clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-deep properties mutation conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep fuzz-real fuzz-planted fuzz-page chaos chaos-switch lint types layers clean
+.PHONY: help setup demo test test-deep properties mutation conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep fuzz-real fuzz-planted fuzz-exhaust fuzz-page chaos chaos-switch lint types layers clean

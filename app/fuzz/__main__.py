@@ -13,6 +13,8 @@ from pathlib import Path
 
 from attrs import define, field
 
+from app.fuzz.exhaust import exhaust_and_tell
+from app.fuzz.exhaust_scopes import SCOPES
 from app.fuzz.kept import replay_case, shrink_and_tell
 from app.fuzz.profiles import PROFILES
 from app.fuzz.reached import Where, as_json, report
@@ -32,17 +34,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 when every invariant held in every run, 1 when one did not, 64 when the arguments make no sense."""
     try:
         arguments = _parser().parse_args(argv)
+        seed = None if arguments.exhaust is not None or arguments.replay is None else _seed(arguments.replay)
     except SystemExit as end:
         return 0 if not end.code else 64
+    if arguments.exhaust is not None:
+        minutes, replay, keep = arguments.minutes, arguments.replay, arguments.keep
+        return exhaust_and_tell(arguments.exhaust, minutes=minutes, replay=replay, keep=keep, as_json=arguments.json)
     names = TAKING_TURNS if arguments.profile == "all" else (arguments.profile,)
     if arguments.replay_plan is not None:
         return replay_case(arguments.replay_plan, as_json=arguments.json)
-    if arguments.replay is not None:
-        name = names[arguments.replay % len(names)]
+    if seed is not None:
+        name = names[seed % len(names)]
         if arguments.shrink:
             for_s = None if arguments.minutes is None else 60 * arguments.minutes
-            return shrink_and_tell(arguments.replay, name, for_s=for_s, keep=arguments.keep, as_json=arguments.json)
-        return _replay(arguments.replay, name, as_json=arguments.json)
+            return shrink_and_tell(seed, name, for_s=for_s, keep=arguments.keep, as_json=arguments.json)
+        return _replay(seed, name, as_json=arguments.json)
     counts = Counts(arguments.seeds, quiet=arguments.json)
     until_s = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
     seeds = range(arguments.start, arguments.start + arguments.seeds)
@@ -76,7 +82,14 @@ def _parser() -> argparse.ArgumentParser:
         help=f"how rough: {', '.join(PROFILES)}, or all (the default) to take turns, but for those of illness, "
         "sick and blinking, which last three times as long",
     )
-    parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its story as a timeline")
+    parser.add_argument("--replay", metavar="SEED", help="run one seed and print its story as a timeline")
+    parser.add_argument(
+        "--exhaust",
+        choices=[*SCOPES, "all"],
+        metavar="SCOPE",
+        help=f"no seeds, but every order of events within a small scope: {', '.join(SCOPES)}, or all; --replay CHOICES "
+        "tells one run of it, --keep FILE goes on where it was left",
+    )
     parser.add_argument(
         "--coverage", action="store_true", help="say which states, events, steps, faults and deaths were met together"
     )
@@ -85,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--replay-plan", type=Path, metavar="FILE", help="run a plan that --keep wrote")
     parser.add_argument("--json", action="store_true", help="print facts as JSON")
     return parser
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        _parser().error(f"--replay: {text!r} is not a seed")
+    return int(text)
 
 
 def _at_least_one(text: str) -> int:

@@ -30,7 +30,7 @@ UNTOLD = ("checksum", "detail")
 
 
 def outcome(world: SmallWorld) -> str:
-    """What a run came to, but for times: the journal, what strategies heard, and what exchanges have, in their order."""
+    """What a run came to, but for times: the journal, what strategies heard, what exchanges have, in their order."""
     facts: list[object] = []
     for table in TABLES:
         rows = world.journal._db.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
@@ -55,10 +55,13 @@ def finished(world: SmallWorld, guide: Guide) -> tuple[Seen, tuple[Violation, ..
 
     Raises:
         Asleep: The guide has seen all that can follow.
+        ValueError: What the guide was told fits no run.
     """
     broken = []
     try:
         world.go_on(guide)
+        if guide.wrong:
+            raise ValueError(guide.wrong)
     except RuntimeError as error:
         broken.append(Violation("the run itself", world.scheduler.now_s, 0, str(error)))
     return judge(world, None, broken)
@@ -125,16 +128,14 @@ class Forks(AbstractContextManager["Forks"]):
         os.waitpid(child, 0)
         if not answer:
             raise RuntimeError(f"The process of a run died: {list(told)}, {digits!r}.")
-        trace: Trace = pickle.loads(answer)
-        return trace
+        found: Trace = pickle.loads(answer)
+        return found
 
     def _run(self, guide: Guide) -> Trace:
         try:
             _, violations = finished(self._world, guide)
         except Asleep:
-            return Trace(
-                steps=tuple(guide.steps), places=tuple(guide.places), cut=True, joined=guide.joined
-            )
+            return Trace(steps=tuple(guide.steps), places=tuple(guide.places), cut=True, joined=guide.joined)
         return Trace(
             steps=tuple(guide.steps),
             places=tuple(guide.places),

@@ -253,9 +253,7 @@ class ChosenScheduler(Scheduler):
                 timer.what()
                 continue
             waits = timer.to is not None and self.waits(timer.to, timer.to, timer.what)
-            self._add(
-                self._queues, timer.name, timer.queue, timer.to, timer.to, timer.what, timer.touches, waits=waits
-            )
+            self._add(self._queues, timer.name, timer.queue, timer.to, timer.to, timer.what, timer.touches, waits=waits)
         return True
 
     def _stale(self, timer: Timer) -> bool:
@@ -306,9 +304,7 @@ class ChosenScheduler(Scheduler):
         name = sender.actorAddressString
         queue = f"{name}@"
         self._counts[queue] += 1
-        timer = Timer(
-            f"{queue}{self._counts[queue]}", queue, sender, WakeupMessage(period, payload), {}, lambda: True
-        )
+        timer = Timer(f"{queue}{self._counts[queue]}", queue, sender, WakeupMessage(period, payload), {}, lambda: True)
         self._plan(self.now_s + period.total_seconds(), timer)
 
     def _plan(self, at_s: float, timer: Timer) -> None:
@@ -341,4 +337,3 @@ class ChosenScheduler(Scheduler):
         if not queue:
             del place[item.queue]
         return item
-

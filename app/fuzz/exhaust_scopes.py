@@ -153,6 +153,12 @@ SCOPES: Mapping[str, Scope] = MappingProxyType(
             losses=(Loss.REQUEST, Loss.ANSWER),
         ),
         "two": Scope(means="Two orders at once; nothing goes wrong.", orders=(ONE, TWO), window_s=1.0),
+        "restart": Scope(
+            means="One order; its connector may die at any step.",
+            orders=(ONE,),
+            death=PRIMARY,
+            window_s=5.0,
+        ),
         "death": Scope(
             means="Two orders at once; their connector may die at any step.",
             orders=(ONE, TWO),
@@ -171,12 +177,14 @@ SCOPES: Mapping[str, Scope] = MappingProxyType(
             switch_s=0.0,
             losses=LATE,
             coordinates=True,
+            enforcement=ExpiryEnforcement.NONE,
         ),
         "absence": Scope(
             means="One order, placed again when it was proven absent; its answer is lost, and it may arrive late.",
             orders=(evolve(ONE, again_s=7.0),),
             window_s=9.0,
-            losses=(Loss.LATE, Loss.HANGS, Loss.REQUEST),
+            losses=LATE,
+            enforcement=ExpiryEnforcement.NONE,
         ),
         "saga": Scope(
             means="One order rests and one is on its way when a person asks for the other exchange; the coordinator "

@@ -8,13 +8,15 @@ in the order of such events one is enough. How few are run:
     NONE    every order of events that are possible at the same time
     SLEEP   sleep sets (Godefroid): an event that was explored first here stays asleep below its siblings until
             something dependent on it happens. No two complete runs are equivalent; every state is still visited
-    DPOR    besides, source sets (Abdulla, Aronis, Jonsson, Sagonas: "Optimal dynamic partial order reduction", 2014): an
-            event is tried instead of another only where a run showed a race between what it leads to and that other:
-            two dependent events, neither of which brought the other about, with nothing in between that orders them
+    DPOR    besides, source sets (Abdulla, Aronis, Jonsson, Sagonas, "Optimal dynamic partial order reduction", 2014):
+            an event is tried instead of another only where a run showed a race between what it leads to and that one:
+            two dependent events, neither of which brought the other about, with nothing in between that orders them.
+            And where nothing is under way a run is cut if another has been at the same place (`exhaust_state`): what
+            follows depends on nothing else, and no race reaches across, since time is dependent on everything
 
 What may happen at any time keeps no time from passing, so that its races with that cannot be seen as others are: it is
-tried wherever it could happen. What is chosen within an event (its actor dies, its call is lost) is tried in each way, and counts, for what the event
-touches, with all its ways together. The passing of time is dependent on everything.
+tried wherever it could happen. What is chosen within an event (its actor dies, its call is lost) is tried in each way,
+and counts, for what the event touches, with all its ways together.
 """
 
 from __future__ import annotations
@@ -64,6 +66,7 @@ class Execute(Protocol):
         self, told: Sequence[str], since: int, asleep: Mapping[str, Footprint], known: Container[str]
     ) -> Trace:
         """As told, then on to the end; see `app.fuzz.exhaust_steps.Guide`."""
+        ...
 
 
 @define
@@ -220,7 +223,7 @@ class Search:
                 if not caused and not dependent(step.touched, other.touched):
                     continue
                 if not known >> early & 1:
-                    if not caused and cause < early:
+                    if not caused:
                         self._reverse(steps, [n for n in events[:at] if n > early], before, known, early, late)
                     known |= before[early] | 1 << early
                 if EVERYTHING in other.touched:
@@ -246,9 +249,6 @@ class Search:
         names = [name for n in firsts if (name := steps[n].name) in node.options]
         if any(name in node.todo or name in node.asleep for name in names):
             return
-        leads = [steps[n].touched for n in (*free, late)]
-        if any(not any(dependent(foot, touched) for touched in leads) for foot in node.asleep.values()):
-            return  # whoever sleeps could as well come first, and did
         if names:
             node.todo.add(names[0])
         elif EVERYTHING not in steps[early].touched:

@@ -29,7 +29,19 @@ from app.fuzz.runner import SimRunner
 from app.fuzz.world import World
 from app.journal.store import Journal
 
-UNSEEN = (Environment, Journal, r.Record, SimRunner, Random, World, ChosenScheduler, FunctionType, MethodType, ModuleType, type)
+UNSEEN = (
+    Environment,
+    Journal,
+    r.Record,
+    SimRunner,
+    Random,
+    World,
+    ChosenScheduler,
+    FunctionType,
+    MethodType,
+    ModuleType,
+    type,
+)
 """Not walked into: the same for all, or told of separately."""
 
 SAME = ("_myRef", "_specs", "_settings", "settings", "environment")

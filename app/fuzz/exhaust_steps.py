@@ -80,6 +80,7 @@ class Guide:
         places: Where the run has been while nothing was under way, each after a choice that is not told.
         branched: Whether such a choice was made since.
         joined: It ended where another run has been.
+        wrong: Why what is told, or its digits, fit no run; kept, since an actor that chooses would die of an error.
     """
 
     told: Sequence[str] = ()
@@ -91,6 +92,7 @@ class Guide:
     places: list[str] = field(factory=list)
     branched: bool = False
     joined: bool = False
+    wrong: str = ""
     _event: int = -1
     _read: int = 0
 
@@ -108,7 +110,7 @@ class Guide:
         self.end()
         at = len(self.steps)
         if at < len(self.told):
-            chosen = options.index(self.told[at])
+            chosen = self._told(at, options)
         else:
             awake = [n for n, name in enumerate(options) if name not in self.asleep]
             if not awake:
@@ -122,7 +124,7 @@ class Guide:
     def within(self, options: Sequence[str]) -> int:
         """Chooses how the event that is happening goes on."""
         at = len(self.steps)
-        chosen = options.index(self.told[at]) if at < len(self.told) else self._digit(len(options))
+        chosen = self._told(at, options) if at < len(self.told) else self._digit(len(options))
         self.branched = self.branched or (len(options) > 1 and at + 1 >= len(self.told))
         self.steps.append(Step(tuple(options), chosen, within=self._event))
         return chosen
@@ -157,10 +159,17 @@ class Guide:
         if options == 1 or self._read >= len(self.digits):
             return 0
         self._read += 1
-        digit = DIGITS.index(self.digits[self._read - 1])
-        if digit >= options:
-            raise ValueError(f"Choice {self._read} of {self.digits!r} is one of {options} here.")
-        return digit
+        digit = DIGITS.find(self.digits[self._read - 1])
+        if 0 <= digit < options:
+            return digit
+        self.wrong = self.wrong or f"Choice {self._read} of {self.digits!r} is one of {options} here."
+        return 0
+
+    def _told(self, at: int, options: Sequence[str]) -> int:
+        if self.told[at] in options:
+            return options.index(self.told[at])
+        self.wrong = self.wrong or f"Choice {at} is told to be {self.told[at]!r}, and is one of {tuple(options)}."
+        return 0
 
 
 def as_digits(steps: Sequence[Step]) -> str:

@@ -81,7 +81,11 @@ class ChosenRunner(SimRunner):
     calls: count[int]
 
     def _travel(self, call: c.Call, answer: Callable[[c.Result], None]) -> None:
-        now_s, scheduler, name = self._now(), self.scheduler, f"{type(call).__name__} {next(self.calls)} of {self.owner}"
+        now_s, scheduler, name = (
+            self._now(),
+            self.scheduler,
+            f"{type(call).__name__} {next(self.calls)} of {self.owner}",
+        )
         mine, there = {self.owner: True}, {f"exchange {self._name}": True}
         if now_s >= call.deadline_s:
             answer(not_sent(call))
@@ -141,6 +145,7 @@ class SmallWorld(World):
         super().__init__(PROFILE, scope.plan(), Steady())
         self.scheduler.waits, self.scheduler.mortal = self._waits, self._mortal
         for name, exchange in self.exchanges.items():
+            exchange.rng = Steady()
             exchange.later = partial(self._exchange_later, f"exchange {name}")
         _recorded(self.journal, self.scheduler)
 
@@ -206,7 +211,7 @@ class SmallWorld(World):
 
     def _mortal(self, address: Address) -> bool:
         actor = self.scheduler.instance(address)
-        if not self._faulty() or getattr(actor, "name", "") != self.scope.death:
+        if not self.scope.death or not self._faulty() or getattr(actor, "name", "") != self.scope.death:
             return False
         self.scheduler.touch(FAULT)
         return True

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from app.fuzz.exhaust_scopes import SCOPES
 from app.fuzz.profiles import PROFILES
 from app.fuzz.reached import from_json, report
 from tests.fuzz.corpus import AWAITED, CORPUS
@@ -124,6 +125,21 @@ def _real_planted() -> Iterator[str]:
     yield from _table(("planted bug", "seed", "violated in simulation", "violated for real"), rows)
 
 
+def _scopes() -> Iterator[str]:
+    kept = _result("fuzz_exhaust.json").get("scopes", {})
+    rows = []
+    for name, scope in SCOPES.items():
+        found: dict[str, Any] | None = kept.get(name)
+        if found is None:
+            rows.append((f"`{name}`", scope.means, "not searched yet", "", "", "", ""))
+            continue
+        how = "complete" if found["ended"] else f"unfinished: about {found['share']:.1%}"
+        how = how if found["find"] is None else f"violated: {found['find']['rule']}"
+        figures = (f"{found['runs']:,}", f"{found['cut']:,}", f"{found['states']:,}")
+        rows.append((f"`{name}`", scope.means, how, *figures, f"{found['took_s'] / 60:,.1f}"))
+    yield from _table(("scope", "what happens in it", "searched", "runs", "cut short", "states", "minutes"), rows)
+
+
 def _result(name: str) -> dict[str, Any]:
     path = RESULTS / name
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -145,6 +161,7 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = MappingProxyType(
         "planted": _planted,
         "real": _real,
         "real planted": _real_planted,
+        "scopes": _scopes,
     }
 )
 
