@@ -309,8 +309,8 @@ class SimExchange:
                 found = [report for report in seen if report is not None]
                 return c.Found(report=found[-1]) if found else c.NotFound(asked_s=asked_s)
             case c.OpenOrdersCall():
-                reports = [self._seen(order, as_of_s) for order in self.orders]
-                live = tuple(report for report in reports if report is not None and report.state in LIVE)
+                moments = ((order, self._moment(order, as_of_s)) for order in self.orders)
+                live = tuple(self._report(order, each) for order, each in moments if each and each[1] in LIVE)
                 return c.OpenOrders(reports=live, asked_s=asked_s)
             case c.FillsCall():
                 return c.Fills(fills=tuple(self._listed(call, as_of_s)))
@@ -344,8 +344,11 @@ class SimExchange:
                 return c.ProbeOk(clock_offset_s=self.traits.clock_s)
 
     def _seen(self, order: SimOrder, as_of_s: float) -> c.OrderReport | None:
-        moment = next((entry for entry in reversed(order.history) if entry[0] <= as_of_s), None)
+        moment = self._moment(order, as_of_s)
         return None if moment is None else self._report(order, moment)
+
+    def _moment(self, order: SimOrder, as_of_s: float) -> tuple[float, LegState, Decimal] | None:
+        return next((entry for entry in reversed(order.history) if entry[0] <= as_of_s), None)
 
     def _listed(self, call: c.FillsCall, as_of_s: float) -> list[c.FillReport]:
         """Executions since a time, in any order: some missing, some twice."""

@@ -1,21 +1,30 @@
-"""Real bugs that were found by a seed: the seed, its profile, and what had gone wrong.
+"""Real bugs that were found by a seed: what had gone wrong, and a small run that still shows it.
 
-`relapse` brings the bug back; with it the seed fails, without it the seed holds. Seeds belong to this version of the
-harness: where a change of it makes them say something else, `python -m tests.fuzz.corpus` finds new ones.
+`relapse` brings the bug back; with it the run breaks the rule, without it the run holds. The run is a case, a plan
+made small and kept as a file (`app.fuzz.case`): a seed is another run after each change of what is drawn, a plan
+is not.
+Where a change makes a case say something else, `python -m tests.fuzz.corpus NAME` looks for a seed that finds the bug
+again, makes it small and keeps it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from attrs import frozen
 
+from app.fuzz.case import Case, case_of, from_json, run_case, to_json
 from app.fuzz.run import run_seed
+from app.fuzz.shrink import shrink
 from tests.fuzz import relapses as r
 
+CASES = Path(__file__).parent / "cases"
 MOST_SEEDS = 3000
-"""Looked through for each; beside them the seed that found the bug is tried."""
+"""Looked through for each; before them the seed that found the bug is tried."""
 
 
 @frozen
@@ -23,6 +32,8 @@ class Found:
     """One bug.
 
     Attributes:
+        seed: That found it, when it did.
+        profile: Which it was of, or where it is best looked for.
         rule: The rule that was broken, by how it begins.
     """
 
@@ -31,6 +42,17 @@ class Found:
     rule: str
     relapse: Callable[[], AbstractContextManager[None]]
     story: str
+
+    @property
+    def name(self) -> str:
+        """Of the relapse, and of the file."""
+        return self.relapse.__name__
+
+    @property
+    def case(self) -> Case | None:
+        """The small run; None where none has been found yet in this version of the harness."""
+        path = CASES / f"{self.name}.json"
+        return from_json(path.read_text()) if path.exists() else None
 
 
 CORPUS = (
@@ -129,31 +151,46 @@ CORPUS = (
 )
 
 
-AWAITED = frozenset(
-    {
-        r.withdrawn_called_accepted,
-        r.doubts_left_to_news,
-        r.requests_for_one_order_apart,
-        r.asked_again_taken_for_carried,
-        r.plan_asked_between_two_exchanges,
-    }
-)
-"""Bugs whose seeds are of an earlier version of the harness: they hold, and new ones are still to be found."""
-
-
-def search() -> None:
-    """Prints, for each bug, the first seed that finds it."""
-    for found in CORPUS:
-        seed = next((s for s in (*range(MOST_SEEDS), found.seed) if finds(found, s)), None)
-        print(found.relapse.__name__, found.profile, seed, flush=True)
-
-
-def finds(found: Found, seed: int) -> bool:
-    """Whether a seed finds a bug that is there again."""
+def breaks(found: Found, case: Case) -> bool:
+    """Whether a case shows a bug that is there again, by its rule."""
     with found.relapse():
-        verdict = run_seed(seed, found.profile)
-    return any(violation.rule.startswith(found.rule) for violation in verdict.violations)
+        _, violations = run_case(case)
+    return any(violation.rule.startswith(found.rule) for violation in violations)
+
+
+def search(found: Found, profile: str, most_seeds: int = MOST_SEEDS) -> Case | None:
+    """The small run of the first seed that finds a bug; None where none does."""
+    with found.relapse():
+        for seed in (found.seed, *range(most_seeds)):
+            violations = run_seed(seed, profile).violations
+            rule = next((each.rule for each in violations if each.rule.startswith(found.rule)), None)
+            if rule is not None:
+                small = shrink(case_of(seed, profile), rule=rule)
+                return None if small is None else small.case
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0 when every bug that was looked for was found."""
+    parser = argparse.ArgumentParser(prog="corpus", description="Finds bugs of the corpus again, and keeps small runs.")
+    parser.add_argument("names", nargs="*", help="those without a small run, unless given")
+    parser.add_argument("--profile", help="to look in, instead of the one that found it")
+    parser.add_argument("--seeds", type=int, default=MOST_SEEDS)
+    arguments = parser.parse_args(argv)
+    known = {found.name: found for found in CORPUS}
+    unknown = [name for name in arguments.names if name not in known]
+    if unknown:
+        parser.error(f"no such bug: {', '.join(unknown)}; there are {', '.join(known)}")
+    missing = 0
+    for name in arguments.names or [name for name, found in known.items() if found.case is None]:
+        found = known[name]
+        case = search(found, arguments.profile or found.profile, arguments.seeds)
+        missing += case is None
+        print(found.name, "not found" if case is None else "kept", flush=True)
+        if case is not None:
+            (CASES / f"{found.name}.json").write_text(to_json(case) + "\n")
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":
-    search()
+    sys.exit(main())

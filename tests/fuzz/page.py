@@ -17,7 +17,7 @@ from typing import Any
 from app.fuzz.exhaust_scopes import SCOPES
 from app.fuzz.profiles import PROFILES
 from app.fuzz.reached import from_json, report
-from tests.fuzz.corpus import AWAITED, CORPUS
+from tests.fuzz.corpus import CORPUS
 from tests.fuzz.planted_named import NAMED
 
 ROOT = Path(__file__).parents[2]
@@ -55,8 +55,8 @@ def _profiles() -> Iterator[str]:
 
 def _bugs() -> Iterator[str]:
     for found in CORPUS:
-        again = "" if found.relapse in AWAITED else f", seed {found.seed}"
-        yield f"- {found.story} (`{found.profile}`{again}: {found.rule})"
+        again = "no small run yet" if found.case is None else f"`{found.name}.json`"
+        yield f"- {found.story} (`{found.profile}`: {found.rule}; {again})"
 
 
 def _deep() -> Iterator[str]:
