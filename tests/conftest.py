@@ -63,7 +63,7 @@ SECONDS = {
     "transport/test_unix_system.py": 14,
 }
 """How long files take about, where that is long: their order follows from it."""
-TREES = ("e2e", "cli", "core", "demo", "launcher", "chaos", "crash", "test_seed.py")
+TREES = ("e2e", "cli", "core", "demo", "launcher", "chaos", "crash", "real", "test_seed.py")
 """What starts whole trees of processes: half of their time passes in waiting, and they have times to keep."""
 COMPUTING = ("fuzz", "domain", "journal", "conformance")
 """What only computes. Everything else waits for sockets and deadlines most of the time."""

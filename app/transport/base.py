@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from thespian.actors import ActorSystem, ThespianGeneration
+from thespian.actors import ActorSystem, ActorSystemFailure, ThespianGeneration
 from thespian.system import multiprocCommon
 from thespian.system.messages.admin import QueryAck, QueryExists, SystemShutdown, SystemShutdownCompleted
 from thespian.system.messages.multiproc import EndpointConnected
@@ -30,6 +30,7 @@ from thespian.system.utilis import thesplog_control
 from app.process.guards import CRASH_SIGNALS, die_with_parent
 from app.transport.address import LOOPBACK
 from app.transport.children import tell_every_end
+from app.transport.creating import WhileAdminLives
 from app.transport.keyed import MIN_KEY_BYTES, close_transport, install
 from app.transport.unix.endpoint import Outside
 from app.transport.unix.folder import FOLDER_NAME, Folder, FolderError
@@ -141,6 +142,21 @@ class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]
             raise StartFailedError(
                 f"the actor system's admin at {self.where} did not come up within {START_TIMEOUT_S} s"
             )
+
+    def newPrimaryActor(self, *positional: Any, **named: Any) -> Any:
+        """Thespian's own, which asks the admin for an actor; ActorSystemFailure once an admin of ours has ended."""
+        if self.admin is None or self.admin.pid is None:
+            return super().newPrimaryActor(*positional, **named)
+        try:
+            admin_fd = os.pidfd_open(self.admin.pid)
+        except ProcessLookupError:
+            raise ActorSystemFailure("The actor system's admin has ended.") from None
+        transport, self.transport = self.transport, WhileAdminLives(self.transport, admin_fd)
+        try:
+            return super().newPrimaryActor(*positional, **named)
+        finally:
+            self.transport = transport
+            os.close(admin_fd)
 
     def answers(self, timeout_s: float) -> bool:
         """Whether the admin answers, with our key, and is not on its way down."""

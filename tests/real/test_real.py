@@ -1,4 +1,4 @@
-"""A seed of the harness against real processes, and a planted bug that both find; `make fuzz-real` plays more."""
+"""A seed of the harness against real processes; `make fuzz-real` plays more."""
 
 from __future__ import annotations
 
@@ -23,5 +23,6 @@ def test_a_seed_gets_the_same_verdict_from_real_processes(tmp_path: Path) -> Non
         pytest.skip(f"the machine kept us waiting for {played.lateness_s:g} s")
     assert not played.violations, played.story
     assert played.orders >= 20
-    assert {"everything", "strategy1"} <= {fact.actor for fact in played.seen.facts if isinstance(fact, r.Died)}
+    died = {fact.actor for fact in played.seen.facts if isinstance(fact, r.Died) and fact.why.startswith("killed")}
+    assert {"everything", "strategy1"} <= died
     assert len(played.seen.orders) >= 10, "the exchanges had them"
