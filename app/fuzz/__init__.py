@@ -20,6 +20,10 @@ seed that fails can be played again and read as a timeline.
 - `checker_carry`, `checker_moves`   the same where orders and positions go with trading
 - `checker_ill`  whether trading left an exchange that was ill in time, and none without a reason
 - `model`      the router as its user is promised it, in the simplest code there is: answers have to be its answers
+- `exposure`   how much of each order is open, at every instant
+- `secrecy`    whether a secret of the connectors' gets out
+- `rules`      every rule, and which invariant it holds
+- `by_hand`    a world without a plan, played step by step
 - `run_log`    what actors log, as facts
 - `quiet`      when nothing at all is wrong in a run, and there is one right answer
 - `story`      a run as a timeline for people

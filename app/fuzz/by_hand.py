@@ -20,6 +20,7 @@ from app.fuzz.book_plan import BookPlan, VerbPlan
 from app.fuzz.checker import Seen, check_so_far
 from app.fuzz.checker_again import again_violations
 from app.fuzz.checker_news import Violation
+from app.fuzz.exposure import exposure_violations
 from app.fuzz.faults import OUTAGES, Window
 from app.fuzz.model import model_violations
 from app.fuzz.parts import HARMLESS
@@ -42,7 +43,8 @@ ROUGH = Profile(outages=(1, 1), refusals=0.0)
 """Anything may be wrong at any time, and nothing is by chance."""
 
 
-def _books(names: tuple[str, ...]) -> BookPlan:
+def books_of(names: tuple[str, ...]) -> BookPlan:
+    """Accounts with money enough, positions that go along slice by slice, orders that are placed anew."""
     return BookPlan(
         carry=CarryPolicy.REPLACE,
         positions=PositionPolicy.MIGRATE,
@@ -88,7 +90,7 @@ class ByHand:
             lags=(),
             switches=(),
             price_moves=(),
-            books=_books(exchanges) if books else None,
+            books=books_of(exchanges) if books else None,
             times=Times(calm_s=FAR_S, final_orders_s=FAR_S, final_get_s=FAR_S, end_s=FAR_S),
         )
         self.world = World(ROUGH, plan, Random(chance))
@@ -205,7 +207,7 @@ class ByHand:
     def so_far(self) -> tuple[Seen, list[Violation]]:
         """What was seen up to now, and what of it is wrong whatever is still to come."""
         seen = seen_so_far(self.world)
-        return seen, [*check_so_far(seen), *again_violations(seen), *model_violations(seen)]
+        return seen, [*check_so_far(seen), *again_violations(seen), *model_violations(seen), *exposure_violations(seen)]
 
     def finish(self) -> tuple[Seen, tuple[Violation, ...]]:
         """Everything heals, one more order is placed, all is asked after, and the whole run is judged."""

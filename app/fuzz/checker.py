@@ -3,16 +3,30 @@
 Nothing here asks the router's own machines or its journal what happened, except the last check, which looks for work
 left behind. Orders are told apart by their serial, which exchanges keep for us, not by the router's ids.
 
+Which rule holds which invariant (`app.fuzz.rules` has every one by its name, and a test that each bites):
+
     I1 exactly once     fills of one order, over all exchanges, do not exceed what was asked; its legs never live at the
                         same time; what was answered "accepted" is on some exchange. Where the owner has declared that
-                        what nobody knows of is placed elsewhere, all that exceeds is worth no more than he declared
+                        what nobody knows of is placed elsewhere, all that exceeds is worth no more than he declared.
+                        What is sent again after absence keeps its id (`checker_again`)
     I2 honest           every request of a living strategy is answered by its deadline; "not executed" and "refused"
-                        mean that nothing executed, nor ever will; "unknown" is resolved, and the truth is told
+                        mean that nothing executed, nor ever will; "unknown" is resolved, and the truth is told; every
+                        answer is one that the model of the router allows (`model`)
     I3 fenced           nothing is sent but to the exchange that holds the route; nothing executes after its expiry and
                         the lateness the exchange admits
-    news                what a strategy is told is numbered without a gap over all its lives, and it hears every number
-                        in order; what filled by those numbers is what filled (`app.fuzz.checker_news`)
-    liveness            after the faults an order is accepted, and nothing is left over
+    I4 exposure         at every instant what has filled of an order and what still may are no more than was asked, or
+                        declared (`exposure`); what the router itself moves changes the net by a slice at most, at
+                        every execution, and in the end positions are where trading is (`checker_moves`, `checker_book`)
+    I5 durable          what once was told is not taken back by any death (`model`); no order is forgotten or lost
+                        (`checker_carry`), each execution is kept once (`fill_check`), and what a strategy is told is
+                        numbered without a gap over all its lives, and heard in order (`checker_news`); the journal
+                        proves itself
+    I6 bounded          nothing is left over, by kind: questions, doubts, watches, timers, calls in flight, steps of the
+                        saga (`leaks`); no exchange is asked for more than it gives, or during a ban; no run goes round
+                        in circles
+    I7 live             after the faults an order is accepted, and everybody is there; where exchanges are ill, trading
+                        leaves in time and with a reason (`checker_ill`); our own network moves nothing (`own_network`)
+    I8 confined         a secret of the connectors' is in no message, log, story or journal (`secrecy`)
 """
 
 from __future__ import annotations

@@ -56,59 +56,62 @@ def leaks(world: World) -> Iterator[Violation]:
     """What is left over at the end of a run."""
     now_s = world.scheduler.now_s
 
-    def left(words: str) -> Violation:
-        return Violation("left over", now_s, 0, words)
+    def left(kind: str, words: str) -> Violation:
+        return Violation(f"left over: {kind}", now_s, 0, words)
 
     if differ := world.journal.sums_differ():
-        yield left(f"a sum that the legs do not add up to: {differ}")
+        yield left("sums", f"a sum that the legs do not add up to: {differ}")
     for words in verify_tables(world.journal._db).findings:
-        yield left(f"a journal that its own events do not prove: {words}")
+        yield left("journal", f"a journal that its own events do not prove: {words}")
     if world.tree is None or not world.tree.ready:
-        yield left(f"the tree is not ready: {world.tree.words if world.tree is not None else 'no answer'}")
+        yield left("children", f"the tree is not ready: {world.tree.words if world.tree is not None else 'no answer'}")
     for name in [*world.exchanges, "health_monitor", "failover_coordinator", "position_synchronizer"]:
         actor = world.actor(name)
         match actor:
             case ConnectorActor():
                 machine = actor.machine
                 counts = {
-                    "placing": machine._placing.under_way,
-                    "unknown": len(machine._watch.unknown),
-                    "due": len(machine._watch._due) // 50,
+                    ("placements", "placing"): machine._placing.under_way,
+                    ("doubts", "unknown"): len(machine._watch.unknown),
+                    ("watches", "due"): len(machine._watch._due) // 50,
                 }
-                yield from (left(f"{name}: {n} {what}") for what, n in counts.items() if n)
+                yield from (left(kind, f"{name}: {n} {what}") for (kind, what), n in counts.items() if n)
                 live = {o.wire_id for o in world.exchanges[name].orders if o.ended_s is None}
                 tasks = {task.leg.wire_id for task in machine.tasks.values()}
                 if tasks != live:
-                    yield left(f"{name}: {len(tasks - live)} tasks too many, {len(live - tasks)} too few")
+                    yield left("watches", f"{name}: {len(tasks - live)} tasks too many, {len(live - tasks)} too few")
                 if len(machine._flights) > MAX_FLIGHTS or machine._settlings:
-                    yield left(f"{name}: {len(machine._flights)} calls in flight, {len(machine._settlings)} settling")
+                    words = f"{len(machine._flights)} calls in flight, {len(machine._settlings)} settling"
+                    yield left("calls in flight", f"{name}: {words}")
                 if machine._rate_gate.limiter.queued():
-                    yield left(f"{name}: {machine._rate_gate.limiter.queued()} waiting for the rate limit")
+                    yield left(
+                        "rate limit", f"{name}: {machine._rate_gate.limiter.queued()} waiting for the rate limit"
+                    )
                 waiting = sum(len(t.placers) + len(t.cancellers) + len(t.readers) for t in machine.tasks.values())
                 if waiting:
-                    yield left(f"{name}: {waiting} still wait for an answer")
+                    yield left("questions", f"{name}: {waiting} still wait for an answer")
             case FailoverCoordinatorActor():
                 if actor.machine.step is not Step.IDLE:
-                    yield left(f"{name}: a switch is at step {actor.machine.step.value}")
+                    yield left("saga steps", f"{name}: a switch is at step {actor.machine.step.value}")
                 for switch in actor.journal.switches():
                     if not switch.finished or switch.result is SwitchResult.RUNNING:
-                        yield left(f"the history has a switch of epoch {switch.epoch} that never ended")
+                        yield left("saga steps", f"the history has a switch of epoch {switch.epoch} that never ended")
             case HealthMonitorActor():
                 if len(actor._sent) > 2 * len(world.exchanges):
-                    yield left(f"{name}: {len(actor._sent)} probes unanswered")
+                    yield left("calls in flight", f"{name}: {len(actor._sent)} probes unanswered")
                 for exchange, detector in actor._detectors.items():
                     held_s = detector.now.flaps.until_s
                     on_trial = detector.state is HealthState.HALF_OPEN and held_s is not None and held_s > now_s
                     if detector.state is not HealthState.WELL and not on_trial:
-                        yield left(f"{name}: {exchange} is {detector.state.value} long after the faults")
+                        yield left("verdicts", f"{name}: {exchange} is {detector.state.value} long after the faults")
             case PositionSynchronizerActor():
                 if actor.reading.askers:
-                    yield left(f"{name}: {actor.reading.askers} still wait for the book")
+                    yield left("questions", f"{name}: {actor.reading.askers} still wait for the book")
             case _:
-                yield left(f"{name} is dead")
+                yield left("children", f"{name} is dead")
     for address, n in world.scheduler.wake_ups().items():
         if n > MAX_WAKE_UPS:
-            yield left(f"the actor at {address} has {n} wake-ups waiting")
+            yield left("timers", f"the actor at {address} has {n} wake-ups waiting")
     yield from _switches(world)
     yield from _verbs(world)
     for each in world.exchanges.values():
@@ -117,6 +120,6 @@ def leaks(world: World) -> Iterator[Violation]:
     for plan in world.plan.strategies:
         strategy = world.actor(plan.name)
         if not isinstance(strategy, StrategyActor):
-            yield left(f"{plan.name} is dead")
+            yield left("children", f"{plan.name} is dead")
         elif any(pending.request.deadline_s < now_s - 1.0 for pending in strategy.session._pending.values()):
-            yield left(f"{plan.name}: a request is pending past its deadline")
+            yield left("questions", f"{plan.name}: a request is pending past its deadline")

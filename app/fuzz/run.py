@@ -20,6 +20,7 @@ from app.fuzz.checker_carry import carry_violations
 from app.fuzz.checker_ill import ill_violations
 from app.fuzz.checker_moves import book_violations, move_violations
 from app.fuzz.checker_news import Violation
+from app.fuzz.exposure import exposure_violations
 from app.fuzz.fill_check import fills_heard, fills_kept
 from app.fuzz.leaks import leaks
 from app.fuzz.model import model_violations
@@ -28,6 +29,7 @@ from app.fuzz.plan import Plan, draw_plan
 from app.fuzz.profiles import PROFILES, Profile
 from app.fuzz.quiet import quiet_spans
 from app.fuzz.reached import Reached, Where
+from app.fuzz.secrecy import secret_violations
 from app.fuzz.settings import HEALTH, failover_settings
 from app.fuzz.story import tell
 from app.fuzz.world import START_S, World
@@ -141,7 +143,8 @@ def judge(
     ended += [] if broken else adopted_rightly(world)
     ended += [] if broken else network_violations(world.plan.networks, world.journal, START_S)
     moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
-    moved += [*again_violations(seen), *model_violations(seen)]
+    moved += [*again_violations(seen), *model_violations(seen), *exposure_violations(seen)]
+    moved += secret_violations(world.record, world.journal._db, world.scheduler.leaked)
     return seen, (*broken, *check(seen), *moved, *_ill(world, seen), *ended)
 
 

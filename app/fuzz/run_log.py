@@ -12,6 +12,7 @@ import structlog
 from attrs import define
 
 from app.fuzz.record import Note, Record, Trouble
+from app.fuzz.secrecy import RULE, SECRET
 
 NEVER = ("order.contradiction", "supervisor.gave_up", "connector.unexpected_message", "route.stale")
 """Events that say themselves that something went wrong."""
@@ -44,6 +45,8 @@ class RunLog:
 
     def _logged(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         name = event.pop("event")
+        if SECRET in f"{name} {event}":
+            self.record.add(Trouble(self.now(), RULE, f"in the log: {name}"))
         if event.pop("exc_info", None):
             words = "".join(traceback.format_exception(*sys.exc_info(), limit=-8))
             self.record.add(Trouble(self.now(), "actors do not raise", f"{event}\n{words}"))

@@ -16,6 +16,7 @@ from app.domain.rates import Rates, Usage, rates_of
 from app.fuzz.exchange import UNLIMITED, SimExchange
 from app.fuzz.faults import Fault, Weather
 from app.fuzz.record import Record, Sent
+from app.fuzz.secrecy import SECRET
 from messages.health import ProbeKind
 from messages.market import Lots, Symbol
 from messages.orders import OrderSpec
@@ -26,6 +27,7 @@ class SimPort:
 
     def __init__(self, exchange: SimExchange) -> None:
         self._exchange = exchange
+        self.credentials = SECRET
         self.ready = False
 
     @property

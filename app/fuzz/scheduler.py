@@ -23,6 +23,7 @@ from thespian.actors import ActorExitRequest, ActorSystem, ActorSystemMessage, C
 from thespian.system.simpleSystemBase import PendingSend
 
 from actors._shell import Shell
+from app.fuzz.secrecy import within
 from messages.base import Reply, Request
 
 EXTERNAL = "System:ExternalRequester"
@@ -50,6 +51,7 @@ class Scheduler:
         self.on_deliver: Callable[[Address, Address, Any], None] | None = None
         self.lags: dict[str, float] = {}
         self.duplicates = 0.0
+        self.leaked: tuple[tuple[float, str], ...] = ()
         self._random = rng.random
         self._events: list[tuple[float, int, Address, Address, Any]] = []
         self._serial = 0
@@ -200,6 +202,8 @@ class Scheduler:
             return message
         if self._pickled[0] is not message:
             self._pickled = message, pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+            if within(self._pickled[1]):
+                self.leaked += ((self.now_s, type(message).__name__),)
         return self._pickled[1]
 
     def _wake(self, sender: Address, period: timedelta, payload: Any) -> None:
