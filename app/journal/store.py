@@ -92,7 +92,7 @@ class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Carries):
             if path is not None and not path.is_file():
                 # Not where it is there: closing any descriptor of it drops the locks this process holds on it.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(self._where, timeout=busy_timeout_s, isolation_level=None)
+            self._db = self._connected(busy_timeout_s)
             self._db.row_factory = sqlite3.Row
             self._lock = WriteLock(self._db, busy_timeout_s)
             self._memory = Memory()
@@ -106,6 +106,9 @@ class Journal(Adjustments, Asides, ControlsKept, Fills, Moves, Routes, Carries):
             self._cold = Cold(self._db)
             self._place = None if path is None else Place(path)
             self.journal_id = self._open_schema()
+
+    def _connected(self, busy_timeout_s: float) -> sqlite3.Connection:
+        return sqlite3.connect(self._where, timeout=busy_timeout_s, isolation_level=None)
 
     def close(self) -> None:
         """Closes the connection; the journal stays."""

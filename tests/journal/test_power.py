@@ -1,7 +1,7 @@
 """The power goes, at any moment: what was acknowledged is there when it is back, and what is there can be used.
 
 The journal as it runs is recorded down to its files (`tests.journal.recorder`), and then cut off after every single
-step, with whatever of the unsynced part chance leaves (`tests.journal.disk`).
+step, with whatever of the unsynced part chance leaves (`app.fuzz.disk`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import pytest
 from attrs import define, field
 
 from app.domain.leg_life import LegEvent
+from app.fuzz.disk import Disk
+from app.fuzz.vfs import Step, Synced, SyncedNames, Unnamed, Wrote
 from app.journal import checkpoints, store
 from app.journal.checkpoints import Checkpointer
 from app.journal.store import Committed, Journal
@@ -25,8 +27,7 @@ from messages.failover import Route
 from messages.orders import OrderView
 from tests.depth import examples
 from tests.domain.orders import key, spec
-from tests.journal.disk import Disk
-from tests.journal.recorder import Acknowledged, Recorder, Step, Synced, SyncedNames, Unnamed, Wrote
+from tests.journal.recorder import Acknowledged, Recorder
 
 ORDERS = examples(10, 13)
 
@@ -94,11 +95,12 @@ def recorded(tmp_path: Path, power_safe: bool, monkeypatch: pytest.MonkeyPatch) 
     return writers
 
 
-def cuts(steps: list[Step], folder: Path, chance: random.Random) -> Iterator[tuple[int, Path]]:
+def cuts(steps: list[Step | Acknowledged], folder: Path, chance: random.Random) -> Iterator[tuple[int, Path]]:
     """Number of the last step before the cut, and what is on the disk after it, for every step."""
     disk = Disk()
     for number, step in enumerate(steps):
-        disk.take(step)
+        if not isinstance(step, Acknowledged):
+            disk.take(step)
         # Nothing of what was not synced, wherever that is other than at the last step; and a random part, each time.
         lost = [] if isinstance(step, Wrote) else [0.0]
         for share in (*lost, chance.choice([0.05, 0.5, 0.95, 1.0])):
