@@ -13,6 +13,7 @@ from pathlib import Path
 
 from attrs import define, field
 
+from app.fuzz import vfs
 from app.fuzz.exhaust import exhaust_and_tell
 from app.fuzz.exhaust_scopes import SCOPES
 from app.fuzz.kept import replay_case, shrink_and_tell
@@ -23,6 +24,9 @@ from app.fuzz.run import Verdict, run_many, run_seed
 TAKING_TURNS = tuple(name for name, profile in PROFILES.items() if profile.ills is None)
 """Profiles of `--profile all`. Those of illness last three times as long, and are asked for by name."""
 
+CANNOT = 69
+"""Exit code: what is asked for is not to be had here (sysexits.h)."""
+
 STORIES = 3
 """Failing seeds whose story is printed; the others are named."""
 
@@ -31,7 +35,12 @@ TELL_S = 2.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0 when every invariant held in every run, 1 when one did not, 64 when the arguments make no sense."""
+    """Runs what is asked for.
+
+    Returns:
+        0 when every invariant held in every run, 1 when one did not, 64 when the arguments make no sense, 69 when
+        nothing of it can be run by this Python.
+    """
     try:
         arguments = _parser().parse_args(argv)
         seed = None if arguments.exhaust is not None or arguments.replay is None else _seed(arguments.replay)
@@ -43,15 +52,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = TAKING_TURNS if arguments.profile == "all" else (arguments.profile,)
     if arguments.replay_plan is not None:
         return replay_case(arguments.replay_plan, as_json=arguments.json)
+    wanted = range(arguments.start, arguments.start + arguments.seeds) if seed is None else (seed,)
+    seeds = _that_can_be_run(wanted, names)
+    if not seeds:
+        return CANNOT
     if seed is not None:
         name = names[seed % len(names)]
         if arguments.shrink:
             for_s = None if arguments.minutes is None else 60 * arguments.minutes
             return shrink_and_tell(seed, name, for_s=for_s, keep=arguments.keep, as_json=arguments.json)
         return _replay(seed, name, as_json=arguments.json)
-    counts = Counts(arguments.seeds, quiet=arguments.json)
+    counts = Counts(len(seeds), quiet=arguments.json)
     until_s = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
-    seeds = range(arguments.start, arguments.start + arguments.seeds)
     for verdict in run_many(seeds, names, arguments.jobs, coverage=arguments.coverage):
         counts.add(verdict)
         if until_s is not None and time.monotonic() >= until_s:
@@ -60,6 +72,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.coverage and not arguments.json:
         print("", *report(counts.reached), sep="\n")
     return 1 if counts.failed else 0
+
+
+def _that_can_be_run(seeds: Sequence[int], names: Sequence[str]) -> Sequence[int]:
+    """Leaves out those that this Python cannot run, and says so."""
+    if vfs.reachable():
+        return seeds
+    here = [seed for seed in seeds if PROFILES[names[seed % len(names)]].disk is None]
+    if len(here) < len(seeds):
+        words = "A simulated disk is not to be had: the SQLite of this Python is built in and hides its names."
+        print(f"{words} {len(seeds) - len(here)} of {len(seeds)} seeds are left out.", file=sys.stderr)
+    return here
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from messages.market import Symbol
 
 ZERO = Decimal(0)
 MAX_ADOPTED = 10_000
+RULE = "adopted what nobody did"
 
 
 def adopted_rightly(world: World) -> Iterator[Violation]:
@@ -32,4 +33,4 @@ def adopted_rightly(world: World) -> Iterator[Violation]:
         adopted, due = sum(done.get(place, []), ZERO), others.get(place, ZERO)
         if adopted != due and (place, due - adopted) not in told:
             words = f"{adopted:+f} of {symbol} on {exchange_name} was adopted, and others traded {due:+f}"
-            yield Violation("adopted what nobody did", world.scheduler.now_s, 0, words)
+            yield Violation(RULE, world.scheduler.now_s, 0, words)

@@ -76,8 +76,10 @@ def leaks(world: World) -> Iterator[Violation]:
                     ("watches", "due"): len(machine._watch._due) // 50,
                 }
                 yield from (left(kind, f"{name}: {n} {what}") for (kind, what), n in counts.items() if n)
-                live = {o.wire_id for o in world.exchanges[name].orders if o.ended_s is None}
                 tasks = {task.leg.wire_id for task in machine.tasks.values()}
+                live = {o.wire_id for o in world.exchanges[name].orders if o.ended_s is None}
+                if world.machine is not None:  # nobody's, since the journal knows nothing of them any more
+                    live -= {wire_id for at, wire_id in world.machine.losses.forgotten if at == name} - tasks
                 if tasks != live:
                     yield left("watches", f"{name}: {len(tasks - live)} tasks too many, {len(live - tasks)} too few")
                 if len(machine._flights) > MAX_FLIGHTS or machine._settlings:

@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
 from app.fuzz.book_plan import BookPlan, draw_books, fill_books
+from app.fuzz.disk_plan import DiskPlan, draw_disk
 from app.fuzz.faults import OUTAGES, Window
 from app.fuzz.ill_plan import Illness, Ills, draw_illnesses, draw_orders
 from app.fuzz.own_network import Outage, draw_outages
@@ -88,6 +89,7 @@ class Plan:
     witness: bool = False
     heartbeats: bool = False
     at_steps: tuple[AtStep, ...] = ()
+    disk: DiskPlan | None = None
 
 
 ALWAYS = 0.02
@@ -137,6 +139,8 @@ def draw_plan(profile: Profile, rng: Random) -> Plan:
         outages = draw_outages(names, profile.networks, CALM_S, rng)
         windows = tuple(window for outage in outages for window in outage.windows())
         plan = evolve(plan, windows=(*windows, *plan.windows), networks=outages, witness=rng.random() < 0.5)
+    if profile.disk is not None:
+        plan = evolve(plan, disk=draw_disk(profile.disk, [*busy, *moments], CALM_S, rng))
     if profile.books is None:
         ask_otherwise(strategies, FINAL_ORDERS_S, rng)
         return plan

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from attrs import frozen
 
 from app.fuzz.book_plan import Books
+from app.fuzz.disk_plan import Disks
 from app.fuzz.faults import OUTAGES
 from app.fuzz.ill_plan import Ills
 
@@ -85,6 +86,8 @@ class Profile:
         networks: Outages of our own network.
         duplicates: Share of requests and replies between actors that arrive twice.
         at_steps: How often somebody dies, or an exchange fails, just as a switch is at some step.
+        disk: What befalls the machine and its disk; None where the journal is kept in memory, and all have one
+            connection to it.
     """
 
     means: str = ""
@@ -107,6 +110,7 @@ class Profile:
     networks: tuple[int, int] = (0, 0)
     duplicates: float = 0.0
     at_steps: tuple[int, int] = (0, 0)
+    disk: Disks | None = None
 
 
 ILL_TIMES = Times(calm_s=1500.0, final_orders_s=1700.0, final_get_s=1750.0, end_s=1780.0)
@@ -175,6 +179,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             journal_chance=0.003,
             changes=0.8,
             points=(*CONNECTOR_POINTS, "before renewing", "after renewing", "after renewing"),
+        ),
+        "disk": Profile(
+            means="The power is cut, actors die in the middle of a commit, and the disk is full or fails for a while.",
+            outages=(0, 2),
+            chance=0.01,
+            deaths=(0, 2),
+            lags=(0, 0),
+            switches=(1, 3),
+            disk=Disks(),
         ),
         "network": Profile(
             means="Our own network is down for all exchanges at once.",

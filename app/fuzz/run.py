@@ -17,6 +17,7 @@ from app.fuzz.checker import Seen, check
 from app.fuzz.checker_again import again_violations
 from app.fuzz.checker_book import adopted_rightly
 from app.fuzz.checker_carry import carry_violations
+from app.fuzz.checker_disk import but_for_losses
 from app.fuzz.checker_ill import ill_violations
 from app.fuzz.checker_moves import book_violations, move_violations
 from app.fuzz.checker_news import Violation
@@ -145,7 +146,7 @@ def judge(
     moved = sorted((*carry_violations(seen), *move_violations(seen)), key=lambda violation: violation.at_s)
     moved += [*again_violations(seen), *model_violations(seen), *exposure_violations(seen)]
     moved += secret_violations(world.record, world.journal._db, world.scheduler.leaked)
-    return seen, (*broken, *check(seen), *moved, *_ill(world, seen), *ended)
+    return seen, but_for_losses(world, (*broken, *check(seen), *moved, *_ill(world, seen), *ended))
 
 
 def _ill(world: World, seen: Seen) -> list[Violation]:

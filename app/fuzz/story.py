@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from app.fuzz import record as r
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
+from app.fuzz.disk_plan import DiskPlan
 
 _QUIET = ("child.started", "failover.step")
 
@@ -65,8 +66,21 @@ def _opening(seen: Seen) -> Iterator[str]:
         yield f"{death.at_s:.1f} s: {death.actor} is killed{f' {death.point}' if death.point else ''}"
     for stall in seen.plan.stalls:
         yield f"{stall.at_s:.1f} s: {stall.actor} is stopped for {stall.for_s:.1f} s"
+    if seen.plan.disk is not None:
+        yield from _disk(seen.plan.disk)
     for at_s, exchange in seen.plan.switches:
         yield f"{at_s:.1f} s: a person asks for a failover to {exchange}"
+
+
+def _disk(disk: DiskPlan) -> Iterator[str]:
+    yield f"a power cut {'takes nothing' if disk.power_safe else 'may take the newest orders'}"
+    for cut in disk.cuts:
+        when = f", after {cut.steps} writes and syncs more" if cut.steps else ""
+        yield f"{cut.at_s:.1f} s: the power is cut{when}, for {cut.off_s:.1f} s"
+    for crash in disk.crashes:
+        yield f"{crash.at_s:.1f} s: whoever writes is killed after {crash.steps} writes and syncs more"
+    for span in disk.spans:
+        yield f"{span.begin_s:.1f} to {span.end_s:.1f} s: the disk {span.trouble.value}"
 
 
 def _words(fact: r.Fact) -> str:

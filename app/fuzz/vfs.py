@@ -1,9 +1,9 @@
 """Watches what SQLite does to its files, under whatever code uses Python's own `sqlite3`, and may refuse it.
 
-Python's driver is left as it is. Into the very library it uses, a copy of that library's own VFS for Unix is registered:
-it does all the real one does, to real files, but asks a watcher first and tells it afterwards. So it is the journal as it
-runs that is watched, with its pragmas, its statements and SQLite's locks. The wal-index (`-shm`) is shared memory, no
-file that outlives a power cut, and is not watched.
+Python's driver is left as it is. Into the very library it uses, a copy of that library's own VFS for Unix is
+registered: it does all the real one does, to real files, but asks a watcher first and tells it afterwards. So it is the
+journal as it runs that is watched, with its pragmas, its statements and SQLite's locks. The wal-index (`-shm`) is
+shared memory, no file that outlives a power cut, and is not watched.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from sqlite3 import SQLITE_IOERR
 from typing import Any, Protocol
 
 from attrs import field, frozen
@@ -87,7 +88,7 @@ Step = Named | Unnamed | Wrote | Cut | Synced | SyncedNames
 
 
 class Watcher(Protocol):
-    """Whoever is asked and told. Neither may raise: SQLite could not hear of it."""
+    """Whoever is asked and told. What it raises is raised when watching ends: SQLite cannot hear of it."""
 
     def refuses(self, step: Step) -> int:
         """SQLite's result code with which a step fails that is about to be done; 0 lets it be done."""
@@ -160,6 +161,7 @@ class _Shim:
         self._methods: dict[int, Any] = {}
         self._kept: list[Any] = []
         self._later: list[tuple[Watcher, SyncedNames]] = []
+        self._raised: list[Exception] = []
         real = self._real = int(find(None))
         ours = self._ours = (_Pointer * _VFS_WORDS).from_buffer_copy(ctypes.string_at(real, 8 * _VFS_WORDS))
         name = ctypes.create_string_buffer(NAME.encode())
@@ -194,12 +196,29 @@ class _Shim:
             self._register(ctypes.addressof(self._ours), int(self._everywhere is not None))
         else:
             assert self._set_call(self._real, b"openDirectory", self._real_directory) == 0
+        raised, self._raised = self._raised, []
+        if raised:
+            raise raised[0]
 
     def there(self, folder: str) -> None:
+        self._there = {path for path in self._there if os.path.dirname(path) != folder}
         self._there.update(os.path.join(folder, name) for name in os.listdir(folder))
 
     def _watcher(self, path: str) -> Watcher | None:
         return self._folders.get(os.path.dirname(path), self._everywhere)
+
+    def _tell(self, watcher: Watcher, step: Step) -> None:
+        try:
+            watcher.saw(step)
+        except Exception as error:  # raised when watching ends: here it would be written to stderr, and forgotten
+            self._raised.append(error)
+
+    def _ask(self, watcher: Watcher, step: Step) -> int:
+        try:
+            return watcher.refuses(step)
+        except Exception as error:
+            self._raised.append(error)
+            return SQLITE_IOERR
 
     def _address(self, callback: Any) -> int:
         self._kept.append(callback)
@@ -219,7 +238,7 @@ class _Shim:
             if watcher is not None:
                 if path not in self._there:  # made by this, or just before: the journal makes its file itself
                     self._there.add(path)
-                    watcher.saw(Named(path))
+                    self._tell(watcher, Named(path))
                 self._files[file] = path, watcher
                 word = ctypes.cast(file, ctypes.POINTER(_Pointer))
                 word[0] = self._replaced(int(word[0] or 0))
@@ -241,25 +260,25 @@ class _Shim:
             def wrote(file: int, data: int, size: int, offset: int) -> int:
                 path, watcher = files[file]
                 step = Wrote(path, offset, string_at(data, size))
-                code = watcher.refuses(step) or int(write(file, data, size, offset))
+                code = self._ask(watcher, step) or int(write(file, data, size, offset))
                 if code == 0:
-                    watcher.saw(step)
+                    self._tell(watcher, step)
                 return code
 
             def cut(file: int, size: int) -> int:
                 path, watcher = files[file]
                 step = Cut(path, size)
-                code = watcher.refuses(step) or int(truncate(file, size))
+                code = self._ask(watcher, step) or int(truncate(file, size))
                 if code == 0:
-                    watcher.saw(step)
+                    self._tell(watcher, step)
                 return code
 
             def synced(file: int, flags: int) -> int:
                 path, watcher = files[file]
                 step = Synced(path)
-                code = watcher.refuses(step) or int(sync(file, flags))
+                code = self._ask(watcher, step) or int(sync(file, flags))
                 if code == 0:
-                    watcher.saw(step)
+                    self._tell(watcher, step)
                 self._names_too()
                 return code
 
@@ -274,10 +293,10 @@ class _Shim:
         def deleted(_vfs: int, name: bytes, sync_names: int) -> int:
             path = os.fsdecode(name)
             watcher, step = self._watcher(path), Unnamed(path)
-            code = (0 if watcher is None else watcher.refuses(step)) or int(delete(self._real, name, sync_names))
+            code = (0 if watcher is None else self._ask(watcher, step)) or int(delete(self._real, name, sync_names))
             if code == 0 and watcher is not None and path in self._there:
                 self._there.discard(path)
-                watcher.saw(step)
+                self._tell(watcher, step)
             self._names_too()
             return code
 
@@ -287,7 +306,7 @@ class _Shim:
         """The directory's sync comes within the file's, and follows it."""
         later, self._later = self._later, []
         for watcher, step in later:
-            watcher.saw(step)
+            self._tell(watcher, step)
 
     def _opened_directory(self, open_directory: Any) -> Any:
         def opened(path: bytes, out: Any) -> int:

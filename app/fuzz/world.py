@@ -27,6 +27,7 @@ from app.fuzz.book_plan import Foreign, VerbPlan
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Fault, Weather, Window
 from app.fuzz.ill_plan import Illness
+from app.fuzz.machine import Machine
 from app.fuzz.own_network import WITNESS, SimConnects, noted
 from app.fuzz.plan import Plan
 from app.fuzz.profiles import MESSAGE, Profile
@@ -121,7 +122,13 @@ class World:
                 _notice(ill) for ill in plan.illnesses if ill.exchange == traits.name and ill.announced_s is not None
             ]
             self.exchanges[traits.name] = exchange
-        self.journal = WatchedJournal(f"{rng.getrandbits(32):08x}", self._touch, self._locked, self._routed)
+        journal_id = f"{rng.getrandbits(32):08x}"
+        self.machine: Machine | None = None
+        if plan.disk is None:
+            self.journal = WatchedJournal(journal_id, self._touch, self._locked, self._routed)
+        else:
+            self.machine = Machine(self, plan.disk, journal_id, Random(rng.getrandbits(64)))
+            self.journal = self.machine.journal
         self.scheduler.duplicates = profile.duplicates
         self.scheduler.on_external = self._external
         self.scheduler.on_killed = self._killed
@@ -172,7 +179,10 @@ class World:
 
     def close(self) -> None:
         """Ends everything."""
-        self.journal.end()
+        if self.machine is None:
+            self.journal.end()
+        else:
+            self.machine.close()
         self.scheduler.close()
 
     def given(self) -> dict[str, tuple[int, ...]]:
@@ -215,12 +225,14 @@ class World:
         for note in noted(self.plan.networks, START_S):
             self.scheduler.call_at(note.at_s, partial(self._note, note.who, note.words))
         at(self.plan.times.calm_s, self._calm)
+        if self.machine is not None:
+            self.machine.begin()
 
     def _environment(self) -> e.Environment:
         names = tuple(self.exchanges)
         return e.Environment(
             clock=self._now,
-            open_journal=lambda: self.journal,
+            open_journal=lambda: self.journal if self.machine is None else self.machine.open(),
             open_runner=self._open_runner,
             adopt=lambda role, name: None,
             connectors=dict.fromkeys(names, connector_settings(self.profile, self.plan)),
@@ -268,17 +280,9 @@ class World:
 
     def _kill(self, name: str, point: str) -> None:
         if name == "everything":
-            root = self.scheduler.instance(self.supervisor)
-            if root is None:
-                return  # it lies dead already
-            self.record.add(r.Died(self._now(), name, "killed"))
-            self._count_death(name)
-            for each in [key.partition(":")[2] for key in root._specs]:
-                address = self._address(each)
-                if address is not None:
-                    self.scheduler.kill(address)
-            self.scheduler.kill(self.supervisor)
-            self._later(1.0, self._start_tree)
+            self._kill_all("killed", 1.0)
+            if self.machine is not None:
+                self.machine.all_killed()
             return
         address = self._address(name)
         if point.startswith(MESSAGE):
@@ -289,6 +293,19 @@ class World:
         elif address is not None:
             self.scheduler.kill(address)
 
+    def _kill_all(self, why: str, off_s: float) -> None:
+        root = self.scheduler.instance(self.supervisor)
+        if root is None:
+            return  # it lies dead already
+        self.record.add(r.Died(self._now(), "everything", why))
+        self._count_death("everything")
+        for each in [key.partition(":")[2] for key in root._specs]:
+            address = self._address(each)
+            if address is not None:
+                self.scheduler.kill(address)
+        self.scheduler.kill(self.supervisor)
+        self._later(off_s, self._start_tree)
+
     def _killed(self, address: Any, where: str) -> None:
         where_to: str = address.actorAddressString
         name = self._names.get(where_to, where_to)
@@ -296,6 +313,8 @@ class World:
         runner = self._runners.pop(where_to, None)
         if runner is not None:
             runner.close()
+        if self.machine is not None:
+            self.machine.killed(address)
 
     def _step(self) -> Step | None:
         machine = getattr(self.actor(Role.FAILOVER_COORDINATOR.value), "machine", None)

@@ -26,6 +26,8 @@ from app.fuzz.__main__ import TAKING_TURNS
 from app.fuzz.run import run_seed
 from app.fuzz.watched import WatchedJournal
 from app.journal import store
+from app.journal.errors import translated
+from app.journal.routes import Routes
 from messages.failover import Route
 from messages.orders import LegState
 from tests.fuzz.planted import (
@@ -118,16 +120,76 @@ def carried_before_proof() -> Iterator[None]:
         yield
 
 
+LOST = ("I1", "I2", "I5", "fills differ", "left over", "news", "trade")
+LOSES_EVERY = 50
+"""So many commits, of which one is lost."""
+
+
+@contextmanager
+def journal_write_lost() -> Iterator[None]:
+    """A commit says that it is done, now and then, and has written nothing."""
+    done = 0
+
+    @contextmanager
+    def losing(self: store.Journal) -> Iterator[None]:
+        nonlocal done
+        if self._joined:
+            yield
+            return
+        with translated(self._where):
+            self._lock.begin()
+            try:
+                yield
+                done += 1
+                self._db.execute("COMMIT" if done % LOSES_EVERY else "ROLLBACK")
+            except BaseException:
+                self._memory.undone()
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    with swapped(store.Journal, "_transaction", losing):
+        yield
+
+
+@contextmanager
+def route_not_synced() -> Iterator[None]:
+    """The fence and the route are committed as orders are: a power cut can undo them."""
+
+    @contextmanager
+    def unsynced(self: Routes) -> Iterator[None]:
+        self._cold.ready()
+        with self._transaction():
+            self._memory.forget()
+            yield
+
+    with swapped(Routes, "_durable_transaction", unsynced):
+        yield
+
+
+@contextmanager
+def power_safe_not_synced() -> Iterator[None]:
+    """Orders are committed as if nobody had asked for them to survive a power cut."""
+
+    def normal(self: Routes, full: bool) -> None:
+        self._db.execute("PRAGMA synchronous=NORMAL")
+
+    with swapped(Routes, "_synchronous", normal):
+        yield
+
+
 @frozen
 class Named:
-    """One of the ten.
+    """One of them.
 
     Attributes:
         rules: Those that may find it, by how they begin: found by another, it counts as not found.
+        profile: The only one it is looked for under; all in turn where it is empty.
     """
 
     plant: Planted
     rules: tuple[str, ...]
+    profile: str = ""
 
 
 NAMED: Mapping[str, Named] = MappingProxyType(
@@ -140,6 +202,9 @@ NAMED: Mapping[str, Named] = MappingProxyType(
         "sent again after not-found, without the lag": Named(absence_without_margin, DOUBLED),
         "no deduplication at a restart": Named(not_deduplicated_at_a_restart, DOUBLED),
         "the epoch is not checked": Named(fence_not_checked, ("I3 sent past the fence",)),
+        "a journal write is lost": Named(journal_write_lost, LOST, "disk"),
+        "a route is committed without a sync": Named(route_not_synced, ("I5 a route is lost",), "disk"),
+        "nothing is synced though it should be": Named(power_safe_not_synced, ("I5",), "disk"),
         "carried before proof": Named(carried_before_proof, ("I1", "carried wrongly", "order.contradiction")),
     }
 )
@@ -150,7 +215,7 @@ def seek(name: str, start: int = 0, most: int = MOST_SEEDS) -> dict[str, Any] | 
     bug, began_s = NAMED[name], time.process_time()
     with bug.plant():
         for seed in range(start, start + most):
-            profile = TAKING_TURNS[seed % len(TAKING_TURNS)]
+            profile = bug.profile or TAKING_TURNS[seed % len(TAKING_TURNS)]
             for violation in run_seed(seed, profile).violations:
                 if violation.rule.startswith(bug.rules):
                     cpu_s = time.process_time() - began_s

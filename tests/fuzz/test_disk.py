@@ -1,0 +1,228 @@
+"""The simulated disk by itself, under SQLite as it is; and seeds of the profile `disk`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.fuzz import vfs
+from app.fuzz.disk import SECTOR, Disk, File
+from app.fuzz.disk_plan import Trouble
+from app.fuzz.run import run_seed
+from app.fuzz.sim_disk import SimDisk
+from app.fuzz.vfs import Cut, Named, Synced, SyncedNames, Unnamed, Wrote
+from tests.depth import examples
+from tests.fuzz.planted_named import NAMED
+from tests.fuzz.seeds import hold, parts
+
+SEEDS = 100
+
+pytestmark = pytest.mark.skipif(not vfs.reachable(), reason="the SQLite that Python uses hides its names")
+
+
+@pytest.mark.parametrize("seeds", parts(SEEDS, quick=2))
+def test_every_invariant_holds(seeds: range) -> None:
+    """For each seed of this part."""
+    hold("disk", seeds)
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    """Though SQLite salts its log with a number of its own."""
+    one, other = (run_seed(3, "disk", story=True) for _ in range(2))
+    assert "the power is cut" in one.story
+    assert (one.story, one.steps) == (other.story, other.steps)
+
+
+# -------------------------------------------------------------------------------------------------- under SQLite
+
+
+@pytest.fixture
+def disk() -> Iterator[SimDisk]:
+    with closing(SimDisk()) as disk:
+        yield disk
+
+
+def opened(disk: SimDisk, synchronous: str) -> sqlite3.Connection:
+    db = disk.connect(disk.folder / "numbers.db")
+    db.execute("PRAGMA page_size=1024")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute(f"PRAGMA synchronous={synchronous}")
+    return db
+
+
+def numbers(disk: SimDisk) -> list[int]:
+    """What SQLite finds when the power is back."""
+    with closing(opened(disk, "FULL")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return [n for (n,) in db.execute("SELECT n FROM numbers ORDER BY n")]
+
+
+def cut(disk: SimDisk, db: sqlite3.Connection, share: float, flushed: float = 0.0, seed: int = 0) -> None:
+    disk.down = True
+    db.close()
+    disk.cut(Random(seed), share, flushed)
+
+
+def begun(disk: SimDisk) -> None:
+    with closing(opened(disk, "FULL")) as db:
+        db.execute("CREATE TABLE numbers (n INTEGER, filler BLOB)")
+    disk.settled()
+
+
+Commits = st.lists(st.sampled_from(("FULL", "NORMAL", "checkpoint")), min_size=1, max_size=25)
+Shares = st.sampled_from((0.0, 0.5, 0.9, 0.99, 1.0))
+
+
+@settings(max_examples=examples(40, 3), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(Commits, Shares, Shares, st.integers(0, 1000))
+def test_what_was_synced_survives_and_the_rest_is_lost_from_its_end(
+    commits: list[str], share: float, flushed: float, seed: int
+) -> None:
+    """Whatever is committed how: what is there is what was committed up to some moment after the last sync."""
+    with closing(SimDisk()) as disk:
+        begun(disk)
+        db = opened(disk, "NORMAL")
+        done, safe = 0, 0
+        for commit in commits:
+            if commit == "checkpoint":
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                safe = done
+            else:
+                db.execute(f"PRAGMA synchronous={commit}")
+                done += 1
+                db.execute("INSERT INTO numbers VALUES (?, zeroblob(?))", (done, 700 * (done % 4)))
+                safe = done if commit == "FULL" else safe
+        cut(disk, db, share, flushed, seed)
+        found = numbers(disk)
+        assert found == list(range(1, len(found) + 1))
+        assert safe <= len(found) <= done
+        if 1.0 in (share, flushed):
+            assert len(found) == done
+
+
+@pytest.mark.parametrize(("share", "there"), [(0.0, [1]), (1.0, [1, 2])])
+def test_what_was_not_synced_may_be_lost(disk: SimDisk, share: float, there: list[int]) -> None:
+    """The worst that may be, and the best."""
+    begun(disk)
+    db = opened(disk, "FULL")
+    db.execute("INSERT INTO numbers VALUES (1, NULL)")
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.execute("INSERT INTO numbers VALUES (2, NULL)")
+    assert disk.model.unsynced() > 0
+    cut(disk, db, share)
+    assert numbers(disk) == there
+
+
+def test_a_torn_frame_ends_what_is_recovered(disk: SimDisk) -> None:
+    """What comes after it is whole, and is not there all the same: it was never promised."""
+    begun(disk)
+    db = opened(disk, "NORMAL")
+    for n in range(1, 6):
+        db.execute("INSERT INTO numbers VALUES (?, NULL)", (n,))
+    log = next(file for path, file in disk.model.now.items() if path.endswith("-wal"))
+    pages = [at for at, step in enumerate(log.since) if isinstance(step, Wrote) and len(step.data) > SECTOR]
+    torn = log.since[pages[len(pages) // 2]]
+    assert isinstance(torn, Wrote)
+    log.since[pages[len(pages) // 2]] = Wrote(torn.path, torn.offset, torn.data[:SECTOR])
+    cut(disk, db, 1.0)
+    assert numbers(disk) in ([1], [1, 2], [1, 2, 3])
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_a_commit_that_is_cut_off_is_there_or_not(disk: SimDisk, steps: int) -> None:
+    """After each single write and sync of it: all or nothing, and what was before it stays."""
+    begun(disk)
+    db = opened(disk, "FULL")
+    db.execute("INSERT INTO numbers VALUES (1, NULL)")
+    disk.goes_down_after(steps)
+    try:
+        db.execute("INSERT INTO numbers VALUES (2, zeroblob(3000))")
+        acknowledged = not disk.down
+    except sqlite3.OperationalError:
+        acknowledged = False
+    cut(disk, db, 0.5, seed=steps)
+    assert numbers(disk) in ([[1, 2]] if acknowledged else [[1], [1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (Trouble.NO_ROOM, "full"),
+        (Trouble.WRITES_FAIL, "disk I/O error"),
+        (Trouble.SYNCS_FAIL, "disk I/O error"),
+    ],
+)
+def test_a_disk_in_trouble_says_so_and_takes_nothing(disk: SimDisk, trouble: Trouble, words: str) -> None:
+    """And afterwards it goes on, on the same connection."""
+    begun(disk)
+    db = opened(disk, "FULL")
+    db.execute("INSERT INTO numbers VALUES (1, NULL)")
+    disk.trouble = lambda: trouble
+    with pytest.raises(sqlite3.OperationalError, match=words):
+        db.execute("INSERT INTO numbers VALUES (2, zeroblob(9000))")
+    disk.trouble = lambda: None
+    db.execute("INSERT INTO numbers VALUES (3, NULL)")
+    cut(disk, db, 0.0)
+    assert numbers(disk) == [1, 3]
+
+
+# -------------------------------------------------------------------------------------------------- by itself
+
+A = "/d/a"
+
+
+def left(disk: Disk, folder: Path, share: float, seed: int = 0) -> dict[str, bytes]:
+    folder.mkdir()
+    disk.after_a_cut(folder, Random(seed), share)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_name_is_certain_once_its_directory_was_synced(tmp_path: Path) -> None:
+    """Given or taken away; the file's own sync is not enough."""
+    disk = Disk()
+    disk.take(Named(A))
+    disk.take(Wrote(A, 0, b"here"))
+    disk.take(Synced(A))
+    assert left(disk, tmp_path / "1", 0.0) == {}
+    assert left(disk, tmp_path / "2", 1.0) == {"a": b"here"}
+    disk.take(SyncedNames("/d"))
+    assert left(disk, tmp_path / "3", 0.0) == {"a": b"here"}
+    disk.take(Unnamed(A))
+    assert left(disk, tmp_path / "4", 0.0) == {"a": b"here"}
+    disk.take(SyncedNames("/d"))
+    assert left(disk, tmp_path / "5", 0.0) == {}
+
+
+def test_sectors_are_lost_one_by_one() -> None:
+    """Of one write some, and of two to the same place the older alone as well."""
+    found = set()
+    for seed in range(200):
+        file = File(bytearray(b"0" * 2 * SECTOR))
+        file.since = [Wrote(A, 0, b"1" * 2 * SECTOR), Wrote(A, 0, b"2" * SECTOR), Cut(A, SECTOR + 5)]
+        image = file.image(Random(seed), 0.5)
+        found.add((image[:1], image[SECTOR : SECTOR + 1], len(image)))
+    assert {
+        (first, second, size) for first in (b"0", b"1", b"2") for second in (b"0", b"1") for size in (517, 1024)
+    } == found
+
+
+# -------------------------------------------------------------------------------------------------- it bites
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", [name for name, bug in NAMED.items() if bug.profile == "disk"])
+def test_a_lost_write_is_found(name: str) -> None:
+    """Within a hundred seeds; how soon exactly is written down by `python -m tests.fuzz.planted_named`."""
+    bug = NAMED[name]
+    with bug.plant():
+        for seed in range(100):
+            if any(violation.rule.startswith(bug.rules) for violation in run_seed(seed, "disk").violations):
+                return
+    pytest.fail(f"{name}: not found in 100 seeds")
