@@ -55,12 +55,12 @@ class Losses:
 class Machine:
     """One, for one run."""
 
-    def __init__(self, world: World, plan: DiskPlan, journal_id: str, rng: Random) -> None:
+    def __init__(self, world: World, plan: DiskPlan, journal_id: str) -> None:
         self.plan = plan
         self._world = world
         self.losses = Losses()
         self.disk = SimDisk()
-        self._chance = rng
+        self._chance = Random(f"disk-{journal_id}")  # a stream of its own, which shifts no other draw
         self._start_s = world.scheduler.now_s
         self._open: dict[str, list[DiskJournal]] = {}
         self._armed: PowerCut | MidCommit | None = None

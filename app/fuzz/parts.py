@@ -12,6 +12,7 @@ from app.domain.calls import ExpiryEnforcement, Proof
 from app.domain.limiter import RateLimit
 from app.fuzz.book_plan import BookPlan
 from app.fuzz.case import BEFORE_EXCHANGES, Case
+from app.fuzz.disk_plan import DiskPlan
 from app.fuzz.plan import Plan
 from app.fuzz.profiles import Times
 from app.fuzz.sim_orders import Duplicates, Traits
@@ -42,6 +43,9 @@ MORE = {
     "retries": 0,
 }
 """What an order's owner may ask of it beside placing it, and the value by which he does not."""
+
+OF_THE_DISK = ("cuts", "crashes", "spans")
+"""What befalls the machine and its disk, by its name in the disk's plan."""
 
 BY_CHANCE = {"chance": 0.0, "journal_chance": 0.0, "refusals": 0.0, "duplicates": 0.0}
 """What happens in a run though no plan has it, and the value by which it does not."""
@@ -80,6 +84,9 @@ def _parts(case: Case) -> Iterator[Part]:
         yield from (Part("verbs", (number,)) for number in range(len(books.verbs)))
         usual = {"poor": "", "dead_man_s": None, "across": False}
         yield from (Part("books", (name,)) for name, none in usual.items() if getattr(books, name) != none)
+    if plan.disk is not None:
+        for name in OF_THE_DISK:
+            yield from (Part(name, (number,)) for number in range(len(getattr(plan.disk, name))))
     for name, none in BY_CHANCE.items():
         if getattr(case.profile, name) != none:
             yield Part("chance", (name,))
@@ -125,6 +132,7 @@ def only(case: Case, kept: frozenset[Part]) -> Case:
         traits=tuple(_trait(each, kept) for each in plan.traits if each.name in exchanges),
         strategies=tuple(s for s in (_strategy(each, kept) for each in plan.strategies) if s.orders),
         books=None if plan.books is None else _books(plan.books, exchanges, kept),
+        disk=None if plan.disk is None else _disk(plan.disk, kept),
         witness=has("setting", "witness"),
         heartbeats=has("setting", "heartbeats"),
         **timed,
@@ -172,6 +180,14 @@ def _books(books: BookPlan, exchanges: set[str], kept: frozenset[Part]) -> BookP
     )
 
 
+def _disk(disk: DiskPlan, kept: frozenset[Part]) -> DiskPlan:
+    left: dict[str, Any] = {
+        name: tuple(each for i, each in enumerate(getattr(disk, name)) if Part(name, (i,)) in kept)
+        for name in OF_THE_DISK
+    }
+    return evolve(disk, **left)
+
+
 def cut(case: Case, calm_s: float) -> Case:
     """A case that is calm so much earlier; what was to happen after that does not."""
     plan, times = case.plan, case.plan.times
@@ -196,11 +212,20 @@ def cut(case: Case, calm_s: float) -> Case:
     if books is not None:
         foreign = tuple(each for each in books.foreign if each.at_s < calm_s)
         books = evolve(books, foreign=foreign, verbs=tuple(each for each in books.verbs if each.at_s < calm_s))
+    disk = plan.disk
+    if disk is not None:
+        disk = evolve(
+            disk,
+            cuts=tuple(each for each in disk.cuts if each.at_s < calm_s),
+            crashes=tuple(each for each in disk.crashes if each.at_s < calm_s),
+            spans=tuple(evolve(e, end_s=min(e.end_s, calm_s)) for e in disk.spans if e.begin_s < calm_s),
+        )
     return evolve(
         case,
         plan=evolve(
             plan,
             times=new,
+            disk=disk,
             strategies=tuple(s for s in map(shifted, plan.strategies) if s.orders),
             windows=tuple(evolve(w, end_s=min(w.end_s, calm_s)) for w in plan.windows if w.begin_s < calm_s),
             deaths=tuple(each for each in plan.deaths if each.at_s < calm_s),
@@ -223,4 +248,8 @@ def last_s(plan: Plan) -> float:
     moments += [at_s for at_s, _ in plan.switches]
     moments += [] if plan.books is None else [each.at_s for each in plan.books.foreign]
     moments += [] if plan.books is None else [each.at_s for each in plan.books.verbs]
+    if plan.disk is not None:
+        moments += [each.at_s + each.off_s for each in plan.disk.cuts]
+        moments += [each.at_s for each in plan.disk.crashes]
+        moments += [each.end_s for each in plan.disk.spans]
     return max(moments, default=0.0)

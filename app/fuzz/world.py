@@ -127,7 +127,7 @@ class World:
         if plan.disk is None:
             self.journal = WatchedJournal(journal_id, self._touch, self._locked, self._routed)
         else:
-            self.machine = Machine(self, plan.disk, journal_id, Random(rng.getrandbits(64)))
+            self.machine = Machine(self, plan.disk, journal_id)
             self.journal = self.machine.journal
         self.scheduler.duplicates = profile.duplicates
         self.scheduler.on_external = self._external

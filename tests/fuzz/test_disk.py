@@ -23,7 +23,7 @@ from tests.fuzz.planted_named import NAMED
 from tests.fuzz.seeds import hold, parts
 
 SEEDS = 100
-QUICK = 3
+QUICK = 5
 """A seed with cuts in the middle of commits, and a disk in trouble."""
 
 pytestmark = pytest.mark.skipif(not vfs.reachable(), reason="the SQLite that Python uses hides its names")

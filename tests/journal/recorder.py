@@ -24,7 +24,7 @@ class Recorder:
 
     steps: list[vfs.Step | Acknowledged] = field(factory=list)
 
-    def refuses(self, _step: vfs.Step) -> int:
+    def refuses(self, step: vfs.Step) -> int:
         """Nothing."""
         return 0
 
