@@ -46,6 +46,7 @@ class DiskJournal(WatchedJournal):
     ) -> None:
         self._disk = disk
         Journal.__init__(self, disk.folder / NAME, power_safe=power_safe, busy_timeout_s=0.0)
+        self._where = NAME  # what is said of it is the same wherever its files happen to lie
         self._touch = touch
         self._locked = locked
         self._routed = routed
