@@ -76,6 +76,13 @@ RULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "left over: timers": ("I6",),
         "failover in its own way": ("I7",),
         "I6 more than the exchange gives": ("I6",),
+        # app.fuzz.machine
+        "I5 a route is lost": ("I3", "I5"),
+        "I5 lost at a power cut": ("I5",),
+        "I5 another past": ("I5",),
+        "I5 the journal is lost": ("I5",),
+        "I5 the journal is damaged": ("I5",),
+        "I5 the journal is not proven": ("I5",),
         # app.fuzz.checker_ill, own_network
         "I7 not live": ("I7",),
         "I7 order not accepted": ("I7",),

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.fuzz import vfs
 from app.fuzz.disk import SECTOR, Disk, File
-from app.fuzz.disk_plan import Trouble
+from app.fuzz.disk_journal import NAME
+from app.fuzz.disk_plan import PowerCut, Trouble
+from app.fuzz.plan import draw_plan
+from app.fuzz.profiles import PROFILES
+from app.fuzz.record import Trouble as Broken
 from app.fuzz.run import run_seed
 from app.fuzz.sim_disk import SimDisk
 from app.fuzz.vfs import Cut, Named, Synced, SyncedNames, Unnamed, Wrote
+from app.fuzz.world import START_S, World
 from tests.depth import examples
 from tests.fuzz.planted_named import NAMED
 from tests.fuzz.seeds import hold, parts
@@ -218,6 +224,72 @@ def test_sectors_are_lost_one_by_one() -> None:
 
 
 # -------------------------------------------------------------------------------------------------- it bites
+
+
+def _sql(words: str) -> Callable[[Path], None]:
+    def tamper(path: Path) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute(words)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    return tamper
+
+
+def _page(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'ix_orders_by_market'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : (page - 1) * size + 100] = bytes(100)
+    path.write_bytes(content)
+
+
+def _all(path: Path) -> None:
+    path.write_bytes(b"no journal" * 500)
+    path.with_name(f"{path.name}-wal").unlink()
+
+
+TAMPERED: dict[str, Callable[[Path], None]] = {
+    "I5 a route is lost": _sql("DELETE FROM routes"),
+    "I5 lost at a power cut": _sql("DELETE FROM heard"),
+    "I5 another past": _sql("UPDATE events SET checksum = 7 WHERE sequence = 1"),
+    "I5 the journal is not proven": _sql("UPDATE history SET epoch = 7"),
+    "I5 the journal is damaged": _page,
+    "I5 the journal is lost": _all,
+}
+
+
+@pytest.mark.parametrize("rule", TAMPERED)
+def test_what_a_cut_may_not_take_is_missed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that loses more than it may, or something else."""
+    plan = draw_plan(PROFILES["disk"], Random("tampered"))
+    assert plan.disk is not None
+    harmless = evolve(plan.disk, power_safe=True, cuts=(), crashes=(), spans=())
+    world = World(PROFILES["disk"], evolve(plan, disk=harmless, windows=(), deaths=(), switches=()), Random(1))
+    machine = world.machine
+    assert machine is not None
+
+    def cut(chance: Random, share: float, flushed: float) -> int:
+        lost = SimDisk.cut(machine.disk, chance, share, flushed)
+        TAMPERED[rule](machine.disk.folder / NAME)
+        machine.disk.settled()
+        vfs.put_there(str(machine.disk.folder))
+        return lost
+
+    monkeypatch.setattr(machine.disk, "cut", cut)
+    try:
+        with world.entered():
+            world.begin()
+            world.scheduler.run_until(START_S + 60.0)
+            assert "I5" not in {fact.rule[:2] for fact in world.record.facts if isinstance(fact, Broken)}
+            try:
+                machine._arm(PowerCut(at_s=60.0, steps=0, off_s=1.0, share=0.0, flushed=0.0))
+            except RuntimeError:
+                assert rule == "I5 the journal is lost"
+        assert rule in {fact.rule for fact in world.record.facts if isinstance(fact, Broken)}
+    finally:
+        world.close()
 
 
 @pytest.mark.deep

@@ -308,6 +308,12 @@ def test_a_secret_is_found_wherever_it_gets_out(monkeypatch: pytest.MonkeyPatch)
 OTHER_TESTS = {
     "I1 another id after absence": "test_checker_again.py",
     "I2 guessed": "test_checker_guessed.py",
+    "I5 a route is lost": "test_disk.py",
+    "I5 lost at a power cut": "test_disk.py",
+    "I5 another past": "test_disk.py",
+    "I5 the journal is lost": "test_disk.py",
+    "I5 the journal is damaged": "test_disk.py",
+    "I5 the journal is not proven": "test_disk.py",
     "I7 not live": "test_checker_ill.py",
     "I7 order not accepted": "test_checker_ill.py",
     "I7 left without a reason": "test_checker_ill.py",
