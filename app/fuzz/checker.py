@@ -51,6 +51,7 @@ RESOLVE_S = 30.0
 """Within this time after faults stopped every outcome must be known: the longest validity, lateness and visibility of
 any exchange, the longest distance between look-ups, and a reconnect."""
 
+ABSENT = "I1 accepted and absent"
 PROVEN = frozenset(LegState) - {LegState.INTENT, LegState.UNKNOWN}
 
 
@@ -119,6 +120,8 @@ def check_so_far(seen: Seen) -> list[Violation]:
     """Every violation of a run that is not over: of rules that nothing which is still to come can make good."""
     rules = (_troubles, _exactly_once, _answered, _never_guessed, _resolved, _fills_told, _fenced)
     found = [violation for rule in rules for violation in rule(seen) if violation.at_s <= seen.end_s]
+    # What was acknowledged may still be on its way to the engine.
+    found = [each for each in found if each.rule != ABSENT or each.at_s + RESOLVE_S <= seen.end_s]
     return sorted(found, key=lambda violation: violation.at_s)
 
 
@@ -149,7 +152,7 @@ def _exactly_once(seen: Seen) -> Iterator[Violation]:
     on_exchange = {order.serial for order in seen.orders}
     for heard in seen.heard():
         if heard.told is Told.ACCEPTED and heard.serial not in on_exchange:
-            yield Violation("I1 accepted and absent", heard.at_s, heard.serial, "no exchange has it")
+            yield Violation(ABSENT, heard.at_s, heard.serial, "no exchange has it")
 
 
 def _answered(seen: Seen) -> Iterator[Violation]:

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from app.fuzz import record as r
 from app.fuzz.by_hand import ByHand, books_of
-from app.fuzz.checker import Seen, check
+from app.fuzz.checker import Seen, check, check_so_far
 from app.fuzz.checker_book import adopted_rightly
 from app.fuzz.checker_carry import carry_violations
 from app.fuzz.checker_moves import book_violations, move_violations
@@ -170,6 +170,14 @@ def test_a_forged_history_is_found(rule: str) -> None:
     """By the rule that it breaks."""
     judges, history = FORGED[rule]
     assert rule in [violation.rule for violation in judges(history)]
+
+
+def test_what_was_acknowledged_may_be_on_its_way_for_a_while() -> None:
+    """So it is absent only when no engine can take it any more; whatever else is wrong is so at once."""
+    told = seen(heard(Told.ACCEPTED, 10.0, "place"), filled(1, ONE, ONE), plans=MINE)
+    soon, late = (evolve(told, end_s=START_S + end_s) for end_s in (25.0, 45.0))
+    assert [each.rule for each in check_so_far(soon)] == ["I2 fill that is none"]
+    assert [each.rule for each in check_so_far(late)] == ["I1 accepted and absent", "I2 fill that is none"]
 
 
 def test_one_leg_after_the_other_is_no_exposure() -> None:
