@@ -14,7 +14,7 @@ from attrs import asdict, define, field, frozen
 from app.fuzz.exhaust_runs import Forks, replayed, shortest
 from app.fuzz.exhaust_scopes import SCOPES
 from app.fuzz.exhaust_search import Counts, Node, Reduction, Search, Trace
-from app.fuzz.exhaust_steps import as_digits
+from app.fuzz.exhaust_steps import as_choices, as_digits, as_told
 
 TELL_S = 2.0
 """Between two words on how far it is, on a terminal."""
@@ -146,7 +146,7 @@ def _small(forks: Forks, trace: Trace) -> Find:
     def bad(digits: str) -> bool:
         return any(found == rule for found, _ in forks(digits=digits).violations)
 
-    return Find(choices=shortest(first, bad), first=first, rule=rule, words=words)
+    return Find(choices=as_choices(shortest(first, bad)), first=as_choices(first), rule=rule, words=words)
 
 
 def _state(looking: Search) -> dict[str, Any]:
@@ -189,8 +189,8 @@ def exhaust_and_tell(scope: str, *, minutes: float | None, keep: Path | None, re
         if not as_json:
             print(progress.words(), flush=True)
             if progress.find is not None:
-                print(replayed(SCOPES[progress.scope], progress.find.choices)[0])
-                print(f"Again: order-router fuzz --exhaust {progress.scope} --replay {progress.find.choices or 0}")
+                print(replayed(SCOPES[progress.scope], as_told(progress.find.choices))[0])
+                print(f"Again: order-router fuzz --exhaust {progress.scope} --replay {progress.find.choices}")
     if as_json:
         print(json.dumps({progress.scope: progress.facts() for progress in results}))
     return 1 if any(progress.find is not None for progress in results) else 0
@@ -207,7 +207,7 @@ def _each(names: Sequence[str], kept: Mapping[str, Any], minutes: float | None, 
 
 def _replay(scope: str, choices: str, *, as_json: bool) -> int:
     try:
-        story, violations = replayed(SCOPES[scope], choices)
+        story, violations = replayed(SCOPES[scope], as_told(choices))
     except (KeyError, ValueError) as error:
         print(f"The choices {choices!r} are none of scope {scope!r}: {error}", file=sys.stderr)
         return 64

@@ -74,11 +74,10 @@ class Order:
 
 @frozen(kw_only=True)
 class Scope:
-    """One small world.
+    """One small world: exchanges that tell an id from those of open orders only, the worst there is.
 
     Attributes:
         means: For people: what happens in it, and what may go wrong.
-        bound: For people: what is left out beside what every scope leaves out.
         switch_s: When a person asks for the other exchange, after the first order; None for never.
         death: Who may die, once, before or after each of its messages and at each point within; empty for nobody.
         losses: How one call of those of `lossy` to the primary may go wrong.
@@ -91,7 +90,6 @@ class Scope:
 
     means: str
     orders: tuple[Order, ...]
-    bound: str = ""
     switch_s: float | None = None
     death: str = ""
     losses: tuple[Loss, ...] = ()
@@ -135,7 +133,7 @@ class Scope:
             name=name,
             proof=proof,
             rate_limit=RateLimit(per_s=20.0, burst=20),
-            duplicates=Duplicates.ALL_ORDERS,
+            duplicates=Duplicates.OPEN_ONLY,
             clock_s=0.0,
             acknowledges=self.acknowledges,
             final_cancels=True,
@@ -143,6 +141,7 @@ class Scope:
 
 
 ONE, TWO = Order(serial=1), Order(serial=2)
+ONE_AT_ONCE, TWO_AT_ONCE = evolve(ONE, ends_at_once=True), evolve(TWO, ends_at_once=True)
 LATE = (Loss.LATE, Loss.HANGS)
 
 SCOPES: Mapping[str, Scope] = MappingProxyType(
@@ -154,16 +153,16 @@ SCOPES: Mapping[str, Scope] = MappingProxyType(
         ),
         "two": Scope(means="Two orders at once; nothing goes wrong.", orders=(ONE, TWO), window_s=1.0),
         "restart": Scope(
-            means="One order; its connector may die at any step.",
-            orders=(ONE,),
+            means="One order, which fills at once; its connector may die at any step.",
+            orders=(ONE_AT_ONCE,),
             death=PRIMARY,
             window_s=5.0,
         ),
         "death": Scope(
-            means="Two orders at once; their connector may die at any step.",
-            orders=(ONE, TWO),
+            means="Two orders at once, of which one rests and one fills; their connector may die at any step.",
+            orders=(ONE, TWO_AT_ONCE),
             death=PRIMARY,
-            window_s=3.0,
+            window_s=5.0,
         ),
         "cancel": Scope(
             means="Two orders, of which one is cancelled once it rests; one request or answer may be lost.",
@@ -187,18 +186,17 @@ SCOPES: Mapping[str, Scope] = MappingProxyType(
             enforcement=ExpiryEnforcement.NONE,
         ),
         "saga": Scope(
-            means="One order rests and one is on its way when a person asks for the other exchange; the coordinator "
-            "may die at any step.",
-            orders=(evolve(ONE, at_s=-1.0), TWO),
+            means="One order rests when a person asks for the other exchange; the coordinator may die at any step.",
+            orders=(evolve(ONE, at_s=-1.0),),
             switch_s=0.0,
             death=COORDINATOR,
             coordinates=True,
         ),
         "again": Scope(
-            means="One order is placed twice under one id, at once; its connector may die at any step.",
-            orders=(evolve(ONE, again_s=0.0),),
+            means="One order, which fills at once, is placed twice under one id; its connector may die at any step.",
+            orders=(evolve(ONE_AT_ONCE, again_s=0.0),),
             death=PRIMARY,
-            window_s=3.0,
+            window_s=5.0,
         ),
     }
 )

@@ -6,6 +6,7 @@ in more than one way (its actor dies in the middle, its call is lost) is chosen 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 
 from attrs import define, field
@@ -173,5 +174,22 @@ class Guide:
 
 
 def as_digits(steps: Sequence[Step]) -> str:
-    """The choices of a run as a short string: one digit for each where there was more than one option."""
+    """The choices of a run as digits: one for each where there was more than one option."""
     return "".join(DIGITS[step.chosen] for step in steps if len(step.options) > 1).rstrip("0")
+
+
+def as_choices(digits: str) -> str:
+    """Digits as a person is told them: many noughts in a row by their number, between colons."""
+    return re.sub("0{4,}", lambda noughts: f":{len(noughts[0])}:", digits) or "0"
+
+
+def as_told(choices: str) -> str:
+    """Digits, as a person tells them.
+
+    Raises:
+        ValueError: They are none.
+    """
+    digits = re.sub(r":(\d{1,4}):", lambda number: "0" * int(number[1]), choices)
+    if not set(digits) <= set(DIGITS):
+        raise ValueError("choices are digits and small letters, with the number of many noughts between colons")
+    return digits.rstrip("0")

@@ -14,7 +14,7 @@ from app.fuzz.exhaust import Progress, search
 from app.fuzz.exhaust_runs import Forks, shortest
 from app.fuzz.exhaust_scopes import SCOPES, Scope
 from app.fuzz.exhaust_search import Reduction, Search
-from app.fuzz.exhaust_steps import as_digits
+from app.fuzz.exhaust_steps import as_choices, as_digits, as_told
 from tests.fuzz import planted
 from tests.fuzz.planted import DOUBLED
 from tests.fuzz.planted_named import not_deduplicated_at_a_restart
@@ -119,9 +119,9 @@ def test_a_planted_bug_is_found_and_told_by_its_choices(name: str) -> None:
         assert find is not None
         assert find.rule.startswith(rules)
         with Forks(SCOPES[scope]) as forks:
-            again = forks(digits=find.choices)
+            again = forks(digits=as_told(find.choices))
     assert find.rule in {rule for rule, _ in again.violations}
-    assert len(find.choices) <= len(find.first)
+    assert len(as_told(find.choices)) <= len(as_told(find.first))
 
 
 def test_the_shortest_choices_are_those_that_matter() -> None:
@@ -129,6 +129,14 @@ def test_the_shortest_choices_are_those_that_matter() -> None:
         return len(digits) > 4 and digits[1] == "2" and digits[4] in "13"
 
     assert shortest("1230311", bad) == "02003"
+
+
+def test_choices_are_short_where_little_was_chosen() -> None:
+    for digits in ("", "1", "1000000000002", "00001", "10203", "1" + 300 * "0" + "z"):
+        assert as_told(as_choices(digits)) == digits
+    assert as_choices("1000000000002") == "1:11:2"
+    with pytest.raises(ValueError, match="choices are digits"):
+        as_told("1:x")
 
 
 def test_the_command_says_how_far_it_came_and_repeats_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
