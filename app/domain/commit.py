@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Final
 
 from attrs import evolve, fields, frozen
 
@@ -56,6 +57,10 @@ class AlreadyKnown:
     order: OrderView
 
 
+REUSED: Final = "client_order_id_reused"
+"""Code of a request that is refused for an id that has another body."""
+
+
 @frozen(kw_only=True)
 class BodyDiffers:
     """The id was seen before with another body.
@@ -67,6 +72,13 @@ class BodyDiffers:
     field: str
     known: str
     asked: str
+
+    def words(self, client_order_id: str) -> str:
+        """For whoever asked."""
+        return (
+            f"client_order_id {client_order_id!r} was used before with {self.field} {self.known}, now {self.asked}: "
+            "use a new id for a new order."
+        )
 
 
 @frozen(kw_only=True)

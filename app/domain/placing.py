@@ -14,6 +14,7 @@ from attrs import define, field
 from app.domain import calls as c
 from app.domain.changes import Waiting
 from app.domain.commit import (
+    REUSED,
     AlreadyKnown,
     BodyDiffers,
     Decision,
@@ -128,11 +129,7 @@ class Placing:
             case Fenced(route=route):
                 return [Answer(asker=asker, message=NotRouted(correlation_id=correlation_id, route=route))]
             case BodyDiffers():
-                words = (
-                    f"client_order_id {request.key.client_order_id!r} was used before with {known.field} "
-                    f"{known.known}, now {known.asked}: use a new id for a new order."
-                )
-                return [_refused(asker, request, "client_order_id_reused", words)]
+                return [_refused(asker, request, REUSED, known.words(request.key.client_order_id))]
             case Inadmissible(words=words):
                 return [_refused(asker, request, "invalid_order", words)]
             case TooLate():

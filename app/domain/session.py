@@ -29,7 +29,6 @@ from collections.abc import Callable
 from attrs import define, evolve, field, frozen
 
 from app.domain.doubts import About, Doubts
-from app.domain.leg_task import place_reply
 from app.domain.news import News
 from app.domain.order_life import unproven
 from app.domain.retries import Retries, RetryPolicy, middle
@@ -46,7 +45,7 @@ from app.domain.session_effects import (
     Tell,
     Unanswered,
 )
-from app.domain.session_endings import last_word
+from app.domain.session_endings import last_word, settled_by
 from app.domain.session_pending import Copy, Pending, same, successor
 from app.domain.session_targets import by_route, target_of
 from messages.base import Failed, Reply, Request
@@ -314,15 +313,15 @@ class Session:
         return [*self._settle(told.order), *owed]
 
     def _settle(self, order: OrderView) -> list[SessionEffect]:
-        """An exchange has, or had, the order: that answers every request to place it."""
+        """An exchange has, or had, the order: that answers every request to place it, and every other under its id."""
         if order.leg is None or unproven(order):
             return []
         out: list[SessionEffect] = []
         for pending in list(self._pending.values()):
             request = pending.request
-            if isinstance(request, PlaceOrder) and request.key == order.key and request.spec == order.spec:
-                reply = place_reply(order, request.correlation_id)
-                if isinstance(reply, OrderAccepted):
+            if isinstance(request, PlaceOrder) and request.key == order.key:
+                reply = settled_by(request, order)
+                if reply is not None:
                     out += self._resolve(pending, reply)
         return out
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from app.domain import ids
+from app.domain.commit import REUSED, BodyDiffers, already
+from app.domain.leg_task import place_reply
 from app.domain.session_effects import Outcome, OutcomeUnknown, Unanswered
 from app.domain.session_pending import Pending
 from messages.base import Failed
 from messages.market import SetLeverage, SetMarginMode, SetPositionMode
-from messages.orders import AmendOrder, CancelOrder, OrderKey, OrderNotExecuted, PlaceOrder
+from messages.orders import (
+    AmendOrder,
+    CancelOrder,
+    OrderAccepted,
+    OrderKey,
+    OrderNotExecuted,
+    OrderRefused,
+    OrderView,
+    PlaceOrder,
+)
 
 
 def last_word(pending: Pending, journal_id: str, ended: str = "") -> Outcome:
@@ -33,6 +44,20 @@ def last_word(pending: Pending, journal_id: str, ended: str = "") -> Outcome:
     if isinstance(request, SetLeverage | SetMarginMode | SetPositionMode) and pending.in_doubt:
         words = f"{words} It may have been made: it can be asked for again without harm."
     return Unanswered(words=words)
+
+
+def settled_by(request: PlaceOrder, order: OrderView) -> OrderAccepted | OrderRefused | None:
+    """What an order that an exchange has, or had, answers to a request under its id; None where it answers nothing.
+
+    Of two bodies under one id one is an order, and the other never is: whoever waits for that is told so, and not at
+    its deadline that nothing was executed, while the order of that id rests on the exchange.
+    """
+    known = already(order, request.spec)
+    if isinstance(known, BodyDiffers):
+        words = known.words(request.key.client_order_id)
+        return OrderRefused(correlation_id=request.correlation_id, code=REUSED, words=words)
+    reply = place_reply(order, request.correlation_id)
+    return reply if isinstance(reply, OrderAccepted) else None
 
 
 def unknown(request: PlaceOrder | CancelOrder | AmendOrder, journal_id: str, ended: str = "") -> OutcomeUnknown:

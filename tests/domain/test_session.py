@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -426,3 +427,18 @@ def test_an_older_route_and_an_older_directory_are_dropped() -> None:
     before = desk.session.directory
     desk.perform(desk.session.directory_told(Directory(generation=1, journal_id="x", entries=()), 0.0))
     assert desk.session.directory is before
+
+
+def test_an_order_with_another_body_under_its_id_refuses_a_request_that_waits() -> None:
+    """At its deadline it would hear that nothing was executed, while the order of that id rests."""
+    desk = Desk()
+    waits = desk.place()
+    _, message = desk.take()
+    turned_away = OrderNotExecuted(correlation_id=message.correlation_id, code="rate_limited", words="No room.")
+    desk.perform(desk.session.reply(turned_away, desk.now_s))
+    other = evolve(order(leg(LegState.OPEN)), key=key("one"), spec=evolve(spec(), quantity=spec().quantity / 2))
+    desk.perform(desk.session.news_told(OrderChanged(sequence=1, number=1, order=other), desk.now_s))
+    (refused,) = desk.outcomes[waits]
+    assert isinstance(refused, OrderRefused)
+    assert refused.code == "client_order_id_reused"
+    assert refused.order is None
