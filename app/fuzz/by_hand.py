@@ -147,9 +147,9 @@ class ByHand:
         self._do(serial, "get")
 
     def _do(self, serial: int, kind: str) -> None:
-        """Now, if the strategy is there; one that is not does by itself what it must when it is back."""
+        """Now, if the strategy has begun; one that has not does by itself what it must when it does."""
         actor = self.world.actor(STRATEGY)
-        if actor is None or not hasattr(actor, "strategy"):
+        if actor is None or not getattr(actor, "_begun", False):
             return
         actor.strategy._later(self.world.scheduler.now_s, self._strategy.orders[serial], kind)
         address, wake = actor.myAddress, WakeupMessage(timedelta(0), actor._wakes)
