@@ -21,6 +21,7 @@ from app.exchanges.factory import profile_of
 from app.fuzz.faults import BY_CHANCE, Fault, Window
 from app.fuzz.plan import Death, Plan, Stall
 from app.fuzz.profiles import COORDINATOR_POINTS, MESSAGE, Profile, Times
+from app.fuzz.sim_orders import MARKET as SIMULATED
 from app.fuzz.strategy import OrderPlan, StrategyPlan
 from messages.market import MarketType
 
@@ -28,6 +29,9 @@ PACE = 10.0
 """Simulated seconds in a real one, until all is calm."""
 CALM_PACE = 8.0
 """And from then on."""
+MARKET, NARROWER = Decimal(27_000), 2
+"""What the market costs there, and how much nearer to it prices are than in simulation: real exchanges refuse what is too
+far off (Binance's PERCENT_PRICE, 15 %)."""
 LEAST_TIMEOUT_S = 1.0
 """An answer of real processes on a machine that others use takes its time."""
 
@@ -190,9 +194,11 @@ def _strategy(strategy: StrategyPlan, when: Callable[[float], float]) -> Strateg
 
 
 def _order(order: OrderPlan, when: Callable[[float], float]) -> OrderPlan:
-    """In real seconds; told apart by its own id, and for so much that half of it is on every exchange's step."""
+    """In real seconds; told apart by its own id, and as every exchange admits it, and half of it."""
     thousandths = max(2, int(order.quantity * 1000))
     order.quantity = Decimal(thousandths + thousandths % 2) / 1000
+    if order.price is not None:
+        order.price = MARKET + (order.price - SIMULATED) / NARROWER
     order.at_s = when(order.at_s)
     order.timeout_s = max(LEAST_TIMEOUT_S, order.timeout_s / PACE)
     order.marked = False

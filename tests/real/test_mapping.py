@@ -15,13 +15,14 @@ from app.fuzz import record as r
 from app.fuzz.faults import OUTAGES, Fault, Window
 from app.fuzz.plan import Plan, draw_plan
 from app.fuzz.profiles import PROFILES, Profile
+from app.fuzz.sim_orders import MARKET as SIMULATED
 from app.simulator.calls import Call
 from app.simulator.fault_rules import Kind
 from app.simulator.faults import Faults
 from tests.real import diary
 from tests.real.__main__ import PROFILES as PLAYED
 from tests.real.judge import in_order
-from tests.real.mapping import PACE, RealPlan, Sky, mapped, real_s
+from tests.real.mapping import MARKET, PACE, RealPlan, Sky, mapped, real_s
 
 CALLS = 4_000
 
@@ -78,7 +79,11 @@ def test_orders_are_the_plans_own_on_every_exchanges_steps(profile: str) -> None
         for serial, order in strategy.orders.items():
             mine = done.orders[serial]
             assert mine is not order
-            assert (mine.side, mine.price, mine.retries) == (order.side, order.price, order.retries)
+            assert (mine.side, mine.retries, mine.price is None) == (order.side, order.retries, order.price is None)
+            if mine.price is not None and order.price is not None:
+                assert abs(mine.price / MARKET - 1) < Decimal("0.15"), "else exchanges refuse it"
+                assert mine.price % Decimal("0.1") == 0
+                assert (mine.price > MARKET) == (order.price > SIMULATED), "it rests or takes as in simulation"
             assert abs(mine.quantity - order.quantity) <= Decimal("0.001")
             assert mine.half % Decimal("0.001") == 0
             assert mine.at_s == real_s(order.at_s, plan.times.calm_s)

@@ -54,7 +54,7 @@ TRIES = 5
 """A machine that is busy may have made the actor before anybody is killed."""
 
 
-@pytest.mark.parametrize("base", ["unix", "tcp"])
+@pytest.mark.parametrize("base", ["unix", pytest.param("tcp", marks=pytest.mark.deep)])
 def test_nobody_waits_for_an_admin_that_has_ended(base: str, short_path: Path) -> None:
     said = errors = ""
     for number in range(TRIES):
