@@ -30,8 +30,8 @@ PACE = 10.0
 CALM_PACE = 8.0
 """And from then on."""
 MARKET, NARROWER = Decimal(27_000), 2
-"""What the market costs there, and how much nearer to it prices are than in simulation: real exchanges refuse what is too
-far off (Binance's PERCENT_PRICE, 15 %)."""
+"""What the market costs there, and how much nearer to it prices are than in simulation: real exchanges refuse what is
+too far off (Binance's PERCENT_PRICE, 15 %)."""
 LEAST_TIMEOUT_S = 1.0
 """An answer of real processes on a machine that others use takes its time."""
 
