@@ -131,13 +131,15 @@ def _scopes() -> Iterator[str]:
     for name, scope in SCOPES.items():
         found: dict[str, Any] | None = kept.get(name)
         if found is None:
-            rows.append((f"`{name}`", scope.means, "not searched yet", "", "", "", ""))
+            rows.append((f"`{name}`", scope.means, f"{scope.window_s:g} s", "not searched yet", "", "", "", ""))
             continue
         how = "complete" if found["ended"] else f"unfinished: about {found['share']:.1%}"
         how = how if found["find"] is None else f"violated: {found['find']['rule']}"
         figures = (f"{found['runs']:,}", f"{found['cut']:,}", f"{found['states']:,}")
-        rows.append((f"`{name}`", scope.means, how, *figures, f"{found['took_s'] / 60:,.1f}"))
-    yield from _table(("scope", "what happens in it", "searched", "runs", "cut short", "states", "minutes"), rows)
+        minutes = f"{found['took_s'] / 60:,.1f}"
+        rows.append((f"`{name}`", scope.means, f"{scope.window_s:g} s", how, *figures, minutes))
+    head = ("scope", "what happens in it", "chosen for", "searched", "runs", "cut short", "states", "minutes")
+    yield from _table(head, rows)
 
 
 def _result(name: str) -> dict[str, Any]:
