@@ -134,9 +134,9 @@ def mapped(plan: Plan, profile: Profile, rng: Random, *, hurry: float = 1.0) -> 
 
     Raises:
         ValueError: It is of a profile that is not played: one with positions, illnesses, changes, leave to place
-            elsewhere, outages of our own network, or what waits for a step of a switch.
+            elsewhere, outages of our own network, a disk that fails, or what waits for a step of a switch.
     """
-    more = plan.books is not None or plan.ills is not None or plan.networks or plan.at_steps
+    more = plan.books is not None or plan.ills is not None or plan.networks or plan.at_steps or plan.disk
     if more or profile.changes or profile.unknown_max_notional is not None:
         raise ValueError("Plans of this profile are not played.")
     calm_s = plan.times.calm_s

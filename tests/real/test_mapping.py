@@ -97,7 +97,7 @@ def test_the_seeds_plan_is_left_as_it_is() -> None:
     assert pickle.dumps(plan.strategies) == before
 
 
-@pytest.mark.parametrize("profile", ["moving", "sick", "replacing", "network", "steps", "elsewhere"])
+@pytest.mark.parametrize("profile", ["moving", "sick", "replacing", "network", "steps", "elsewhere", "disk"])
 def test_what_cannot_be_played_is_refused(profile: str) -> None:
     with pytest.raises(ValueError, match="not played"):
         _mapped(profile, 0)
