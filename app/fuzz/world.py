@@ -379,6 +379,8 @@ class World:
             self.scheduler.tell(self.supervisor, GetTree(correlation_id="a heartbeat", deadline_s=0.0))
 
     def _switch(self, number: int, exchange: str) -> None:
+        if self.machine is not None and not self.scheduler.alive(self.supervisor):
+            return  # the machine is off: there is nobody to ask
         deadline_s = self._now() + SWITCH_TIMEOUT_S
         request = ManualFailover(correlation_id=f"manual-{number}", deadline_s=deadline_s, exchange=exchange)
         switch = self.switches[request.correlation_id] = Switching(self._now(), request)
