@@ -188,7 +188,7 @@ class ByHand:
 
     def fail_over(self, exchange: str) -> None:
         """A person asks for it."""
-        self.world._switch(len(self.world.switches), exchange)
+        self.world._switch(len(self.world.operator.switches), exchange)
 
     def verb(self, kind: str, exchange: str) -> None:
         """A person asks for something, one of `app.fuzz.book_plan.VERBS` or "any order"."""

@@ -69,7 +69,7 @@ def digest(world: SmallWorld) -> str:
     for address, runner in sorted(world._runners.items()):
         walk.plain(address)
         walk.any([runner.port.ready, runner._closed, runner._results, repr(getattr(runner, "calls", ""))])
-    walk.any([scheduler.due(), scheduler.now_s, world.left, list(world.switches.values()), world.routes])
+    walk.any([scheduler.due(), scheduler.now_s, world.left, list(world.operator.switches.values()), world.routes])
     walk.any(_happened(world))
     return walk.digest()
 

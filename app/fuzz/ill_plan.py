@@ -16,6 +16,7 @@ from attrs import frozen
 
 from app.fuzz.faults import Fault, Window
 from app.fuzz.strategy import OrderPlan, StrategyPlan
+from messages.health import Maintenance
 
 ORDER_TIMEOUT_S = 20.0
 EVERY_S = (15.0, 40.0)
@@ -99,6 +100,12 @@ class Illness:
         """What calls meet."""
         what = self.what
         return Window(self.exchange, self.begin_s, self.end_s, what.faults, what.share, what.places_only)
+
+    def notice(self, start_s: float) -> tuple[float, Maintenance]:
+        """What the exchange's status tells of a maintenance that is announced, and from when on, by the run's clock."""
+        assert self.announced_s is not None
+        told = Maintenance(begin_s=start_s + self.begin_s, end_s=start_s + self.end_s, words="Announced.")
+        return start_s + self.announced_s, told
 
 
 @frozen(kw_only=True)

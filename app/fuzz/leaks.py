@@ -19,19 +19,22 @@ from app.fuzz.world import World
 from app.journal.verify import verify_tables
 from messages.base import Failed
 from messages.failover import SwitchResult
-from messages.health import HealthState
+from messages.health import HealthState, ProbeKind
 
 MAX_WAKE_UPS = 12
 """Overtaken ones wait until they are due; what must not happen is that they become more and more."""
 
 COORDINATOR = "failover_coordinator"
+LATE_S = 0.1
+"""A wake-up is late by a few milliseconds."""
+
 MAX_FLIGHTS = 8
 """Probes, a poll and a reading of positions may just be under way."""
 
 
 def _switches(world: World) -> Iterator[Violation]:
     died = [f.at_s for f in world.record.facts if isinstance(f, Died) and f.actor in (COORDINATOR, "everything")]
-    for switch in world.switches.values():
+    for switch in world.operator.switches.values():
         due_s = switch.request.deadline_s
         if due_s > world.scheduler.now_s or any(switch.at_s <= at_s <= due_s for at_s in died):
             continue
@@ -99,8 +102,10 @@ def leaks(world: World) -> Iterator[Violation]:
                     if not switch.finished or switch.result is SwitchResult.RUNNING:
                         yield left("saga steps", f"the history has a switch of epoch {switch.epoch} that never ended")
             case HealthMonitorActor():
-                if len(actor._sent) > 2 * len(world.exchanges):
-                    yield left("calls in flight", f"{name}: {len(actor._sent)} probes unanswered")
+                late = sum(1 for sent in actor._sent.values() if sent.until_s < now_s - LATE_S)
+                if late or len(actor._sent) > len(ProbeKind) * len(world.exchanges):
+                    words = f"{len(actor._sent)} probes unanswered, {late} past their time"
+                    yield left("calls in flight", f"{name}: {words}")
                 for exchange, detector in actor._detectors.items():
                     held_s = detector.now.flaps.until_s
                     on_trial = detector.state is HealthState.HALF_OPEN and held_s is not None and held_s > now_s

@@ -14,20 +14,19 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from attrs import define, evolve
+from attrs import evolve
 
 from actors import environment as e
 from app.domain.calls import PlaceCall
 from app.domain.controls import NONE
 from app.domain.failover import Step
-from app.domain.session import RESEND_S
 from app.fuzz import record as r
 from app.fuzz.account import Account
 from app.fuzz.book_plan import Foreign, VerbPlan
 from app.fuzz.exchange import SimExchange
 from app.fuzz.faults import Fault, Weather, Window
-from app.fuzz.ill_plan import Illness
 from app.fuzz.machine import Machine
+from app.fuzz.operator import Operator
 from app.fuzz.own_network import WITNESS, SimConnects, noted
 from app.fuzz.plan import Plan
 from app.fuzz.profiles import MESSAGE, Profile
@@ -53,35 +52,19 @@ from app.fuzz.step_plan import StepWatch
 from app.fuzz.strategy import StrategyPlan
 from app.fuzz.verbs import Person
 from app.fuzz.watched import WatchedJournal
-from messages.base import Failed, Reply, Together
-from messages.failover import ManualFailover, Route
-from messages.health import Maintenance
+from messages.base import Reply, Together
+from messages.failover import Route
 from messages.positions import BookReply, GetBook
 from messages.supervision import GetTree, Role, StartTree, TreeState
 from supervisor import RootSupervisor
 
 START_S = 1_700_000_000.0
-SWITCH_TIMEOUT_S = 20.0
 
 BOOK_S = 2.5
 """Within so long the book is told at the end."""
 
 ENOUGH = Decimal(10_000_000)
 """What an account has that had too little, once all is calm."""
-
-
-@define
-class Switching:
-    """A manual failover asked for.
-
-    Attributes:
-        moving: Whether another was running when this one first reached the coordinator; None before.
-    """
-
-    at_s: float
-    request: ManualFailover
-    moving: bool | None = None
-    reply: Reply | None = None
 
 
 class World:
@@ -97,7 +80,6 @@ class World:
         self._strategies = [_absolute(each) for each in plan.strategies]
         self.calm_s = START_S + plan.times.calm_s
         self.routes: list[Route] = []
-        self.switches: dict[str, Switching] = {}
         self.tree: TreeState | None = None
         self.book: BookReply | None = None
         self._runners: dict[str, SimRunner] = {}
@@ -119,7 +101,9 @@ class World:
             if plan.ills is not None:
                 exchange.dawdles = 0.0  # an engine that answers one order in twelve too late is ill beside the plan
             exchange.notices = [
-                _notice(ill) for ill in plan.illnesses if ill.exchange == traits.name and ill.announced_s is not None
+                ill.notice(START_S)
+                for ill in plan.illnesses
+                if ill.exchange == traits.name and ill.announced_s is not None
             ]
             self.exchanges[traits.name] = exchange
         journal_id = f"{rng.getrandbits(32):08x}"
@@ -143,6 +127,14 @@ class World:
             find=lambda: self._address(Role.FAILOVER_COORDINATOR.value),
             tell=self.scheduler.tell,
             note=self._note,
+        )
+        self.operator = Operator(
+            now=self._now,
+            later=self._later,
+            find=lambda: self._address(Role.FAILOVER_COORDINATOR.value),
+            tell=self.scheduler.tell,
+            note=self._note,
+            moving=self._moving,
         )
 
     def _make_scheduler(self, rng: Random) -> Scheduler:
@@ -381,26 +373,12 @@ class World:
     def _switch(self, number: int, exchange: str) -> None:
         if self.machine is not None and not self.scheduler.alive(self.supervisor):
             return  # the machine is off: there is nobody to ask
-        deadline_s = self._now() + SWITCH_TIMEOUT_S
-        request = ManualFailover(correlation_id=f"manual-{number}", deadline_s=deadline_s, exchange=exchange)
-        switch = self.switches[request.correlation_id] = Switching(self._now(), request)
-        self._note("operator", f"asks for a failover to {exchange}")
-        self._ask_for(switch)
-
-    def _ask_for(self, switch: Switching) -> None:
-        coordinator = self._address(Role.FAILOVER_COORDINATOR.value)
-        if switch.reply is None and self._now() < switch.request.deadline_s:
-            if coordinator is not None:
-                self.scheduler.tell(coordinator, switch.request)
-            self._later(RESEND_S, partial(self._ask_for, switch))
+        self.operator.ask(number, exchange)
 
     def _reached(self, _sender: Any, _to: Any, message: Any) -> None:
         if self.plan.at_steps:
             self._steps.look()
-        if isinstance(message, ManualFailover) and message.correlation_id in self.switches:
-            switch = self.switches[message.correlation_id]
-            if switch.moving is None:  # sent again it meets itself
-                switch.moving = self._moving()
+        self.operator.reached(message)
 
     def _moving(self) -> bool:
         coordinator = self.actor(Role.FAILOVER_COORDINATOR.value)
@@ -505,20 +483,8 @@ class World:
             self.tree = message
         elif isinstance(message, BookReply):
             self.book = message
-        elif isinstance(message, Reply) and self.person.heard(message):
-            pass
-        elif isinstance(message, Reply) and message.correlation_id in self.switches:
-            switch = self.switches[message.correlation_id]
-            switch.reply = switch.reply or message
-            words = f": {message.words}" if isinstance(message, Failed) else ""
-            self._note("operator", f"is answered by {type(message).__name__}{words}")
-
-
-def _notice(ill: Illness) -> tuple[float, Maintenance]:
-    """What an exchange's status tells of a maintenance, and from when on."""
-    assert ill.announced_s is not None
-    told = Maintenance(begin_s=START_S + ill.begin_s, end_s=START_S + ill.end_s, words="Announced.")
-    return START_S + ill.announced_s, told
+        elif isinstance(message, Reply):
+            _ = self.person.heard(message) or self.operator.heard(message)
 
 
 def _shifted(window: Window) -> Window:

@@ -26,8 +26,8 @@ from app.domain.news import News, Told
 from app.domain.saga_asked import SagaAsked
 from app.domain.session import Session, Unanswered
 from app.domain.session_effects import NewsEffect, OrderTold
+from app.fuzz.operator import Operator
 from app.fuzz.sim_orders import SimOrder
-from app.fuzz.world import World
 from messages.base import Failed
 from messages.orders import GetOrder, LegState, OrderAccepted, OrderView
 from messages.positions import PositionPolicy
@@ -88,13 +88,13 @@ def failover_sent_again_refused() -> Iterator[None]:
 @contextmanager
 def failover_judged_when_asked_for() -> Iterator[None]:
     """Whether another switch is running is looked at when a failover is asked for, not when that is heard."""
-    ask = World._switch
+    ask = Operator.ask
 
-    def old(self: World, number: int, exchange: str) -> None:
+    def old(self: Operator, number: int, exchange: str) -> None:
         ask(self, number, exchange)
-        self.switches[f"manual-{number}"].moving = self._moving()
+        self.switches[f"manual-{number}"].moving = self.moving()
 
-    with swapped(World, "_switch", old):
+    with swapped(Operator, "ask", old):
         yield
 
 

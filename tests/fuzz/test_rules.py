@@ -228,7 +228,7 @@ TAMPERED: dict[str, Callable[[Any, pytest.MonkeyPatch], Any]] = {
     "left over: timers": lambda w, m: m.setattr(w.scheduler, "wake_ups", lambda: {"x": MAX_WAKE_UPS + 1}),
     "I6 more than the exchange gives": lambda w, m: m.setattr(w.exchanges["okx"], "over_s", 1.0),
     "failover in its own way": lambda w, m: m.setattr(
-        next(iter(w.switches.values())), "reply", _failed("Cannot: a switch is running; try again.")
+        next(iter(w.operator.switches.values())), "reply", _failed("Cannot: a switch is running; try again.")
     ),
     "book not told": lambda w, m: m.setattr(w, "book", None),
     "book differs": lambda w, m: m.setattr(w, "book", evolve(w.book, lines=())),
