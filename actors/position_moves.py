@@ -143,6 +143,7 @@ class PositionMoves:
         except JournalError as error:  # looked at again: the level is in the journal, and stays there
             log.error("journal.unavailable", words=str(error), again_s=UNREADABLE_S)
             self._look_s = self._rests_until_s = now_s + UNREADABLE_S
+            self._stamp = None  # what was to be read has not been, though nobody may write meanwhile
 
     def _rests(self, now_s: float) -> bool:
         """Whether nothing is to be done, and nothing was written since that was found."""

@@ -148,6 +148,14 @@ CORPUS = (
         "A person asked what would be moved while trading was between two exchanges: the synchronizer, which did not "
         "know where to, died of the question, and with it the answers to everybody else who waited for it.",
     ),
+    Found(
+        64,
+        "disk",
+        "I2 guessed",
+        r.another_body_left_waiting,
+        "A request that the rate limit had turned away waited to be sent again, while another with the same id and "
+        "another body was accepted: at its deadline its owner heard that nothing was executed under that id.",
+    ),
 )
 
 

@@ -14,7 +14,7 @@ from attrs import evolve
 from actors._shell import Shell
 from actors.failover_coordinator import FailoverCoordinatorActor
 from actors.strategy_actor import StrategyActor
-from app.domain import carry, carrying, leg_task, placing, session
+from app.domain import carry, carrying, leg_task, placing, session, session_endings
 from app.domain.connector import Connector
 from app.domain.doubts import Doubts
 from app.domain.effects import Effect
@@ -29,7 +29,7 @@ from app.domain.session_effects import NewsEffect, OrderTold
 from app.fuzz.operator import Operator
 from app.fuzz.sim_orders import SimOrder
 from messages.base import Failed
-from messages.orders import GetOrder, LegState, OrderAccepted, OrderView
+from messages.orders import GetOrder, LegState, OrderAccepted, OrderView, PlaceOrder
 from messages.positions import PositionPolicy
 from tests.fuzz.planted import swapped
 
@@ -192,4 +192,16 @@ def plan_asked_between_two_exchanges() -> Iterator[None]:
 
     look = Mover.look
     with swapped(Mover, "look", old):
+        yield
+
+
+@contextmanager
+def another_body_left_waiting() -> Iterator[None]:
+    """An order answers the requests that have its body; one that waits under its id with another waits on."""
+    settled_by = session_endings.settled_by
+
+    def old(request: PlaceOrder, order: OrderView) -> Any:
+        return settled_by(request, order) if request.spec == order.spec else None
+
+    with swapped(session, "settled_by", old):
         yield
