@@ -89,7 +89,7 @@ fuzz-deep: $(STAMP) ## 100,000 seeds, resumed where the last run stopped (ARGS="
 fuzz-real: $(STAMP) ## the same seeds against real processes and HTTP, resumed where it stopped (ARGS="--seeds 20 --profile crashes")
 	@"$(BIN)/python" -m tests.real $(ARGS)
 
-fuzz-planted: $(STAMP) ## how many seeds it takes to find each of ten planted bugs (ARGS="--only NAME")
+fuzz-planted: $(STAMP) ## how many seeds it takes to find each of the bugs by which a harness is measured (ARGS="--only NAME")
 	@timeout --kill-after=10 7200 "$(BIN)/python" -m tests.fuzz.planted_named $(ARGS)
 
 fuzz-exhaust: $(STAMP) ## every order of events in small scopes, resumed where the last run stopped (ARGS="--minutes 30", "--only SCOPE")

@@ -1,4 +1,4 @@
-"""How a request ends that nobody answered for good before its deadline."""
+"""How a request ends that nobody answered for good before its deadline, or that the order under its id answers."""
 
 from __future__ import annotations
 

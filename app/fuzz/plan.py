@@ -103,8 +103,26 @@ def _near(moments: list[float], rng: Random) -> float:
     return rng.uniform(1, CALM_S - 12)
 
 
+def faults_of(plan: Plan) -> int:
+    """How many things are planned to go wrong; what chance adds call by call, switches and lags are not counted."""
+    disk = plan.disk
+    of_disk = 0 if disk is None else len(disk.cuts) + len(disk.crashes) + len(disk.spans)
+    return len(plan.windows) + len(plan.deaths) + len(plan.stalls) + len(plan.at_steps) + of_disk
+
+
 def draw_plan(profile: Profile, rng: Random) -> Plan:
     """The plan of a seed."""
+    plan = _drawn(profile, rng)
+    actors = [*(traits.name for traits in plan.traits), *CONTROL]
+    busy = [
+        order.at_s for strategy in plan.strategies for order in strategy.orders.values() if order.at_s < CALM_S - 12
+    ]
+    while faults_of(plan) < profile.faults:
+        plan = evolve(plan, deaths=(*plan.deaths, Death(_near(busy, rng), rng.choice(actors))))
+    return plan
+
+
+def _drawn(profile: Profile, rng: Random) -> Plan:
     names = EXCHANGES[: rng.choice((2, 2, 3))]
     if profile.ills is not None:
         return _ill(profile, profile.ills, names, rng)

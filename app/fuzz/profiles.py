@@ -67,6 +67,7 @@ class Profile:
 
     Attributes:
         means: For people.
+        faults: The least that goes wrong, by plan: where fewer were drawn somebody dies.
         outage_s: How long an outage lasts.
         outages: How many.
         kinds: Which, of `app.fuzz.faults.OUTAGES`.
@@ -91,6 +92,7 @@ class Profile:
     """
 
     means: str = ""
+    faults: int = 3
     outage_s: tuple[float, float] = (5.0, 90.0)
     outages: tuple[int, int] = (0, 0)
     kinds: tuple[str, ...] = tuple(OUTAGES)
@@ -120,6 +122,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "calm": Profile(
             means="Nothing is wrong but a refused order now and then: answers have to be exactly right.",
+            faults=0,
         ),
         "storm": Profile(
             means="Outages of every kind, and calls that go wrong beside them; messages come twice.",
@@ -248,12 +251,14 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             refusals=0.0,
             ills=Ills(),
             times=ILL_TIMES,
+            faults=0,
         ),
         "blinking": Profile(
             means="The primary comes and goes each forty seconds, all the time, and trading returns by itself.",
             refusals=0.0,
             ills=Ills(blinks=40.0, failback=True, most_switches=2),
             times=ILL_TIMES,
+            faults=0,
         ),
     }
 )

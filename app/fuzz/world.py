@@ -1,8 +1,8 @@
 """One world: the tree of real actors over simulated exchanges, and the story of faults that befalls it.
 
 The tree is started as the launcher does it, by `StartTree` to the root supervisor. All actors share one journal in
-memory: each of its operations is one transaction, and virtual time stands still during it, as the database's write lock
-has it.
+memory, but for those of a machine with a simulated disk, which each have a connection of their own: each operation is
+one transaction, and virtual time stands still during it, as the database's write lock has it.
 """
 
 from __future__ import annotations

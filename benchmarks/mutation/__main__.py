@@ -143,7 +143,11 @@ class _Run:
         if not places or time.monotonic() > self._until_s:
             return
         if pid := os.fork():  # it will have imported our code, which this process must not have
-            os.waitpid(pid, 0)
+            _, status = os.waitpid(pid, 0)
+            if status != 0:
+                raise SystemExit(
+                    f"The process that tried mutants ended with status {status}: what it had found is kept."
+                )
             self._results.take(read(RESULTS))
             self._part = self._results.parts[-1]
             return
@@ -172,7 +176,8 @@ class _Run:
 
     def _told(self, task: Task, answer: Any, chooser: Chooser, survived: str) -> None:
         module = task.mutant.module
-        verdict = answer.get("verdict", attempt.TIMEOUT if "died" in answer else attempt.KILLED)
+        # A driver that failed has found nothing out: the mutant stays to be tried, and it is said below.
+        verdict = answer.get("verdict", attempt.TIMEOUT if "died" in answer else attempt.UNTRIED)
         if verdict == attempt.SURVIVED:
             verdict = survived
         if by := answer.get("by"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import importlib
 import importlib.abc
 import importlib.util
 import resource
@@ -221,7 +222,7 @@ def _attempt_cold(task: Task, took_s: dict[str, float], examples: int) -> dict[s
         return {"verdict": SAME, "cpu_s": 0.0}
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     sys.meta_path.insert(0, _Broken(mutant))
-    answer: dict[str, Any] = {"verdict": KILLED, "by": "import"}  # it cannot be imported: every test fails
+    answer: dict[str, Any] = {}
 
     def each(items: Sequence[pytest.Item]) -> None:
         by_id = {item.nodeid: item for item in items}
@@ -234,7 +235,18 @@ def _attempt_cold(task: Task, took_s: dict[str, float], examples: int) -> dict[s
 
     running.limit(60.0)
     running.collect(sorted({test.split("::")[0] for test in task.tests}), each, examples)
+    if not answer:  # pytest did not get to the tests
+        answer = _not_reached(mutant)
     return {**answer, "cpu_s": running.cpu_s()}
+
+
+def _not_reached(mutant: Mutant) -> dict[str, Any]:
+    """Whether that is since the mutant cannot be imported, so that every test fails."""
+    try:
+        importlib.import_module(mutant.module.removesuffix(".py").replace("/", "."))
+    except Exception:
+        return {"verdict": KILLED, "by": "import"}
+    return {"raised": "pytest did not reach its tests, and the mutant can be imported"}
 
 
 def _broken_at_all(mutant: Mutant) -> bool:

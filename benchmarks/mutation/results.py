@@ -92,7 +92,8 @@ class Results:
     def count(self, places: list[tuple[str, int]], explained: set[tuple[str, int]]) -> Count:
         """What became of these, of which some are explained to change nothing."""
         found = Counter(self.verdicts[module][place] for module, place in places)
-        equal = sum((module, place) in explained for module, place in places)
+        survivors = [each for each in places if self.verdicts[each[0]][each[1]] == attempt.SURVIVED]
+        equal = sum(each in explained for each in survivors)
         return Count(
             mutants=sum(found[verdict] for verdict in DECIDED),
             killed=found[attempt.KILLED],

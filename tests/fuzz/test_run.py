@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection
+from random import Random
 
 import pytest
 
 from app.fuzz.__main__ import main
+from app.fuzz.plan import draw_plan, faults_of
 from app.fuzz.profiles import PROFILES
 from app.fuzz.run import run_seed
 from tests.fuzz.planted import PLANTED
@@ -75,3 +77,19 @@ def test_arguments_that_make_no_sense_end_with_64(capsys: pytest.CaptureFixture[
     assert main(["--profile", "hurricane"]) == 64
     assert main(["--seeds", "many"]) == 64
     assert "hurricane" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("profile", [name for name, each in PROFILES.items() if each.faults])
+def test_every_plan_has_twenty_orders_and_three_faults(profile: str) -> None:
+    for seed in range(200):
+        plan = draw_plan(PROFILES[profile], Random(f"{profile}-{seed}"))
+        assert faults_of(plan) >= PROFILES[profile].faults
+        assert sum(len(strategy.orders) for strategy in plan.strategies) >= 20
+        assert plan.times.end_s >= 600.0
+
+
+def test_a_plan_with_faults_enough_is_left_as_it_was_drawn() -> None:
+    """So that seeds mean what they meant."""
+    plan = draw_plan(PROFILES["storm"], Random("storm-1"))
+    assert faults_of(plan) >= 3
+    assert not plan.deaths
