@@ -32,8 +32,8 @@ seed that fails can be played again and read as a timeline.
 - `case`       a run written down, which does not depend on what seeds mean
 - `parts`, `shrink`, `kept`  what fails is made small, told, and kept
 - `reached`    where runs have been; `step_plan` what waits for a step of a switch, so that they get there
-- `disk`, `vfs`  a disk that loses what was not synced, under SQLite; `sim_disk`, `disk_journal`, `disk_plan`, `machine` a
-  run on it, and `checker_disk` what a power cut may take
+- `disk`, `vfs`  a disk that loses what was not synced, under SQLite; `sim_disk`, `disk_journal`, `disk_plan`, `machine`
+  a run on it, and `checker_disk` what a power cut may take
 - `exhaust`, `exhaust_*`  every order of events in small scopes
 - `settings`, `profiles`  what actors are configured with, and how rough a run is
 - `operator`   a person who asks for failovers; `own_network` our own line
