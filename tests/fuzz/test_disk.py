@@ -35,7 +35,7 @@ QUICK = 5
 pytestmark = pytest.mark.skipif(not vfs.reachable(), reason="the SQLite that Python uses hides its names")
 
 
-@pytest.mark.parametrize("seeds", parts(SEEDS, quick=0, deep=12))
+@pytest.mark.parametrize("seeds", parts(SEEDS, quick=0, deep=6))
 def test_every_invariant_holds(seeds: range) -> None:
     """For each seed of this part."""
     hold("disk", seeds)
