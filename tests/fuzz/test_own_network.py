@@ -56,8 +56,8 @@ def test_the_checker_finds_a_router_that_trusts_its_network(monkeypatch: pytest.
 
 def test_other_profiles_are_drawn_as_they_were() -> None:
     """A profile with outages of the network differs from the same one without in nothing else that is drawn before."""
-    calm = evolve(PROFILES["network"], networks=(0, 0))
-    one, other = (draw_plan(profile, Random("x")) for profile in (PROFILES["network"], calm))
+    network = evolve(PROFILES["network"], faults=0)
+    one, other = (draw_plan(profile, Random("x")) for profile in (network, evolve(network, networks=(0, 0))))
     assert one.networks
     for plan in (one, other):
         for order in (order for strategy in plan.strategies for order in strategy.orders.values()):
