@@ -16,6 +16,7 @@ from app.domain.failover import Step
 from app.fuzz.checker_news import Violation
 from app.fuzz.record import Died
 from app.fuzz.world import World
+from app.journal.store import Journal
 from app.journal.verify import verify_tables
 from messages.base import Failed
 from messages.failover import SwitchResult
@@ -55,17 +56,34 @@ def _verbs(world: World) -> Iterator[Violation]:
             yield Violation("I2 not answered in time", due_s, 0, f"the verb {asking.verb.kind}")
 
 
+def _left_over(kind: str, now_s: float, words: str) -> Violation:
+    return Violation(f"left over: {kind}", now_s, 0, words)
+
+
+def kept_wrongly(journal: Journal, now_s: float) -> Iterator[Violation]:
+    """Sums and tables of a journal that do not follow from what it has."""
+    if differ := journal.sums_differ():
+        yield _left_over("sums", now_s, f"a sum that the legs do not add up to: {differ}")
+    for words in verify_tables(journal._db).findings:
+        yield _left_over("journal", now_s, f"a journal that its own events do not prove: {words}")
+
+
+def unfinished(journal: Journal, now_s: float) -> Iterator[Violation]:
+    """Switches in a journal that nobody goes on with."""
+    for switch in journal.switches():
+        if not switch.finished or switch.result is SwitchResult.RUNNING:
+            words = f"the history has a switch of epoch {switch.epoch} that never ended"
+            yield _left_over("saga steps", now_s, words)
+
+
 def leaks(world: World) -> Iterator[Violation]:
     """What is left over at the end of a run."""
     now_s = world.scheduler.now_s
 
     def left(kind: str, words: str) -> Violation:
-        return Violation(f"left over: {kind}", now_s, 0, words)
+        return _left_over(kind, now_s, words)
 
-    if differ := world.journal.sums_differ():
-        yield left("sums", f"a sum that the legs do not add up to: {differ}")
-    for words in verify_tables(world.journal._db).findings:
-        yield left("journal", f"a journal that its own events do not prove: {words}")
+    yield from kept_wrongly(world.journal, now_s)
     if world.tree is None or not world.tree.ready:
         yield left("children", f"the tree is not ready: {world.tree.words if world.tree is not None else 'no answer'}")
     for name in [*world.exchanges, "health_monitor", "failover_coordinator", "position_synchronizer"]:
@@ -98,9 +116,7 @@ def leaks(world: World) -> Iterator[Violation]:
             case FailoverCoordinatorActor():
                 if actor.machine.step is not Step.IDLE:
                     yield left("saga steps", f"{name}: a switch is at step {actor.machine.step.value}")
-                for switch in actor.journal.switches():
-                    if not switch.finished or switch.result is SwitchResult.RUNNING:
-                        yield left("saga steps", f"the history has a switch of epoch {switch.epoch} that never ended")
+                yield from unfinished(actor.journal, now_s)
             case HealthMonitorActor():
                 late = sum(1 for sent in actor._sent.values() if sent.until_s < now_s - LATE_S)
                 if late or len(actor._sent) > len(ProbeKind) * len(world.exchanges):

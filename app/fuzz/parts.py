@@ -13,6 +13,7 @@ from app.domain.limiter import RateLimit
 from app.fuzz.book_plan import BookPlan
 from app.fuzz.case import BEFORE_EXCHANGES, Case
 from app.fuzz.disk_plan import DiskPlan
+from app.fuzz.own_network import Outage
 from app.fuzz.plan import Plan
 from app.fuzz.profiles import Times
 from app.fuzz.sim_orders import Duplicates, Traits
@@ -228,6 +229,7 @@ def cut(case: Case, calm_s: float) -> Case:
             disk=disk,
             strategies=tuple(s for s in map(shifted, plan.strategies) if s.orders),
             windows=tuple(evolve(w, end_s=min(w.end_s, calm_s)) for w in plan.windows if w.begin_s < calm_s),
+            networks=tuple(each for each in (_ended_by(network, calm_s) for network in plan.networks) if each.spans),
             deaths=tuple(each for each in plan.deaths if each.at_s < calm_s),
             stalls=tuple(each for each in plan.stalls if each.at_s < calm_s),
             lags=tuple(each for each in plan.lags if each.at_s < calm_s),
@@ -236,6 +238,12 @@ def cut(case: Case, calm_s: float) -> Case:
             books=books,
         ),
     )
+
+
+def _ended_by(network: Outage, calm_s: float) -> Outage:
+    """As much of an outage as there is until then: its windows are cut in the same way."""
+    spans = ((name, begin_s, min(end_s, calm_s)) for name, begin_s, end_s in network.spans if begin_s < calm_s)
+    return evolve(network, spans=tuple(spans))
 
 
 def last_s(plan: Plan) -> float:

@@ -372,7 +372,8 @@ class World:
 
     def _switch(self, number: int, exchange: str) -> None:
         if self.machine is not None and not self.scheduler.alive(self.supervisor):
-            return  # the machine is off: there is nobody to ask
+            self._note("machine", f"is off: nobody is there to be asked for a failover to {exchange}")
+            return
         self.operator.ask(number, exchange)
 
     def _reached(self, _sender: Any, _to: Any, message: Any) -> None:

@@ -209,6 +209,9 @@ NAMED: Mapping[str, Named] = MappingProxyType(
     }
 )
 
+PLAYED = tuple(name for name, bug in NAMED.items() if bug.profile)
+"""Those that a test plays; the others take too many seeds for one."""
+
 
 def seek(name: str, start: int = 0, most: int = MOST_SEEDS) -> dict[str, Any] | None:
     """The first seed that finds a bug, by a rule that is meant to; None where none of `most` does."""

@@ -19,13 +19,14 @@ from app.fuzz.disk_journal import NAME
 from app.fuzz.disk_plan import PowerCut, Trouble
 from app.fuzz.plan import draw_plan
 from app.fuzz.profiles import PROFILES
+from app.fuzz.record import Note
 from app.fuzz.record import Trouble as Broken
 from app.fuzz.run import run_seed
 from app.fuzz.sim_disk import SimDisk
 from app.fuzz.vfs import Cut, Named, Synced, SyncedNames, Unnamed, Wrote
 from app.fuzz.world import START_S, World
 from tests.depth import examples
-from tests.fuzz.planted_named import NAMED
+from tests.fuzz.planted_named import NAMED, PLAYED
 from tests.fuzz.seeds import hold, parts
 
 SEEDS = 100
@@ -292,13 +293,36 @@ def test_what_a_cut_may_not_take_is_missed(rule: str, monkeypatch: pytest.Monkey
         world.close()
 
 
+def test_it_is_told_that_nobody_could_be_asked() -> None:
+    """A failover that is due while the machine is off is not asked for later."""
+    plan = draw_plan(PROFILES["disk"], Random("off"))
+    assert plan.disk is not None
+    calm = evolve(plan, disk=evolve(plan.disk, cuts=(), crashes=(), spans=()), windows=(), deaths=(), switches=())
+    world = World(PROFILES["disk"], calm, Random(1))
+    assert world.machine is not None
+    try:
+        with world.entered():
+            world.begin()
+            world.scheduler.run_until(START_S + 20.0)
+            world.machine._arm(PowerCut(at_s=20.0, steps=0, off_s=5.0, share=0.0, flushed=0.0))
+            world._switch(0, "okx")
+            world.scheduler.run_until(START_S + 40.0)
+            world._switch(1, "okx")
+        assert len(world.operator.switches) == 1
+        told = [fact.words for fact in world.record.facts if isinstance(fact, Note) and fact.who == "machine"]
+        assert [words for words in told if words.startswith("is off: ") and words.endswith("okx")] == told[1:]
+        assert len(told) == 2
+    finally:
+        world.close()
+
+
 @pytest.mark.deep
-@pytest.mark.parametrize("name", [name for name, bug in NAMED.items() if bug.profile == "disk"])
+@pytest.mark.parametrize("name", PLAYED)
 def test_a_lost_write_is_found(name: str) -> None:
     """Within a hundred seeds; how soon exactly is written down by `python -m tests.fuzz.planted_named`."""
     bug = NAMED[name]
     with bug.plant():
         for seed in range(100):
-            if any(violation.rule.startswith(bug.rules) for violation in run_seed(seed, "disk").violations):
+            if any(violation.rule.startswith(bug.rules) for violation in run_seed(seed, bug.profile).violations):
                 return
     pytest.fail(f"{name}: not found in 100 seeds")

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, fields
 
 from app.fuzz.__main__ import main
 from app.fuzz.case import Case, case_of, from_json, run_case, to_json
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
 from app.fuzz.faults import Fault, Window
-from app.fuzz.parts import Part, cut, last_s, only, parts_of
+from app.fuzz.disk_plan import DiskPlan
+from app.fuzz.parts import OF_THE_DISK, Part, cut, last_s, only, parts_of
 from app.fuzz.plan import Death
 from app.fuzz.profiles import PROFILES, Times
 from app.fuzz.prose import tell_in_sentences
@@ -94,6 +95,28 @@ def test_every_part_can_be_taken_away_and_a_case_is_the_same_when_it_is_read_aga
         assert shorter.plan.times.end_s - 100.0 == case.plan.times.end_s - case.plan.times.calm_s
         assert last_s(shorter.plan) <= 100.0 + 60.0
         assert from_json(to_json(case)) == case
+
+
+@pytest.mark.parametrize("profile", [name for name, profile in PROFILES.items() if profile.ills is None])
+def test_what_is_cut_off_does_not_come_back_with_a_part(profile: str) -> None:
+    """Also where windows are there because of something else, as those of our own network are."""
+    case = case_of(1, profile, RULE)
+    for calm_s in (case.plan.times.calm_s / 2, case.plan.times.calm_s / 5):
+        shorter = cut(case, calm_s)
+        assert only(shorter, frozenset(parts_of(shorter))) == shorter
+        assert all(window.end_s <= calm_s for window in shorter.plan.windows)
+        assert all(network.end_s <= calm_s for network in shorter.plan.networks)
+
+
+def test_all_that_befalls_a_disk_can_be_taken_away() -> None:
+    case = case_of(1, "disk")
+    disk = case.plan.disk
+    assert disk is not None
+    befalls = {each.name for each in fields(DiskPlan) if isinstance(getattr(disk, each.name), tuple)}
+    assert befalls == set(OF_THE_DISK)
+    wanted = {Part(name, (number,)) for name in befalls for number in range(len(getattr(disk, name)))}
+    assert len(wanted) >= 2
+    assert wanted <= set(parts_of(case))
 
 
 def test_a_case_is_the_run_of_its_seed() -> None:

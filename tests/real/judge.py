@@ -22,13 +22,12 @@ from app.fuzz.checker import Seen, check
 from app.fuzz.checker_again import again_violations
 from app.fuzz.checker_news import Violation
 from app.fuzz.fill_check import fills_heard, fills_kept
+from app.fuzz.leaks import kept_wrongly, unfinished
 from app.fuzz.model import model_violations
 from app.fuzz.plan import Plan
 from app.fuzz.sim_orders import SimOrder, SimTrade
 from app.fuzz.world import World
 from app.journal.store import Journal
-from app.journal.verify import verify_tables
-from messages.failover import SwitchResult
 from messages.market import MarketType, Symbol
 from messages.orders import LegState, OrderKey, OrderSpec, OrderType, Side, TimeInForce
 from tests.real.diary import TURNED_AWAY
@@ -39,7 +38,7 @@ JUDGED = (
     "app.fuzz.checker_again: another id after absence",
     "app.fuzz.model: whatever is told is among what the model allows",
     "app.fuzz.fill_check: executions in the journal and as told are the exchanges'",
-    "left over: the journal proves itself, its sums are right, and no switch is unfinished",
+    "app.fuzz.leaks: the journal proves itself, its sums are right, and no switch is unfinished",
 )
 NOT_JUDGED = (
     "app.fuzz.model: the one right answer of quiet spans; the timing of a real machine has none",
@@ -123,7 +122,8 @@ def violations_of(seen: Seen, journal: Journal) -> tuple[Violation, ...]:
         *model_violations(seen),
         *fills_kept(world),
         *fills_heard(seen),
-        *_left_over(journal, seen.end_s),
+        *kept_wrongly(journal, seen.end_s),
+        *unfinished(journal, seen.end_s),
     ]
     return tuple(sorted(found, key=lambda violation: violation.at_s))
 
@@ -250,16 +250,6 @@ def _order(
     if made.state is not state:
         made.change(order["updated_ms"] / 1000, state, filled)
     return made
-
-
-def _left_over(journal: Journal, now_s: float) -> Iterator[Violation]:
-    if differ := journal.sums_differ():
-        yield Violation("left over", now_s, 0, f"a sum that the legs do not add up to: {differ}")
-    for words in verify_tables(journal._db).findings:
-        yield Violation("left over", now_s, 0, f"a journal that its own events do not prove: {words}")
-    for switch in journal.switches():
-        if not switch.finished or switch.result is SwitchResult.RUNNING:
-            yield Violation("left over", now_s, 0, f"the history has a switch of epoch {switch.epoch} that never ended")
 
 
 def told(violations: Sequence[Violation], start_s: float) -> str:
