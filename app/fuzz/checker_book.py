@@ -14,6 +14,11 @@ MAX_ADOPTED = 10_000
 RULE = "adopted what nobody did"
 
 
+def adopted_on(exchange: str) -> str:
+    """As what is wrong says which exchange it is about."""
+    return f" on {exchange} was adopted"
+
+
 def adopted_rightly(world: World) -> Iterator[Violation]:
     """A delay that was taken for a difference would be there, and its opposite later; what was missed would be not."""
     done: dict[tuple[str, Symbol], list[Decimal]] = {}
@@ -32,5 +37,5 @@ def adopted_rightly(world: World) -> Iterator[Violation]:
         exchange_name, symbol = place
         adopted, due = sum(done.get(place, []), ZERO), others.get(place, ZERO)
         if adopted != due and (place, due - adopted) not in told:
-            words = f"{adopted:+f} of {symbol} on {exchange_name} was adopted, and others traded {due:+f}"
+            words = f"{adopted:+f} of {symbol}{adopted_on(exchange_name)}, and others traded {due:+f}"
             yield Violation(RULE, world.scheduler.now_s, 0, words)

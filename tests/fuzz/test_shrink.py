@@ -14,8 +14,8 @@ from app.fuzz.__main__ import main
 from app.fuzz.case import Case, case_of, from_json, run_case, to_json
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
-from app.fuzz.faults import Fault, Window
 from app.fuzz.disk_plan import DiskPlan
+from app.fuzz.faults import Fault, Window
 from app.fuzz.parts import OF_THE_DISK, Part, cut, last_s, only, parts_of
 from app.fuzz.plan import Death
 from app.fuzz.profiles import PROFILES, Times
