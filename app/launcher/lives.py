@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 from types import TracebackType
 from typing import Self
+
+from app.process.pidfd import has_ended
 
 
 class Lives:
@@ -28,7 +29,7 @@ class Lives:
     def ended(self) -> str:
         """One sentence on who has ended; empty while all live."""
         for pid, fd in self._fds.items():
-            if fd < 0 or select.select([fd], [], [], 0)[0]:
+            if fd < 0 or has_ended(fd):
                 return f"The {self._names[pid]} (pid {pid}) died."
         return ""
 

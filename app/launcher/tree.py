@@ -12,7 +12,6 @@ deadline cuts short the steps of an end that is late by then, and who has not en
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import select
 import time
@@ -164,7 +163,6 @@ class Tree:
         self._listened_s = 0.0
         self._connectors: dict[str, Address] = {}
         self._logger: LoggerWatch | None = None
-        self._watched: dict[int, str] = {}
 
     def start(self) -> Directory:
         """Starts every actor, and waits for all but users' strategies. Returns where they live.
@@ -206,37 +204,27 @@ class Tree:
 
     def watch(self) -> str:
         """Watches until it is over. Returns why the tree died; empty when we were told to stop or to reload."""
-        self._watched.clear()
-        with contextlib.ExitStack() as open_fds:
-            for name, pid in (("admin", admin_pid(self._system)), ("supervisor", self._supervisor_pid)):
-                try:
-                    fd = os.pidfd_open(pid)
-                except ProcessLookupError:
-                    self.died = True
-                    return f"The {name} (pid {pid}) died."
-                open_fds.callback(os.close, fd)
-                self._watched[fd] = f"The {name} (pid {pid}) died."
+        with Lives() as lives:
+            lives.watch(admin_pid(self._system), "admin")
+            lives.watch(self._supervisor_pid, "supervisor")
             timeout_s = self._patience.heartbeat_timeout_s
             self._logger = LoggerWatch(admin_pid(self._system), self._supervisor_pid, timeout_s)
             self._supervisor_pulse.begin(time.monotonic())
             self._admin_pulse.begin(time.monotonic())
             while not self._orders.stopped() and not self._orders.reload():
-                words = self._look()
+                words = self._look(lives)
                 if words:
                     self.died = True
                     return words
         return ""
 
-    def _look(self) -> str:
+    def _look(self, lives: Lives) -> str:
         """One look around, for at most SLICE_S; returns why the tree is dead, or nothing."""
-        parent = () if self._orders.parent_fd is None else (self._orders.parent_fd,)
-        ready, _, _ = select.select([*self._watched, *parent], [], [], 0)
-        for fd in ready:
-            if fd in self._watched:
-                return self._watched[fd]
-            if at_eof(fd):
-                self._orders.parent_gone()
-                return ""
+        if died := lives.ended():
+            return died
+        if self._parent_ended():
+            self._orders.parent_gone()
+            return ""
         now_s = time.monotonic()
         if self._supervisor_pulse.due(now_s):
             self._mailbox.tell(self.supervisor, GetTree(correlation_id=secrets.token_hex(8), deadline_s=0.0))
@@ -356,13 +344,16 @@ class Tree:
         got = self._receive(TreeState, timeout_s)
         return got if isinstance(got, TreeState) else None
 
+    def _parent_ended(self) -> bool:
+        parent_fd = self._orders.parent_fd
+        return parent_fd is not None and bool(select.select([parent_fd], [], [], 0)[0]) and at_eof(parent_fd)
+
     def _receive(self, kind: type | tuple[type, ...], timeout_s: float, *, heed: bool = True) -> object | None:
         """The next message of a kind; None when none came in time. Raises Stopped if it is to heed that."""
         until_s = time.monotonic() + timeout_s
         while (remaining_s := until_s - time.monotonic()) > 0:
             if heed:
-                parent_fd = self._orders.parent_fd
-                if parent_fd is not None and select.select([parent_fd], [], [], 0)[0] and at_eof(parent_fd):
+                if self._parent_ended():
                     self._orders.parent_gone()
                 if self._orders.stopped():
                     raise Stopped(self._orders.stopped())

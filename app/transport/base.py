@@ -151,11 +151,13 @@ class OrderRouterBase(multiprocCommon.multiprocessCommon):  # type: ignore[misc]
             admin_fd = os.pidfd_open(self.admin.pid)
         except ProcessLookupError:
             raise ActorSystemFailure("The actor system's admin has ended.") from None
-        transport, self.transport = self.transport, WhileAdminLives(self.transport, admin_fd)
+        # Only what asks has the transport that looks at the admin: other threads go on with this one meanwhile.
+        asking = ExternalOpsToActors(self.adminAddr, WhileAdminLives(self.transport, admin_fd))
+        self._numPrimaries += 1
+        asking._numPrimaries = self._numPrimaries - 1
         try:
-            return super().newPrimaryActor(*positional, **named)
+            return asking.newPrimaryActor(*positional, **named)
         finally:
-            self.transport = transport
             os.close(admin_fd)
 
     def answers(self, timeout_s: float) -> bool:

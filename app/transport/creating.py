@@ -5,12 +5,13 @@ Thespian waits for its answer for 50 s in one go. Here that is in slices, with a
 
 from __future__ import annotations
 
-import select
 import time
 from datetime import timedelta
 from typing import Any, Final
 
 from thespian.actors import ActorSystemFailure
+
+from app.process.pidfd import has_ended
 
 SLICE_S: Final = 0.1
 
@@ -46,5 +47,5 @@ class WhileAdminLives:
             result = self._transport.run(handler, timedelta(seconds=max(0.0, min(SLICE_S, left_s))))
             if result is not None or left_s <= SLICE_S:
                 return result
-            if select.select([self._admin_fd], [], [], 0)[0]:
+            if has_ended(self._admin_fd):
                 raise ActorSystemFailure("The actor system's admin has ended.")

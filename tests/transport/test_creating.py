@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from thespian.actors import ActorSystemFailure
+from thespian.system.systemBase import ExternalOpsToActors
+
+from app.transport.base import OrderRouterBase
 
 SCRIPT = """
 import os, signal, sys, threading
@@ -72,3 +80,47 @@ def test_nobody_waits_for_an_admin_that_has_ended(base: str, short_path: Path) -
         if said != "made\n":
             break
     assert said.startswith("ActorSystemFailure"), said + errors
+
+
+class _Transport:
+    """Each question has a transport of its own; while the first is waited for, somebody else asks."""
+
+    def __init__(self, meanwhile: Any) -> None:
+        self._meanwhile = meanwhile
+        self.numbers: list[int] = []
+
+    def external_transport_clone(self) -> Any:
+        return SimpleNamespace(scheduleTransmit=self._asked, run=self._run, close=lambda: None)
+
+    def _asked(self, _addresses: object, intent: Any) -> None:
+        self.numbers.append(intent.message.instanceNum)
+
+    def _run(self, _handler: object, _maximum: timedelta) -> None:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+            return
+        raise ActorSystemFailure("nobody answers")
+
+
+def test_whoever_else_uses_the_system_meanwhile_has_its_own_transport() -> None:
+    """Of two that ask at the same time the one that ends first takes nothing away from the other."""
+    base: Any = object.__new__(OrderRouterBase)
+    ended: list[bool] = []
+
+    def other() -> None:
+        assert base.transport is transport
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(ActorSystemFailure, match="nobody answers"):
+            base.newPrimaryActor("a.B", None, None)
+        ended.append(len(os.listdir("/proc/self/fd")) == before)
+
+    transport = _Transport(other)
+    base.admin = SimpleNamespace(pid=os.getpid())
+    base.transport = transport
+    ExternalOpsToActors.__init__(base, object())
+    with pytest.raises(ActorSystemFailure, match="nobody answers"):
+        base.newPrimaryActor("a.B", None, None)
+    assert ended == [True]
+    assert base.transport is transport
+    assert transport.numbers == [1, 2]
