@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,23 @@ def facts() -> dict[str, Any]:
     }
 
 
-def commit(root: Path) -> dict[str, Any]:
-    """The commit measured, and whether files under it differ from it; empty outside a repository."""
+def commit(root: Path, also: Sequence[str] = ()) -> dict[str, Any]:
+    """The commit measured, and whether files under it differ from it; empty outside a repository.
+
+    Args:
+        also: What was measured beside the router, by its path.
+
+    Returns:
+        Beside them `measured`: the last commit that changed any of what was measured.
+    """
+    measured = ("app", "actors", "messages", "supervisor.py", *also)
     try:
         head = _git(root, "rev-parse", "HEAD")
-        measured = ("app", "actors", "messages", "supervisor.py")
+        last = _git(root, "log", "-1", "--format=%H", "--", *measured)
         changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *measured)
     except (OSError, subprocess.SubprocessError):
         return {}
-    return {"commit": head, "changed_since": bool(changed)}
+    return {"commit": head, "measured": last, "changed_since": bool(changed)}
 
 
 def _git(root: Path, *arguments: str) -> str:

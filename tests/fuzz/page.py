@@ -90,16 +90,18 @@ def _planted() -> Iterator[str]:
 
 
 def _real() -> Iterator[str]:
-    """By profile: every seed that has a verdict, and how often it is that of the harness."""
+    """By profile and commit: every seed that has a verdict, and how often it is that of the harness."""
     runs = [run for run in _result("fuzz_real.json").get("runs", []) if not run["bug"]]
     rows = []
-    for profile in dict.fromkeys(run["profile"] for run in runs):
-        mine = [run for run in runs if run["profile"] == profile]
+    pairs = dict.fromkeys((run["profile"], _commit(run)) for run in runs)
+    for profile, commit in sorted(pairs, key=lambda pair: pair[0]):
+        mine = [run for run in runs if (run["profile"], _commit(run)) == (profile, commit)]
         judged = [run for run in mine if run["judged"]]
         differ = [f"{run['seed']}" for run in judged if not run["same"]]
         rows.append(
             (
                 f"`{profile}`",
+                commit,
                 ", ".join(f"{run['seed']}" for run in sorted(judged, key=lambda run: run["seed"])),
                 f"{len(judged) - len(differ)} of {len(judged)}" + (f", not {', '.join(differ)}" if differ else ""),
                 str(len(mine) - len(judged)),
@@ -107,8 +109,25 @@ def _real() -> Iterator[str]:
                 f"{sum(run['seconds'] for run in judged) / 60:.0f}",
             )
         )
-    head = ("profile", "seeds", "same verdict", "not judged", "orders", "killed", "faulty requests", "minutes")
+    head = (
+        "profile",
+        "commit",
+        "seeds",
+        "same verdict",
+        "not judged",
+        "orders",
+        "killed",
+        "faulty requests",
+        "minutes",
+    )
     yield from _table(head, rows)
+
+
+def _commit(run: Mapping[str, Any]) -> str:
+    """What a run measured: the last commit that changed any of it."""
+    found = run.get("measured", run.get("commit"))
+    changed = ", and changes" if run.get("changed_since") else ""
+    return f"`{found[:9]}`{changed}" if found else ""
 
 
 def _real_planted() -> Iterator[str]:
@@ -116,13 +135,14 @@ def _real_planted() -> Iterator[str]:
         (
             run["bug"],
             f"`{run['profile']}` {run['seed']}",
+            _commit(run),
             ", ".join(run["simulated"]) or "nothing",
             ", ".join(run["real"]) or "nothing",
         )
         for run in _result("fuzz_real.json").get("runs", [])
         if run["bug"] and run["judged"]
     ]
-    yield from _table(("planted bug", "seed", "violated in simulation", "violated for real"), rows)
+    yield from _table(("planted bug", "seed", "commit", "violated in simulation", "violated for real"), rows)
 
 
 def _scopes() -> Iterator[str]:

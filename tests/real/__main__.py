@@ -1,7 +1,8 @@
 """`make fuzz-real`: seeds played against real processes and HTTP, beside what the harness says of the same seeds.
 
-Goes on where it stopped: a seed of a profile that has a verdict is not played again. Each is written down as soon as it
-has one, in `benchmarks/results/fuzz_real.json`; a run for which the machine was too busy is none, and played again.
+Goes on where it stopped: a seed of a profile that has a verdict is not played again, until the router or what plays it
+has changed. Each is written down as soon as it has one, in `benchmarks/results/fuzz_real.json`, beside those of earlier
+commits; a run for which the machine was too busy is none, and played again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from tests.real.play import facts_of, play
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "fuzz_real.json"
+MEASURED = ("tests/real", "tests/fuzz/planted.py", "tests/fuzz/planted_named.py")
+"""Beside the router."""
 PROFILES = ("calm", "storm", "crashes", "slow", "split", "flapping")
 
 
@@ -69,7 +72,7 @@ def both(profile: str, seed: int, bug: str = "", *, story: bool = False) -> dict
         print(played.story)
     facts = facts_of(played)
     return {
-        **machine.commit(ROOT),
+        **_commit(),
         "profile": profile,
         "seed": seed,
         "bug": bug,
@@ -87,11 +90,25 @@ def found_by(bug: str, rules: Sequence[str]) -> bool:
 
 def _work(given: argparse.Namespace) -> Iterator[tuple[int, str]]:
     """A seed of each profile in turn, so that a run that is cut short has seen of all."""
-    done = {(each["profile"], each["seed"], each["bug"]) for each in _read(given.results)["runs"] if each["judged"]}
+    now = _commit()
+    done = {
+        (each["profile"], each["seed"], each["bug"])
+        for each in _read(given.results)["runs"]
+        if each["judged"] and not now.get("changed_since") and _version(each) == _version(now)
+    }
     for seed in range(given.start, given.start + given.seeds):
         for profile in given.profile or PROFILES:
             if (profile, seed, given.bug) not in done:
                 yield seed, profile
+
+
+def _commit() -> dict[str, Any]:
+    return machine.commit(ROOT, MEASURED)
+
+
+def _version(of: Mapping[str, Any]) -> tuple[str | None, bool | None]:
+    """What was played: the last commit that changed it, and whether it was changed since."""
+    return of.get("measured", of.get("commit")), of.get("changed_since")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -100,8 +117,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _keep(path: Path, run: dict[str, Any]) -> None:
-    identity = ("profile", "seed", "bug")
-    runs = [each for each in _read(path)["runs"] if any(each[key] != run[key] for key in identity)]
+    def identity(of: Mapping[str, Any]) -> tuple[object, ...]:
+        return of["profile"], of["seed"], of["bug"], _version(of)
+
+    runs = [each for each in _read(path)["runs"] if identity(each) != identity(run)]
     found = {"runs": [*runs, run], "judged": JUDGED, "not_judged": NOT_JUDGED, "machine": machine.facts()}
     beside = path.with_suffix(".new")
     beside.write_text(kept(found))
