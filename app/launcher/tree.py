@@ -207,6 +207,9 @@ class Tree:
         with Lives() as lives:
             lives.watch(admin_pid(self._system), "admin")
             lives.watch(self._supervisor_pid, "supervisor")
+            if died := lives.ended():  # also when we are told to stop: nobody is left who could
+                self.died = True
+                return died
             timeout_s = self._patience.heartbeat_timeout_s
             self._logger = LoggerWatch(admin_pid(self._system), self._supervisor_pid, timeout_s)
             self._supervisor_pulse.begin(time.monotonic())

@@ -9,10 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from app.launcher import tree as launched
 from app.launcher.lives import Lives
+from app.launcher.tree import Tree
 from app.process.pidfd import first_ended, has_ended
 
 
@@ -76,3 +80,17 @@ def test_a_handle_may_have_any_number(child: subprocess.Popen[bytes]) -> None:
             assert first_ended((high,)) == high
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_tree_whose_supervisor_is_gone_has_died_whatever_we_were_told(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So nobody asks it to end."""
+    child.kill()
+    child.wait()
+    tree: Any = object.__new__(Tree)
+    tree._system, tree._supervisor_pid, tree.died = None, child.pid, False
+    tree._orders = SimpleNamespace(stopped=lambda: "told to", reload=lambda: False)
+    monkeypatch.setattr(launched, "admin_pid", lambda system: os.getpid())
+    assert tree.watch() == f"The supervisor (pid {child.pid}) died."
+    assert tree.died
