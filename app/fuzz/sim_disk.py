@@ -7,10 +7,13 @@ matter of the model (`app.fuzz.disk`), which hears of every write and sync (`app
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -19,6 +22,8 @@ from app.fuzz.disk import Disk
 from app.fuzz.disk_plan import Trouble
 
 _FAST = Path("/dev/shm")
+_FOLDER = "order-router-fuzz-"
+"""How the names of folders begin; then comes the id of the process that they belong to."""
 
 _FAILS = {
     vfs.Wrote: sqlite3.SQLITE_IOERR_WRITE,
@@ -30,6 +35,28 @@ _CALM = frozenset({vfs.Named, vfs.SyncedNames})
 """Steps that are told when they are done: nobody asks before."""
 
 
+def sweep(where: Path) -> None:
+    """Throws away what processes left that were killed: memory, for as long as the machine is up."""
+    for folder in where.glob(f"{_FOLDER}*"):
+        name = re.match(rf"{_FOLDER}([0-9]+)-", folder.name)
+        if name is not None and not _lives(int(name[1])):
+            shutil.rmtree(folder, ignore_errors=True)  # another process may do so at the same time
+
+
+_sweep_once = cache(sweep)
+"""By each process when it has its first disk."""
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # it is somebody else's
+    return True
+
+
 class SimDisk:
     """One folder on it.
 
@@ -39,8 +66,10 @@ class SimDisk:
 
     def __init__(self) -> None:
         self._ends = ExitStack()
-        where = str(_FAST) if os.access(_FAST, os.W_OK) else None
-        self.folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix="order-router-", dir=where)))
+        where = _FAST if os.access(_FAST, os.W_OK) else Path(tempfile.gettempdir())
+        _sweep_once(where)
+        prefix = f"{_FOLDER}{os.getpid()}-"
+        self.folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=where)))
         self._ends.enter_context(vfs.watching(self, str(self.folder)))
         self.model = Disk()
         self.down = False

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +25,7 @@ from app.fuzz.profiles import PROFILES
 from app.fuzz.record import Note
 from app.fuzz.record import Trouble as Broken
 from app.fuzz.run import run_seed
-from app.fuzz.sim_disk import SimDisk
+from app.fuzz.sim_disk import SimDisk, sweep
 from app.fuzz.vfs import Cut, Named, Synced, SyncedNames, Unnamed, Wrote
 from app.fuzz.world import START_S, World
 from tests.depth import examples
@@ -326,3 +329,17 @@ def test_a_lost_write_is_found(name: str) -> None:
             if any(violation.rule.startswith(bug.rules) for violation in run_seed(seed, bug.profile).violations):
                 return
     pytest.fail(f"{name}: not found in 100 seeds")
+
+
+def test_what_a_killed_process_left_is_thrown_away_and_nothing_else(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    names = [f"order-router-fuzz-{pid}-x" for pid in (int(ended.stdout), os.getpid(), 10**30)]
+    for name in (*names, "order-router-other", "order-router-fuzz-x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "journal").touch()
+    sweep(tmp_path)
+    assert {each.name for each in tmp_path.iterdir()} == {names[1], "order-router-other", "order-router-fuzz-x"}
+
+
+def test_the_folder_of_a_disk_says_whose_it_is(disk: SimDisk) -> None:
+    assert disk.folder.name.startswith(f"order-router-fuzz-{os.getpid()}-")
