@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from copy import deepcopy
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from random import Random
 
 from attrs import evolve, field, frozen
@@ -74,9 +76,18 @@ def run_seed(seed: int, profile: str, *, story: bool = False, coverage: bool = F
 
     Raises:
         ValueError: There is no such profile.
+        Exception: The harness failed beside the run itself; a note says of which seed.
     """
     if profile not in PROFILES:
         raise ValueError(f"Profile {profile!r} is not known: it must be one of {', '.join(PROFILES)}.")
+    try:
+        return _run_seed(seed, profile, story=story, coverage=coverage)
+    except Exception as error:
+        error.add_note(f"It was in seed {seed}: order-router fuzz --profile {profile} --replay {seed}")
+        raise
+
+
+def _run_seed(seed: int, profile: str, *, story: bool, coverage: bool) -> Verdict:
     began_s = time.perf_counter()
     rng = Random(f"{profile}-{seed}")
     reached = Reached() if coverage else None
@@ -120,6 +131,10 @@ def judged(world: World, declared: Decimal | None = None) -> tuple[Seen, tuple[V
         world.run()
     except RuntimeError as error:
         broken.append(Violation("the run itself", world.scheduler.now_s, 0, str(error)))
+    except Exception as error:  # of whatever kind: it is this run that fails, and those after it are run all the same
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"{type(error).__name__}: {error}, in {frame.name}, {Path(frame.filename).name} line {frame.lineno}"
+        broken.append(Violation("the run itself", world.scheduler.now_s, 0, words))
     return judge(world, declared, broken)
 
 
