@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from attrs import define, field
 
 from app.fuzz import vfs
+from app.fuzz.arguments import arguments_of
 from app.fuzz.exhaust import exhaust_and_tell
-from app.fuzz.exhaust_scopes import SCOPES
+from app.fuzz.keep_file import EX_UNAVAILABLE, EX_USAGE, Refused
 from app.fuzz.kept import replay_case, shrink_and_tell
 from app.fuzz.profiles import PROFILES
 from app.fuzz.reached import Where, as_json, report
@@ -23,9 +22,6 @@ from app.fuzz.run import Verdict, run_many, run_seed
 
 TAKING_TURNS = tuple(name for name, profile in PROFILES.items() if profile.ills is None)
 """Profiles of `--profile all`. Those of illness last three times as long, and are asked for by name."""
-
-CANNOT = 69
-"""Exit code: what is asked for is not to be had here (sysexits.h)."""
 
 STORIES = 3
 """Failing seeds whose story is printed; the others are named."""
@@ -38,14 +34,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs what is asked for.
 
     Returns:
-        0 when every invariant held in every run, 1 when one did not, 64 when the arguments make no sense, 69 when
-        nothing of it can be run by this Python.
+        0 when every invariant held in every run, 1 when one did not, 64 when the arguments or a file make no sense,
+        66 when a file cannot be read, 69 when nothing of it can be run by this Python, 70 when a search cannot go on,
+        73 when nothing can be kept where it is to be.
     """
     try:
-        arguments = _parser().parse_args(argv)
-        seed = None if arguments.exhaust is not None or arguments.replay is None else _seed(arguments.replay)
+        return _run(arguments_of(argv))
     except SystemExit as end:
-        return 0 if not end.code else 64
+        return EX_USAGE if end.code else 0
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return refused.code
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    seed = None if arguments.exhaust is not None or arguments.replay is None else int(arguments.replay)
     if arguments.exhaust is not None:
         minutes, replay, keep = arguments.minutes, arguments.replay, arguments.keep
         return exhaust_and_tell(arguments.exhaust, minutes=minutes, replay=replay, keep=keep, as_json=arguments.json)
@@ -55,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = range(arguments.start, arguments.start + arguments.seeds) if seed is None else (seed,)
     seeds = _that_can_be_run(wanted, names)
     if not seeds:
-        return CANNOT
+        return EX_UNAVAILABLE
     if seed is not None:
         name = names[seed % len(names)]
         if arguments.shrink:
@@ -80,60 +83,8 @@ def _that_can_be_run(seeds: Sequence[int], names: Sequence[str]) -> Sequence[int
         return seeds
     here = [seed for seed in seeds if PROFILES[names[seed % len(names)]].disk is None]
     if len(here) < len(seeds):
-        words = "A simulated disk is not to be had: the SQLite of this Python is built in and hides its names."
-        print(f"{words} {len(seeds) - len(here)} of {len(seeds)} seeds are left out.", file=sys.stderr)
+        print(f"{vfs.OUT_OF_REACH} {len(seeds) - len(here)} of {len(seeds)} seeds are left out.", file=sys.stderr)
     return here
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="order-router fuzz",
-        description="The whole router in simulated time under drawn faults: a seed is a run of ten minutes.",
-        epilog="Exit code 1: an invariant did not hold; the seed replays it. docs/FUZZ.md tells what is simulated.",
-    )
-    parser.add_argument("--seeds", type=_at_least_one, default=1000, metavar="N", help="how many to run (1000)")
-    parser.add_argument("--start", type=int, default=0, metavar="SEED", help="the first (0)")
-    parser.add_argument("--minutes", type=float, metavar="M", help="end after so long, whatever is left to run")
-    parser.add_argument(
-        "--jobs", type=_at_least_one, default=os.cpu_count() or 1, metavar="N", help="processes (one for each core)"
-    )
-    parser.add_argument(
-        "--profile",
-        choices=[*PROFILES, "all"],
-        default="all",
-        metavar="NAME",
-        help=f"how rough: {', '.join(PROFILES)}, or all (the default) to take turns, but for those of illness, "
-        "sick and blinking, which last three times as long",
-    )
-    parser.add_argument("--replay", metavar="SEED", help="run one seed and print its story as a timeline")
-    parser.add_argument(
-        "--exhaust",
-        choices=[*SCOPES, "all"],
-        metavar="SCOPE",
-        help=f"no seeds, but every order of events within a small scope: {', '.join(SCOPES)}, or all; --replay CHOICES "
-        "tells one run of it, --keep FILE goes on where it was left",
-    )
-    parser.add_argument(
-        "--coverage", action="store_true", help="say which states, events, steps, faults and deaths were met together"
-    )
-    parser.add_argument("--shrink", action="store_true", help="with --replay: make what fails small, and tell it")
-    parser.add_argument("--keep", type=Path, metavar="FILE", help="with --shrink: write the small plan there")
-    parser.add_argument("--replay-plan", type=Path, metavar="FILE", help="run a plan that --keep wrote")
-    parser.add_argument("--json", action="store_true", help="print facts as JSON")
-    return parser
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        _parser().error(f"--replay: {text!r} is not a seed")
-    return int(text)
-
-
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
 
 
 @define
@@ -226,7 +177,7 @@ def _failure(verdict: Verdict) -> dict[str, object]:
     return {
         "seed": verdict.seed,
         "profile": verdict.profile,
-        "violations": [{"rule": v.rule, "order": v.serial, "words": v.words} for v in verdict.violations],
+        "violations": [violation.facts() for violation in verdict.violations],
     }
 
 

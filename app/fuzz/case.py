@@ -7,13 +7,13 @@ of JSON that `order-router fuzz --replay-plan FILE` plays.
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from random import Random
 
 from attrs import frozen
-from cattrs import ClassValidationError
-from cattrs.errors import ForbiddenExtraKeysError
+from cattrs import ClassValidationError, transform_error
 from cattrs.preconf.json import JsonConverter, make_converter
+from cattrs.v import format_exception
 
 from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
@@ -84,9 +84,31 @@ def from_json(text: str) -> Case:
     """The case in a text.
 
     Raises:
-        ValueError: It is no case, or one of another version of the harness.
+        ValueError: It is no case, or one of another version of the harness; the text says which field is wrong.
     """
     try:
-        return _CONVERTER.structure(json.loads(text), Case)
-    except (ClassValidationError, ForbiddenExtraKeysError, ValueError, TypeError, KeyError) as error:
+        parts = json.loads(text)
+        if not isinstance(parts, dict):
+            raise ValueError("it is no object of JSON")
+        case = _CONVERTER.structure(parts, Case)
+        if (case.profile.disk is None) != (case.plan.disk is None):
+            raise ValueError("its plan has a disk, and its profile has none, or the other way round")
+        needed = BEFORE_EXCHANGES + len(case.plan.traits) + 1
+        if len(case.chances) != needed:
+            raise ValueError(f"chances has {len(case.chances)} numbers, and a run of it begins with {needed}")
+        return case
+    except ClassValidationError as error:
+        wrong = transform_error(error, format_exception=_words)
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise ValueError(f"This is no run that this version can play: {wrong[0]}{more}.") from error
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"This is no run that this version can play: {error}.") from error
+
+
+def _words(error: BaseException, kind: type | None) -> str:
+    """What is wrong with one field."""
+    if isinstance(error, DecimalException):
+        return "it is no number"
+    if isinstance(error, AttributeError):
+        return "it is no object of JSON"
+    return format_exception(error, kind)

@@ -23,6 +23,10 @@ class Violation:
     serial: int
     words: str
 
+    def facts(self) -> dict[str, object]:
+        """For programs."""
+        return {"rule": self.rule, "order": self.serial, "words": self.words}
+
 
 def news_violations(seen: Seen) -> Iterator[Violation]:
     """Every violation."""

@@ -6,10 +6,13 @@ import gc
 import hashlib
 import os
 import pickle
-from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+import select
+import signal
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from attrs import define, field
 
@@ -27,6 +30,16 @@ from app.fuzz.story import tell
 TABLES = ("orders", "legs", "fills", "routes", "switches", "events")
 UNTOLD = ("checksum", "detail")
 """Columns that contain times."""
+
+RUN_S = 120.0
+"""Of real time, which no run takes by far: one that does has a handler that loops or waits, and violates that."""
+
+KILL_S = 60.0
+"""So long after that the process of a run is killed which does not say so itself."""
+
+
+class Overdue(BaseException):
+    """A run takes too long. Nothing of the router is to catch it."""
 
 
 def outcome(world: SmallWorld) -> str:
@@ -50,8 +63,8 @@ def outcome(world: SmallWorld) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-def finished(world: SmallWorld, guide: Guide) -> tuple[Seen, tuple[Violation, ...]]:
-    """Runs a world that is warm to its end under a guide, and judges it.
+def finished(world: SmallWorld, guide: Guide, for_s: float = RUN_S) -> tuple[Seen, tuple[Violation, ...]]:
+    """Runs a world that is warm to its end under a guide, and judges it; one that does not end in time violates that.
 
     Raises:
         Asleep: The guide has seen all that can follow.
@@ -59,12 +72,27 @@ def finished(world: SmallWorld, guide: Guide) -> tuple[Seen, tuple[Violation, ..
     """
     broken = []
     try:
-        world.go_on(guide)
+        with _at_most(for_s):
+            world.go_on(guide)
         if guide.wrong:
             raise ValueError(guide.wrong)
-    except RuntimeError as error:
+    except (RuntimeError, Overdue) as error:
         broken.append(Violation("the run itself", world.scheduler.now_s, 0, str(error)))
     return judge(world, None, broken)
+
+
+@contextmanager
+def _at_most(for_s: float) -> Iterator[None]:
+    def over(_: int, frame: FrameType | None) -> None:
+        at = "" if frame is None else f": it is in {frame.f_code.co_qualname}, line {frame.f_lineno}"
+        raise Overdue(f"It does not end within {for_s:g} s{at}.")
+
+    handler, (timer_s, _) = signal.signal(signal.SIGALRM, over), signal.setitimer(signal.ITIMER_REAL, for_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, timer_s)
+        signal.signal(signal.SIGALRM, handler)
 
 
 @define
@@ -72,10 +100,12 @@ class Forks(AbstractContextManager["Forks"]):
     """Runs of one scope, of which each goes on from a copy of one warm world.
 
     Attributes:
+        run_s: Of real time for each; one that takes longer violates that.
         took: How many were run.
     """
 
     scope: Scope
+    run_s: float = field(default=RUN_S, kw_only=True)
     took: int = 0
     _world: SmallWorld = field(init=False)
     _entered: AbstractContextManager[None] = field(init=False)
@@ -108,7 +138,7 @@ class Forks(AbstractContextManager["Forks"]):
         """One run; see `app.fuzz.exhaust_search.Execute`.
 
         Raises:
-            RuntimeError: The process of the run died.
+            RuntimeError: The process of the run died, or had to be killed since it did not end.
         """
         self.took += 1
         reading, writing = os.pipe()
@@ -123,17 +153,22 @@ class Forks(AbstractContextManager["Forks"]):
                 os._exit(0)
             os._exit(1)
         os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            answer = pipe.read()
-        os.waitpid(child, 0)
+        try:
+            answer = _read(reading, self.run_s + KILL_S)
+        finally:
+            os.close(reading)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)  # whoever has told all has nothing left to do
+            os.waitpid(child, 0)
         if not answer:
-            raise RuntimeError(f"The process of a run died: {list(told)}, {digits!r}.")
+            how = "died" if answer is not None else "did not end and was killed"
+            raise RuntimeError(f"The process of a run {how}: {list(told)}, {digits!r}.")
         found: Trace = pickle.loads(answer)
         return found
 
     def _run(self, guide: Guide) -> Trace:
         try:
-            _, violations = finished(self._world, guide)
+            _, violations = finished(self._world, guide, self.run_s)
         except Asleep:
             return Trace(steps=tuple(guide.steps), places=tuple(guide.places), cut=True, joined=guide.joined)
         return Trace(
@@ -142,6 +177,18 @@ class Forks(AbstractContextManager["Forks"]):
             outcome=outcome(self._world),
             violations=tuple((v.rule, v.words) for v in violations),
         )
+
+
+def _read(pipe: int, for_s: float) -> bytes | None:
+    """All that is written to a pipe until it is closed; None where that takes too long."""
+    until_s, poll, parts = time.monotonic() + for_s, select.poll(), list[bytes]()
+    poll.register(pipe, select.POLLIN)
+    while poll.poll(1000.0 * max(0.0, until_s - time.monotonic())):
+        part = os.read(pipe, 1 << 16)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+    return None
 
 
 def replayed(scope: Scope, digits: str) -> tuple[str, tuple[Violation, ...]]:
@@ -166,8 +213,12 @@ def _told(steps: Sequence[Step]) -> Sequence[str]:
     return [f"chosen: {step.name}, of {len(step.options)}" for step in steps if step.chosen]
 
 
-def shortest(digits: str, bad: Callable[[str], bool]) -> str:
-    """The choices with as few of them other than the first as can be, and as short as can be, that are still bad."""
+def shortest(digits: str, bad: Callable[[str], bool], until_s: float = float("inf")) -> str:
+    """The choices with as few of them other than the first as can be, and as short as can be, that are still bad.
+
+    Args:
+        until_s: When it ends with the shortest so far, by the monotonic clock.
+    """
     changed = True
     while changed:
         changed = False
@@ -176,6 +227,8 @@ def shortest(digits: str, bad: Callable[[str], bool]) -> str:
                 continue
             for shorter in (digits[:at], digits[:at] + "0" + digits[at + 1 :]):
                 shorter = shorter.rstrip("0")
+                if time.monotonic() >= until_s:
+                    return digits
                 if shorter != digits and _fits(shorter, bad):
                     digits, changed = shorter, True
                     break

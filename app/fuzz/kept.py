@@ -6,12 +6,12 @@ import json
 import sys
 from pathlib import Path
 
+from app.fuzz import vfs
 from app.fuzz.case import from_json, run_case, to_json
+from app.fuzz.keep_file import EX_NO_INPUT, EX_UNAVAILABLE, EX_USAGE, Refused, must_be_writable, write_whole
 from app.fuzz.prose import tell_in_sentences
 from app.fuzz.shrink import shrink_seed
 from app.fuzz.story import tell
-
-EX_USAGE, EX_NO_INPUT = 64, 66
 
 TEST = '''\
 def test_{name}() -> None:
@@ -35,14 +35,19 @@ def shrink_and_tell(seed: int, profile: str, *, for_s: float | None, keep: Path 
 
     Returns:
         1, and 0 where the seed does not fail.
+
+    Raises:
+        Refused: The file cannot be written.
     """
+    if keep is not None:
+        must_be_writable(keep)
     small = shrink_seed(seed, profile, for_s=float("inf") if for_s is None else for_s)
     if small is None:
         print(json.dumps({"seed": seed, "profile": profile, "ok": True}) if as_json else f"Seed {seed} does not fail.")
         return 0
     case, rule = to_json(small.case), small.case.rule
     if keep is not None:
-        keep.write_text(case + "\n")
+        _keep(keep, case)
     story, timeline = tell_in_sentences(small.seen, small.violations, rule), tell(small.seen, small.violations)
     if as_json:
         facts = {"seed": seed, "profile": profile, "ok": False, "rule": rule, "before": small.before}
@@ -68,23 +73,33 @@ def shrink_and_tell(seed: int, profile: str, *, for_s: float | None, keep: Path 
     return 1
 
 
+def _keep(path: Path, case: str) -> None:
+    try:
+        write_whole(path, case + "\n")
+    except Refused as refused:  # the disk filled up meanwhile: what took minutes to find is told all the same
+        print(refused, "It was:", case, sep="\n", file=sys.stderr)
+
+
 def replay_case(path: Path, *, as_json: bool) -> int:
     """Plays a plan that was kept, and tells it.
 
     Returns:
-        0 when every invariant held, 1 when one did not, 64 when the file holds no plan, 66 when it cannot be read.
+        0 when every invariant held, 1 when one did not.
+
+    Raises:
+        Refused: The file cannot be read, holds no plan, or one of a disk that cannot be simulated by this Python.
     """
     try:
         case = from_json(path.read_text())
     except OSError as error:
-        print(f"{path} cannot be read: {error.strerror}.", file=sys.stderr)
-        return EX_NO_INPUT
+        raise Refused(EX_NO_INPUT, f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        print(f"{path}: {error}", file=sys.stderr)
-        return EX_USAGE
+        raise Refused(EX_USAGE, f"{path}: {error}") from error
+    if case.plan.disk is not None and not vfs.reachable():
+        raise Refused(EX_UNAVAILABLE, f"{path} cannot be played: {vfs.OUT_OF_REACH}")
     seen, violations = run_case(case)
     if as_json:
-        told = [{"rule": v.rule, "order": v.serial, "words": v.words} for v in violations]
+        told = [violation.facts() for violation in violations]
         print(json.dumps({"ok": not violations, "rule": case.rule, "violations": told}))
     else:
         result = f"violated: {violations[0].rule}" if violations else "held"

@@ -21,6 +21,8 @@ from attrs import field, frozen
 NAME = "order-router-watched"
 """Of the VFS, in `file:…?vfs=`."""
 
+OUT_OF_REACH = "A simulated disk is not to be had: the SQLite of this Python is built in and hides its names."
+
 _VFS_WORDS, _METHODS_WORDS = 21, 19
 """Of `struct sqlite3_vfs` and `sqlite3_io_methods` (sqlite3.h), where each pair of int is one word."""
 _X_OPEN, _X_DELETE, _X_SET_CALL, _X_GET_CALL = 5, 6, 18, 19

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Event
 
 import pytest
 from attrs import evolve
 
+from app.fuzz import exhaust_runs
+from app.fuzz import record as r
 from app.fuzz.__main__ import main
-from app.fuzz.exhaust import Progress, search
+from app.fuzz.exhaust import search, share_s
+from app.fuzz.exhaust_progress import Progress, code, read_searches
 from app.fuzz.exhaust_runs import Forks, shortest
 from app.fuzz.exhaust_scopes import SCOPES, Scope
 from app.fuzz.exhaust_search import Reduction, Search
 from app.fuzz.exhaust_steps import as_choices, as_digits, as_told
+from benchmarks import fuzz_exhaust
 from tests.fuzz import planted
 from tests.fuzz.planted import DOUBLED
 from tests.fuzz.planted_named import not_deduplicated_at_a_restart
@@ -90,7 +95,7 @@ def test_what_was_left_is_gone_on_with() -> None:
     """Stopped after a run, kept as text, and gone on with, a search is the same as one that is not stopped."""
     progress = search(Progress(scope="lost"), 0.0)
     assert (progress.counts.runs, progress.ended) == (1, False)
-    progress = search(Progress.of("lost", json.loads(json.dumps(progress.as_json()))))
+    progress = search(Progress.of(json.loads(json.dumps(progress.as_json()))))
     at_once = search(Progress(scope="lost"))
     assert progress.ended
     assert (progress.counts, progress.outcomes) == (at_once.counts, at_once.outcomes)
@@ -124,6 +129,85 @@ def test_a_planted_bug_is_found_and_told_by_its_choices(name: str) -> None:
     assert len(as_told(find.choices)) <= len(as_told(find.first))
 
 
+def test_what_was_violated_is_told_again_and_not_gone_on_with(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.json"
+    arguments = ["--exhaust", "lost", "--keep", str(kept)]
+    with planted.ambiguous_taken_for_not_executed():
+        assert main(arguments) == 1
+        first = capsys.readouterr().out
+    monkeypatch.setattr("app.fuzz.exhaust.Forks", None)  # nothing is run
+    find = read_searches(kept)["lost"].find
+    assert find is not None
+    assert main(arguments) == 1
+    again = capsys.readouterr().out
+    assert first.splitlines()[0] == again.splitlines()[0]
+    assert f"VIOLATED: {find.rule}" in again
+    assert f"--exhaust lost --replay {find.choices}" in again
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "holds no search"),
+        ("[]", "it has no 'code' and 'scopes'"),
+        ('{"code": "0", "scopes": {}}', "was left by other code"),
+        ('{"code": "CODE", "scopes": {"lost": 3}}', "a search is an object"),
+        ('{"code": "CODE", "scopes": {"lost": {"scope": "lost", "state": {"path": [], "known": 7}}}}', "$.state.known"),
+    ],
+)
+def test_a_file_that_holds_no_search_of_this_code_is_refused_and_left_as_it_is(
+    text: str, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text(text.replace("CODE", code()))
+    before = kept.read_text()
+    assert main(["--exhaust", "lost", "--minutes", "0", "--keep", str(kept)]) == 64
+    assert words in capsys.readouterr().err
+    assert kept.read_text() == before
+
+
+def test_a_search_that_could_not_be_kept_is_not_begun(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("app.fuzz.exhaust.Forks", None)
+    assert main(["--exhaust", "lost", "--keep", str(tmp_path / "nowhere" / "kept.json")]) == 73
+    assert "cannot be written: No such file" in capsys.readouterr().err
+    assert main(["--exhaust", "lost", "--keep", str(tmp_path)]) == 66
+
+
+def test_a_run_that_does_not_end_violates_that_and_is_repeated_by_its_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever hears an answer loops."""
+    heard = r.Record.add
+
+    def loops(record: r.Record, fact: r.Fact) -> None:
+        heard(record, fact)
+        while isinstance(fact, r.Heard):
+            pass
+
+    monkeypatch.setattr(r.Record, "add", loops)
+    with Forks(SCOPES["lost"], run_s=1.0) as forks:
+        trace = forks()
+        assert forks(digits=as_digits(trace.steps)).violations[0][0] == "the run itself"
+    (rule, words), *_ = trace.violations
+    assert rule == "the run itself"
+    assert "does not end within 1 s" in words
+    assert "loops" in words
+    assert trace.steps
+
+
+def test_a_run_that_cannot_even_say_so_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exhaust_runs, "KILL_S", 0.1)
+    monkeypatch.setattr(exhaust_runs, "finished", lambda *_: Event().wait(60.0))
+    with Forks(SCOPES["lost"], run_s=0.1) as forks, pytest.raises(RuntimeError, match="did not end and was killed"):
+        forks()
+
+
+def test_choices_are_shortened_for_as_long_as_there_is_time() -> None:
+    assert shortest("1230311", lambda _: True, until_s=0.0) == "1230311"
+
+
 def test_the_shortest_choices_are_those_that_matter() -> None:
     def bad(digits: str) -> bool:
         return len(digits) > 4 and digits[1] == "2" and digits[4] in "13"
@@ -145,8 +229,45 @@ def test_the_command_says_how_far_it_came_and_repeats_a_run(capsys: pytest.Captu
     first = json.loads(capsys.readouterr().out)["lost"]
     assert not first["ended"]
     assert 0 < first["share"] < 1
-    assert json.loads(kept.read_text())["lost"]["state"]["path"]
+    assert json.loads(kept.read_text())["scopes"]["lost"]["state"]["path"]
     assert main(["--exhaust", "lost", "--replay", "2"]) == 0
     assert "answer lost" in capsys.readouterr().out
     assert main(["--exhaust", "lost", "--replay", "9"]) == 64
     assert main(["--replay", "seven"]) == 64
+
+
+def searched(progress: Progress, for_s: float) -> Progress:
+    """Stands in for a search: that of `lost` waits until what came of `two` is written."""
+    for _ in range(2000):
+        if progress.scope != "lost" or '"two"' in fuzz_exhaust.RESULTS.read_text():
+            break
+        Event().wait(0.01)
+    else:
+        raise AssertionError("two is over, and is not written")
+    return evolve(progress, share=0.5, took_s=for_s)
+
+
+def test_what_came_of_each_scope_is_written_as_it_ends_and_gone_on_with_by_the_same_code_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commit = {"commit": "c", "changed_since": False}
+    monkeypatch.setattr(fuzz_exhaust, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(fuzz_exhaust, "LEFT", tmp_path / "left.json")
+    monkeypatch.setattr(fuzz_exhaust, "search", searched)
+    monkeypatch.setattr("benchmarks.machine.commit", lambda _: commit)
+    (tmp_path / "results.json").write_text("{}")
+    both = ["--only", "lost", "--only", "two", "--jobs", "2", "--minutes", "1"]
+    assert fuzz_exhaust.main(both) == 0
+    assert set(fuzz_exhaust.read_left()) == {"lost", "two"}
+    commit["changed_since"] = True
+    (tmp_path / "left.json").write_text(json.dumps({"code": code(), "scopes": {"two": {"scope": "two", "share": 1.0}}}))
+    assert fuzz_exhaust.main(both) == 0
+    assert json.loads((tmp_path / "results.json").read_text())["scopes"]["two"]["share"] == 0.5, "gone on with"
+    assert fuzz_exhaust.read_left()["two"].ended, "left, though nobody may go on with it"
+
+
+def test_time_is_shared_among_those_that_wait() -> None:
+    assert share_s(90.0, waiting=9) == 10.0
+    assert share_s(90.0, waiting=9, jobs=2) == 20.0
+    assert share_s(90.0, waiting=1, jobs=2) == 90.0
+    assert share_s(-1.0, waiting=3) == 0.0

@@ -14,7 +14,8 @@ import pytest
 from app.fuzz.__main__ import main
 from app.fuzz.plan import draw_plan, faults_of
 from app.fuzz.profiles import PROFILES
-from app.fuzz.run import run_seed
+from app.fuzz.run import run_many, run_seed
+from app.fuzz.world import World
 from tests.fuzz.planted import PLANTED
 
 TIMEOUT_S = 60.0
@@ -73,12 +74,6 @@ def test_where_runs_have_been_is_told_when_asked_for(capsys: pytest.CaptureFixtu
     assert "**0**" in out, "one calm run cannot have been everywhere"
 
 
-def test_arguments_that_make_no_sense_end_with_64(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--profile", "hurricane"]) == 64
-    assert main(["--seeds", "many"]) == 64
-    assert "hurricane" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("profile", [name for name, each in PROFILES.items() if each.faults])
 def test_every_plan_has_twenty_orders_and_three_faults(profile: str) -> None:
     for seed in range(200):
@@ -93,3 +88,63 @@ def test_a_plan_with_faults_enough_is_left_as_it_was_drawn() -> None:
     plan = draw_plan(PROFILES["storm"], Random("storm-1"))
     assert faults_of(plan) >= 3
     assert not plan.deaths
+
+
+def test_a_run_in_which_something_fails_is_a_failing_seed_and_ends_no_batch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(world: World) -> None:
+        raise LookupError("nobody is there")
+
+    monkeypatch.setattr(World, "run", fails)
+    assert main(["--seeds", "2", "--start", "4", "--jobs", "1", "--profile", "calm", "--json"]) == 1
+    failed = json.loads(capsys.readouterr().out)["failed"]
+    assert [each["seed"] for each in failed] == [4, 5]
+    assert failed[0]["violations"][0]["rule"] == "the run itself"
+    assert failed[0]["violations"][0]["words"].startswith("LookupError: nobody is there, in fails, test_run.py line")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_harness_that_fails_says_at_which_seed(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise LookupError("nobody is there")
+
+    monkeypatch.setattr("app.fuzz.run.draw_plan", fails)
+    with pytest.raises(LookupError) as error:
+        list(run_many([7], ["storm"], jobs))
+    assert error.value.__notes__ == ["It was in seed 7: order-router fuzz --profile storm --replay 7"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--profile hurricane", "hurricane"),
+        ("--seeds many", "--seeds: 'many' is no whole number"),
+        ("--jobs 0", "--jobs: 0 is less than 1"),
+        ("--start -1", "--start: -1 is less than 0"),
+        ("--minutes -1", "--minutes: '-1' is no time"),
+        ("--minutes nan", "--minutes: 'nan' is no time"),
+        ("--shrink", "--shrink does nothing by itself: give --replay"),
+        ("--keep x", "--keep does nothing by itself: give --replay and --shrink, or --exhaust"),
+        ("--replay 5 --keep x", "--keep does nothing with --replay: give --shrink as well"),
+        ("--replay 5 --seeds 3", "--seeds does nothing with --replay"),
+        ("--replay five", "--replay: 'five' is not a seed"),
+        ("--replay 5 --replay-plan x", "--replay does nothing with --replay-plan"),
+        ("--exhaust lost --seeds 1000", "--seeds does nothing with --exhaust"),
+        ("--exhaust lost --profile all", "--profile does nothing with --exhaust"),
+        ("--exhaust lost --coverage", "--coverage does nothing with --exhaust"),
+        ("--exhaust lost --shrink", "--shrink does nothing with --exhaust"),
+        ("--exhaust lost --replay 2 --keep x", "--keep does nothing with --exhaust with --replay"),
+        ("--exhaust all --replay 5", "--replay tells a run of one scope: name it"),
+    ],
+)
+def test_arguments_that_make_no_sense_end_with_64_and_a_sentence(
+    arguments: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments.split()) == 64
+    assert words in capsys.readouterr().err
+
+
+def test_help_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "with --exhaust: leave the search there" in " ".join(capsys.readouterr().out.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.fuzz.checker import Seen
 from app.fuzz.checker_news import Violation
 from app.fuzz.disk_plan import DiskPlan
 from app.fuzz.faults import Fault, Window
+from app.fuzz.keep_file import Refused, write_whole
 from app.fuzz.parts import OF_THE_DISK, Part, cut, last_s, only, parts_of
 from app.fuzz.plan import Death
 from app.fuzz.profiles import PROFILES, Times
@@ -206,8 +208,79 @@ def test_shrunk_for_people_kept_and_played_again(
     assert "held" in capsys.readouterr().out
 
 
-def test_a_file_that_holds_no_plan_is_a_mistake(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "no.json").write_text('{"rule": "x", "planned": []}')
+def _without_chances(case: dict[str, Any]) -> None:
+    case["chances"] = case["chances"][:-1]
+
+
+def _with_no_time(case: dict[str, Any]) -> None:
+    case["plan"]["windows"][0]["begin_s"] = "soon"
+
+
+def _with_no_plan(case: dict[str, Any]) -> None:
+    case["plan"] = []
+
+
+def _with_a_number_in_words(case: dict[str, Any]) -> None:
+    case["profile"]["unknown_max_notional"] = "much"
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (_without_chances, "numbers, and a run of it begins with"),
+        (_with_no_time, "@ $.plan.windows[0].begin_s"),
+        (_with_no_plan, "it is no object of JSON @ $.plan."),
+        (_with_a_number_in_words, "it is no number @ $.profile.unknown_max_notional."),
+        (lambda case: case.update(planned=3), "extra fields found (planned) @ $."),
+    ],
+)
+def test_a_broken_file_is_refused_with_the_field_that_is_wrong(
+    broken: Callable[[dict[str, Any]], None], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    case = json.loads(to_json(case_of(3, "storm")))
+    broken(case)
+    (tmp_path / "broken.json").write_text(json.dumps(case))
+    assert main(["--replay-plan", str(tmp_path / "broken.json")]) == 64
+    err = capsys.readouterr().err
+    assert "no run that this version can play" in err
+    assert words in err
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", "{", "{}"])
+def test_a_file_that_holds_no_plan_is_a_mistake(text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "no.json").write_text(text)
     assert main(["--replay-plan", str(tmp_path / "no.json")]) == 64
-    assert main(["--replay-plan", str(tmp_path / "nowhere.json")]) == 66
     assert "no run that this version can play" in capsys.readouterr().err
+    assert main(["--replay-plan", str(tmp_path / "nowhere.json")]) == 66
+
+
+def test_a_plan_with_a_disk_needs_one_that_can_be_simulated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "disk.json").write_text(to_json(case_of(0, "disk")))
+    monkeypatch.setattr("app.fuzz.vfs.reachable", lambda: False)
+    assert main(["--replay-plan", str(tmp_path / "disk.json")]) == 69
+    assert "A simulated disk is not to be had" in capsys.readouterr().err
+
+
+def test_nothing_is_shrunk_that_could_not_be_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("app.fuzz.kept.shrink_seed", None)
+    bad = tmp_path / "nowhere" / "plan.json"
+    assert main(["--profile", "calm", "--replay", "0", "--shrink", "--keep", str(bad)]) == 73
+    assert "cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_a_file_is_written_whole_or_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_whole(path, "before")
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(Refused, match="No space left"):
+        write_whole(path, "after")
+    assert [each.name for each in tmp_path.iterdir()] == ["plan.json"]
+    assert path.read_text() == "before"
