@@ -258,23 +258,23 @@ DOUBLED = ("I1", "I2 guessed", "I2 fills differ", "order.contradiction")
 
 PLANTED: Mapping[str, Bug] = MappingProxyType(
     {
-        "fence not checked": Bug(fence_not_checked, "flapping", ("I3 sent past the fence",), 1),
+        "fence not checked": Bug(fence_not_checked, "flapping", ("I3 sent past the fence",), 7),
         "ambiguous taken for not executed": Bug(ambiguous_taken_for_not_executed, "storm", DOUBLED),
-        "absence without margin": Bug(absence_without_margin, "storm", DOUBLED, 30),
-        "failed look-up taken for absence": Bug(failed_look_up_taken_for_absence, "storm", DOUBLED, 1),
+        "absence without margin": Bug(absence_without_margin, "storm", DOUBLED, 31),
+        "failed look-up taken for absence": Bug(failed_look_up_taken_for_absence, "storm", DOUBLED, 7),
         "second leg while unknown": Bug(second_leg_while_unknown, "storm", ("I1",), 3),
-        "new id on sending again": Bug(new_id_on_sending_again, "storm", ("I1",)),
-        "doubts forgotten at a restart": Bug(doubts_forgotten_at_a_restart, "crashes", ("I2 not resolved",), 255),
+        "new id on sending again": Bug(new_id_on_sending_again, "storm", ("I1",), 1),
+        "doubts forgotten at a restart": Bug(doubts_forgotten_at_a_restart, "crashes", ("I2 not resolved",), 261),
         "acknowledged cancel taken for done": Bug(
             acknowledged_cancel_taken_for_done, "storm", ("I2 fills differ", "I2 states differ"), 2
         ),
-        "doubt taken for not executed": Bug(doubt_taken_for_not_executed, "storm", ("I2 guessed",), 1),
-        "sent again without proof": Bug(sent_again_without_proof, "storm", DOUBLED, 3),
+        "doubt taken for not executed": Bug(doubt_taken_for_not_executed, "storm", ("I2 guessed",), 3),
+        "sent again without proof": Bug(sent_again_without_proof, "storm", DOUBLED, 7),
         "limits forgotten at a restart": Bug(
-            limits_forgotten_at_a_restart, "crashes", ("I6 more than the exchange gives",), 2
+            limits_forgotten_at_a_restart, "crashes", ("I6 more than the exchange gives",), 6
         ),
         "deadline not kept": Bug(deadline_not_kept, "storm", ("I2 not answered in time",), 1),
         "executions counted by listing": Bug(executions_counted_by_listing, "calm", ("fills differ",)),
-        "executions forgotten at a restart": Bug(executions_forgotten_at_a_restart, "crashes", ("fills differ",), 35),
+        "executions forgotten at a restart": Bug(executions_forgotten_at_a_restart, "crashes", ("fills differ",), 39),
     }
 )

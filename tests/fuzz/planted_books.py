@@ -118,17 +118,17 @@ LEFT = ("carry left",)
 PLANTED_BOOKS: Mapping[str, Bug] = MappingProxyType(
     {
         "acknowledged cancel taken for done": Bug(
-            acknowledged_cancel_taken_for_done, "moving", ("I1", "carried wrongly", "I2 fills differ")
+            acknowledged_cancel_taken_for_done, "moving", ("I1", "carried wrongly", "I2 fills differ"), 1
         ),
         "carried whole": Bug(carried_whole, "moving", ("I1 filled more", "carried wrongly")),
         "drained taken up by nobody": Bug(drained_taken_up_by_nobody, "moving", LEFT),
         "taken off for good": Bug(taken_off_for_good, "moving", ("order lost", *LEFT)),
         "price given away": Bug(price_given_away, "moving", ("carried wrongly",)),
-        "policy forgotten": Bug(policy_forgotten, "moving", ("placed against the policy",), 8),
+        "policy forgotten": Bug(policy_forgotten, "moving", ("placed against the policy",), 9),
         "slices without bound": Bug(slices_without_bound, "moving", ("I4 more than a slice",)),
         "opened and not closed": Bug(opened_and_not_closed, "moving", ("I4 more than a slice", "position left"), 2),
         "slices in doubt not counted": Bug(slices_in_doubt_not_counted, "moving", ("I4 more than a slice",)),
-        "own orders not looked at": Bug(own_orders_not_looked_at, "moving", ("trades with ourselves",), 588),
-        "persons not listened to": Bug(persons_not_listened_to, "steering", ("sent in spite of a person",), 193),
+        "own orders not looked at": Bug(own_orders_not_looked_at, "moving", ("trades with ourselves",), 594),
+        "persons not listened to": Bug(persons_not_listened_to, "steering", ("sent in spite of a person",), 195),
     }
 )
