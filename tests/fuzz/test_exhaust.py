@@ -244,7 +244,7 @@ def searched(progress: Progress, for_s: float) -> Progress:
         Event().wait(0.01)
     else:
         raise AssertionError("two is over, and is not written")
-    return evolve(progress, share=0.5, took_s=for_s)
+    return evolve(progress, share=max(progress.share, 0.5), took_s=for_s)
 
 
 def test_what_came_of_each_scope_is_written_as_it_ends_and_gone_on_with_by_the_same_code_only(
