@@ -262,6 +262,7 @@ ASKED: dict[str, Callable[[Journal], Any]] = {
     "route": Journal.route,
     "between": lambda journal: journal.between(),
     "save_switch": lambda journal: journal.save_switch(switch(7)),
+    "stamp": Journal.stamp,
     "standing": Journal.standing,
     "standing_of": lambda journal: journal.standing_of(journal.open_orders()[0], EXCHANGES[0]),
     "switches": lambda journal: (journal.switches(limit=20), journal.switches(unfinished=True)),
