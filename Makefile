@@ -13,6 +13,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; d
 	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$name"; break; fi; done)
 CODE := $(wildcard actors messages app supervisor.py examples tests benchmarks)
 ARGS ?=
+EXTRAS ?= test,dev
 SUITE_BASE ?= unix
 
 help: ## list the targets
@@ -23,7 +24,7 @@ setup: $(STAMP) ## set up the environment only
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@if [[ -z "$(PYTHON)" ]]; then echo "no Python >= 3.11 found; name one with PYTHON=..." >&2; exit 69; fi
 	@[[ -x "$(BIN)/python" ]] || "$(PYTHON)" -m venv "$(VENV)"
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch "$(STAMP)"
 
 demo: $(STAMP) ## an exchange dies under a trading strategy, and nothing is lost (ARGS="--json", ...)
@@ -39,8 +40,9 @@ properties: $(STAMP) ## hypothesis' properties at length: several times the suit
 	@env -u CI ORDER_ROUTER_DEEP=1 timeout --kill-after=10 3600 "$(BIN)/python" -m pytest \
 		tests/domain tests/exchanges tests/journal tests/simulator tests/fuzz/test_router_machine.py $(ARGS)
 
-mutation: $(STAMP) ## does breaking app/domain make a test fail? writes docs/MUTATION.md (ARGS="--deciding", "--module commit", "--sample 500", "--survivors")
-	@nice -n 10 "$(BIN)/python" -m benchmarks.mutation $(ARGS)
+mutation: ## does breaking app/domain make a test fail? writes docs/MUTATION.md (ARGS="--deciding", "--module commit", "--sample 500", "--survivors")
+	@$(MAKE) --no-print-directory setup VENV=.venv-mutation EXTRAS=test,dev,mutation
+	@nice -n 10 .venv-mutation/bin/python -m benchmarks.mutation $(ARGS)
 
 conformance: $(STAMP) ## every adapter, call and fault, observed; writes docs/CONFORMANCE.md (ARGS="--check", "--only okx-spot")
 	@timeout --kill-after=10 900 "$(BIN)/python" -m tests.conformance $(ARGS)
@@ -118,7 +120,7 @@ layers: $(STAMP) ## who may import whom
 		echo "supervisor.py imports from above it, or a room that only the command line may use" >&2; exit 1; fi
 
 clean: ## remove the environment and every cache
-	rm -rf "$(VENV)" .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf "$(VENV)" .venv-mutation .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help setup demo test test-deep properties mutation conformance crashes promises life bench bench-memory bench-journal bench-switch bench-detection peers soak thespian-suite fuzz fuzz-deep fuzz-real fuzz-planted fuzz-exhaust fuzz-page chaos chaos-switch lint types layers clean

@@ -18,8 +18,12 @@ from typing import cast as type_cast
 import libcst as cst
 from attrs import frozen
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
-from mutmut.mutation.file_mutation import ChildReplacementTransformer
-from mutmut.mutation.mutators import mutation_operators, operator_arg_removal, operator_string
+from mutmut.mutation.file_mutation import ChildReplacementTransformer  # pyright: ignore[reportMissingImports]
+from mutmut.mutation.mutators import (  # pyright: ignore[reportMissingImports]
+    mutation_operators,
+    operator_arg_removal,
+    operator_string,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = ROOT / "app" / "domain"
