@@ -141,9 +141,9 @@ def judged(world: World, declared: Decimal | None = None) -> tuple[Seen, tuple[V
 def seen_so_far(world: World, declared: Decimal | None = None) -> Seen:
     """What checkers go by, up to now."""
     orders = tuple(order for exchange in world.exchanges.values() for order in exchange.orders)
+    given = world.given()  # first: it may add to the facts
     facts, now_s = tuple(world.record.facts), world.scheduler.now_s
     moves, untold = world.record.moves(), world.record.untold()
-    given = world.given()
     seen = Seen(world.plan, facts, orders, START_S, world.calm_s, now_s, given, moves, untold, declared)
     refused = tuple(each for exchange in world.exchanges.values() for each in exchange.refused)
     turned_away = tuple(each for exchange in world.exchanges.values() for each in exchange.turned_away)

@@ -178,11 +178,13 @@ class World:
         self.scheduler.close()
 
     def given(self) -> dict[str, tuple[int, ...]]:
-        """The numbers that the journal gave, by strategy."""
-        return {
-            plan.name: tuple(news.number for news in self.journal.told_after(plan.name, 0, 1_000_000).news)
-            for plan in self.plan.strategies
-        }
+        """The numbers that the journal gave, by strategy; none where it contradicts itself, which is written down."""
+        names, told = [plan.name for plan in self.plan.strategies], self.journal.told_after
+        try:
+            return {name: tuple(news.number for news in told(name, 0, 1_000_000).news) for name in names}
+        except AssertionError as error:
+            self.record.add(r.Trouble(self._now(), "I5 the journal is lost", str(error)))
+            return dict.fromkeys(names, ())
 
     def actor(self, name: str) -> Any:
         """A living actor's object by its child's name; None while it is dead."""
@@ -396,13 +398,12 @@ class World:
         self.scheduler.duplicates = 0.0
         for exchange in self.exchanges.values():
             exchange.refusals = exchange.dawdles = exchange.omits = 0.0
-
         if self.plan.books is not None and self.plan.books.poor:
             poor = self.exchanges[self.plan.books.poor].account
             assert poor is not None
             poor.money = ENOUGH
-        calm_s = self.plan.times.calm_s
         if self.person.asked:  # whatever was held up goes on from here
+            calm_s = self.plan.times.calm_s
             for kind in ("unfreeze", "any order"):
                 self.person.ask(VerbPlan(at_s=calm_s, kind=kind, exchange="", dry_run=False))
             for name in self.exchanges:
