@@ -169,14 +169,13 @@ def test_a_planted_bug_shrinks_to_what_it_takes_and_is_told_in_sentences() -> No
     assert len(told.splitlines()) < 15
 
 
-@pytest.mark.deep
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bug", "seed"),
     [
         ("doubt taken for not executed", 3),
         ("second leg while unknown", 3),
         ("carried whole", 0),
-        ("acknowledged cancel taken for done", 3),
     ],
 )
 def test_planted_bugs_shrink_to_a_third_at_most_and_always_to_the_same(bug: str, seed: int) -> None:

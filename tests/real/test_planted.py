@@ -11,7 +11,7 @@ from tests.fuzz.planted_named import NAMED
 from tests.real.__main__ import found_by
 from tests.real.play import play
 
-pytestmark = pytest.mark.deep
+pytestmark = pytest.mark.slow
 
 HURRY = 8.0
 """It shows long before the faults are over."""
