@@ -70,6 +70,10 @@ class Doubts:
         elif len(self._doubts) < MAX_DOUBTS:
             self._doubts[order_id] = _Doubt(key, now_s + ASK_AFTER_S[0], about)
 
+    def of(self, key: OrderKey) -> bool:
+        """Whether its owner was told that nobody can know yet whether the order of this key was placed."""
+        return any(doubt.key == key for doubt in self._doubts.values())
+
     def told(self, order: OrderView) -> bool:
         """News of an order came; whether they settle a doubt."""
         doubt = self._doubts.get(order.order_id)

@@ -8,7 +8,7 @@ deadline; what cannot be known then is said to be unknown, never guessed:
 
     last word on an order at its deadline        told
     never handed to a connector                  not executed
-    proven not executed, no copy under way       not executed
+    proven not executed, no copy under way       not executed, if no other request leaves the order in doubt
     anything else                                unknown, with the id to ask by
 
 What the strategy is told is numbered, and told to the owner in order and without a gap (`app.domain.news`).
@@ -45,7 +45,7 @@ from app.domain.session_effects import (
     Tell,
     Unanswered,
 )
-from app.domain.session_endings import last_word, settled_by
+from app.domain.session_endings import doubted_beside, last_word, settled_by
 from app.domain.session_pending import Copy, Pending, same, successor
 from app.domain.session_targets import by_route, target_of
 from messages.base import Failed, Reply, Request
@@ -207,7 +207,7 @@ class Session:
         if isinstance(request, PlaceOrder):
             self._retries.asked(request.key)
         if now_s >= request.deadline_s:  # its connector would turn it away, and nobody would hear that in time
-            return self._resolve(pending, last_word(pending, self._journal_id))
+            return self._end(pending, now_s)
         return self._send(pending, now_s)
 
     def forget(self, correlation_id: str) -> None:
@@ -359,7 +359,7 @@ class Session:
                 # The router's own word, and nothing is committed: a copy under way may meet a better moment (a limit
                 # that has room again, another exchange's rules), so only the last of them ends it.
                 pending.clear(number)
-                return [] if pending.in_doubt else self._resolve(pending, reply)
+                return [] if pending.in_doubt else self._end(pending, now_s)
             case LivesElsewhere(exchange=exchange):
                 pending.elsewhere = exchange
                 return self._send(pending, now_s)
@@ -378,7 +378,7 @@ class Session:
 
     def _not_executed(self, pending: Pending, reply: OrderNotExecuted, now_s: float) -> list[SessionEffect]:
         if reply.code == "deadline_passed":
-            return [] if pending.in_doubt else self._resolve(pending, reply)
+            return [] if pending.in_doubt else self._end(pending, now_s)
         leg = reply.order.leg if reply.order is not None else None
         if reply.order is None or leg is None:
             # The router itself turned it away before anything was tried: no attempt, so no retry is used up.
@@ -419,7 +419,7 @@ class Session:
     def in_doubt(self, correlation_id: str, ended: str) -> OutcomeUnknown | None:
         """What to tell whoever waits when the session ends early: unknown where it was sent and not answered."""
         pending = self._pending.get(correlation_id)
-        outcome = last_word(pending, self._journal_id, ended) if pending is not None else None
+        outcome = self._last_word(pending, ended) if pending is not None else None
         return outcome if isinstance(outcome, OutcomeUnknown) else None
 
     # ------------------------------------------------------------------------------------------------ pieces
@@ -456,7 +456,7 @@ class Session:
         return [Resolved(correlation_id=pending.request.correlation_id, outcome=outcome)]
 
     def _end_late(self, pending: Pending, now_s: float) -> list[SessionEffect]:
-        request, outcome = pending.request, last_word(pending, self._journal_id)
+        request, outcome = pending.request, self._last_word(pending)
         doubted = self._doubts.about(request.correlation_id)
         if doubted is not None:
             self._drop(request.correlation_id)
@@ -464,6 +464,14 @@ class Session:
         if self.news.about(request.correlation_id):
             self._drop(request.correlation_id)
             return self._caught_up(outcome, now_s)
+        return self._end(pending, now_s)
+
+    def _last_word(self, pending: Pending, ended: str = "") -> Outcome:
+        doubted = doubted_beside(pending, self._pending.values(), self._doubts)
+        return last_word(pending, self._journal_id, ended, doubted=doubted)
+
+    def _end(self, pending: Pending, now_s: float) -> list[SessionEffect]:
+        request, outcome = pending.request, self._last_word(pending)
         if isinstance(outcome, OutcomeUnknown):
             about = About.CANCEL if isinstance(request, CancelOrder) else About.CHANGE
             if isinstance(request, PlaceOrder):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.domain import ids
 from app.domain.commit import REUSED, BodyDiffers, already
+from app.domain.doubts import Doubts
 from app.domain.leg_task import place_reply
 from app.domain.session_effects import Outcome, OutcomeUnknown, Unanswered
 from app.domain.session_pending import Pending
@@ -21,18 +24,20 @@ from messages.orders import (
 )
 
 
-def last_word(pending: Pending, journal_id: str, ended: str = "") -> Outcome:
+def last_word(pending: Pending, journal_id: str, ended: str = "", *, doubted: bool = False) -> Outcome:
     """What is told at the deadline: by what was answered so far, and by what is still under way.
 
     Args:
         journal_id: As the directory told; empty before that, when nothing can have been sent.
         ended: Why the session ends before the deadline, in one sentence; empty where it does not.
+        doubted: Whether another request to place the same order leaves that in doubt. What is told is told of the
+            order: who hears "unknown" of one request and "not executed" of the next would place it anew.
     """
     request = pending.request
     last = pending.last
-    if isinstance(request, PlaceOrder | CancelOrder | AmendOrder) and pending.in_doubt:
+    if isinstance(request, PlaceOrder | CancelOrder | AmendOrder) and (pending.in_doubt or doubted):
         return unknown(request, journal_id, ended)
-    if isinstance(last, OrderNotExecuted | Failed):
+    if isinstance(last, OrderNotExecuted | OrderRefused | Failed):
         return last
     if isinstance(request, PlaceOrder):
         return OrderNotExecuted(
@@ -44,6 +49,23 @@ def last_word(pending: Pending, journal_id: str, ended: str = "") -> Outcome:
     if isinstance(request, SetLeverage | SetMarginMode | SetPositionMode) and pending.in_doubt:
         words = f"{words} It may have been made: it can be asked for again without harm."
     return Unanswered(words=words)
+
+
+def doubted_beside(pending: Pending, asked: Iterable[Pending], doubts: Doubts) -> bool:
+    """Whether another request to place the same order leaves it in doubt, now or since its own deadline.
+
+    A request whose body is not the one the order under its id has is refused whatever becomes of the order.
+    """
+    request, last = pending.request, pending.last
+    if not isinstance(request, PlaceOrder) or (isinstance(last, OrderRefused) and last.code == REUSED):
+        return False
+    return doubts.of(request.key) or any(
+        each is not pending
+        and each.in_doubt
+        and isinstance(each.request, PlaceOrder)
+        and each.request.key == request.key
+        for each in asked
+    )
 
 
 def settled_by(request: PlaceOrder, order: OrderView) -> OrderAccepted | OrderRefused | None:

@@ -206,3 +206,57 @@ def test_what_is_asked_too_late_is_not_sent_at_all() -> None:
     effects = made.ask(request(deadline_s=1.0), 1.0)
     assert copies(effects) == []
     assert isinstance(outcome(effects), OrderNotExecuted)
+
+
+def sibling(made: Session, deadline_s: float, spec: OrderSpec = SPEC) -> str:
+    """The copy of another request under the same id, called q."""
+    (copy,) = copies(made.ask(evolve(request(deadline_s), correlation_id="q", spec=spec), 0.0))
+    return copy
+
+
+def told(effects: list[SessionEffect]) -> dict[str, str]:
+    """What each request came to."""
+    return {e.correlation_id: type(e.outcome).__name__ for e in effects if isinstance(e, Resolved)}
+
+
+def test_an_order_told_to_be_in_doubt_is_not_told_as_not_executed_of_another_request() -> None:
+    """Who places twice under one id, and hears "unknown" and then "not executed", would place it anew."""
+    made = session()
+    copies(made.ask(request(), 0.0))
+    second = sibling(made, 6.1)
+    made.reply(turned_away(second), 5.9)
+    assert told(made.tick(6.0)) == {"p": "OutcomeUnknown"}
+    assert told(made.tick(6.1)) == {"q": "OutcomeUnknown"}, "the copy of the first may have been committed"
+
+
+def test_an_order_in_doubt_is_not_told_as_not_executed_of_a_request_with_an_earlier_deadline() -> None:
+    made = session()
+    copies(made.ask(request(), 0.0))
+    second = sibling(made, 3.0)
+    late = OrderNotExecuted(correlation_id=second, code="deadline_passed", words="Too late.")
+    assert told(made.reply(late, 3.0)) == {"q": "OutcomeUnknown"}
+
+
+def test_an_order_in_doubt_is_not_told_as_refused_of_another_request_unless_its_body_is_another() -> None:
+    for code, heard in (("frozen", "OutcomeUnknown"), ("client_order_id_reused", "OrderRefused")):
+        made = session()
+        copies(made.ask(request(), 0.0))
+        second = sibling(made, 6.0, evolve(SPEC, quantity=Decimal("0.002")))
+        refusal = OrderRefused(correlation_id=second, code=code, words="No.")
+        assert told(made.reply(refusal, 1.0)) == {"q": heard}
+
+
+def test_a_request_is_told_as_not_executed_beside_one_that_was_turned_away_too() -> None:
+    made = session()
+    (first,) = copies(made.ask(request(), 0.0))
+    second = sibling(made, 6.0)
+    made.reply(turned_away(first), 5.95)
+    made.reply(turned_away(second), 5.95)
+    assert told(made.tick(6.0)) == {"p": "OrderNotExecuted", "q": "OrderNotExecuted"}
+
+
+def test_what_is_asked_too_late_of_an_order_in_doubt_is_in_doubt() -> None:
+    made = session()
+    copies(made.ask(request(), 0.0))
+    made.tick(6.0)
+    assert told(made.ask(evolve(request(6.0), correlation_id="q"), 6.0)) == {"q": "OutcomeUnknown"}

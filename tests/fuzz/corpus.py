@@ -156,6 +156,14 @@ CORPUS = (
         "A request that the rate limit had turned away waited to be sent again, while another with the same id and "
         "another body was accepted: at its deadline its owner heard that nothing was executed under that id.",
     ),
+    Found(
+        247,
+        "disk",
+        "I2 guessed",
+        r.doubt_beside_forgotten,
+        "An order was asked for twice under one id. One request was sent, and told to be unknown; the other had only "
+        "ever been turned away, for a full disk, and was told that nothing was executed, while the order filled.",
+    ),
 )
 
 

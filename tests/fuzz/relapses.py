@@ -205,3 +205,14 @@ def another_body_left_waiting() -> Iterator[None]:
 
     with swapped(session, "settled_by", old):
         yield
+
+
+@contextmanager
+def doubt_beside_forgotten() -> Iterator[None]:
+    """What is told of a request goes by its own copies alone, whatever was told of another for the same order."""
+
+    def old(pending: Any, asked: Any, doubts: Any) -> bool:
+        return False
+
+    with swapped(session, "doubted_beside", old):
+        yield
