@@ -91,6 +91,10 @@ class Plan:
     at_steps: tuple[AtStep, ...] = ()
     disk: DiskPlan | None = None
 
+    def reduces(self, serial: int) -> bool:
+        """Whether the strategy's order of this number is to reduce a position only."""
+        return any(each.orders[serial].reduce_only for each in self.strategies if serial in each.orders)
+
 
 ALWAYS = 0.02
 """Share of runs whose heartbeats are never rarer than in production."""

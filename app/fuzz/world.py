@@ -435,9 +435,9 @@ class World:
 
     def _held_to(self, exchange: str, call: PlaceCall, serial: int) -> None:
         """What a person holds the router to is read by the transaction that commits what is sent at the same moment."""
-        controls = self.journal.controls() if self.plan.books is not None and serial > 0 else NONE
-        why = controls.frozen or controls.why_isolated(exchange)
-        why = why or ("" if call.spec.reduce_only else controls.reduce_only)
+        controls = self.journal.controls() if (books := self.plan.books) is not None and serial > 0 else NONE
+        reduces = call.spec.reduce_only or (books is not None and books.across and self.plan.reduces(serial))
+        why = controls.frozen or controls.why_isolated(exchange) or ("" if reduces else controls.reduce_only)
         if why:
             words = f"order {serial} is sent to {exchange}, which is held to: {why}"
             self.record.add(r.Trouble(self._now(), "sent in spite of a person", words))
