@@ -252,6 +252,7 @@ class Model:
                 right = self._placed(order, asked, now_s)
             case "cancel" if ample:
                 over = not order.live_at(begin_s) or not order.live_at(max(begin_s, now_s - PROMPT_S))
+                over |= any(leg.filled_by(now_s) == leg.quantity for leg in order.truth[-1:])  # fills won the race
                 right = (Told.CANCELLED, Told.CANCEL_FAILED) if over else (Told.CANCELLED,)
                 if all(leg.filled_by(begin_s) == leg.quantity for leg in order.truth[-1:]):
                     right = (Told.CANCEL_FAILED,)
