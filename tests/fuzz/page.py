@@ -81,12 +81,11 @@ def _planted() -> Iterator[str]:
     for name in NAMED:
         found: dict[str, Any] | None = kept.get(name)
         if found is None:
-            rows.append((name, "not looked for yet" if name not in kept else "not found", "", ""))
+            rows.append((name, "not looked for yet" if name not in kept else "not found", "", "", ""))
         else:
-            rows.append(
-                (name, f"{found['seed'] + 1}", f"{found['cpu_s']:g}", f"{found['rule']} (`{found['profile']}`)")
-            )
-    yield from _table(("planted bug", "seeds until found", "CPU seconds", "by the rule"), rows)
+            rule, commit = f"{found['rule']} (`{found['profile']}`)", found.get("commit", "")[:7]
+            rows.append((name, f"{found['seed'] + 1}", f"{found['cpu_s']:g}", rule, commit))
+    yield from _table(("planted bug", "seeds until found", "CPU seconds", "by the rule", "commit"), rows)
 
 
 def _real() -> Iterator[str]:

@@ -28,6 +28,7 @@ from app.fuzz.watched import WatchedJournal
 from app.journal import store
 from app.journal.errors import translated
 from app.journal.routes import Routes
+from benchmarks.machine import commit
 from messages.failover import Route
 from messages.orders import LegState
 from tests.fuzz.planted import (
@@ -40,7 +41,8 @@ from tests.fuzz.planted import (
     swapped,
 )
 
-RESULTS = Path(__file__).resolve().parent.parent.parent / "benchmarks" / "results" / "fuzz_planted.json"
+ROOT = Path(__file__).resolve().parent.parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "fuzz_planted.json"
 MOST_SEEDS = 1000
 
 
@@ -234,7 +236,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in arguments.only or NAMED:
-        found[name] = seek(name, arguments.start)
+        one = seek(name, arguments.start)
+        found[name] = None if one is None else one | {"commit": commit(ROOT, ("tests/fuzz",)).get("commit", "")}
         print(f"{name}: {found[name] or f'not found within {MOST_SEEDS} seeds'}", flush=True)
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     return 0 if all(found.get(name) for name in NAMED) else 1
