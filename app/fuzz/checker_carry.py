@@ -70,8 +70,9 @@ def _unseen(seen: Seen, books: BookPlan, leg: SimOrder) -> bool:
     proof = next(traits.proof for traits in seen.plan.traits if traits.name == leg.exchange)
     certain_s = leg.ended_s + REQUEST_S + proof.lateness_s + proof.visibility_s + MARGIN_S
     begin_s = leg.ended_s - books.dead_man_s / 2
-    if any(begin_s <= at_s <= certain_s for at_s in seen.deaths(leg.exchange)):
-        return False  # a new life knows less
+    armed_s = leg.ended_s - books.dead_man_s
+    if any(armed_s <= at_s <= certain_s for at_s in seen.deaths(leg.exchange)):
+        return False  # a new life does not know that it was armed
     return any(
         window.exchange == leg.exchange
         and window.share >= 1.0

@@ -15,6 +15,7 @@ from app.fuzz.book_plan import Books
 from app.fuzz.disk_plan import Disks
 from app.fuzz.faults import OUTAGES
 from app.fuzz.ill_plan import Ills
+from messages.carries import CarryPolicy
 
 CALM_S = 400.0
 """From then on nothing goes wrong any more."""
@@ -199,6 +200,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             lags=(0, 0),
             switches=(0, 0),
             points=("",),
+        ),
+        "expiring": Profile(
+            means="No exchange is reached for longer than its dead-man switch counts: what rested there is gone.",
+            networks=(3, 5),
+            deaths=(0, 1),
+            lags=(0, 0),
+            switches=(0, 1),
+            points=("",),
+            books=Books(dead_man=1.0, carry=(CarryPolicy.REPLACE,), trades=(0, 0), poor=0.0),
         ),
         "moving": Profile(
             means="Positions, margins and orders of every kind go with trading, while those who move them die.",

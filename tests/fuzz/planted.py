@@ -169,7 +169,7 @@ def acknowledged_cancel_taken_for_done() -> Iterator[None]:
 def doubt_taken_for_not_executed() -> Iterator[None]:
     """At its deadline, whatever was not answered is told not to have executed."""
 
-    def guess(pending: Pending, journal_id: str, ended: str = "") -> Any:
+    def guess(pending: Pending, journal_id: str, ended: str = "", **more: Any) -> Any:
         request = pending.request
         return OrderNotExecuted(correlation_id=request.correlation_id, code="timeout", words="No answer in time.")
 

@@ -199,7 +199,9 @@ NAMED: Mapping[str, Named] = MappingProxyType(
         "the fence is skipped": Named(fence_skipped, ("I3 sent past the fence",)),
         "a timeout is treated as a refusal": Named(ambiguous_taken_for_not_executed, DOUBLED),
         "a new leg is made after absence": Named(new_leg_after_absence, ("I1 another id after absence",)),
-        "the dead-man switch's expiry is forgotten": Named(expiry_of_the_dead_man_forgotten, ("order lost",)),
+        "the dead-man switch's expiry is forgotten": Named(
+            expiry_of_the_dead_man_forgotten, ("order lost",), "expiring"
+        ),
         "a fill is counted twice": Named(executions_counted_by_listing, ("fills differ",)),
         "sent again after not-found, without the lag": Named(absence_without_margin, DOUBLED),
         "no deduplication at a restart": Named(not_deduplicated_at_a_restart, DOUBLED),
