@@ -218,13 +218,29 @@ def waits(order: OrderView, exchange: str) -> bool:
     return leg.state is LegState.DRAINED or leg.reason_code in WAITING or refused_elsewhere
 
 
+def is_same_leg(order: OrderView, carry: Carry, exchange: str) -> bool:
+    """Whether the next leg is the newest one, sent once more: proven absent where trading is, with the same terms.
+
+    Under its own id the exchange's check for duplicates guards it, should the proof be wrong; another id nothing would.
+    After a refusal by a code the next leg is another: the exchange may have used up the id.
+    """
+    leg = order.leg
+    if leg is None or leg.state not in BETWEEN or leg.exchange != exchange:
+        return False
+    shown = leg.filled or leg.exchange_order_id is not None or leg.native_code is not None
+    if shown or leg.carry_s is not None or leg.unflagged or leg.most is not None:
+        return False
+    terms = (carry.quantity, carry.price, carry.trigger_price, carry.whole)
+    return terms == (leg.quantity, leg.price, leg.trigger_price, leg.whole)
+
+
 def tries_of(order: OrderView, exchange: str) -> int:
     """How often in a row it was sent to an exchange, and did not come to rest there."""
     count = 0
     for leg in reversed(order.legs):
         if leg.exchange != exchange or leg.filled or not is_carried(order, leg.number):
             break
-        count += 1
+        count += leg.attempts
     return count
 
 

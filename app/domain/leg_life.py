@@ -8,10 +8,12 @@ this partial order, and evidence that would move it back is stale and changes no
                      → REFUSED | ABSENT                      (nothing executed, proven)
                      → HELD → FILLED | CANCELLED | EXPIRED | REFUSED | ABSENT
 
-`filled` never falls, for the same reason. Three moves look backward and are sound:
+`filled` never falls, for the same reason. Four moves look backward and are sound:
 
 - ABSENT → INTENT (RECOMMITTED): absence was proven, so the same leg with the same wire id may be sent again; the
   exchange's own duplicate check still guards it.
+- DRAINED → INTENT (RECOMMITTED): the same of a leg that was placed for what was left of an order, was proven absent
+  and so PARKED, and is to be placed after all. It is told from one that was taken off an exchange by `carry_s`.
 - ABSENT → CANCELLED (WITHDRAWN): its owner cancelled it, so it is not to be sent again.
 - REFUSED | ABSENT → OPEN … (evidence of life): the proof was wrong. It must never happen; if an exchange breaks its
   word, the truth is taken over and `contradiction` tells, because hiding it would lose an order.
@@ -176,6 +178,8 @@ def advance(
     if event is E.CARRY_ASKED:
         over = leg.state not in MAY_FILL or behind or leg.carry_s is not None
         return leg if over else evolve(leg, carry_s=at_s)
+    if event is E.RECOMMITTED and leg.state is S.DRAINED and (leg.carry_s is not None or leg.filled):
+        raise IllegalEvent(f"{event.value} is illegal for a leg that its exchange has shown, or is to be taken off it.")
     if event in (E.AMEND_SENT, E.REPLACE_ASKED):
         if leg.state in TERMINAL:
             return leg

@@ -29,7 +29,8 @@ class LegEvent(StrEnum):
         SEEN_OPEN: The exchange shows it resting, and so on for the other reports.
         REFUSED: A code of the exchange says that it will not execute, or what is left of it.
         PROVEN_ABSENT: It never executed and never will: an expiry that has passed, or a code.
-        RECOMMITTED: The journal commits it once more, under the same wire id.
+        RECOMMITTED: The journal commits it once more, under the same wire id. Of what waited to be placed, only where
+            it was never taken off an exchange, since none has shown it (`leg_life`).
         WITHDRAWN: Its owner cancelled it while it was absent.
         SET_ASIDE: The journal commits a newer leg of the order although nobody knows of this one.
         CANCEL_ASKED: Its owner wants it cancelled, and does not take that back.
@@ -297,6 +298,7 @@ TABLE: dict[LegState, dict[LegEvent, Answer]] = {
         S.DRAINED,
         {
             **_BETWEEN,
+            E.RECOMMITTED: S.INTENT,
             E.CARRIED: S.CANCELLED,
             E.PARKED: S.PARKED,
             E.UNPARKED: _KNOWN,

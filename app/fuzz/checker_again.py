@@ -3,10 +3,8 @@
 Sent once more after it was proven absent, an order keeps its id, so that the exchange's own check for duplicates guards
 it should the proof be wrong. Under another id nothing does. So within one epoch, on one exchange, another id follows
 only where it is shown what became of the last one: its engine took it, it was refused by a code, or each time that it
-was sent the answer was that it is not executed, as where no connection was had.
-
-Not judged is what goes on elsewhere: of an order that was carried, what is left is parked where its new leg is proven
-absent, and a parked order is taken up by another leg (`docs/LIFE.md`).
+was sent the answer was that it is not executed, as where no connection was had. So it is of what was carried, too, as
+long as it is sent for as much.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ def again_violations(seen: Seen) -> Iterator[Violation]:
     """Every violation."""
     taken = {order.wire_id for order in seen.orders}
     epoch, sends, last = 0, Counter[str](), dict[tuple[int, str], tuple[int, r.Sent]]()
-    first = dict[int, int]()
     for fact in seen.facts:
         if isinstance(fact, r.Routed):
             epoch = fact.epoch
@@ -33,10 +30,11 @@ def again_violations(seen: Seen) -> Iterator[Violation]:
             before = last.get((fact.serial, fact.exchange))
             last[fact.serial, fact.exchange] = epoch, fact
             sends[fact.wire_id] += 1
-            carried = first.setdefault(fact.serial, epoch) != epoch
-            if carried or before is None or before[0] != epoch or before[1].wire_id == fact.wire_id:
+            if before is None or before[0] != epoch or before[1].wire_id == fact.wire_id:
                 continue
             was = before[1]
+            if was.quantity != fact.quantity:
+                continue
             told = any(serial == fact.serial and was.at_s <= at_s <= fact.at_s for at_s, serial in seen.refused)
             turned_away = sum(wire_id == was.wire_id and at_s <= fact.at_s for at_s, wire_id in seen.turned_away)
             if was.wire_id not in taken and not told and turned_away < sends[was.wire_id]:

@@ -22,6 +22,7 @@ from app.domain.carry import (
     Finished,
     Park,
     Standing,
+    is_same_leg,
     moved_first,
     waits,
 )
@@ -156,6 +157,8 @@ class Carries(Renewals):
             if not isinstance(decision, Carry | Finished):
                 return Moved(carried=Carried(order=order, decision=decision))
             news = self._unparked(order, now_s)
+            if isinstance(decision, Carry) and is_same_leg(order, decision, exchange):
+                return self._again(news[-1].order if news else order, decision, epoch, expiry_s, news, now_s)
             if isinstance(decision, Finished):
                 code, words = "not_carried", decision.words
             else:
@@ -185,6 +188,24 @@ class Carries(Renewals):
             self._memory.wrote(view)
             self._add_history(CARRIED, epoch, carried_of(view), now_s)
         # Told as it is after all of it: nobody hears of an end that is none.
+        told = tuple(evolve(each, order=view) for each in news)
+        return Moved(carried=Carried(order=view, fresh=True, decision=decision), news=told)
+
+    def _again(
+        self, order: OrderView, decision: Decision, epoch: int, expiry_s: float, news: list[Recorded], now_s: float
+    ) -> Moved:
+        """The same leg is committed once more, where it was proven absent."""
+        before = order.leg
+        assert before is not None
+        leg = self._commit_again(before, order.order_id, epoch, expiry_s, now_s)
+        self._moved(order.spec, before, leg)
+        facts = of_intent(leg, None)
+        self._event(
+            "intent", now_s, order_id=order.order_id, leg=leg.number, exchange=leg.exchange, epoch=epoch, **facts
+        )
+        view = with_leg(order, leg)
+        self._memory.wrote(view)
+        self._add_history(CARRIED, epoch, carried_of(view), now_s)
         told = tuple(evolve(each, order=view) for each in news)
         return Moved(carried=Carried(order=view, fresh=True, decision=decision), news=told)
 
@@ -242,7 +263,10 @@ class Carries(Renewals):
             leg = order.leg
             if leg is None or leg.state is not LegState.PARKED:
                 return Moved(carried=Carried(order=order, words="It is not parked."))
-            recorded = self.record(order_id, leg.number, LegEvent.UNPARKED, now_s=now_s, code=code, words=words)
+            native = leg.native_code  # that an exchange refused it is not forgotten
+            recorded = self.record(
+                order_id, leg.number, LegEvent.UNPARKED, now_s=now_s, code=code, words=words, native_code=native
+            )
         return Moved(carried=Carried(order=recorded.order), news=(recorded,))
 
     def _known(self, order_id: str) -> OrderView:

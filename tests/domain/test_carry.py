@@ -180,6 +180,14 @@ def test_what_an_exchange_refuses_again_and_again_is_its_owners_to_deal_with() -
     assert code(decide(refused, facts(), 10.0)) == TOO_OFTEN
 
 
+def test_what_is_sent_again_under_one_id_counts_each_time() -> None:
+    taken = evolve(leg(LegState.CANCELLED), carry_s=5.0)
+    parked = leg(LegState.PARKED, exchange="okx", number=2, seen=False)
+    absent = evolve(parked, attempts=MAX_TRIES - 1, reason_words="It never executed.")
+    assert isinstance(decide(order(taken, absent), facts(), 10.0), Carry)
+    assert code(decide(order(taken, evolve(absent, attempts=MAX_TRIES)), facts(), 10.0)) == TOO_OFTEN
+
+
 def test_refusals_that_may_pass_are_waited_for() -> None:
     assert after_refusal("reduce_only_rejected") == NO_POSITION
     assert after_refusal("would_take") == POST_ONLY_CROSSED

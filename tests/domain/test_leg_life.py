@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ RANK = {
     S.EXPIRED: 5,
     S.FILLED: 6,
 }
-BACKWARD = {(S.ABSENT, E.RECOMMITTED), (S.OPEN, E.REFUSED), (S.PARTIALLY_FILLED, E.REFUSED)}
+BACKWARD = {(S.ABSENT, E.RECOMMITTED), (S.DRAINED, E.RECOMMITTED), (S.OPEN, E.REFUSED), (S.PARTIALLY_FILLED, E.REFUSED)}
 
 states = st.sampled_from(list(LegState))
 events = st.sampled_from(list(LegEvent))
@@ -79,15 +80,24 @@ def test_what_is_illegal_is_raised(state: LegState, event: LegEvent) -> None:
     """An order is doubled by a leg sent twice, so who tries is stopped before anything is written."""
     allowed = {
         (S.ABSENT, E.RECOMMITTED): S.INTENT,
+        (S.DRAINED, E.RECOMMITTED): S.INTENT,
         (S.UNKNOWN, E.SET_ASIDE): S.HELD,
         (S.DRAINED, E.CARRIED): S.CANCELLED,
     }.get((state, event))
-    leg = some_leg(state, Decimal(2))
+    leg = some_leg(state, Decimal(0 if event is E.RECOMMITTED else 2))
     if allowed is not None:
         assert advance(leg, event).state is allowed
     else:
         with pytest.raises(IllegalEvent, match=f"{event.value} is illegal for a leg that is {state.value}"):
             advance(leg, event)
+
+
+def test_what_an_exchange_has_shown_is_not_sent_again() -> None:
+    """Only what was placed for what was left, and proven absent: what was taken off has an end under its id."""
+    drained = Leg(state=S.DRAINED, quantity=QUANTITY)
+    for each in (evolve(drained, filled=Decimal(1)), evolve(drained, carry_s=5.0)):
+        with pytest.raises(IllegalEvent, match="its exchange has shown"):
+            advance(each, E.RECOMMITTED)
 
 
 def test_stale_evidence_changes_nothing_and_what_contradicts_is_told() -> None:
@@ -126,7 +136,7 @@ def test_every_pair_is_answered_and_only_the_named_ones_lead_backward() -> None:
             if isinstance(TABLE[state][event], Illegal):
                 continue
             for filled in (None, Decimal(0), Decimal(3), QUANTITY):
-                before = some_leg(state, Decimal(2))
+                before = some_leg(state, Decimal(0 if event is E.RECOMMITTED else 2))
                 after = advance(before, event, filled=filled)
                 assert after.filled >= before.filled
                 if (state, event) not in BACKWARD:

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from app.domain.carry import (
     NO_POSITION,
+    NOT_EXECUTED,
     PLACED_BY_OWNER,
     TOO_OLD,
     Carry,
@@ -195,7 +196,7 @@ def test_one_that_was_refused_there_is_parked_and_sent_again(journal: Journal) -
     order = drained(journal)
     moves(journal)
     taken_up(journal, order)
-    why = {"code": "insufficient_funds", "words": "No funds."}
+    why = {"code": "insufficient_funds", "words": "No funds.", "native_code": "110007"}
     refused = journal.record(order.order_id, 2, LegEvent.PARKED, now_s=7.0, **why)  # type: ignore[arg-type]
     assert state_of(refused.order) is OrderState.PARKED
     assert len(journal.to_carry("okx")) == 1
@@ -206,6 +207,51 @@ def test_one_that_was_refused_there_is_parked_and_sent_again(journal: Journal) -
         LegState.CANCELLED,
         LegState.INTENT,
     ]
+    consistent(journal)
+
+
+@pytest.mark.parametrize("by_owner", [False, True])
+def test_one_that_was_proven_absent_there_is_sent_again_under_its_id(journal: Journal, by_owner: bool) -> None:
+    """The exchange's own check for duplicates guards it, should the proof be wrong."""
+    order = drained(journal)
+    moves(journal)
+    sent = taken_up(journal, order).carried.order.legs[-1]
+    journal.record(order.order_id, 2, LegEvent.PARKED, now_s=7.0, code=NOT_EXECUTED, words="It never executed.")
+    if by_owner:
+        journal.unpark(order.order_id, PLACED_BY_OWNER, "Place it.", 7.5)
+    again = taken_up(journal, order, number=2)
+    assert again.carried.fresh
+    (_, leg) = again.carried.order.legs
+    assert (leg.state, leg.number, leg.wire_id, leg.attempts) == (LegState.INTENT, 2, sent.wire_id, 2)
+    assert (leg.expiry_s, leg.reason_code) == (11.0, None)
+    assert journal.order(order.order_id) == again.carried.order
+    assert not journal.to_carry("okx")
+    consistent(journal)
+
+
+def halved(order: OrderView, _: Standing) -> Decision:
+    """Other terms than before."""
+    return Carry(quantity=D("0.3"), price=None, trigger_price=None, whole=None)
+
+
+@pytest.mark.parametrize(
+    ("decide", "exchange", "native"), [(halved, "okx", None), (all_of, "bybit", None), (all_of, "okx", "110007")]
+)
+def test_another_leg_goes_with_other_terms_or_elsewhere_or_after_a_refusal(
+    journal: Journal, decide: Callable[[OrderView, Standing], Decision], exchange: str, native: str | None
+) -> None:
+    order = drained(journal)
+    moves(journal)
+    sent = taken_up(journal, order).carried.order.legs[-1]
+    parked = {"code": NOT_EXECUTED, "words": "Never.", "native_code": native}
+    journal.record(order.order_id, 2, LegEvent.PARKED, now_s=7.0, **parked)  # type: ignore[arg-type]
+    epoch = 2
+    if exchange == "bybit":
+        epoch = journal.fence(7.0).epoch
+        journal.commit_route(epoch, "bybit", 7.0)
+    again = taken_up(journal, order, decide, number=2, exchange=exchange, epoch=epoch)
+    assert again.carried.order.legs[-1].wire_id != sent.wire_id
+    assert len(again.carried.order.legs) == 3
     consistent(journal)
 
 
