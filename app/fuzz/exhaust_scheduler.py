@@ -130,10 +130,14 @@ class ChosenScheduler(Scheduler):
         """Something happens when it is chosen, though time may pass before."""
         self._add(self._anytime, name, ANYTIME + name, None, None, function, touches, False)
 
-    def wake_ups(self) -> Counter[str]:
-        """Wake-ups that wait, by actor."""
-        timers = (timer for _, _, _, timer in self._timers if timer.to is not None and not self._stale(timer))
-        return Counter(timer.to.actorAddressString for timer in timers)
+    def wake_ups(self) -> dict[str, list[float]]:
+        """Wake-ups that wait and are still needed, by actor: when each was asked for, the oldest first."""
+        asked: dict[str, list[float]] = {}
+        for moment, _, _, timer in self._timers:
+            if timer.to is not None and not self._stale(timer):
+                asked_s = self._time_s(moment) - timer.what.delayPeriod.total_seconds()
+                asked.setdefault(timer.to.actorAddressString, []).append(asked_s)
+        return {name: sorted(times) for name, times in asked.items()}
 
     def due(self) -> list[tuple[int, str, object]]:
         """What is due when, and still needed; and what may come at any time."""

@@ -5,6 +5,7 @@ The one check that looks into the router's own machines.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from actors.connector import ConnectorActor
@@ -22,8 +23,14 @@ from messages.base import Failed
 from messages.failover import SwitchResult
 from messages.health import HealthState, ProbeKind
 
-MAX_WAKE_UPS = 12
-"""Overtaken ones wait until they are due; what must not happen is that they become more and more."""
+MAX_WAKE_UPS = 60
+"""Overtaken ones wait until they are due: one for each time that something came between, so each half second of the
+longest wait between two probes."""
+
+MAX_AT_ONCE = 5
+"""Those asked for within `AT_ONCE_S`: where each that arrives asks for more than one, they become more and more."""
+
+AT_ONCE_S = 0.1
 
 COORDINATOR = "failover_coordinator"
 LATE_S = 0.1
@@ -132,9 +139,11 @@ def leaks(world: World) -> Iterator[Violation]:
                     yield left("questions", f"{name}: {actor.reading.askers} still wait for the book")
             case _:
                 yield left("children", f"{name} is dead")
-    for address, n in world.scheduler.wake_ups().items():
-        if n > MAX_WAKE_UPS:
-            yield left("timers", f"the actor at {address} has {n} wake-ups waiting")
+    for address, asked_s in world.scheduler.wake_ups().items():
+        at_once = max(bisect_right(asked_s, at_s + AT_ONCE_S) - n for n, at_s in enumerate(asked_s))
+        if len(asked_s) > MAX_WAKE_UPS or at_once > MAX_AT_ONCE:
+            words = f"the actor at {address} has {len(asked_s)} wake-ups waiting, {at_once} asked for at once"
+            yield left("timers", words)
     yield from _switches(world)
     yield from _verbs(world)
     for each in world.exchanges.values():

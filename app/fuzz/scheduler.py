@@ -12,7 +12,6 @@ handler failed, and as whoever hears nothing asks again: receivers have to make 
 from __future__ import annotations
 
 import pickle
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from heapq import heappop, heappush
@@ -98,9 +97,13 @@ class Scheduler:
         ref = self._base.actorRegistry.get(address.actorAddressString)
         return None if ref is None else ref.instance
 
-    def wake_ups(self) -> Counter[str]:
-        """Wake-ups that wait, by actor."""
-        return Counter(event[3].actorAddressString for event in self._events if isinstance(event[4], WakeupMessage))
+    def wake_ups(self) -> dict[str, list[float]]:
+        """Wake-ups that wait, by actor: when each was asked for, the oldest first."""
+        asked: dict[str, list[float]] = {}
+        for at_s, _, _, to, what in self._events:
+            if isinstance(what, WakeupMessage):
+                asked.setdefault(to.actorAddressString, []).append(at_s - what.delayPeriod.total_seconds())
+        return {name: sorted(times) for name, times in asked.items()}
 
     # ------------------------------------------------------------------------------------------------ death
 

@@ -23,7 +23,7 @@ from app.fuzz.checker_moves import book_violations, move_violations
 from app.fuzz.checker_news import Violation
 from app.fuzz.exposure import exposure_violations
 from app.fuzz.fill_check import fills_heard
-from app.fuzz.leaks import MAX_FLIGHTS, MAX_WAKE_UPS, leaks
+from app.fuzz.leaks import MAX_AT_ONCE, MAX_FLIGHTS, leaks
 from app.fuzz.model import model_violations
 from app.fuzz.rules import INVARIANTS, RULES, held_by
 from app.fuzz.run import judge, judged, seen_so_far
@@ -226,7 +226,7 @@ TAMPERED: dict[str, Callable[[Any, pytest.MonkeyPatch], Any]] = {
     "left over: verdicts": lambda w, m: m.setattr(
         type(next(iter(w.actor("health_monitor")._detectors.values()))), "state", _Step()
     ),
-    "left over: timers": lambda w, m: m.setattr(w.scheduler, "wake_ups", lambda: {"x": MAX_WAKE_UPS + 1}),
+    "left over: timers": lambda w, m: m.setattr(w.scheduler, "wake_ups", lambda: {"x": [1.0] * (MAX_AT_ONCE + 1)}),
     "I6 more than the exchange gives": lambda w, m: m.setattr(w.exchanges["okx"], "over_s", 1.0),
     "failover in its own way": lambda w, m: m.setattr(
         next(iter(w.operator.switches.values())), "reply", _failed("Cannot: a switch is running; try again.")
