@@ -382,6 +382,7 @@ class CounterMeter(Meter):
         before = self.most, self.free(now_s)
         if most is not None:
             self.most = min(self.most, max(1.0, most))
+            self._left -= before[0] - self.most  # what is used is used, of whatever limit
         self._left = min(self._left, self.most - used - self.pending)
         return (self.most, self._left + GRAIN) != before
 

@@ -306,6 +306,16 @@ def test_one_budget_is_closed_and_the_others_are_not() -> None:
     assert limiter.granted(5.0)[0] == ["place"]
 
 
+def test_a_counter_of_which_a_smaller_limit_is_told_still_knows_what_was_used() -> None:
+    limiter = Limiter[str](Rates(budgets=(Budget(name="rest", most=4, per_s=1.0),), otherwise=(("rest", 1.0),)))
+    for name in "abc":
+        assert limiter.ask(name, Priority.PLACE, 1.0, 0.0)
+    assert limiter.granted(0.0)[0] == ["a", "b", "c"]
+    limiter.observe(Usage(budget="rest", used=0.0, most=3.0), 0.0)
+    assert not limiter.ask("at once", Priority.CANCEL, 0.5, 0.0)
+    assert limiter.ask("in a second", Priority.CANCEL, 1.5, 0.0)
+
+
 @pytest.mark.parametrize("reset_s", [20.0, None])
 def test_what_others_used_is_left_out_until_their_window_ends(reset_s: float | None) -> None:
     """The exchange has counted 95 of 100 where we took 10: others took 85, and leave us 5, of which 10 are kept."""
