@@ -193,6 +193,8 @@ class HealthView:
         cause: Of the last failure since it was WELL.
         unfit: Why trading should move though it answers (degraded, slow, banned, stale, about to close), in a sentence;
             empty where nothing speaks for that.
+        no_better: Why nothing is known to be gained here by whoever leaves another one that is unfit, in a sentence;
+            empty where nobody is, or it is better. It keeps trading from going there, and is no reason to leave.
         evidence: The pieces that decided the last change, the newest last.
         maintenance: Announced, or under way.
         banned_until_s: We may not ask before.
@@ -223,6 +225,7 @@ class HealthView:
     believed: HealthState | None = None
     cause: Cause | None = None
     unfit: str = ""
+    no_better: str = ""
     evidence: tuple[str, ...] = ()
     maintenance: Maintenance | None = None
     banned_until_s: float | None = None
@@ -240,6 +243,11 @@ class HealthView:
     silent_s: float | None = None
     recovered_s: float | None = None
     loses: bool = False
+
+    @property
+    def keeps_away(self) -> str:
+        """Why trading should not go there though it answers; empty where nothing speaks against that."""
+        return "; ".join(words for words in (self.unfit, self.no_better) if words)
 
     @property
     def health(self) -> HealthState:

@@ -56,6 +56,8 @@ def _notes(health: ExchangeHealth) -> Iterator[tuple[str, str]]:
         yield f"credentials: {health['credentials']}", "red"
     if health["unfit"]:
         yield f"unfit: {health['unfit']}", "yellow"
+    if health["no_better"]:
+        yield f"not gone to: {health['no_better']}", ""
     if health["stale"] and health["stale"] != health["unfit"]:
         yield f"stale: {health['stale']}", "yellow"
     if health["banned_until"]:

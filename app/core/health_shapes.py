@@ -28,11 +28,12 @@ class ExchangeHealth(TypedDict):
     the newest last, `reason` the same in a sentence, and `cause` what was wrong with its last failing call: silent,
     connection, server, local or maintenance; empty where nothing fails.
 
-    `unfit` says why trading should leave it though it answers, `credentials` what is wrong with ours, `stale` what no
-    longer moves, `halted` why by symbol; each is empty where nothing is. `calls` and `failed` are those of the
-    error-rate window, `rate_limit_used` the share that is used of the fullest of the exchange's rate limits, as we
-    count them. `suspicion` is phi of the oldest call that has no answer yet; `flap_penalty` counts how often it
-    was down, half of it forgotten in each half-life, and until `hold_until` it is not trusted again.
+    `unfit` says why trading should leave it though it answers, `no_better` why it gains nothing by going there while
+    another one is unfit, `credentials` what is wrong with ours, `stale` what no longer moves, `halted` why by symbol;
+    each is empty where nothing is. `calls` and `failed` are those of the error-rate window, `rate_limit_used` the share
+    that is used of the fullest of the exchange's rate limits, as we count them. `suspicion` is phi of the oldest call
+    that has no answer yet; `flap_penalty` counts how often it was down, half of it forgotten in each half-life, and
+    until `hold_until` it is not trusted again.
     """
 
     state: str
@@ -46,6 +47,7 @@ class ExchangeHealth(TypedDict):
     clock_offset_ms: float | None
     cause: str
     unfit: str
+    no_better: str
     evidence: list[str]
     maintenance: ExchangeMaintenance | None
     banned_until: str

@@ -21,6 +21,7 @@ def health(view: HealthView) -> shapes.ExchangeHealth:
         clock_offset_ms=milli(view.clock_offset_s),
         cause="" if view.cause is None else view.cause.value,
         unfit=view.unfit,
+        no_better=view.no_better,
         evidence=list(view.evidence),
         maintenance=None if view.maintenance is None else _maintenance(view.maintenance),
         banned_until=milliseconds(view.banned_until_s),

@@ -332,7 +332,7 @@ class Coordinator(SagaAsked):
         if self.step is not Step.IDLE or self.route.exchange in (None, primary) or self.controls.frozen:
             return None
         hold_s = hold_down_s(self.past, self.settings)
-        if hold_s is None or not self.usable(primary) or self.health[primary].unfit:
+        if hold_s is None or not self.usable(primary) or self.health[primary].keeps_away:
             return None
         view = self.health[primary]
         calm_s = calm_until_s(self.past, self.settings.dwell_s, now_s, forced=False)

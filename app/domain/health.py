@@ -175,6 +175,7 @@ def view(detector: Detector, settings: HealthSettings, now_s: float, pressure: f
         believed=belief.state if kept_out else None,
         cause=belief.cause,
         unfit=unfit(detector, settings, now_s),
+        no_better="" if belief.state in OUT else "; ".join(filter(None, (detector.slow, detector.no_better))),
         evidence=_and_unproven(belief),
         maintenance=told.announced(now_s, settings),
         banned_until_s=told.banned_until_s(now_s),
@@ -215,7 +216,7 @@ def unfit(detector: Detector, settings: HealthSettings, now_s: float) -> str:
     notice = told.announced(now_s, settings)
     if notice is not None and notice.begin_s - now_s <= settings.maintenance_lead_s:
         why.append(f"it announces a maintenance in {max(0.0, notice.begin_s - now_s):.0f} s: {notice.words}")
-    why += [words for words in (detector.stale, detector.slow, detector.no_better) if words]
+    why += [detector.stale] if detector.stale else []
     return "; ".join(why)
 
 

@@ -54,7 +54,6 @@ class HealthNews:
             return {**detectors}
         after = compared(detectors, now_s, self.settings)
         self._no_better = {name for name, each in after.items() if each.slow or each.no_better}
-        self._unfit |= self._no_better
         return after
 
     def due(self, views: tuple[HealthView, ...], witnesses: tuple[Witness, ...], now_s: float) -> tuple[str, ...]:
@@ -104,7 +103,7 @@ def _weighty(view: HealthView) -> Hashable:
     """What decisions rest on; of sentences that count seconds, only whether there is one."""
     closed = view.maintenance
     return (
-        *(view.state, view.since_s, view.believed, bool(view.unfit), bool(view.stale), view.credentials),
-        *(view.cause, view.halted, view.recovered_s, view.banned_until_s is None, view.loses),
+        *(view.state, view.since_s, view.believed, bool(view.unfit), bool(view.no_better), bool(view.stale)),
+        *(view.credentials, view.cause, view.halted, view.recovered_s, view.banned_until_s is None, view.loses),
         None if closed is None else (closed.begin_s, closed.end_s, closed.words),
     )

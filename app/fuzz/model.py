@@ -39,8 +39,8 @@ FRESH_S = 15.0
 PROMPT_S = 0.7
 """An engine that takes an order so soon leaves nobody in doubt."""
 
-AMPLE_S = 3.5
-"""A deadline so far off leaves room for a rate limit."""
+AMPLE_S = 8.0
+"""A deadline so far off leaves room for a rate limit of five calls a second, also while twenty orders come at once."""
 
 LIVE = (LegState.OPEN, LegState.PARTIALLY_FILLED)
 ENDED = (LegState.FILLED, LegState.CANCELLED, LegState.EXPIRED)

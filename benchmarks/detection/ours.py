@@ -196,7 +196,7 @@ class Ours:
     def _back(self, views: tuple[HealthView, ...], now_s: float) -> int | None:
         first = views[0]
         hold_s = hold_down_s(self._past, self._failover)
-        if hold_s is None or first.state is not _S.WELL or first.unfit:
+        if hold_s is None or first.state is not _S.WELL or first.keeps_away:
             return None
         calm_s = calm_until_s(self._past, self._failover.dwell_s, now_s, forced=False)
         return 0 if now_s >= max(first.since_s + hold_s, first.hold_until_s or 0.0, calm_s) else None
@@ -231,7 +231,7 @@ def _candidate(where: int, view: HealthView, now_s: float) -> Candidate:
         place=where,
         health=view.health,
         since_s=view.since_s,
-        unfit=view.unfit,
+        unfit=view.keeps_away,
         ready=Readiness(exchange=EXCHANGES[where], problems=(), at_s=now_s),
         answered=True,
     )

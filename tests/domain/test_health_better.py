@@ -50,7 +50,7 @@ class Two:
             if self.now_s % 5.0 == 0.0:
                 self.detectors = compared(self.detectors, self.now_s, DEFAULTS)
             used, backup = (view(self.detectors[name], DEFAULTS, self.now_s) for name in ("bybit", "okx"))
-            if used.unfit and backup.state is WELL and not backup.unfit:
+            if used.unfit and backup.state is WELL and not backup.keeps_away:
                 return self.now_s
         return None
 

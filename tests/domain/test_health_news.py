@@ -36,6 +36,7 @@ def test_what_decisions_rest_on_is_told_at_once_and_once() -> None:
         changed(state=SUSPECT, since_s=10.1),
         changed(state=SUSPECT, since_s=10.1, cause=Cause.LOCAL),
         changed(unfit="slow"),
+        changed(no_better="as slow"),
         changed(credentials="wrong key"),
         changed(halted=(("BTC/USDT:USDT", "halted"),)),
         changed(maintenance=Maintenance(begin_s=500.0, end_s=None, words="soon")),
@@ -174,6 +175,7 @@ def test_who_fails_together_with_one_that_is_unfit_is_told_first() -> None:
     compared = health.compared(detectors, at_s, DEFAULTS)
     views = tuple(health.view(each, DEFAULTS, at_s) for each in compared.values())
     held = news.held_together(compared, views, at_s)
-    assert "our own network" in views[1].unfit
+    assert "our own network" in views[1].no_better
+    assert not views[1].unfit, "no reason to leave the one that is well"
     assert news.due(views, (), at_s) == ("okx", "bybit")
     assert news.held_together(held, views, at_s) == held

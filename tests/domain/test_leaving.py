@@ -256,6 +256,22 @@ def test_it_does_not_move_on_before_the_dwell_is_over_but_from_the_dead() -> Non
     assert desk.route.exchange == "binance", "at once"
 
 
+NO_BETTER = "it is not known to be better yet, while of okx too many calls fail: it may be our own network"
+
+
+def test_what_is_not_known_to_be_better_is_not_gone_to_and_not_left_for_that() -> None:
+    """A backup of which too many calls fail was told of after the one in use, and trading went to it."""
+    desk = ready()
+    desk.health("bybit", WELL, no_better=NO_BETTER)
+    desk.lives(60.0)
+    assert "fence" not in desk.done
+    assert not desk.machine.advice
+    desk.health("okx", WELL, no_better=NO_BETTER)
+    desk.health("bybit", WELL, unfit=SLOW)
+    desk.lives(30.0)
+    assert desk.route.exchange == "binance"
+
+
 def test_where_the_router_is_not_to_move_trading_by_itself_it_says_so() -> None:
     desk = Desk(settings=FailoverSettings(exchanges=EXCHANGES, auto_failover=False))
     desk.all_well()
@@ -347,9 +363,10 @@ def test_no_failback_to_one_that_is_held_down_or_unfit() -> None:
     desk.health("bybit", WELL, hold_until_s=desk.now_s + 100.0)
     desk.lives(90.0)
     assert desk.route.exchange == "okx"
-    desk.health("bybit", WELL, unfit=SLOW)
-    desk.lives(60.0)
-    assert desk.route.exchange == "okx"
+    for why in ("unfit", "no_better"):
+        desk.health("bybit", WELL, **{why: SLOW})
+        desk.lives(60.0)
+        assert desk.route.exchange == "okx"
     desk.health("bybit", WELL)
     desk.lives(40.0)
     assert desk.route.exchange == "bybit"
