@@ -25,6 +25,9 @@ from benchmarks.mutation.reach import Reach
 
 KILLED, SURVIVED, TIMEOUT, UNREACHED, SAME, UNTRIED = "k", "s", "t", "u", "e", "."
 """Verdicts: a test failed; none did; one hung; no test runs it; the bytecode is the same; not tried."""
+BEYOND = "b"
+"""Only tests of other rooms failed: of the whole router in simulated time, mostly."""
+DEAD = frozenset({KILLED, TIMEOUT, BEYOND})
 COLD = "c"
 """Cannot be tried by exchanging bytecode: to be imported broken."""
 MEMORY_BYTES = 3_000_000_000
@@ -45,6 +48,7 @@ class Chooser:
 
     reach: Reach
     budget_s: float
+    at_run_time: Callable[[Mutant], bool]
     _killers: Counter[str] = field(init=False, factory=Counter)
     _texts: dict[str, str] = field(init=False, factory=dict)
 
@@ -54,7 +58,7 @@ class Chooser:
 
     def tests(self, mutant: Mutant) -> tuple[str, ...]:
         """In order: those that killed, the module's own, the quick."""
-        if mutant.function is not None:
+        if self.at_run_time(mutant):
             found = self.reach.of_lines(mutant.module, mutant.line, mutant.last_line)
             found |= self.reach.of_lines(mutant.module, mutant.first_line, mutant.first_line)
         else:
@@ -96,9 +100,56 @@ class Chooser:
 # ---------------------------------------------------------------------------------------------------- inside functions
 
 
-def warm(
-    tasks: Iterator[Task], told: Callable[[Task, Any], bool], *, took_s: dict[str, float], examples: int, jobs: int
-) -> None:
+@frozen(kw_only=True)
+class How:
+    """How mutants are tried.
+
+    Attributes:
+        took_s: What each test takes, by its id.
+        examples: Of hypothesis, at most; 0 for as many as the suite draws.
+        files: Files of tests.
+        jobs: Mutants at a time.
+    """
+
+    took_s: dict[str, float]
+    examples: int
+    files: Sequence[str]
+    jobs: int = 1
+
+
+_Told = Callable[[Task, Any], bool]
+
+
+def _controlled(told: _Told, passes: Callable[[str], bool]) -> _Told:
+    """A test kills only if it passes where nothing is broken, run in the same way: asked once for each that kills."""
+    known: dict[str, bool] = {"import": True}
+
+    def judged(task: Task, answer: Any) -> bool:
+        by = answer.get("by")
+        if by is not None and by not in known:
+            known[by] = passes(by)
+        if by is not None and not known[by]:
+            return told(task, {"raised": f"{by} fails where nothing is broken"})
+        return told(task, answer)
+
+    return judged
+
+
+def _in_a_child(do: Callable[[str], bool]) -> Callable[[str], bool]:
+    def ask(test: str) -> bool:
+        answers: list[Any] = []
+
+        def heard(_: str, answer: Any) -> bool:
+            answers.append(answer)
+            return True
+
+        children.run_all([test], do, heard)
+        return answers == [True]
+
+    return ask
+
+
+def warm(tasks: Iterator[Task], told: _Told, how: How) -> None:
     """Everything is collected once; each mutant is one function's bytecode exchanged in a fork of that."""
 
     def each(items: Sequence[pytest.Item]) -> None:
@@ -107,11 +158,15 @@ def warm(
 
         def attempt(task: Task) -> dict[str, Any]:
             with running.silent():
-                return _attempt_warm(task, by_id, functions, took_s)
+                return _attempt_warm(task, by_id, functions, how.took_s)
 
-        children.run_all(tasks, attempt, told, jobs)
+        def unbroken(test: str) -> bool:
+            with running.silent():
+                return running.passes(by_id[test])
 
-    running.collect(running.files(), lambda items: each(items), examples)
+        children.run_all(tasks, attempt, _controlled(told, _in_a_child(unbroken)), how.jobs)
+
+    running.collect(how.files, lambda items: each(items), how.examples)
 
 
 def _functions() -> dict[tuple[str, str, int], list[types.FunctionType]]:
@@ -200,44 +255,63 @@ class _Broken(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         )
 
 
-def cold(
-    tasks: Iterator[Task], told: Callable[[Task, Any], bool], *, took_s: dict[str, float], examples: int, jobs: int
-) -> None:
+def cold(tasks: Iterator[Task], told: _Told, how: How) -> None:
     """Each mutant is imported in a fork of this process, which has imported none of our code."""
 
     def attempt(task: Task) -> dict[str, Any]:
         with running.silent():
-            return _attempt_cold(task, took_s, examples)
+            return _attempt_cold(task, how)
+
+    def unbroken(test: str) -> bool:
+        with running.silent():
+            return _run_cold((test,), how).get("verdict") == SURVIVED
 
     import hypothesis.stateful  # noqa: F401
 
     import messages  # noqa: F401  # a leaf: it cannot import what is broken
 
-    children.run_all(tasks, attempt, told, jobs)
+    children.run_all(tasks, attempt, _controlled(told, _in_a_child(unbroken)), how.jobs)
 
 
-def _attempt_cold(task: Task, took_s: dict[str, float], examples: int) -> dict[str, Any]:
+def _attempt_cold(task: Task, how: How) -> dict[str, Any]:
     mutant = task.mutant
     if not _broken_at_all(mutant):
         return {"verdict": SAME, "cpu_s": 0.0}
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     sys.meta_path.insert(0, _Broken(mutant))
+    # Where pytest did not get to the tests, it is to be seen why.
+    return {**(_run_cold(task.tests, how) or _not_reached(mutant)), "cpu_s": running.cpu_s()}
+
+
+def _run_cold(tests: Sequence[str], how: How) -> dict[str, Any]:
+    """Collects tests and runs them until one fails."""
     answer: dict[str, Any] = {}
 
     def each(items: Sequence[pytest.Item]) -> None:
-        by_id = {item.nodeid: item for item in items}
-        for test in task.tests:
-            running.limit(took_s[test])
-            if test not in by_id or not running.passes(by_id[test]):
+        by_id = {item.nodeid: [item] for item in items}
+        by_name: dict[str, list[pytest.Item]] = defaultdict(list)
+        for item in items:
+            by_name[item.nodeid.split("[")[0]].append(item)
+        tried: set[str] = set()
+        for test in tests:
+            # A broken table may be what a test is repeated over: its cases have other names then, which kills nobody.
+            meant = by_id.get(test) or by_name.get(test.split("[")[0]) or []
+            for item in meant:
+                if item.nodeid in tried:
+                    continue
+                tried.add(item.nodeid)
+                running.limit(how.took_s[test])
+                if not running.passes(item):
+                    answer.update(verdict=KILLED, by=test)
+                    return
+            if not meant:  # its file could not be imported
                 answer.update(verdict=KILLED, by=test)
                 return
         answer.update(verdict=SURVIVED)
 
     running.limit(60.0)
-    running.collect(sorted({test.split("::")[0] for test in task.tests}), each, examples)
-    if not answer:  # pytest did not get to the tests
-        answer = _not_reached(mutant)
-    return {**answer, "cpu_s": running.cpu_s()}
+    running.collect(sorted({test.split("::")[0] for test in tests}), each, how.examples)
+    return answer
 
 
 def _not_reached(mutant: Mutant) -> dict[str, Any]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import define
-
-STOPPED = (signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL)
 
 
 @define

@@ -9,6 +9,8 @@ Of mutmut's three ways to change a string (marked, lower and upper case) one is 
 from __future__ import annotations
 
 import hashlib
+import pickle
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +29,7 @@ from mutmut.mutation.mutators import (  # pyright: ignore[reportMissingImports]
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = ROOT / "app" / "domain"
+LISTS = ROOT / ".mutation" / "lists"
 NOT_CALLS = frozenset({"len", "isinstance", "cast", "assert_never", "TypeVar", "NewType"})
 """Calls whose arguments are left alone."""
 
@@ -82,7 +85,21 @@ def digest(module: str) -> str:
 
 
 def mutants(module: str) -> list[Mutant]:
-    """All of a module's."""
+    """All of a module's; kept, since finding them takes half a minute for all modules."""
+    mark = hashlib.sha256((ROOT / module).read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
+    kept = LISTS / f"{module.replace('/', '.')}.{mark}"
+    if kept.exists():
+        found: list[Mutant] = pickle.loads(zlib.decompress(kept.read_bytes()))
+        return found
+    found = _mutants(module)
+    LISTS.mkdir(parents=True, exist_ok=True)
+    for old in LISTS.glob(f"{module.replace('/', '.')}.*"):
+        old.unlink()
+    kept.write_bytes(zlib.compress(pickle.dumps(found), 1))
+    return found
+
+
+def _mutants(module: str) -> list[Mutant]:
     source = (ROOT / module).read_bytes()
     wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
     visitor = _Visitor(module, source, wrapper.module)

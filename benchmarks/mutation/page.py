@@ -6,24 +6,34 @@ from collections import defaultdict
 
 from benchmarks.mutation import attempt, mutants
 from benchmarks.mutation.mutants import ROOT
-from benchmarks.mutation.results import QUICKLY, Count, Results, explain
+from benchmarks.mutation.results import DECIDED, OPEN, Count, Results, explain
 
 PAGE = ROOT / "docs" / "MUTATION.md"
 HEAD = """# Do the tests of the pure core bite?
 
-Written by `make mutation`; the verdicts are in `benchmarks/results/mutation.json`.
+Every decision of the router is in `app/domain`, in plain code without I/O. A *mutant* is this code with one thing
+broken on purpose: a comparison, a branch, an argument, a number, an assignment, a `case`. If no test fails then,
+the tests do not care about that line; if one fails, the mutant is *killed*. The share that is killed says how much
+the tests would notice of what somebody breaks by mistake.
 
-A mutant is `app/domain` with one thing broken on purpose: a comparison, a branch, an argument, a number, an assignment,
-a `case`, by the operators of [mutmut](https://mutmut.readthedocs.io), applied everywhere, also where it itself does
-not look (decorated functions, tables, classes). It is killed when a test of `tests/domain` fails, or runs endlessly.
-Each is tried on the tests that run the broken line, the quick first: at first with {examples} examples of hypothesis
-and {quick_s:g} s of tests, and whoever survives that on up to {full_s:g} s, with as many examples as the suite draws.
-The tests of other rooms (the whole router in simulated time, the journal, real processes) are not asked.
+Written by `make mutation`; the verdicts are in `benchmarks/results/mutation.json`, with commits and durations. The
+ways to break are the operators of [mutmut](https://mutmut.readthedocs.io), applied everywhere, also where it itself
+does not look (decorated functions, tables, classes). Nothing is written into the source: a mutant is bytecode
+exchanged in, or a module imported into, a process of its own.
 
-Not broken: annotations, decorators, imports, words for people, `assert_never`, `cast`, `len`, `isinstance`, and which
-fields a constructor takes. `make mutation ARGS="--module commit"` tries a module whole, `--deciding` those that decide
-most, `--sample N` so many drawn by lot, `--survivors` again what survived, `--show` lists those; each goes on where the
-last run stopped.
+Each is tried on the tests that run the broken line, the quick first: with {examples} examples of hypothesis and
+{quick_s:g} s of the tests of `tests/domain`; who survives that on up to {full_s:g} s, with as many examples as the
+suite draws. With `--beyond` who survives that is tried on up to {beyond_s:g} s of those tests of other rooms that
+run the core in one process, mostly the first seeds of the whole router in simulated time ([FUZZ.md](FUZZ.md)); what
+only those notice has a column of its own. A test that kills is seen to pass on the code as it is, run in the same way.
+Endless loops are stopped by CPU time, never by the clock. Real processes, real HTTP and the long runs of seeds are
+not asked.
+
+Not broken: annotations, decorators, imports, words for people (strings with a blank in them, f-strings),
+`assert_never`, `cast`, `len`, `isinstance`, and which fields a constructor takes. `make mutation ARGS="--module
+commit"` tries a module whole, `--deciding` those that decide most, `--sample N` so many drawn by lot, `--survivors`
+again what survived, `--show` lists those; each goes on where the last run stopped. Bytecode that stays the same is
+not counted.
 
 """
 
@@ -33,22 +43,37 @@ def _percent(share: float) -> str:
 
 
 def _row(name: str, count: Count) -> str:
-    killed = count.killed + count.timeouts
     return (
-        f"| {name} | {count.mutants} | {killed} | {count.timeouts} | {count.survived} | {count.unreached} | "
-        f"{count.equivalent} | {_percent(count.share)} |"
+        f"| {name} | {count.mutants} | {count.dead} | {count.timeouts} | {count.beyond} | {count.survived} | "
+        f"{count.unreached} | {count.equivalent} | {_percent(count.of_all)} | {_percent(count.share)} |"
     )
 
 
 COLUMNS = (
-    "| module | tried | killed | of these hung | survived | run by no test | change nothing | killed, of the rest |\n"
-    "|---|---:|---:|---:|---:|---:|---:|---:|"
+    "| module | tried | killed | of these hung | of these only beyond `tests/domain` | survived | run by no test "
+    "| change nothing | killed, of all | of those that change something |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
+DRAWN = """| drawn by lot from | mutants there | drawn | killed | of these only beyond `tests/domain` | survived \
+| run by no test | change nothing | killed, of all | 95 % interval | of those that change something |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|
+"""
+
+
+def _drawn(name: str, modules: list[str], results: Results, explained: set[tuple[str, int]]) -> str:
+    count = results.count(_sampled(results, modules), explained)
+    low, high = count.interval()
+    number = sum(verdict != attempt.SAME for module in modules for verdict in results.verdicts[module])
+    return (
+        f"| {name} | {number} | {count.mutants} | {count.dead} | {count.beyond} | {count.survived} | "
+        f"{count.unreached} | {count.equivalent} | {_percent(count.of_all)} | "
+        f"{_percent(low)} to {_percent(high)} | {_percent(count.share)} |"
+    )
 
 
 def write(results: Results) -> None:
     """The page."""
-    from benchmarks.mutation.__main__ import FULL_S, QUICK_S
+    from benchmarks.mutation.__main__ import BEYOND_S, DECIDING, FULL_S, QUICK_S
     from benchmarks.mutation.reach import EXAMPLES
 
     every = mutants.modules()
@@ -57,27 +82,26 @@ def write(results: Results) -> None:
     why = explain(results)
     explained = set(why)
     whole = [module for module in every if results.complete(module)]
-    lines = [HEAD.format(examples=EXAMPLES, quick_s=QUICK_S, full_s=FULL_S)]
+    lines = [HEAD.format(examples=EXAMPLES, quick_s=QUICK_S, full_s=FULL_S, beyond_s=BEYOND_S)]
     tried_part = sum(part["cpu_s"] for part in results.parts)
     number = sum(verdict != attempt.SAME for verdicts in results.verdicts.values() for verdict in verdicts)
     tried = [
         (module, place)
         for module in every
         for place, verdict in enumerate(results.verdicts[module])
-        if verdict not in (attempt.UNTRIED, attempt.COLD)
+        if verdict in DECIDED
     ]
+    hours = sum(part["duration_s"] for part in results.parts) / 3600
     lines.append(
-        f"Of {number} mutants in {len(every)} modules {len(tried)} were tried, in {tried_part / 60:.0f} CPU minutes"
-        f" over {len(results.parts)} runs; {len(whole)} modules are whole.\n"
+        f"Of {number} mutants in {len(every)} modules {len(tried)} were tried so far, in "
+        f"{tried_part / 60:.0f} minutes of CPU and {hours:.1f} hours over "
+        f"{len(results.parts)} runs; {len(whole)} modules are whole.\n"
     )
-    sampled = _sampled(results)
-    if sampled:
-        count = results.count(sampled, explained)
-        low, high = count.interval()
-        lines.append(
-            f"Drawn by lot from all modules: {count.mutants} mutants, {_percent(count.share)} killed "
-            f"(95 % interval {_percent(low)} to {_percent(high)}).\n"
-        )
+    deciding = [module for module in every if module.removeprefix("app/domain/").removesuffix(".py") in DECIDING]
+    lines += ["## A sample", "", "Which mutants are drawn is fixed by their lines, not by what became of others.", ""]
+    lines.append(DRAWN + _drawn("all of `app/domain`", every, results, explained))
+    lines.append(_drawn(f"the {len(deciding)} modules that decide most", deciding, results, explained))
+    lines.append("")
     lines += ["## Modules tried whole", "", COLUMNS]
     total: list[tuple[str, int]] = []
     for module in whole:
@@ -85,7 +109,7 @@ def write(results: Results) -> None:
         total += places
         lines.append(_row(module.removeprefix("app/domain/"), results.count(places, explained)))
     lines.append(_row("together", results.count(total, explained)))
-    part = [module for module in every if module not in whole and set(results.verdicts[module]) - {attempt.UNTRIED}]
+    part = [module for module in every if module not in whole and DECIDED & set(results.verdicts[module])]
     if part:
         lines += ["", "## Modules of which some were tried", "", COLUMNS]
         for module in part:
@@ -112,11 +136,11 @@ def write(results: Results) -> None:
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
 
 
-def _sampled(results: Results) -> list[tuple[str, int]]:
+def _sampled(results: Results, modules: list[str]) -> list[tuple[str, int]]:
     """As many of the lot as are decided without a gap: so the whole modules do not weigh more than their part."""
     decided: list[tuple[str, int]] = []
-    for module, place in results.sample(10**9):
-        if results.verdicts[module][place] in (attempt.UNTRIED, attempt.COLD, QUICKLY):
+    for module, place in results.sample(10**9, modules):
+        if results.verdicts[module][place] in OPEN:
             break
         decided.append((module, place))
     return decided
@@ -126,7 +150,7 @@ def _left(results: Results, module: str, explained: set[tuple[str, int]]) -> lis
     return [
         (module, place)
         for place, verdict in enumerate(results.verdicts[module])
-        if verdict in (attempt.SURVIVED, attempt.UNREACHED, QUICKLY) and (module, place) not in explained
+        if verdict in (attempt.SURVIVED, attempt.UNREACHED) and (module, place) not in explained
     ]
 
 

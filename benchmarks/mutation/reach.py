@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -41,35 +42,9 @@ class Reach:
         return found
 
 
-def reach() -> Reach:
-    """What is kept, brought up to date."""
-    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    found: dict[str, Any] = {}
-    stale: list[str] = []
-    for file in running.files():
-        if file in kept and kept[file]["mark"] == _mark(file, kept[file]["tests"]):
-            found[file] = kept[file]
-        else:
-            stale.append(file)
-    if stale:
-
-        def told(task: tuple[str, list[pytest.Item]], answer: Any) -> bool:
-            file = task[0]
-            if "tests" not in answer:
-                raise RuntimeError(f"{file} could not be run: {answer.get('raised', answer)}")
-            found[file] = {"mark": _mark(file, answer["tests"]), "tests": answer["tests"]}
-            KEPT.parent.mkdir(exist_ok=True)
-            KEPT.write_text(json.dumps(found))
-            return True
-
-        def each(items: list[pytest.Item]) -> None:
-            files: dict[str, list[pytest.Item]] = defaultdict(list)
-            for item in items:
-                files[item.path.relative_to(ROOT).as_posix()].append(item)
-            children.run_all(files.items(), _look_at, told)
-
-        children.run_all([None], lambda _: running.collect(stale, each, EXAMPLES), lambda _, __: True)
-        found = json.loads(KEPT.read_text())
+def reach(files: list[str]) -> Reach:
+    """Of these files of tests: what is kept, brought up to date."""
+    found = _brought_up_to_date(files)
     took_s: dict[str, float] = {}
     lines: dict[tuple[str, int], set[str]] = defaultdict(set)
     for part in found.values():
@@ -83,6 +58,59 @@ def reach() -> Reach:
     return Reach(took_s, dict(lines))
 
 
+def _brought_up_to_date(files: list[str]) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    stale = [file for file in files if file not in kept or kept[file]["mark"] != _mark(file, kept[file]["tests"])]
+    if stale:
+
+        def told(task: tuple[str, list[pytest.Item]], answer: Any) -> bool:
+            file = task[0]
+            if "tests" not in answer:
+                raise RuntimeError(f"{file} could not be run: {answer.get('raised', answer)}")
+            kept[file] = {"mark": _mark(file, answer["tests"]), "tests": answer["tests"]}
+            KEPT.parent.mkdir(exist_ok=True)
+            KEPT.write_text(json.dumps(kept))
+            return True
+
+        def each(items: list[pytest.Item]) -> None:
+            by_file: dict[str, list[pytest.Item]] = defaultdict(list)
+            for item in items:
+                by_file[item.path.relative_to(ROOT).as_posix()].append(item)
+            children.run_all(by_file.items(), _look_at, told)
+
+        children.run_all([None], lambda _: running.collect(stale, each, EXAMPLES), lambda _, __: True)
+        kept = json.loads(KEPT.read_text())
+    return {file: kept[file] for file in files if file in kept}
+
+
+def at_import() -> set[tuple[str, int]]:
+    """Lines that run while the domain is imported, by (module, line): what a function makes there is made for good."""
+    found: set[tuple[str, int]] = set()
+
+    def told(_: None, answer: Any) -> bool:
+        if not isinstance(answer, list):
+            raise RuntimeError(f"The domain could not be imported: {answer.get('raised', answer)}")
+        found.update((module, line) for module, line in answer)
+        return True
+
+    children.run_all([None], lambda _: _imported(), told)
+    return found
+
+
+def _imported() -> list[tuple[str, int]]:
+    meter = coverage.Coverage(data_file=None, config_file=False, include=[f"{mutants.DOMAIN}/*"], messages=False)
+    meter.start()
+    for module in mutants.modules():
+        importlib.import_module(module.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    meter.stop()
+    data = meter.get_data()
+    return [
+        (Path(measured).relative_to(ROOT).as_posix(), line)
+        for measured in data.measured_files()
+        for line in data.lines(measured) or ()
+    ]
+
+
 def _mark(file: str, tests: dict[str, Any]) -> str:
     """Changes when the file does, or a module whose lines its tests run."""
     modules = {module for test in tests.values() for module in test["lines"]}
@@ -92,20 +120,23 @@ def _mark(file: str, tests: dict[str, Any]) -> str:
 
 def _look_at(task: tuple[str, list[pytest.Item]]) -> dict[str, Any]:
     tests: dict[str, Any] = {}
+    # One meter for all: a new one looks anew at every file there is.
+    meter = coverage.Coverage(data_file=None, config_file=False, include=[f"{mutants.DOMAIN}/*"], messages=False)
     with running.silent():
         for item in task[1]:
-            meter = coverage.Coverage(
-                data_file=None, config_file=False, include=[f"{mutants.DOMAIN}/*"], messages=False
-            )
             meter.start()
+            meter.switch_context(item.nodeid)
             passes = running.passes(item)
             meter.stop()
-            data = meter.get_data()
-            lines = {
-                Path(measured).relative_to(ROOT).as_posix(): sorted(data.lines(measured) or ())
-                for measured in data.measured_files()
-            }
             began_s = running.cpu_s()
             passes = passes and running.passes(item)
-            tests[item.nodeid] = {"passes": passes, "took_s": round(running.cpu_s() - began_s, 5), "lines": lines}
+            took_s = round(running.cpu_s() - began_s, 5)
+            tests[item.nodeid] = {"passes": passes, "took_s": took_s, "lines": defaultdict(list)}
+    data = meter.get_data()
+    for measured in data.measured_files():
+        module = Path(measured).relative_to(ROOT).as_posix()
+        for line, contexts in sorted(data.contexts_by_lineno(measured).items()):
+            for test in contexts:
+                if test in tests:
+                    tests[test]["lines"][module].append(line)
     return {"tests": tests}

@@ -10,6 +10,7 @@ import json
 import math
 import tomllib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ RESULTS = ROOT / "benchmarks" / "results" / "mutation.json"
 EXPLAINED = Path(__file__).parent / "explained.toml"
 QUICKLY = "q"
 """Survived the quick tests with few examples; not yet tried on all with as many as the suite draws."""
-DECIDED = frozenset({attempt.KILLED, attempt.SURVIVED, attempt.TIMEOUT, attempt.UNREACHED})
+DECIDED = frozenset({*attempt.DEAD, attempt.SURVIVED, attempt.UNREACHED})
+OPEN = frozenset({attempt.UNTRIED, attempt.COLD, QUICKLY})
+"""What is no last verdict."""
 
 
 @frozen
@@ -32,18 +35,34 @@ class Count:
     mutants: int
     killed: int
     timeouts: int
+    beyond: int
     survived: int
     unreached: int
     equivalent: int
 
     @property
+    def dead(self) -> int:
+        """Killed in any way."""
+        return self.killed + self.timeouts + self.beyond
+
+    @property
+    def of_all(self) -> float:
+        """Killed, of all, though some change nothing."""
+        return self.dead / max(1, self.mutants)
+
+    @property
     def share(self) -> float:
         """Killed of those that could be."""
+        return self.dead / max(1, self.mutants - self.equivalent)
+
+    @property
+    def here(self) -> float:
+        """Killed by `tests/domain` alone, of those that could be."""
         return (self.killed + self.timeouts) / max(1, self.mutants - self.equivalent)
 
     def interval(self) -> tuple[float, float]:
-        """In which the true share lies with 95 % (Wilson), were these drawn by lot from very many."""
-        number, share, z = max(1, self.mutants - self.equivalent), self.share, 1.96
+        """In which the true share of all lies with 95 % (Wilson), were these drawn by lot from very many."""
+        number, share, z = max(1, self.mutants), self.of_all, 1.96
         middle = (share + z * z / (2 * number)) / (1 + z * z / number)
         half = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / (1 + z * z / number)
         return middle - half, middle + half
@@ -77,13 +96,13 @@ class Results:
     def complete(self, module: str) -> bool:
         """Whether each of its mutants has its last verdict."""
         self.mutants(module)
-        return not {attempt.UNTRIED, attempt.COLD, QUICKLY} & set(self.verdicts[module])
+        return not OPEN & set(self.verdicts[module])
 
-    def sample(self, number: int) -> list[tuple[str, int]]:
-        """So many mutants of all modules, drawn by lot; the same ones while the code is."""
+    def sample(self, number: int, modules: Iterable[str] | None = None) -> list[tuple[str, int]]:
+        """So many mutants of all modules, or of some, drawn by lot; the same ones while the code is."""
         drawn = [
             (mutant.rank, module, place)
-            for module in mutants.modules()
+            for module in (mutants.modules() if modules is None else modules)
             for place, mutant in enumerate(self.mutants(module))
             if self.verdicts[module][place] != attempt.SAME
         ]
@@ -92,15 +111,15 @@ class Results:
     def count(self, places: list[tuple[str, int]], explained: set[tuple[str, int]]) -> Count:
         """What became of these, of which some are explained to change nothing."""
         found = Counter(self.verdicts[module][place] for module, place in places)
-        survivors = [each for each in places if self.verdicts[each[0]][each[1]] == attempt.SURVIVED]
-        equal = sum(each in explained for each in survivors)
+        equals = Counter(self.verdicts[module][place] for module, place in places if (module, place) in explained)
         return Count(
             mutants=sum(found[verdict] for verdict in DECIDED),
             killed=found[attempt.KILLED],
             timeouts=found[attempt.TIMEOUT],
-            survived=found[attempt.SURVIVED] - equal,
-            unreached=found[attempt.UNREACHED],
-            equivalent=equal,
+            beyond=found[attempt.BEYOND],
+            survived=found[attempt.SURVIVED] - equals[attempt.SURVIVED],
+            unreached=found[attempt.UNREACHED] - equals[attempt.UNREACHED],
+            equivalent=equals[attempt.SURVIVED] + equals[attempt.UNREACHED],
         )
 
     def write(self) -> None:
@@ -122,6 +141,7 @@ class Results:
 
 NAMES = {
     "killed": attempt.KILLED,
+    "killed_beyond": attempt.BEYOND,
     "survived": attempt.SURVIVED,
     "timeouts": attempt.TIMEOUT,
     "unreached": attempt.UNREACHED,

@@ -18,17 +18,27 @@ from typing import Any
 import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
-from hypothesis import Phase
+from hypothesis import HealthCheck, Phase
 
 from benchmarks.mutation.mutants import ROOT
 
 FOLDERS = ("tests/domain",)
+BEYOND = (
+    *(f"tests/fuzz/test_{name}.py" for name in ("books", "calm", "crashes", "elsewhere", "flapping", "replacing")),
+    *(f"tests/fuzz/test_{name}.py" for name in ("slow", "split", "storm")),
+    *(f"tests/journal/test_{name}.py" for name in ("adjustments", "carries", "controls", "look", "totals")),
+    *("tests/exchanges/test_outcomes.py", "tests/exchanges/test_symbols.py", "tests/test_together.py"),
+    *("tests/cli/test_health_shown.py", "tests/cli/test_orders_shown.py"),
+)
+"""Tests of other rooms that run the pure core in one process: the whole router in simulated time, before all."""
 PLAIN = (
     *("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-q", "-o", "addopts=", "--import-mode=importlib"),
     *("-m", "not slow and not deep"),
 )
 AT_LEAST_S, TIMES = 2.0, 20.0
 """A test is stopped after so much CPU time, or so many times what it takes: the mutant hangs."""
+WAITED_S = 300
+"""Nothing of this waits: what has not ended by then, on a busy machine, is no verdict."""
 
 
 def tame(item: pytest.Item, examples: int) -> None:
@@ -50,6 +60,8 @@ def _tamed(before: hypothesis.settings, examples: int) -> hypothesis.settings:
         phases=(Phase.explicit, Phase.generate),
         report_multiple_bugs=False,
         deadline=None,
+        # A machine that is busy is no reason to call a mutant dead.
+        suppress_health_check=tuple({*before.suppress_health_check, HealthCheck.too_slow}),
     )
 
 
@@ -61,7 +73,8 @@ def passes(item: pytest.Item) -> bool:
 
 def limit(usual_s: float) -> None:
     """The kernel ends this process when the test takes far more CPU time than usual."""
-    signal.setitimer(signal.ITIMER_PROF, max(AT_LEAST_S, TIMES * usual_s))
+    signal.setitimer(signal.ITIMER_PROF, max(AT_LEAST_S, min(TIMES * usual_s, 10.0 + 5.0 * usual_s)))
+    signal.alarm(WAITED_S)
 
 
 @contextlib.contextmanager
@@ -100,10 +113,10 @@ def cpu_s() -> float:
     return time.process_time()
 
 
-def files() -> list[str]:
-    """Every file of tests that is run for mutants."""
+def files(places: Iterable[str] = FOLDERS) -> list[str]:
+    """Every file of tests there."""
     found: list[Path] = []
-    for folder in FOLDERS:
-        path = ROOT / folder
+    for place in places:
+        path = ROOT / place
         found += sorted(path.glob("test_*.py")) if path.is_dir() else [path] if path.exists() else []
     return [path.relative_to(ROOT).as_posix() for path in found]

@@ -35,6 +35,7 @@ from app.domain.carry import (
     is_carried,
     rises_to,
     takes_away,
+    tries_of,
 )
 from messages.carries import CarryPolicy
 from messages.market import Lots, Ticker
@@ -285,3 +286,13 @@ def test_what_an_owner_asked_for_again_is_his_and_not_the_routers(state: LegStat
     asked = order(first, leg(LegState.OPEN, number=2, exchange="okx"))
     assert is_carried(asked, 2) is carried
     assert not is_carried(asked, 1)
+
+
+def test_tries_are_counted_in_a_row_on_one_exchange() -> None:
+    """What the router placed there and did not come to rest; what filled, or was its owner's, ends the row."""
+    away = evolve(leg(LegState.CANCELLED), carry_s=5.0)
+    tries = [evolve(leg(LegState.CANCELLED, exchange="okx", number=n, seen=False), carry_s=6.0) for n in (2, 3, 4)]
+    for number in range(4):
+        assert tries_of(order(away, *tries[:number]), "okx") == number
+    assert tries_of(order(away, *tries), "bybit") == 0
+    assert tries_of(order(away, tries[0], evolve(tries[1], filled=D("0.1")), tries[2]), "okx") == 1

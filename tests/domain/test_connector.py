@@ -10,6 +10,7 @@ from collections import Counter, deque
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from attrs import evolve
 from hypothesis import strategies as st
 
@@ -440,3 +441,65 @@ def test_what_ended_at_a_price_nobody_told_is_looked_up_at_once() -> None:
     shown = evolve(report(call.wire_id, LegState.OPEN, "0"), filled=None, ended=True)
     desk.returns(call_id, c.Placed(report=shown))
     assert [type(each) for each in desk.flights.values()] == [c.LookUpCall]
+
+
+def placed_here(desk: Desk, name: str = "a") -> None:
+    """An order that rests."""
+    desk.place(name)
+    call_id, call = flight(desk, c.PlaceCall)
+    desk.returns(call_id, c.Placed(report=report(call.wire_id, LegState.OPEN, "0")))
+
+
+def test_an_order_that_lives_elsewhere_is_cancelled_there() -> None:
+    """Whoever asks is told where; nothing is sent here."""
+    desk = Desk()
+    placed_here(desk)
+    desk.machine = Connector("okx", PROOF, ConnectorSettings(limits=NO_LIMITS), ROOM)
+    (answer,) = desk.answers[desk.cancel("a")]
+    assert isinstance(answer, LivesElsewhere)
+    assert answer.exchange == "bybit"
+    assert not desk.flights
+
+
+def test_a_question_leaves_half_of_its_time_to_say_what_the_journal_knows() -> None:
+    desk = Desk()
+    placed_here(desk)
+    for within_s, most_s in ((4.0, 2.0), (1000.0, ConnectorSettings(limits=NO_LIMITS).request_timeout_s)):
+        order_id = ids.order_id(desk.journal.journal_id, key("a"))
+        request = GetOrder(correlation_id="q", deadline_s=desk.now_s + within_s, strategy="maker", order_id=order_id)
+        desk.perform(desk.machine.get("q", request, desk.journal.order(order_id), desk.now_s))
+        call_id, call = flight(desk, c.LookUpCall)
+        assert call.deadline_s == desk.now_s + most_s
+        desk.returns(call_id, c.Found(report=report(call.wire_id, LegState.OPEN, "0")))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        c.Refused(code="funds", words="Not enough money.", native_code="110007"),
+        c.NotExecuted(code="overloaded", words="Not now.", native_code="10006"),
+        c.Ambiguous(code="timeout", words="No word on it.", native_code="504"),
+    ],
+    ids=lambda result: type(result).__name__,
+)
+def test_what_the_exchange_said_of_a_placement_is_kept_word_for_word(result: c.Result) -> None:
+    """Its code, ours, and its words: whoever looks for a reason later has nothing else."""
+    desk = Desk()
+    desk.place("a")
+    call_id, _ = flight(desk, c.PlaceCall)
+    records: list[e.Record] = []
+    effects = desk.machine.returned(call_id, result, desk.now_s)
+    records += [effect for effect in effects if isinstance(effect, e.Record)]
+    assert [(r.code, r.words, r.native_code) for r in records] == [
+        (getattr(result, "code", None), getattr(result, "words", None), getattr(result, "native_code", None))
+    ]
+
+
+def test_a_cancel_that_is_not_due_is_not_sent() -> None:
+    task = LegTask(order=order(evolve(leg(LegState.OPEN), cancel_asked_s=1.0)))
+    task.cancel_wanted = True
+    task.next_s = 10.0
+    assert task.wanted(9.9) is None
+    assert task.wanted(10.0) == "cancel"
+    task.next_s = None
+    assert task.wanted(0.0) == "cancel"

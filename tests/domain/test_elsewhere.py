@@ -15,7 +15,7 @@ from app.domain import calls as c
 from app.domain.commit import AlreadyKnown, CommitAgain, CommitNew, Decision, Fenced, TooManyUnresolved, decide
 from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
-from app.domain.elsewhere import Elsewhere, SetAside
+from app.domain.elsewhere import Elsewhere, SetAside, worth_of
 from app.domain.leg_life import LegEvent
 from app.domain.order_life import OrderState, state_of
 from app.domain.pretrade import LimitRefused, PriceNeeded
@@ -28,10 +28,13 @@ from messages.orders import (
     OrderAccepted,
     OrderPending,
     OrderReply,
+    OrderType,
     OrderView,
     Purpose,
     Side,
     TimeInForce,
+    Trigger,
+    TriggerKind,
 )
 from tests.domain.orders import key, leg, order, spec
 from tests.domain.test_connector import PROOF, ROOM, Desk, flight, report
@@ -317,3 +320,14 @@ def test_back_on_the_exchange_that_was_left_both_legs_are_followed_apart() -> No
     assert isinstance(old.answers[asker][0], OrderAccepted)
     assert [each.state for each in old.the_order().legs] == [LegState.CANCELLED, LegState.HELD, LegState.FILLED]
     assert not old.machine.tasks
+
+
+def test_what_waits_for_its_trigger_is_worth_what_it_would_execute_at() -> None:
+    """At the market once it is triggered: its trigger's price is the best that is known, whatever the market is now."""
+    trigger = Trigger(kind=TriggerKind.STOP, price=Decimal(120))
+    what = evolve(spec(price=None, quantity="2"), trigger=trigger)
+    waiting = evolve(UNKNOWN, quantity=Decimal(2), filled=Decimal("0.5"))
+    assert worth_of(order(waiting, what=what), waiting, Decimal(90)) == Decimal(180)
+    limited = evolve(what, order_type=OrderType.LIMIT, price=Decimal(121))
+    assert worth_of(order(waiting, what=limited), waiting, Decimal(90)) == Decimal("181.5")
+    assert isinstance(worth_of(order(waiting, what=spec(price=None)), waiting, None), PriceNeeded)

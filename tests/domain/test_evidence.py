@@ -9,6 +9,7 @@ from attrs import evolve
 
 from app.domain import calls as c
 from app.domain.evidence import BAN_S, CAUSES, NOT_REACHED, evidence_of, mark_of, probe_evidence
+from app.domain.health_evidence import Remarks
 from app.domain.health_kinds import NO_ILLNESS
 from app.domain.no_room import left_no_room, no_room
 from messages.health import Cause, EvidenceKind, Maintenance, ProbeKind
@@ -228,3 +229,34 @@ def test_silence_in_no_time_says_nothing(deadline_s: float, request_timeout_s: f
     assert evidence_of("okx", call, refused, 1.0, deadline_s, request_timeout_s=request_timeout_s) is not None
     lost = c.Ambiguous(code="connection_lost", words="it ended")
     assert evidence_of("okx", call, lost, 1.0, deadline_s, request_timeout_s=request_timeout_s) is not None
+
+
+@pytest.mark.parametrize("cause", sorted(set(CAUSES.values()) - {Cause.SILENT}))
+def test_a_code_for_one_order_says_what_is_our_doing_and_never_that_the_exchange_is_ill(cause: Cause) -> None:
+    """Whatever the code: where the exchange answered by it, and not for illness, no illness is told of."""
+    code = next(code for code, each in CAUSES.items() if each is cause)
+    evidence = evidence_of("bybit", PLACE, turned_away(code, native="1", ill=False), 0.0, 1.0)
+    if evidence is not None:
+        assert evidence.ok
+        assert evidence.cause is None or evidence.cause in NO_ILLNESS
+
+
+def test_what_is_not_permitted_in_this_market_is_no_cause_against_the_key() -> None:
+    here = evidence_of("bybit", PLACE, turned_away("not_permitted", native="50017", ill=False), 0.0, 1.0)
+    nowhere = evidence_of("bybit", PLACE, turned_away("not_permitted", native="50017", ill=True), 0.0, 1.0)
+    assert here is not None
+    assert nowhere is not None
+    assert (here.cause, nowhere.cause) == (None, CAUSES["not_permitted"])
+
+
+def test_only_a_placement_says_that_placements_are_turned_away() -> None:
+    """A probe that the rate limit turned away is another budget's."""
+    refused = turned_away("rate_limited", native="10006", ill=False)
+    placed = evidence_of("bybit", PLACE, refused, 0.0, 1.0)
+    read = evidence_of("bybit", READ, failed("rate_limited", native="10006", ill=False), 0.0, 1.0)
+    assert placed is not None
+    assert read is not None
+    by_place, by_read = Remarks.of(placed), Remarks.of(read)
+    assert by_place is not None
+    assert by_place.turned_away == "because of rate_limited"
+    assert by_read is None or not by_read.turned_away

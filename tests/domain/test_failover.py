@@ -21,6 +21,8 @@ from app.domain.failover import (
     SaveSwitch,
     Step,
 )
+from app.domain.saga_effects import Line
+from app.domain.standing import Standing
 from messages.base import Failed
 from messages.failover import (
     ManualFailover,
@@ -52,6 +54,7 @@ class Desk:
         self.route = Route(epoch=0, exchange=None, since_s=0.0)
         self.history: dict[int, Switch] = {}
         self.answers: list[Any] = []
+        self.lines: list[Line] = []
         self.settled: list[str] = []
         self.silent: set[str] = set()
         self.unready: set[str] = set()
@@ -78,8 +81,9 @@ class Desk:
                     self.dies_before = None
                     raise Crash
             match effect:
-                case SaveSwitch(switch=switch):
+                case SaveSwitch(switch=switch, lines=lines):
                     self.history[switch.epoch] = switch
+                    self.lines += lines
                 case Fence():
                     self.route = Route(epoch=self.route.epoch + 1, exchange=None, since_s=self.now_s)
                     queue += self.machine.fenced(self.route, self.now_s)
@@ -113,9 +117,9 @@ class Desk:
             self.run(self.machine.tick(self.now_s))
         self.now_s = until_s
 
-    def health(self, exchange: str, state: HealthState) -> None:
-        """The monitor tells."""
-        view = HealthView(
+    def view(self, exchange: str, state: HealthState) -> HealthView:
+        """What the monitor tells."""
+        return HealthView(
             exchange=exchange,
             state=state,
             since_s=self.now_s,
@@ -125,7 +129,10 @@ class Desk:
             latency_s=None,
             clock_offset_s=None,
         )
-        self.run(self.machine.health_told(view, self.now_s))
+
+    def health(self, exchange: str, state: HealthState) -> None:
+        """The monitor tells."""
+        self.run(self.machine.health_told(self.view(exchange, state), self.now_s))
 
     def manual(self, exchange: str, name: str = "m") -> None:
         """Somebody wants trading moved."""
@@ -291,3 +298,52 @@ def test_candidates_that_fail_yield_to_the_next_with_the_reason() -> None:
     settled(desk)
     assert desk.route.exchange == "binance"
     assert desk.history[2].candidates_rejected == (("okx", "Not ready."),)
+
+
+def test_whoever_falls_ill_while_the_epoch_is_taken_is_asked_last() -> None:
+    """Candidates are put in order when they are asked, not when the switch began."""
+    desk = Desk()
+    for name in EXCHANGES:
+        desk.health(name, HealthState.WELL)
+    begun = desk.machine.health_told(desk.view("bybit", HealthState.DOWN), desk.now_s)
+    desk.health("okx", HealthState.SUSPECT)
+    desk.run(begun)
+    settled(desk)
+    assert desk.route.exchange == "binance"
+    asked = Desk()
+    for name in EXCHANGES:
+        asked.health(name, HealthState.WELL)
+    asked.manual("okx")
+    assert asked.machine.switch is None or asked.route.exchange == "okx", "a person has said where"
+
+
+def test_the_history_says_how_old_the_answer_was_by_which_one_was_chosen() -> None:
+    """Never older than is allowed; what says not when it was asked is taken for new."""
+    desk = Desk()
+    desk.now_s = 1000.0
+    for name in EXCHANGES:
+        desk.health(name, HealthState.WELL)
+    desk.passes(20.0)
+    desk.health("bybit", HealthState.DOWN)
+    settled(desk)
+    ages_s = [line.detail["age_s"] for line in desk.lines if "age_s" in line.detail]
+    assert ages_s
+    assert all(0.0 <= age_s <= desk.machine.settings.preflight_max_age_s for age_s in ages_s)
+
+
+def test_an_exchange_that_came_back_while_it_was_left_goes_on_coming_back_when_the_next_one_dies() -> None:
+    """The telling of the first switch is cut short; it is a candidate again all the same."""
+    desk = Desk()
+    for name in EXCHANGES:
+        desk.health(name, HealthState.WELL)
+    desk.silent = {"bybit"}
+    desk.health("bybit", HealthState.DOWN)
+    assert desk.machine.step is Step.LEAVE
+    desk.health("bybit", HealthState.WELL)
+    desk.health("okx", HealthState.DOWN)
+    assert desk.route.exchange == "binance"
+    desk.silent = set()
+    desk.health("binance", HealthState.WELL)
+    settled(desk)
+    desk.passes(desk.machine.settings.return_settle_s + 60.0)
+    assert desk.machine.standing("bybit") is Standing.CANDIDATE

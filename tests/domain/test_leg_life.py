@@ -278,3 +278,20 @@ def test_a_cancel_for_a_switch_is_not_the_end_of_the_order() -> None:
     assert advance(unwanted, E.SEEN_CANCELLED, filled=Decimal(3)).state is S.CANCELLED
     assert advance(resting, E.SEEN_EXPIRED, filled=Decimal(3)).state is S.EXPIRED
     assert advance(some_leg(S.CANCELLED, Decimal(0)), E.CARRY_ASKED, at_s=5.0).carry_s is None
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("event", LegEvent)
+@pytest.mark.parametrize("state", [S.INTENT, S.UNKNOWN, S.OPEN, S.PARTIALLY_FILLED])
+def test_what_was_asked_of_a_leg_outlives_what_its_exchange_shows(
+    state: LegState, event: LegEvent, behind: bool
+) -> None:
+    """Its terms, that its owner wants it gone, and that it moves: forgotten, it would be placed again, or left."""
+    filled = Decimal(1) if state is S.PARTIALLY_FILLED else Decimal(0)
+    leg = Leg(state=state, quantity=QUANTITY, filled=filled, price=Decimal(99), trigger_price=Decimal(98))
+    leg = evolve(leg, cancel_asked_s=3.0, carry_s=4.0)
+    if isinstance(TABLE[state][event], Illegal):
+        return
+    after = advance(leg, event, filled=Decimal(2), behind=behind, at_s=7.0)
+    kept = (after.quantity, after.price, after.trigger_price, after.cancel_asked_s, after.carry_s)
+    assert kept == (QUANTITY, Decimal(99), Decimal(98), 3.0, 4.0)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from attrs import evolve
 
 from app.domain.exits import Exit, ExitKind
 from app.domain.ids import ROUTER
-from app.domain.move_ground import Ground, stale_exits
+from app.domain.move_ground import Ground, meets_own, own_prices, stale_exits
 from app.domain.moving import Move, MoveKind
 from app.domain.position_situation import Standing
 from messages.failover import Route
-from messages.orders import LegState, OrderView
+from messages.market import MarketType, Symbol
+from messages.orders import LegState, OrderView, Side, Trigger, TriggerKind, Wanted
 from messages.positions import PositionPolicy
-from tests.domain.orders import BTC, key, leg, order
+from tests.domain.orders import BTC, key, leg, order, spec
 
+D = Decimal
+SWAP = MarketType.SWAP
 NAMES = ("bybit", "okx")
 
 
@@ -62,3 +66,65 @@ def test_exits_of_what_has_left_an_exchange_are_stale_there() -> None:
     stop = stop_of(moved(1, MoveKind.OPEN, "bybit"), "bybit")
     assert stale("0", exits=(stop,), at="bybit") == [("bybit", stop.order_id)]
     assert not stale("0.1", exits=(stop,), at="bybit")
+
+
+def rests(name: str, side: Side, price: str | None, *, on: str = "bybit", waits: bool = False) -> OrderView:
+    """An order of ours that rests, or waits for its trigger."""
+    what = evolve(spec(price=price), side=side)
+    trigger = Trigger(kind=TriggerKind.STOP, price=D(100)) if waits else None
+    return order(leg(LegState.OPEN, exchange=on), of=key(name), what=evolve(what, trigger=trigger))
+
+
+def test_our_own_prices_are_those_that_rest_in_the_book_of_a_place() -> None:
+    """The best ones of it: what waits for its trigger, is elsewhere, has ended or is of another symbol is not in it."""
+    other = evolve(spec(price="150"), symbol=Symbol(base="ETH", quote="USDT", settle="USDT", market_type=SWAP))
+    opened = [
+        rests("stop", Side.BUY, "140", waits=True),
+        order(leg(LegState.OPEN), of=key("other"), what=other),
+        rests("low", Side.BUY, "98"),
+        rests("high", Side.BUY, "99"),
+        rests("elsewhere", Side.BUY, "120", on="okx"),
+        order(leg(LegState.CANCELLED), of=key("over"), what=spec(price="130")),
+        rests("far", Side.SELL, "107"),
+        rests("near", Side.SELL, "105"),
+    ]
+    assert own_prices(opened, ("bybit", BTC)) == (D(99), D(105))
+    assert own_prices(opened, ("okx", BTC)) == (D(120), None)
+    changed = order(evolve(leg(LegState.OPEN), price=D(101), wanted=Wanted(quantity=None, price=D(103))))
+    assert own_prices([changed], ("bybit", BTC)) == (D(103), None), "it may be at either price"
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "meets"),
+    [
+        (Side.BUY, "104", False),
+        (Side.BUY, "105", True),
+        (Side.BUY, None, True),
+        (Side.SELL, "100", False),
+        (Side.SELL, "99", True),
+        (Side.SELL, None, True),
+    ],
+)
+def test_what_would_trade_with_an_order_of_ours_is_said(side: Side, price: str | None, meets: bool) -> None:
+    opened = [rests("bid", Side.BUY, "99"), rests("ask", Side.SELL, "105")]
+    what = evolve(spec(price=price), side=side)
+    assert bool(meets_own(opened, "bybit", what)) == meets
+    assert not meets_own(opened, "okx", what), "there is nothing of ours there"
+
+
+def test_whatever_of_ours_fills_at_an_exchange_leaves_a_mark_there() -> None:
+    """Another sight is needed then: what stands there has changed."""
+    eth = Symbol(base="ETH", quote="USDT", settle="USDT", market_type=SWAP)
+
+    def ground(bitcoin: str, ether: str) -> Ground:
+        rows = [
+            Standing(exchange=exchange, symbol=symbol, attributed=D(held), adopted=D(0), moved=D(0))
+            for exchange, symbol, held in (("okx", eth, ether), ("okx", BTC, bitcoin), ("bybit", BTC, "3"))
+        ]
+        return Ground.of(rows, route=Route(epoch=2, exchange="okx", since_s=0.0), opened=(), done=lambda _: ())
+
+    before = ground("1", "2").marks
+    assert ground("1", "2").marks == before
+    for other in (ground("1.5", "2").marks, ground("1", "2.5").marks):
+        assert other["okx"] != before["okx"]
+        assert other["bybit"] == before["bybit"]

@@ -326,3 +326,38 @@ def test_whatever_comes_in_whatever_order_everything_is_told_once(
     desk.up_to()
     desk.passes(60.0, limit=limit)
     assert desk.numbers == list(range(1, len(desk.journal) + 1)), "all of it"
+
+
+def test_what_came_between_a_question_and_its_answer_is_not_called_lost() -> None:
+    """The answer is of before; the hole behind it is asked for."""
+    desk = Desk()
+    desk.up_to(0)
+    desk.record(2)
+    desk.hears(2)
+    desk.now_s += n.PATIENCE_S
+    question = desk.asks()
+    assert question is not None
+    page = tuple(desk.journal)
+    desk.hears(1)
+    desk.record(4)
+    desk.hears(6)
+    desk.perform(desk.news.answered(CaughtUp(correlation_id="", after=0, news=page, latest=2), desk.now_s))
+    assert desk.begins[-1] == NewsBegin(number=0)
+    desk.passes(n.PATIENCE_S + 1.0)
+    assert desk.numbers == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_answer_that_brings_nothing_on_is_not_asked_for_again_at_once() -> None:
+    """A journal that has not got what is told of is asked a few times, ever later."""
+    desk = Desk()
+    desk.up_to(0)
+    desk.up_to(3)
+    waits: list[float] = []
+    for _ in range(3):
+        desk.now_s = max(desk.now_s, desk.news.next_s())
+        asked_s = desk.now_s
+        assert desk.asks() is not None
+        desk.perform(desk.news.answered(CaughtUp(correlation_id="", after=0, news=(), latest=3), desk.now_s))
+        waits.append(desk.news.next_s() - asked_s)
+    assert waits[0] > 0
+    assert waits == sorted(waits)

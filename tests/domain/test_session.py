@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -442,3 +443,48 @@ def test_an_order_with_another_body_under_its_id_refuses_a_request_that_waits() 
     assert isinstance(refused, OrderRefused)
     assert refused.code == "client_order_id_reused"
     assert refused.order is None
+
+
+def not_executed(desk: Desk, request: PlaceOrder) -> None:
+    """The exchange in use has proven that a try did not execute."""
+    proof = OrderNotExecuted(
+        correlation_id=request.correlation_id, code="absent", words="Absent.", order=found(LegState.ABSENT)
+    )
+    desk.reply(proof)
+
+
+@pytest.mark.parametrize("fenced", [False, True])
+def test_a_new_epoch_on_the_same_exchange_brings_no_try_before_its_time(fenced: bool) -> None:
+    """Tries are counted and spread by exchange: a switch that was given up is no reason to hurry."""
+    desk = Desk()
+    desk.place()
+    not_executed(desk, desk.take()[1])
+    if fenced:
+        desk.routes(Route(epoch=2, exchange=None, since_s=0.0))
+    desk.routes(Route(epoch=2, exchange="bybit", since_s=0.0))
+    assert not desk.told
+    desk.passes(1.5)
+    to, again = desk.take()
+    assert (to, again.epoch) == ("bybit#1", 2)
+
+
+def test_where_trading_has_gone_it_is_tried_at_once_and_under_that_epoch() -> None:
+    desk = Desk()
+    desk.place()
+    not_executed(desk, desk.take()[1])
+    desk.routes(Route(epoch=2, exchange="okx", since_s=0.0))
+    to, again = desk.take()
+    assert (to, again.epoch) == ("okx#1", 2)
+
+
+def test_news_of_its_own_orders_is_what_it_asks_for() -> None:
+    session = Session(SessionSettings(session_id="s", strategy="maker"))
+    session.start(0.0)
+    entries = tuple(
+        DirectoryEntry(role=role, name=name, address=name, incarnation=1, pid=None)
+        for role, name in ((Role.FAILOVER_COORDINATOR, "coordinator"), (Role.CONNECTOR, "bybit"))
+    )
+    told = session.directory_told(Directory(generation=1, journal_id=JOURNAL, entries=entries), 0.0)
+    asked = [effect.message for effect in told if isinstance(effect, Tell) and isinstance(effect.message, Subscribe)]
+    assert asked
+    assert {(each.session_id, each.strategy) for each in asked} == {("s", "maker")}
