@@ -7,7 +7,7 @@ an idle one up to a whole `health_check_interval` later: for a while one is down
 
 1. *No proof, no switch.* An exchange that is DOWN is left only with a proof that our network works: somebody else was
    asked after the trouble began, and answered. The trouble begins when the exchange is DOWN, and anew whenever another
-   one falls ill after that: a new trouble asks for a new proof.
+   one falls ill after that, or it has answered again and falls silent once more: a new trouble asks for a new proof.
 2. *The proof never fails to come while there is somewhere to go.* Trading moves only to an exchange that is well, and
    that one, asked, answers: so a proof is awaited for one round trip, if everybody is asked at once (`question_s` says
    when). One that is dead itself, for days maybe, holds nothing up: it neither proves nor denies.
@@ -198,8 +198,9 @@ def _in_question(views: tuple[HealthView, ...], exchange: str | None) -> HealthV
 
 
 def _began_s(asked: HealthView, others: Iterable[HealthView]) -> float:
-    """Of the trouble: when it was DOWN, or when the last of the others fell ill after that."""
-    return max((asked.since_s, *(view.since_s for view in others if view.health in ILL)))
+    """Of the trouble: when it was DOWN, or fell silent anew, or when the last of the others fell ill after that."""
+    anew = [asked.silent_s] if asked.silent_s is not None and _silent(asked) else []
+    return max((asked.since_s, *anew, *(view.since_s for view in others if view.health in ILL)))
 
 
 def _later_s(began_s: float, settings: HealthSettings) -> float:

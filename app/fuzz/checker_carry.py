@@ -56,6 +56,8 @@ def carry_violations(seen: Seen) -> Iterator[Violation]:
 
 UNREACHED = frozenset({Fault.REFUSED, Fault.UNREACHABLE, Fault.HANG_BEFORE, Fault.DROP_BEFORE})
 """Faults through which nothing gets to an exchange."""
+ARMED_S = 5.0
+"""A request that armed it was sent so long before it counted, at most: messages, and a turn of the rate limit."""
 MARGIN_S = 5.0
 """Messages, a tick and a commit."""
 
@@ -70,6 +72,9 @@ def _unseen(seen: Seen, books: BookPlan, leg: SimOrder) -> bool:
     proof = next(traits.proof for traits in seen.plan.traits if traits.name == leg.exchange)
     certain_s = leg.ended_s + REQUEST_S + proof.lateness_s + proof.visibility_s + MARGIN_S
     begin_s = leg.ended_s - books.dead_man_s / 2
+    settled_s = leg.expiry_s + proof.margin_of(conditional=leg.spec.trigger is not None)
+    if settled_s > leg.ended_s - ARMED_S:
+        return False  # for all that is known it could have arrived after the switch had fired
     armed_s = leg.ended_s - books.dead_man_s
     if any(armed_s <= at_s <= certain_s for at_s in seen.deaths(leg.exchange)):
         return False  # a new life does not know that it was armed

@@ -128,6 +128,16 @@ def test_a_new_trouble_asks_for_a_new_proof() -> None:
     assert found(evolve(proof, answered_sent_s=103.0), views[1], now_s=103.2) is THEIRS
 
 
+def test_a_proof_from_between_two_outages_says_nothing_of_the_second() -> None:
+    """Our network was back for some seconds: all were heard of, and then nobody, the one that is down among them."""
+    between = witness(True, 150.0, since_s=150.0, silent_s=89.0), seen("okx", HALF_OPEN, 145.0, answered_sent_s=150.0)
+    again = dead(answered_sent_s=155.0, recovered_s=140.0)
+    anew = dead(answered_sent_s=155.0, silent_s=158.0, recovered_s=140.0)
+    assert found(*between, now_s=155.0 + PATIENCE_S, asked=again) is THEIRS
+    assert found(*between, now_s=155.0 + PATIENCE_S, asked=anew) is UNKNOWN
+    assert found(witness(True, 158.0), between[1], now_s=158.1, asked=anew) is THEIRS, "asked since"
+
+
 def test_who_fell_ill_together_is_given_time_to_come_back_together() -> None:
     """Our network is back; okx answers first, and is believed when bybit has had its time, not sooner."""
     back = seen("okx", WELL, 130.0, answered_sent_s=130.0, silent_s=89.0, recovered_s=130.0)
@@ -325,7 +335,9 @@ def test_whoever_is_well_proves_when_he_is_asked(
         return
     one = fit[which % len(fit)]
     due_s = question_s(one, views, 0.0, DEFAULTS)
+    lasts = asked.silent_s is not None and (asked.recovered_s is None or asked.recovered_s < asked.silent_s)
     newest_s = max((asked.since_s, *(each.since_s for each in others if each.health in ILL)))
+    newest_s = max(newest_s, asked.silent_s or 0.0) if lasts else newest_s
     assert due_s is None or due_s <= newest_s + DEFAULTS.health_check_interval_s
     answered = evolve(one, answered_sent_s=newest_s if due_s is None else max(newest_s, due_s))
     if asked.cause is Cause.LOCAL:
