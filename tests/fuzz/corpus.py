@@ -164,6 +164,30 @@ CORPUS = (
         "An order was asked for twice under one id. One request was sent, and told to be unknown; the other had only "
         "ever been turned away, for a full disk, and was told that nothing was executed, while the order filled.",
     ),
+    Found(
+        1150,
+        "sick",
+        "I7 left without a reason",
+        r.left_for_not_being_better,
+        "A third of a backup's calls failed. That the exchange in use was not known to be better was told first, and "
+        "taken for a reason to leave it: trading went to the very backup that failed.",
+    ),
+    Found(
+        1743,
+        "network",
+        "I7 our own network",
+        r.proof_from_before_a_second_silence,
+        "Our network was back for some seconds between two outages. A witness that answered then was taken, in the "
+        "second one, for a proof that the exchange in use was down by itself, and trading moved.",
+    ),
+    Found(
+        3,
+        "steering",
+        "I1 another id after absence",
+        r.carried_again_under_another_id,
+        "An order was carried to another exchange and proven absent there. It was placed there again under another id, "
+        "which nothing would have guarded, had the proof been wrong.",
+    ),
 )
 
 

@@ -5,7 +5,7 @@ Each is the smallest change that brings the old behaviour back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from attrs import evolve
 from actors._shell import Shell
 from actors.failover_coordinator import FailoverCoordinatorActor
 from actors.strategy_actor import StrategyActor
-from app.domain import carry, carrying, leg_task, placing, session, session_endings
+from app.domain import carry, carrying, failover, leaving, leg_task, network, placing, session, session_endings
 from app.domain.connector import Connector
 from app.domain.doubts import Doubts
 from app.domain.effects import Effect
@@ -28,7 +28,9 @@ from app.domain.session import Session, Unanswered
 from app.domain.session_effects import NewsEffect, OrderTold
 from app.fuzz.operator import Operator
 from app.fuzz.sim_orders import SimOrder
+from app.journal import carries
 from messages.base import Failed
+from messages.health import HealthView
 from messages.orders import GetOrder, LegState, OrderAccepted, OrderView, PlaceOrder
 from messages.positions import PositionPolicy
 from tests.fuzz.planted import swapped
@@ -215,4 +217,34 @@ def doubt_beside_forgotten() -> Iterator[None]:
         return False
 
     with swapped(session, "doubted_beside", old):
+        yield
+
+
+@contextmanager
+def left_for_not_being_better() -> Iterator[None]:
+    """That an exchange is not known to be better than a backup that fails is a reason to leave it."""
+
+    def old(view: HealthView | None, isolated: str) -> Any:
+        return why_leave(view if view is None else evolve(view, unfit=view.keeps_away), isolated)
+
+    why_leave = leaving.why_leave
+    with swapped(failover, "why_leave", old):
+        yield
+
+
+@contextmanager
+def proof_from_before_a_second_silence() -> Iterator[None]:
+    """An answer proves that our network works although the exchange that is down was heard of since."""
+
+    def old(asked: HealthView, others: Iterable[HealthView]) -> float:
+        return max((asked.since_s, *(view.since_s for view in others if view.health in network.ILL)))
+
+    with swapped(network, "_began_s", old):
+        yield
+
+
+@contextmanager
+def carried_again_under_another_id() -> Iterator[None]:
+    """What was carried and proven absent there goes out as another leg."""
+    with swapped(carries, "is_same_leg", lambda order, carry, exchange: False):
         yield
