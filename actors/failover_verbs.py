@@ -172,7 +172,7 @@ class VerbHands(FailoverHands):
             except JournalError as error:
                 log.error("journal.unavailable", words=str(error), effect=type(effect).__name__)
                 if isinstance(effect, v.Write):  # nothing of what follows it holds
-                    self._steer(self._steering.failed(effect.correlation_id, str(error)), now_s)
+                    self._steer(self._steering.failed(effect, str(error)), now_s)
                     return
 
     def _steered(self, effect: v.SteeringEffect, now_s: float) -> None:

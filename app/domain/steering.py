@@ -206,13 +206,14 @@ class Steering:
         """When `tick` has something to do next."""
         return self._look_s
 
-    def failed(self, correlation_id: str, words: str) -> list[SteeringEffect]:
-        """What a verb wanted could not be written: whoever asked may try again."""
-        one = self._open.pop(correlation_id, None)
-        if one is None:
-            return []
-        failed = Failed(correlation_id=correlation_id, code="journal_unavailable", words=words, retryable=True)
-        return [Answer(asker=one.asker, message=failed)]
+    def failed(self, write: Write, words: str) -> list[SteeringEffect]:
+        """What a verb wanted could not be written, and nothing that was to follow was done: who asked may try again.
+
+        Also a verb that would have been answered in the same breath, and waits for nothing any more.
+        """
+        one = self._open.pop(write.correlation_id, None)
+        failed = Failed(correlation_id=write.correlation_id, code="journal_unavailable", words=words, retryable=True)
+        return [Answer(asker=write.asker if one is None else one.asker, message=failed)]
 
     def _of(self, token: str) -> _Open | None:
         for one in self._open.values():
@@ -261,6 +262,7 @@ class Steering:
             return []
         return [
             Write(
+                asker=one.asker,
                 correlation_id=one.verb.correlation_id,
                 change=done,
                 verb=one.name,

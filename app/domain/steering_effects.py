@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from app.domain.effects import Answer
+from app.domain.effects import Answer, Asker
 from app.domain.verb_words import Change
 from messages.orders import OrderSpec, OrderView
 from messages.positions import PositionPolicy
@@ -12,8 +12,12 @@ from messages.positions import PositionPolicy
 
 @frozen(kw_only=True)
 class Write:
-    """Write controls, and a line of the history, in one transaction that a power cut does not undo."""
+    """Write controls, and a line of the history, in one transaction that a power cut does not undo.
 
+    Where that cannot be, nothing that follows it is done, and `Steering.failed` has the answer.
+    """
+
+    asker: Asker
     correlation_id: str
     change: Change
     verb: str
