@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -50,6 +51,20 @@ NEWEST = 200
 class _Asker:
     address: Address
     request: MovePositions
+
+
+class _Read:
+    """What the journal says, each thing read once: made anew as soon as anybody has written to it."""
+
+    def __init__(self, journal: Journal, orders_of: Callable[[int, Symbol], tuple[OrderView, ...]]) -> None:
+        self.route = cache(journal.route)
+        self.standing = cache(journal.standing)
+        self.controls = cache(journal.controls)
+        self.open_orders = cache(journal.open_orders)
+        self.last_switch = cache(partial(journal.switches, limit=1))
+        self.orders_of = cache(orders_of)
+        self.linked = cache(journal.linked)
+        self.newest = cache(partial(journal.newest, limit=NEWEST))
 
 
 class PositionMoves:
@@ -97,6 +112,7 @@ class PositionMoves:
         self._exits_until_s = now_s + AFTER_S
         self._rests_until_s = now_s
         self._stamp: tuple[int, int] | None = None
+        self._read = _Read(journal, self._orders_of)
         self._told: tuple[str, ...] = ()
         self._lives: dict[str, int] = {}
 
@@ -138,21 +154,22 @@ class PositionMoves:
         if now_s < self._look_s and not self._askers and (due_s is None or now_s < due_s) and self.machine.idle:
             return
         try:
-            if not self._rests(now_s):
+            if not self._rests(due_s, now_s):
                 self._work(now_s)
         except JournalError as error:  # looked at again: the level is in the journal, and stays there
             log.error("journal.unavailable", words=str(error), again_s=UNREADABLE_S)
             self._look_s = self._rests_until_s = now_s + UNREADABLE_S
             self._stamp = None  # what was to be read has not been, though nobody may write meanwhile
 
-    def _rests(self, now_s: float) -> bool:
+    def _rests(self, due_s: float | None, now_s: float) -> bool:
         """Whether nothing is to be done, and nothing was written since that was found."""
-        stamp, due_s = self._journal.stamp(), self.machine.next_s()
+        stamp = self._journal.stamp()
         quiet = self.machine.idle and not self._askers and now_s >= self._exits_until_s
         if quiet and stamp == self._stamp and (due_s is None or now_s < due_s):
             self._look_s = now_s + IDLE_S
             return True
-        self._stamp = stamp
+        if stamp != self._stamp:
+            self._stamp, self._read = stamp, _Read(self._journal, self._orders_of)
         return False
 
     def _work(self, now_s: float) -> None:
@@ -208,8 +225,8 @@ class PositionMoves:
 
     def _ground(self, now_s: float) -> Ground:
         """What the journal says now; orders are read only while something moves, or may."""
-        route, rows = self._journal.route(), self._journal.standing()
-        controls = self._journal.controls()
+        read = self._read
+        route, rows, controls = read.route(), read.standing(), read.controls()
         flatten = bool(controls.flatten) and not self._spot
         here = "" if flatten else route.exchange
         open_now: dict[Symbol, Decimal] = {}
@@ -221,12 +238,12 @@ class PositionMoves:
         if concerned or asked or not self.machine.idle:
             self._exits_until_s = now_s + AFTER_S
         reads = now_s < self._exits_until_s or bool(self._askers)
-        switches = self._journal.switches(limit=1) if self.machine.mirrors(route.epoch) else ()
+        switches = read.last_switch() if self.machine.mirrors(route.epoch) else ()
         return Ground.of(
             rows,
             route=route,
-            opened=self._journal.open_orders() if reads else (),
-            done=lambda symbol: self._orders_of(route.epoch, symbol),
+            opened=read.open_orders() if reads else (),
+            done=lambda symbol: read.orders_of(route.epoch, symbol),
             pieces=self._pieces,
             left=(switches[-1].from_exchange or "") if switches else "",
             frozen=f"Trading is frozen: {controls.frozen}" if controls.frozen else "",
@@ -245,8 +262,8 @@ class PositionMoves:
         return tuple(known)
 
     def _pieces(self, exchange: str, symbol: Symbol, quantity: Any) -> tuple[Piece, ...]:
-        linked = [each for each in self._journal.linked(exchange) if each[0].spec.symbol == symbol]
-        return pieces_of(exchange, quantity, self._journal.newest(symbol, NEWEST), linked)
+        linked = [each for each in self._read.linked(exchange) if each[0].spec.symbol == symbol]
+        return pieces_of(exchange, quantity, self._read.newest(symbol), linked)
 
 
 def _as_if(ground: Ground, request: MovePositions) -> Ground:

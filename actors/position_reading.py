@@ -7,7 +7,7 @@ adopted into the journal, and told; positions that somebody should look at raise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from actors.environment import Environment
 from actors.position_corrections import Corrections
-from app.domain.book import Holding, Place, book_lines, net_lines, shared, targets_of
+from app.domain.book import Exposure, Holding, Place, book_lines, net_lines, shared, targets_of
 from app.domain.book_alarms import Alarms, Seen
 from app.domain.book_evidence import OURS_FIRST, NotYet, told, weigh
 from app.domain.book_watch import BookWatch, Effect, Inquire, Read, Standing, standings
@@ -43,6 +43,10 @@ TOLD = 20
 """Differences that are told with the book, the newest."""
 UNREAD = 3
 """Readings in a row without an answer, after which what stands there is told to be out of sight."""
+
+
+Held = tuple[Mapping[Place, Holding], tuple[Exposure, ...]]
+"""What stands by the journal, by exchange and symbol, and every leg that may still fill."""
 
 
 @define
@@ -90,6 +94,8 @@ class PositionReading:
     _differences: tuple[Difference, ...] = field(init=False, default=())
     _lasting: set[Place] = field(init=False, factory=set)
     _serial: int = field(init=False, default=0)
+    _stamp: tuple[int, int] | None = field(init=False, default=None)
+    _held: Held = field(init=False, default=({}, ()))
     _sync_s: float = field(init=False)
     _spot: bool = field(init=False)
 
@@ -167,7 +173,7 @@ class PositionReading:
     # ------------------------------------------------------------------------------------------------ reading
 
     def _ask(self, exchange: str, deadline_s: float, now_s: float) -> None:
-        before = standings(exchange, *self.journal.holdings())
+        before = standings(exchange, *self._holdings())
         correlation_id = self._correlation("positions")
         if self._to_connector(exchange, GetPositions(correlation_id=correlation_id, deadline_s=deadline_s)):
             self._asked[correlation_id] = _Asked(exchange, now_s, before)
@@ -179,7 +185,7 @@ class PositionReading:
         if _sizes(was) != _sizes(reply.positions):
             self._tell(now_s)  # at once: who has just moved or closed a position looks at the status
         if asked is not None and not self._spot:
-            after = standings(exchange, *self.journal.holdings())
+            after = standings(exchange, *self._holdings())
             seen = self.watch.read(exchange, reply.positions, asked.before, after, asked_s=asked.asked_s, now_s=now_s)
             self._perform(seen, now_s)
 
@@ -259,7 +265,7 @@ class PositionReading:
         """Raises alarms, and says of those that are over that they are."""
         if self._spot:
             return
-        holdings, legs = self.journal.holdings()
+        holdings, legs = self._holdings()
         unprotected = {
             (name, symbol): orders
             for name in self.environment.connectors
@@ -293,7 +299,7 @@ class PositionReading:
     def _book(self, asker: _Asker | None, now_s: float) -> BookReply:
         since_s = now_s - 2 * self.environment.sync_interval_s if asker is None else asker.since_s
         wanted = asker.request.refresh if asker is not None else tuple(self.environment.connectors)
-        holdings, may_fill = self.journal.holdings()
+        holdings, may_fill = self._holdings()
         lines = book_lines(
             holdings,
             may_fill,
@@ -312,11 +318,18 @@ class PositionReading:
             net=net_lines(lines),
         )
 
-    def _targets(self, holdings: dict[Place, Holding]) -> dict[Place, Any]:
+    def _targets(self, holdings: Mapping[Place, Holding]) -> dict[Place, Any]:
         policy = "track" if self._spot else self.environment.positions.policy.value
         return dict(targets_of(holdings, policy, self.journal.route().exchange))
 
     # ------------------------------------------------------------------------------------------------ pieces
+
+    def _holdings(self) -> Held:
+        """What the journal says, read again only where somebody has written to it."""
+        stamp = self.journal.stamp()
+        if stamp != self._stamp:
+            self._held, self._stamp = self.journal.holdings(), stamp
+        return self._held
 
     def _to_coordinator(self, message: Any) -> None:
         directory = self.directory()

@@ -89,4 +89,4 @@ class OpeningTerms:
 
     def next_s(self) -> float | None:
         """When the first question is given up; None while nothing was asked."""
-        return min((asked.until_s for asked in self._asked.values()), default=None)
+        return min([asked.until_s for asked in self._asked.values()], default=None)

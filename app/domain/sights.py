@@ -109,7 +109,7 @@ class Sights:
 
     def next_s(self) -> float | None:
         """When the first question is given up; None while nothing was asked."""
-        return min((asked_s + PATIENCE_S + AGAIN_S for _, asked_s, _ in self._asked.values()), default=None)
+        return min([asked_s + PATIENCE_S + AGAIN_S for _, asked_s, _ in self._asked.values()], default=None)
 
     def _give_up(self, now_s: float) -> None:
         for named, (key, asked_s, mark) in list(self._asked.items()):
