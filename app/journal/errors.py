@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from sqlalchemy.exc import DBAPIError
 
@@ -25,18 +24,31 @@ NEVER_BETTER = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 """Primary result codes (sqlite.org/rescode.html) that tell what the file is, and not what happens to it now."""
 
 
-@contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Raises what the driver, SQLAlchemy or the system raise as `JournalError`."""
-    try:
-        yield
-    except OSError as error:
-        raise JournalError(f"The journal at {path} cannot be opened: {error.strerror}.") from error
-    except (sqlite3.Error, DBAPIError) as error:
-        why = error.orig if isinstance(error, DBAPIError) else error  # without the statement's text
-        if getattr(why, "sqlite_errorcode", 0) & 0xFF in NEVER_BETTER:
-            raise JournalUnusable(
-                f"The journal at {path} cannot be used: {why}; put its newest good copy there, or choose another state"
-                f" directory."
-            ) from error
-        raise JournalError(f"The journal at {path} cannot be used now: {why}.") from error
+class translated:
+    """Raises what the driver, SQLAlchemy or the system raise within as `JournalError`.
+
+    A class, since it is around every read: a generator's turn costs as much as reading a row.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing to be done."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Says it in the journal's words."""
+        if isinstance(error, OSError):
+            raise JournalError(f"The journal at {self._path} cannot be opened: {error.strerror}.") from error
+        if isinstance(error, sqlite3.Error | DBAPIError):
+            why = error.orig if isinstance(error, DBAPIError) else error  # without the statement's text
+            if getattr(why, "sqlite_errorcode", 0) & 0xFF in NEVER_BETTER:
+                raise JournalUnusable(
+                    f"The journal at {self._path} cannot be used: {why}; put its newest good copy there, or choose"
+                    " another state directory."
+                ) from error
+            raise JournalError(f"The journal at {self._path} cannot be used now: {why}.") from error
