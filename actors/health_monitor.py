@@ -267,8 +267,10 @@ class HealthMonitorActor(Shell):
         self.watch(self._witnesses.connects.fileno())
 
     def _tell(self, now_s: float) -> None:
-        self._detectors = self._news.held_together(self._detectors, self._views(now_s), now_s)
         views, witnesses = self._views(now_s), self._witnesses.told
+        if (compared := self._news.held_together(self._detectors, views, now_s)) is not None:
+            self._detectors = compared
+            views = self._views(now_s)
         coordinator = self.directory.find(Role.FAILOVER_COORDINATOR) if self.directory is not None else None
         if coordinator is None or self._unheard is not None:
             return

@@ -268,14 +268,17 @@ class Latencies:
 
     def told(self, now_s: float, settings: HealthSettings) -> tuple[Latency, ...]:
         """For people, and for the one that takes over."""
+        silence_s = _silence_s(settings)
         return tuple(
-            Latency(
-                kind=kind,
-                recent_s=_recent_told(calls, now_s, settings),
-                usual_s=None if calls.usual is None else _seconds(calls.usual),
-            )
-            for kind in TIMED
-            if (calls := self.kinds.get(kind)) is not None
+            [
+                Latency(
+                    kind=kind,
+                    recent_s=_recent_told(calls, now_s, silence_s),
+                    usual_s=None if calls.usual is None else _seconds(calls.usual),
+                )
+                for kind in TIMED
+                if (calls := self.kinds.get(kind)) is not None
+            ]
         )
 
 
@@ -312,8 +315,8 @@ def _silence_s(settings: HealthSettings) -> float:
     return max(settings.flap_half_life_s, 3 * settings.health_check_interval_s)
 
 
-def _recent_told(calls: Calls, now_s: float, settings: HealthSettings) -> float | None:
-    if calls.recent is None or calls.recent >= FAILED or now_s - calls.at_s > _silence_s(settings):
+def _recent_told(calls: Calls, now_s: float, silence_s: float) -> float | None:
+    if calls.recent is None or calls.recent >= FAILED or now_s - calls.at_s > silence_s:
         return None
     return _seconds(calls.recent)
 

@@ -45,13 +45,13 @@ class HealthNews:
 
     def held_together(
         self, detectors: Mapping[str, Detector], views: tuple[HealthView, ...], now_s: float
-    ) -> dict[str, Detector]:
+    ) -> dict[str, Detector] | None:
         """The detectors, held against each other as soon as one is unfit: when that is told trading may leave it, and
-        who is no better must be known by then, and told before (`due`)."""
+        who is no better must be known by then, and told before (`due`). None where they stay as they are."""
         self._no_better = {name for name, each in detectors.items() if each.slow or each.no_better}
         before, self._unfit = self._unfit, {view.exchange for view in views if view.unfit}
         if self._unfit <= before:
-            return {**detectors}
+            return None
         after = compared(detectors, now_s, self.settings)
         self._no_better = {name for name, each in after.items() if each.slow or each.no_better}
         return after
