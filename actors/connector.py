@@ -180,7 +180,7 @@ class ConnectorActor(Shell):
         """The machine's next moment, the client's, the next attempt to load markets, or the time to tell evidence."""
         evidence_s = self._evidence_due_s if self._evidence else None
         due = self.machine.next_s(now_s), self.runner.next_s(), self._reopen_s, evidence_s
-        return min((at_s for at_s in due if at_s is not None), default=None)
+        return min([at_s for at_s in due if at_s is not None], default=None)
 
     # ------------------------------------------------------------------------------------------------ messages
 

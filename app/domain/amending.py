@@ -346,6 +346,8 @@ class Amending:
 
     def next_s(self) -> float | None:
         """When `tick` has something to do; None for never."""
+        if not self._open:
+            return None
         changes = (task.held.change for task in self._open.values())
         found = [each for each in changes if each is not None]
         due = [each.latest_s for each in found if each.unsent] + [each.again_s for each in found if each.again_s]

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from attrs import define
+from attrs.setters import NO_OP
 
 from app.domain.carry import Carried, Standing
 from app.domain.changes import Waiting
@@ -53,7 +54,7 @@ from messages.orders import (
 )
 
 
-@define
+@define(on_setattr=NO_OP)  # as `ConnectorWork` is
 class Connector(ConnectorWork):
     """The machine of one connector. Methods take an event and the time, and return effects to perform in order."""
 

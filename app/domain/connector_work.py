@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from attrs import define, field
+from attrs.setters import NO_OP
 
 from app.domain import calls as c
 from app.domain.amending import Amending
@@ -19,7 +20,7 @@ from app.domain.changes import Waiting
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.dead_man import DeadMan
 from app.domain.effects import Answer, Asker, Deliver, Effect, Inside, Mark, Observe, Send
-from app.domain.errands import BY_CHANGES, Errand, Flight, ForLeg, Place, Read, Timed
+from app.domain.errands import BY_CHANGES, Errand, Flight, ForLeg, Place, Read
 from app.domain.evidence import evidence_of
 from app.domain.exit_watch import ExitWatch
 from app.domain.fill_watch import FillWatch
@@ -50,7 +51,7 @@ POLL_SHARE = 0.5
 """Of the rate of the exchange that polls of open orders may take; they are further apart where it is low."""
 
 
-@define
+@define(on_setattr=NO_OP)  # else every assignment would look for the converter of `rates`
 class ConnectorWork:
     """The part of a connector's machine that faces the exchange and the clock."""
 
@@ -320,11 +321,20 @@ class ConnectorWork:
 
     def next_s(self, now_s: float) -> float | None:
         """When `tick` has something to do next; None when nothing is due."""
-        rooms: tuple[Timed, ...]
-        rooms = self._watch, self._settlings, self._placing, self.exits, self._amending, self._carrying, self.fills
-        due = [room.next_s() for room in (*rooms, self.dead_man)]
-        due += [self._poll_at_s, self._rate_gate.limiter.next_s(now_s), self.unanswered.next_s()]
-        return min((at_s for at_s in due if at_s is not None), default=None)
+        due = (
+            self._watch.next_s(),
+            self._settlings.next_s(),
+            self._placing.next_s(),
+            self.exits.next_s(),
+            self._amending.next_s(),
+            self._carrying.next_s(),
+            self.fills.next_s(),
+            self.dead_man.next_s(),
+            self._poll_at_s,
+            self._rate_gate.limiter.next_s(now_s),
+            self.unanswered.next_s(),
+        )
+        return min([at_s for at_s in due if at_s is not None], default=None)
 
     # ------------------------------------------------------------------------------------------------ out
 

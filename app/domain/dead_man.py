@@ -170,9 +170,8 @@ class DeadMan:
 
     def next_s(self) -> float | None:
         """When to arm it, or when it has fired for certain."""
-        gone_s = self.gone_s
-        due = [self._next_s, None if self._fired else gone_s]
-        return min((at_s for at_s in due if at_s is not None), default=None)
+        due = self._next_s, None if self._fired else self.gone_s
+        return min([at_s for at_s in due if at_s is not None], default=None)
 
     # ------------------------------------------------------------------------------------------------ expired
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from attrs import frozen
 
 from app.domain.calls import Call
@@ -57,10 +55,3 @@ class Flight:
     errand: Errand
     call: Call
     sent_s: float
-
-
-class Timed(Protocol):
-    """A part of the connector's machine with moments of its own."""
-
-    def next_s(self) -> float | None:
-        """When it has something to do next; None for never."""

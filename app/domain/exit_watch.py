@@ -169,6 +169,8 @@ class ExitWatch:
 
     def next_s(self) -> float | None:
         """When `tick` has something to do next; None while there is nothing."""
+        if not self._legs:
+            return None
         due = [followed.again_s for followed in self._legs.values() if followed.again_s is not None]
         due += [until_s for followed in self._legs.values() for _, until_s in followed.asked.values()]
         return min(due, default=None)

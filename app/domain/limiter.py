@@ -23,6 +23,7 @@ from math import inf
 from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
+from attrs.setters import NO_OP
 
 from app.domain.kept_limits import KeptLimits, MeterName, Unusable, Values
 from app.domain.meters import Meter, Plan, meter_of
@@ -79,7 +80,7 @@ class _Entry(Generic[T]):
     deadline_s: float
 
 
-@define
+@define(on_setattr=NO_OP)  # else every assignment would look for the converter of `limit`
 class Limiter(Generic[T]):
     """Grants in order of priority; first come first served within one."""
 

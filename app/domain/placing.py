@@ -235,7 +235,7 @@ class Placing:
     def next_s(self) -> float | None:
         """When `held_too_long` has something to do; None for never."""
         due = self.waits.next_s(), None if self.gate is None else self.gate.next_s()
-        return min((at_s for at_s in due if at_s is not None), default=None)
+        return min([at_s for at_s in due if at_s is not None], default=None)
 
     def _no_price(self, place: Place, why: str, now_s: float) -> TurnAway:
         self.under_way -= 1

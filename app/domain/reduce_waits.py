@@ -66,7 +66,7 @@ class ReduceWaits:
 
     def next_s(self) -> float | None:
         """When the first of them cannot wait any longer; None when none waits."""
-        return min((until_s for _, until_s in self._waiting), default=None)
+        return min([until_s for _, until_s in self._waiting], default=None)
 
     def _turned_away(self, place: Place) -> TurnAway:
         symbol = place.request.spec.symbol

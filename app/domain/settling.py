@@ -80,7 +80,7 @@ class Settlings:
 
     def next_s(self) -> float | None:
         """When the first one's time is up; None when there is none."""
-        return min((each.request.deadline_s for each in self._open), default=None)
+        return min([each.request.deadline_s for each in self._open], default=None)
 
 
 def _to_mark(each: _Settling, task: LegTask) -> bool:

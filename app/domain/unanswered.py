@@ -106,5 +106,5 @@ class Unanswered:
 
     def next_s(self) -> float | None:
         """When there is something to tell next, if nothing is answered until then; None while nothing waits."""
-        due_s = min((calls.due_s for calls in self._kinds.values()), default=inf)
+        due_s = min([calls.due_s for calls in self._kinds.values()], default=inf)
         return None if due_s == inf else due_s
