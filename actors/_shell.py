@@ -67,7 +67,7 @@ class Shell(Actor):  # type: ignore[misc]  # Thespian is untyped
 
     def now_s(self) -> float:
         """Unix seconds."""
-        return self.environment.clock()
+        return installed().clock()
 
     # ------------------------------------------------------------------------------------------------ Thespian
 

@@ -125,10 +125,11 @@ class FailoverCoordinatorActor(VerbHands):
 
     def next_s(self, now_s: float) -> float | None:
         """The machine's next moment, or when the journal is tried again."""
+        verb_s = self._next_verb_s()
         if not self._unwritten.waits:
-            return min(self._next_verb_s(), self.machine.next_s() or self._next_verb_s())
+            return min(verb_s, self.machine.next_s() or verb_s)
         asked_s = None if self._asked is None else self._asked[1].deadline_s - PATIENCE_S
-        due = self._unwritten.again_s, asked_s, self._next_verb_s()
+        due = self._unwritten.again_s, asked_s, verb_s
         return min(at_s for at_s in due if at_s is not None)
 
     def on_message(self, message: Any, sender: Any, now_s: float) -> None:

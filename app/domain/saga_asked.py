@@ -99,8 +99,9 @@ class SagaAsked(SagaSteps):
     def waiting(self) -> list[str]:
         """Whoever is asked for is asked whether it is ready, however well it is."""
         names = super().waiting()
-        wanted = () if self._waits is None else self._waits.want.to
-        return [*names, *(name for name in wanted if name not in names and name != self.route.exchange)]
+        if self._waits is None:
+            return names
+        return [*names, *(name for name in self._waits.want.to if name not in names and name != self.route.exchange)]
 
     def _not_yet(self, exchange: str, now_s: float) -> str:
         """What an exchange is waited for, in a sentence; empty where a switch to it may begin."""

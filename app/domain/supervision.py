@@ -367,9 +367,11 @@ class Supervision:
 
     def next_s(self) -> float | None:
         """When `tick` has something to do next; None when nothing is due."""
-        return min((due for child in self.children.values() if (due := self._due_s(child)) is not None), default=None)
+        heartbeat_s = self.timing.heartbeat_s
+        due = [self._due_s(child, heartbeat_s) for child in self.children.values()]
+        return min([at_s for at_s in due if at_s is not None], default=None)
 
-    def _due_s(self, child: Child) -> float | None:
+    def _due_s(self, child: Child, heartbeat_s: float) -> float | None:
         timing = self.timing
         if child.life is Life.WAITING:
             return None if self.stopping else child.back_at_s
@@ -381,7 +383,7 @@ class Supervision:
         if child.life is Life.STOPPING:
             end_s = child.since_s + timing.stop_timeout_s
             return end_s if owed_s is None else min(end_s, owed_s)
-        return child.heard_s + timing.heartbeat_s if owed_s is None else owed_s
+        return child.heard_s + heartbeat_s if owed_s is None else owed_s
 
     # ------------------------------------------------------------------------------------------------ pieces
 

@@ -348,7 +348,10 @@ class SimExchange:
         return None if moment is None else self._report(order, moment)
 
     def _moment(self, order: SimOrder, as_of_s: float) -> tuple[float, LegState, Decimal] | None:
-        return next((entry for entry in reversed(order.history) if entry[0] <= as_of_s), None)
+        for entry in reversed(order.history):
+            if entry[0] <= as_of_s:
+                return entry
+        return None
 
     def _listed(self, call: c.FillsCall, as_of_s: float) -> list[c.FillReport]:
         """Executions since a time, in any order: some missing, some twice."""

@@ -162,16 +162,18 @@ class Scheduler:
 
     def _deliver(self, sender: Address, to: Address, what: Any) -> None:
         message = pickle.loads(what) if isinstance(what, bytes) else what
-        if to == self._external.address:
+        name = to.actorAddressString
+        if name == EXTERNAL:
             self.on_external(message)
             return
         if self.on_deliver is not None:
             self.on_deliver(sender, to, message)
         self.current = to
-        ref = self._base.actorRegistry.get(to.actorAddressString)
+        ref = self._base.actorRegistry.get(name)
+        actor = None if ref is None else ref.instance
         try:
-            if isinstance(ref and ref.instance, Shell) and not isinstance(message, ACTED_ON):
-                ref.instance.receiveMessage(message, sender)  # as Thespian does, without its way there
+            if isinstance(actor, Shell) and not isinstance(message, ACTED_ON):
+                actor.receiveMessage(message, sender)  # as Thespian does, without its way there
             else:
                 self._base._runSingleSend(PendingSend(sender, message, to))
         except Killed as killed:

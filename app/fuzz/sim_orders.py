@@ -124,7 +124,10 @@ class SimOrder:
 
     def filled_by(self, at_s: float) -> Decimal:
         """Filled up to a time."""
-        return next((filled for when_s, _, filled in reversed(self.history) if when_s <= at_s), Decimal(0))
+        for when_s, _, filled in reversed(self.history):
+            if when_s <= at_s:
+                return filled
+        return Decimal(0)
 
     def live_at(self, at_s: float) -> bool:
         """Whether it could still fill at a time."""
