@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.failover_verbs import READ_AGAIN_S, VerbHands
 from actors.position_moves import IDLE_S, UNREADABLE_S, PositionMoves
+from actors.position_reading import PositionReading
 from app.domain.position_settings import PositionSettings
 from app.journal.errors import JournalError
 from app.journal.store import Journal
@@ -83,6 +84,38 @@ def test_who_rests_looks_again_once_somebody_has_written() -> None:
     journal.fence(NOW_S)
     moves.on_tick(NOW_S + 11 * IDLE_S)
     assert len(looked) == 2
+    journal.close()
+
+
+def test_what_was_read_for_moving_is_read_again_once_somebody_has_written() -> None:
+    journal = Journal(None)
+    journal.fence(NOW_S)
+    journal.commit_route(1, "bybit", NOW_S)
+    moves, _ = looks_of(journal, fails=0)
+    moves.on_tick(NOW_S)
+    assert moves._ground(NOW_S).route.exchange == "bybit"
+    journal.fence(NOW_S)
+    moves.on_tick(NOW_S + IDLE_S)
+    assert moves._ground(NOW_S + IDLE_S).route.exchange is None
+    journal.close()
+
+
+def test_what_stands_is_read_once_for_as_long_as_nobody_writes() -> None:
+    journal, reads = Journal(None), list[int]()
+
+    class Watched:
+        stamp = journal.stamp
+
+        def holdings(self) -> Any:
+            reads.append(1)
+            return journal.holdings()
+
+    half: Any = SimpleNamespace(journal=Watched(), _stamp=None, _held=None)
+    assert PositionReading._holdings(half) == PositionReading._holdings(half) == ({}, ())
+    assert len(reads) == 1
+    journal.fence(NOW_S)
+    PositionReading._holdings(half)
+    assert len(reads) == 2
     journal.close()
 
 
