@@ -64,6 +64,21 @@ class CarryingMachine(RuleBasedStateMachine):
     def switches(self) -> None:
         self.two.switches()
 
+    @rule(fills=st.booleans(), locked=st.sampled_from([False, False, True]))
+    def goes_over(self, fills: bool, locked: bool) -> None:
+        """It goes to the other exchange as it should, or all but."""
+        self.all_return()
+        if fills:
+            for truth in self.two.both:
+                truth.fills(Decimal(1))
+        self.two.switches()
+        self.all_return()
+        self.two.passes(1.1)
+        self.all_return()
+        self.two.in_use.locked = locked
+        self.carries(CarryPolicy.REPLACE)
+        self.all_return()
+
     @rule(which=at, policy=st.sampled_from(CarryPolicy))
     def settles(self, which: int, policy: CarryPolicy) -> None:
         """An exchange that was left is asked again; with DROP what rests there is ended for good."""
