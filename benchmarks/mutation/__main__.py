@@ -50,7 +50,7 @@ QUICK_S, FULL_S, BEYOND_S = 1.0, 1.0, 6.0
 """CPU time of the tests for one mutant: at first, for one that survived those, and in other rooms if it lives on."""
 TOGETHER = 250
 """Mutants that go through all tests before the next are begun."""
-LIVED = {attempt.SURVIVED, QUICKLY, attempt.UNREACHED}
+LIVED = frozenset({attempt.SURVIVED, QUICKLY, attempt.UNREACHED})
 DIED = {-signal.SIGPROF: attempt.TIMEOUT, -signal.SIGSEGV: attempt.KILLED, -signal.SIGABRT: attempt.KILLED}
 """What it means that a mutant's process was ended so; anything else (no memory, somebody's kill) means nothing."""
 
@@ -86,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if not arguments.page:
         places = _places(results, arguments, names)
+        if arguments.survivors:
+            results.remember_first(machine.commit(ROOT)["commit"])
         run = _Run(results, arguments.jobs, time.monotonic() + 60.0 * arguments.minutes)
         run.all(places, again=arguments.survivors)
         if arguments.beyond:
@@ -103,9 +105,11 @@ def _places(results: Results, arguments: Any, names: list[str]) -> list[tuple[st
     deciding = [module for module in mutants.modules() if _meant(module, DECIDING)]
     if arguments.deciding and not arguments.sample:
         chosen += deciding
-    if arguments.survivors and not chosen:
+    if arguments.survivors and not chosen and not arguments.sample:
         chosen = list(results.verdicts)
     places = [(module, place) for module in chosen for place in range(len(results.mutants(module)))]
+    if arguments.survivors:
+        places = [(module, place) for module, place in places if results.verdicts[module][place] in LIVED]
     if arguments.sample:
         places += results.sample(arguments.sample, deciding if arguments.deciding else None)
     return places
@@ -134,7 +138,7 @@ class _Run:
 
     def all(self, places: list[tuple[str, int]], *, again: bool) -> None:
         """Tries these that have no verdict yet, or again those that survived."""
-        wanted, known = LIVED if again else OPEN, set(explain(self._results))
+        wanted, known = LIVED | OPEN if again else OPEN, set(explain(self._results))
         places = [each for each in dict.fromkeys(places) if self._verdict(*each) in wanted and each not in known]
         for begin in range(0, len(places), TOGETHER):  # each lot to its end: a run that is cut short leaves few gaps
             lot = places[begin : begin + TOGETHER]

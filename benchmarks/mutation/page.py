@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from benchmarks.mutation import attempt, mutants
 from benchmarks.mutation.mutants import ROOT
-from benchmarks.mutation.results import DECIDED, OPEN, Count, Results, explain
+from benchmarks.mutation.results import DECIDED, QUICKLY, Count, Results, explain
 
 PAGE = ROOT / "docs" / "MUTATION.md"
 HEAD = """# Do the tests of the pure core bite?
@@ -37,6 +37,10 @@ not counted.
 
 """
 
+SAMPLE = """Which mutants are drawn is fixed by their lines, not by what became of others. Tests were written for what
+survived of it at first: what is killed of it now says that they bite, and what was killed at first is the better guess
+at all the rest."""
+
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
@@ -61,7 +65,7 @@ DRAWN = """| drawn by lot from | mutants there | drawn | killed | of these only 
 
 
 def _drawn(name: str, modules: list[str], results: Results, explained: set[tuple[str, int]]) -> str:
-    count = results.count(_sampled(results, modules), explained)
+    count = results.count(results.sampled(modules), explained)
     low, high = count.interval()
     number = sum(verdict != attempt.SAME for module in modules for verdict in results.verdicts[module])
     return (
@@ -97,18 +101,28 @@ def write(results: Results) -> None:
         f"{tried_part / 60:.0f} minutes of CPU and {hours:.1f} hours over "
         f"{len(results.parts)} runs; {len(whole)} modules are whole.\n"
     )
+    if results.parts:
+        lines.append(
+            f"The last run was on the code of commit {results.parts[-1]['measured'][:7]}; what was found of a module "
+            "counts until that module changes.\n"
+        )
     deciding = [module for module in every if module.removeprefix("app/domain/").removesuffix(".py") in DECIDING]
-    lines += ["## A sample", "", "Which mutants are drawn is fixed by their lines, not by what became of others.", ""]
+    lines += ["## A sample", "", SAMPLE, ""]
+    if results.first:
+        was, of = results.first["killed"], results.first["drawn"]
+        words = f"At first, before that (commit {results.first['commit'][:7]}), {was} of {of} drawn by lot were killed"
+        lines += [f"{words}: {_percent(was / of)}.", ""]
     lines.append(DRAWN + _drawn("all of `app/domain`", every, results, explained))
     lines.append(_drawn(f"the {len(deciding)} modules that decide most", deciding, results, explained))
     lines.append("")
-    lines += ["## Modules tried whole", "", COLUMNS]
-    total: list[tuple[str, int]] = []
-    for module in whole:
-        places = [(module, place) for place in range(len(results.verdicts[module]))]
-        total += places
-        lines.append(_row(module.removeprefix("app/domain/"), results.count(places, explained)))
-    lines.append(_row("together", results.count(total, explained)))
+    if whole:
+        lines += ["## Modules tried whole", "", COLUMNS]
+        total: list[tuple[str, int]] = []
+        for module in whole:
+            places = [(module, place) for place in range(len(results.verdicts[module]))]
+            total += places
+            lines.append(_row(module.removeprefix("app/domain/"), results.count(places, explained)))
+        lines.append(_row("together", results.count(total, explained)))
     part = [module for module in every if module not in whole and DECIDED & set(results.verdicts[module])]
     if part:
         lines += ["", "## Modules of which some were tried", "", COLUMNS]
@@ -136,21 +150,11 @@ def write(results: Results) -> None:
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
 
 
-def _sampled(results: Results, modules: list[str]) -> list[tuple[str, int]]:
-    """As many of the lot as are decided without a gap: so the whole modules do not weigh more than their part."""
-    decided: list[tuple[str, int]] = []
-    for module, place in results.sample(10**9, modules):
-        if results.verdicts[module][place] in OPEN:
-            break
-        decided.append((module, place))
-    return decided
-
-
 def _left(results: Results, module: str, explained: set[tuple[str, int]]) -> list[tuple[str, int]]:
     return [
         (module, place)
         for place, verdict in enumerate(results.verdicts[module])
-        if verdict in (attempt.SURVIVED, attempt.UNREACHED) and (module, place) not in explained
+        if verdict in (attempt.SURVIVED, QUICKLY, attempt.UNREACHED) and (module, place) not in explained
     ]
 
 
@@ -161,8 +165,9 @@ def _short(results: Results, place: tuple[str, int]) -> str:
 
 def _long(results: Results, place: tuple[str, int]) -> str:
     mutant = results.mutants(place[0])[place[1]]
-    unreached = " (no test runs it)" if results.verdicts[place[0]][place[1]] == attempt.UNREACHED else ""
-    return f"- {mutant.line}: `{mutant.before}` → `{mutant.after}`{unreached}"
+    verdict = results.verdicts[place[0]][place[1]]
+    how = {attempt.UNREACHED: " (no test runs it)", QUICKLY: " (quick tests only, so far)"}.get(verdict, "")
+    return f"- {mutant.line}: `{mutant.before}` → `{mutant.after}`{how}"
 
 
 def show(results: Results, modules: list[str]) -> None:

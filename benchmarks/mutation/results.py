@@ -23,20 +23,27 @@ RESULTS = ROOT / "benchmarks" / "results" / "mutation.json"
 EXPLAINED = Path(__file__).parent / "explained.toml"
 QUICKLY = "q"
 """Survived the quick tests with few examples; not yet tried on all with as many as the suite draws."""
-DECIDED = frozenset({*attempt.DEAD, attempt.SURVIVED, attempt.UNREACHED})
+DECIDED = frozenset({*attempt.DEAD, attempt.SURVIVED, QUICKLY, attempt.UNREACHED})
 OPEN = frozenset({attempt.UNTRIED, attempt.COLD, QUICKLY})
 """What is no last verdict."""
 
 
 @frozen
 class Count:
-    """What became of some mutants; those with the same bytecode are no mutants."""
+    """What became of some mutants; those with the same bytecode are no mutants.
+
+    Attributes:
+        beyond: Killed by tests of other rooms only.
+        survived: As far as it was tried, and not explained.
+        quickly: Of those, tried with few examples and little time only.
+    """
 
     mutants: int
     killed: int
     timeouts: int
     beyond: int
     survived: int
+    quickly: int
     unreached: int
     equivalent: int
 
@@ -70,11 +77,16 @@ class Count:
 
 @define
 class Results:
-    """All that is known."""
+    """All that is known.
+
+    Attributes:
+        first: What became of the sample before any test was written for what survived of it.
+    """
 
     verdicts: dict[str, list[str]] = field(factory=dict)
     cpu_s: dict[str, float] = field(factory=dict)
     parts: list[dict[str, Any]] = field(factory=list)
+    first: dict[str, Any] = field(factory=dict)
     lists: dict[str, list[Mutant]] = field(factory=dict)
     path: Path = RESULTS
 
@@ -91,7 +103,7 @@ class Results:
         """What another process has found out since."""
         self.verdicts.update(other.verdicts)
         self.cpu_s.update(other.cpu_s)
-        self.parts = other.parts
+        self.parts, self.first = other.parts, other.first
 
     def complete(self, module: str) -> bool:
         """Whether each of its mutants has its last verdict."""
@@ -111,16 +123,33 @@ class Results:
     def count(self, places: list[tuple[str, int]], explained: set[tuple[str, int]]) -> Count:
         """What became of these, of which some are explained to change nothing."""
         found = Counter(self.verdicts[module][place] for module, place in places)
+        lived = (attempt.SURVIVED, QUICKLY)
         equals = Counter(self.verdicts[module][place] for module, place in places if (module, place) in explained)
         return Count(
             mutants=sum(found[verdict] for verdict in DECIDED),
             killed=found[attempt.KILLED],
             timeouts=found[attempt.TIMEOUT],
             beyond=found[attempt.BEYOND],
-            survived=found[attempt.SURVIVED] - equals[attempt.SURVIVED],
+            survived=sum(found[each] - equals[each] for each in lived),
+            quickly=found[QUICKLY] - equals[QUICKLY],
             unreached=found[attempt.UNREACHED] - equals[attempt.UNREACHED],
-            equivalent=equals[attempt.SURVIVED] + equals[attempt.UNREACHED],
+            equivalent=sum(equals[each] for each in (*lived, attempt.UNREACHED)),
         )
+
+    def remember_first(self, commit: str) -> None:
+        """Keeps what became of the sample, before what survived is tried again with other tests."""
+        count = self.count(self.sampled(mutants.modules()), set())
+        if not self.first and count.mutants:
+            self.first = {"commit": commit, "drawn": count.mutants, "killed": count.dead}
+
+    def sampled(self, modules: Iterable[str]) -> list[tuple[str, int]]:
+        """As many of the lot as are tried without a gap: so whole modules do not weigh more than their part."""
+        tried: list[tuple[str, int]] = []
+        for module, place in self.sample(10**9, modules):
+            if self.verdicts[module][place] in (attempt.UNTRIED, attempt.COLD):
+                break
+            tried.append((module, place))
+        return tried
 
     def write(self) -> None:
         """Keeps it, all at once."""
@@ -135,7 +164,7 @@ class Results:
             if set(verdicts) != {attempt.UNTRIED}
         }
         new = self.path.with_suffix(".new")
-        new.write_text(json.dumps({"parts": self.parts, "modules": known}, indent=1) + "\n")
+        new.write_text(json.dumps({"first": self.first, "parts": self.parts, "modules": known}, indent=1) + "\n")
         new.replace(self.path)
 
 
@@ -144,6 +173,7 @@ NAMES = {
     "killed_beyond": attempt.BEYOND,
     "survived": attempt.SURVIVED,
     "timeouts": attempt.TIMEOUT,
+    "survived_quick_tests": QUICKLY,
     "unreached": attempt.UNREACHED,
     "same_bytecode": attempt.SAME,
     "untried": attempt.UNTRIED,
@@ -155,7 +185,7 @@ def read(path: Path = RESULTS) -> Results:
     results = Results(path=path)
     if path.exists():
         kept = json.loads(path.read_text())
-        results.parts = kept["parts"]
+        results.parts, results.first = kept["parts"], kept.get("first", {})
         for module, known in kept["modules"].items():
             if (ROOT / module).exists() and mutants.digest(module) == known["digest"]:
                 results.verdicts[module] = list(known["verdicts"])

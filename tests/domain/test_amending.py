@@ -7,19 +7,27 @@ what the exchange has.
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain import calls as c
+from app.domain.connector import Connector
+from app.domain.connector_settings import ConnectorSettings
+from app.domain.effects import Answer
 from messages.base import Failed
+from messages.market import MarketType, Symbol
 from messages.orders import (
+    AmendOrder,
     LegState,
+    LivesElsewhere,
     OrderRefused,
     OrderReply,
 )
 from tests.depth import examples
-from tests.domain.amending_desk import D, Desk
+from tests.domain.amending_desk import PROOF, ROOM, D, Desk
 
 quantities = st.sampled_from([None, D(2), D(3), D(4), D(6), D(8)])
 prices = st.sampled_from([None, D(100), D(101), D(102)])
@@ -204,3 +212,52 @@ def test_all_of_what_it_was_for_is_not_all_of_it() -> None:
     desk.back(look_up, c.Found(report=evolve(desk.seen(desk.book.report()), quantity=None)))
     assert (desk.leg.state, desk.leg.remaining) == (LegState.PARTIALLY_FILLED, D(2))
     ends(desk)
+
+
+def asks(desk: Desk, **other: Any) -> Any:
+    """What somebody is told at once who asks for a change with something of it unlike the order."""
+    request = AmendOrder(
+        correlation_id="c", deadline_s=20.0, strategy="maker", order_id=desk.order.order_id, price=D(101)
+    )
+    sent = len(desk.flights)
+    (answer,) = desk.machine.amend("me", evolve(request, **other), desk.order, desk.now_s)
+    assert isinstance(answer, Answer)
+    assert answer.asker == "me"
+    assert answer.message.correlation_id == "c"
+    assert len(desk.flights) == sent
+    return answer.message
+
+
+def test_what_is_not_the_askers_order_is_not_changed() -> None:
+    """Nobody else's, none that nobody knows, and none of another symbol."""
+    desk = Desk()
+    assert asks(desk, strategy="somebody else").code == "unknown_order"
+    other = asks(desk, symbol=Symbol(base="ETH", quote="USDT", settle="USDT", market_type=MarketType.SWAP))
+    assert isinstance(other, Failed)
+    assert "changed" in other.words
+    request = AmendOrder(correlation_id="c", deadline_s=20.0, strategy="maker", order_id="x", price=D(101))
+    (answer,) = desk.machine.amend("me", request, None, 0.0)
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.message, Failed)
+
+
+def test_what_lives_elsewhere_is_changed_there() -> None:
+    desk = Desk()
+    desk.machine = Connector("okx", PROOF, ConnectorSettings(), ROOM)
+    told = asks(desk)
+    assert isinstance(told, LivesElsewhere)
+    assert told.exchange == "bybit"
+
+
+def test_what_nobody_knows_whether_it_is_there_is_not_changed() -> None:
+    """A change of an order that may not be there could not be told from a new one."""
+    desk = Desk()
+    unproven = evolve(desk.order, legs=(evolve(desk.leg, state=LegState.UNKNOWN),))
+    request = AmendOrder(correlation_id="c", deadline_s=20.0, strategy="maker", order_id="x", price=D(101))
+    desk.machine = desk.born()
+    desk.machine.recover((unproven,), 0.0)
+    (answer,) = desk.machine.amend("me", request, unproven, 0.0)
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.message, Failed)
+    assert answer.message.code == "order_unproven"
+    assert "it was not changed" in answer.message.words

@@ -98,6 +98,7 @@ def test_what_the_exchange_says_counts_and_silence_is_not_zero() -> None:
     lines = by_key(book_lines(summed([leg]), [leg], {"bybit": (position("bybit", "-3"),)}, {"bybit": 1.0}))
     assert lines["bybit", BTC].actual == Decimal(-3)
     assert lines["bybit", BTC].attributed == 0
+    assert (lines["bybit", BTC].at_s, lines["okx", BTC].at_s) == (1.0, None)
     assert (lines["bybit", BTC].possible_min, lines["bybit", BTC].possible_max) == (Decimal(-3), Decimal(-3))
     assert lines["okx", BTC].actual is None
     assert (lines["okx", BTC].possible_min, lines["okx", BTC].possible_max) == (Decimal(1), Decimal(2))

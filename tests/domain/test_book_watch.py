@@ -261,3 +261,13 @@ def test_a_leg_in_doubt_is_seen_as_that() -> None:
         found = standings(X, {}, [leg]).get(BTC)
         doubted = found is not None and found.doubted
         assert doubted is (state in {LegState.INTENT, LegState.UNKNOWN, LegState.HELD}), state
+
+
+def test_the_journal_says_of_an_exchange_only_what_is_there_and_may_still_fill() -> None:
+    legs = [
+        Exposure(exchange=name, symbol=BTC, side=Side.BUY, state=state, quantity=Decimal(2), filled=Decimal(1))
+        for name, state in ((X, LegState.OPEN), (X, LegState.CANCELLED), ("okx", LegState.OPEN))
+    ]
+    found = standings(X, {(X, BTC): NOTHING}, legs)
+    assert [len(each.legs) for each in found.values()] == [1]
+    assert not standings("kraken", {}, legs)

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from app.domain.commit import AlreadyKnown, BodyDiffers, CommitAgain, CommitNew, Fenced, Inadmissible, decide
+from app.domain.reduce_across import Reduces
 from messages.failover import Route
 from messages.orders import LegState
 from tests.domain.orders import leg, order, spec
@@ -80,3 +81,22 @@ def test_a_new_leg_asks_for_what_is_not_proven_filled() -> None:
     known = order(leg(LegState.CANCELLED, filled="0.3"), leg(LegState.ABSENT, exchange="okx", number=2))
     decision = decide(route=ROUTES[0], known=known, exchange="bybit", epoch=1, spec=spec())
     assert decision == CommitNew(number=3, quantity=Decimal("0.7"))
+
+
+@pytest.mark.parametrize("unflagged", [False, True])
+def test_what_is_sent_again_reduces_as_it_was_sent_at_first(unflagged: bool) -> None:
+    """The flag is part of what an exchange knows under that id; a new leg may go either way, and keeps which."""
+    asked: list[tuple[Decimal, bool | None]] = []
+
+    def reduce(quantity: Decimal, flagged: bool | None) -> Reduces:
+        asked.append((quantity, flagged))
+        return Reduces(flagged=not unflagged)
+
+    what = evolve(spec(), reduce_only=True)
+    absent = order(evolve(leg(LegState.ABSENT), unflagged=unflagged), what=what)
+    again = decide(route=ROUTES[0], known=absent, exchange="bybit", epoch=1, spec=what, reduce=reduce)
+    assert again == CommitAgain(number=1)
+    new = decide(route=ROUTES[0], known=None, exchange="bybit", epoch=1, spec=what, reduce=reduce)
+    assert isinstance(new, CommitNew)
+    assert new.unflagged is unflagged
+    assert asked == [(Decimal(1), not unflagged), (Decimal(1), None)]

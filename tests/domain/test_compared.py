@@ -66,6 +66,7 @@ def test_every_order_that_is_unlike_is_told_with_all_that_is() -> None:
         (three.leg.wire_id, "filled"),
         (three.leg.wire_id, "quantity"),
     }
+    assert all(words.startswith("bybit: ") for words in found.differences.values())
     ended = Found(report=there(one.leg.wire_id, LegState.CANCELLED))
     fuller = Found(report=there(three.leg.wire_id, filled="0.1"))
     gone = compared([one, three], [], {one.leg.wire_id: ended, three.leg.wire_id: fuller})

@@ -31,6 +31,7 @@ from messages.orders import (
     GetOrder,
     LegState,
     LivesElsewhere,
+    OrderAccepted,
     OrderNotExecuted,
     OrderRefused,
     OrderReply,
@@ -503,3 +504,15 @@ def test_a_cancel_that_is_not_due_is_not_sent() -> None:
     assert task.wanted(10.0) == "cancel"
     task.next_s = None
     assert task.wanted(0.0) == "cancel"
+
+
+def test_whoever_placed_is_told_the_order_as_it_is() -> None:
+    desk = Desk()
+    asker = desk.place("a")
+    call_id, call = flight(desk, c.PlaceCall)
+    desk.returns(call_id, c.Placed(report=report(call.wire_id, LegState.PARTIALLY_FILLED, "0.4")))
+    (answer,) = desk.answers[asker]
+    assert isinstance(answer, OrderAccepted)
+    assert answer.correlation_id == asker
+    assert answer.order == desk.journal.order(ids.order_id(desk.journal.journal_id, key("a")))
+    assert answer.order.filled == Decimal("0.4")

@@ -329,6 +329,12 @@ def test_the_history_says_how_old_the_answer_was_by_which_one_was_chosen() -> No
     ages_s = [line.detail["age_s"] for line in desk.lines if "age_s" in line.detail]
     assert ages_s
     assert all(0.0 <= age_s <= desk.machine.settings.preflight_max_age_s for age_s in ages_s)
+    desk.lines.clear()
+    desk.health("bybit", HealthState.WELL)
+    desk.passes(desk.machine.settings.return_settle_s + 60.0)
+    desk.manual("bybit")
+    settled(desk)
+    assert [line.detail["age_s"] for line in desk.lines if "age_s" in line.detail] == [0.0], "it was asked anew"
 
 
 def test_an_exchange_that_came_back_while_it_was_left_goes_on_coming_back_when_the_next_one_dies() -> None:

@@ -7,10 +7,23 @@ import itertools
 import pytest
 from attrs import evolve
 
-from app.domain.health import HEALTHIER, TABLE, Finding, observe, probe_unanswered, start
-from messages.health import Cause, EvidenceKind, HealthState, ProbeKind
+from app.domain import health_flaps
+from app.domain.health import (
+    HEALTHIER,
+    TABLE,
+    Finding,
+    attributed,
+    blamed,
+    forgiven,
+    observe,
+    probe_unanswered,
+    start,
+)
+from app.domain.health_flaps import ceiling
+from messages.health import Cause, EvidenceKind, HealthState, NetworkState, ProbeKind
 from tests.domain.health_desk import (
     BTC,
+    CANCEL,
     COUNTED,
     DEFAULTS,
     DOWN,
@@ -275,3 +288,34 @@ def test_view_tells_the_best_measurement() -> None:
     detector = observe(detector, evolve(seen(SIGNED, True, 5.0, 0.1), clock_offset_s=0.2), DEFAULTS)
     known = told(detector)
     assert (known.latency_s, known.clock_offset_s, known.last_ok_s) == (0.1, 0.2, 5.0)
+
+
+def test_a_clock_that_was_told_stays_told_until_it_is_told_again() -> None:
+    first = observe(well(), evolve(seen(PUBLIC, True, 2.0, 0.1), clock_offset_s=0.3), DEFAULTS)
+    assert told(fed(first, (READ, True, 3.0))).clock_offset_s == 0.3
+    again = observe(first, evolve(seen(PUBLIC, True, 4.0, 0.1), clock_offset_s=-0.2), DEFAULTS)
+    assert told(again).clock_offset_s == -0.2
+
+
+@pytest.mark.parametrize("kind", [PLACE, CANCEL])
+def test_a_failing_order_confirms_with_a_signed_probe_that_fails_later(kind: EvidenceKind) -> None:
+    """What failed first is not forgotten when the other one fails, nor with whatever else happens in between."""
+    candidate = fed(well(), (READ, False, 10.0), (READ, False, 20.0), (READ, False, 30.0))
+    ordered = fed(candidate, (kind, False, 31.0))
+    assert told(ordered).health is SUSPECT
+    assert told(fed(ordered, (READ, False, 32.0), (SIGNED, False, 33.0))).health is DOWN
+
+
+def test_one_whose_fault_is_known_is_on_trial_as_strictly_as_ever() -> None:
+    """And one for which our own network was at fault is forgiven; while nobody knows, nothing changes."""
+    gone = down()
+    assert attributed(gone, NetworkState.THEIRS) == blamed(gone)
+    assert attributed(gone, NetworkState.OURS) == forgiven(gone)
+    assert attributed(gone, NetworkState.UNKNOWN) is gone
+
+
+@pytest.mark.parametrize(("hold_down_s", "most_s"), [(10.0, 10.0), (10.0, 300.0), (60.0, 3600.0), (1.0, 86400.0)])
+def test_the_greatest_penalty_earns_the_longest_hold_down(hold_down_s: float, most_s: float) -> None:
+    settings = evolve(DEFAULTS, hold_down_s=hold_down_s, hold_down_max_s=most_s)
+    assert hold_down_s * 2.0 ** (ceiling(settings) - 1.0) >= most_s
+    assert health_flaps.hold_down_s(ceiling(settings), settings) == most_s

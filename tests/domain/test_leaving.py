@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import product
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.domain.leaving import (
     Why,
     best_first,
     calm_until_s,
+    clock,
     may_not,
     why_leave,
     worth_asking,
@@ -414,3 +416,13 @@ def test_along_any_sequence_of_views(data: st.DataObject) -> None:
     done_s = [each.at_s for each in desk.kept.values() if each.result is SwitchResult.COMPLETED]
     for at_s in done_s:
         assert sum(at_s <= each < at_s + HOUR_S for each in done_s) <= FREE + 14
+
+
+def test_times_are_told_in_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert clock(3661.25) == "01:01:01.250 UTC"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from app.domain.exits import Exit, ExitKind
 from app.domain.ids import ROUTER
-from app.domain.move_ground import Ground, meets_own, own_prices, stale_exits
+from app.domain.move_ground import Ground, meets_own, own_prices, spent, stale_exits
 from app.domain.moving import Move, MoveKind
 from app.domain.position_situation import Standing
 from messages.failover import Route
@@ -128,3 +128,19 @@ def test_whatever_of_ours_fills_at_an_exchange_leaves_a_mark_there() -> None:
     for other in (ground("1.5", "2").marks, ground("1", "2.5").marks):
         assert other["okx"] != before["okx"]
         assert other["bybit"] == before["bybit"]
+
+
+def test_what_moving_cost_is_what_was_paid_beyond_the_last_price() -> None:
+    """Orders of their owners, and what has not filled, are no part of it, wherever they stand in the list."""
+    opened = order(
+        evolve(leg(LegState.FILLED, filled="1"), average_price=D(100)), of=Move(2, str(BTC), 1, MoveKind.OPEN).key
+    )
+    closed = order(
+        evolve(leg(LegState.FILLED, filled="0.4"), average_price=D(99)),
+        of=Move(2, str(BTC), 2, MoveKind.CLOSE).key,
+        what=evolve(spec(), side=Side.SELL),
+    )
+    theirs = order(leg(LegState.FILLED, filled="1"))
+    unfilled = order(leg(LegState.CANCELLED), of=Move(2, str(BTC), 3, MoveKind.OPEN).key)
+    assert spent([theirs, opened, unfilled, closed, theirs]) == (D(100), D("1.0"))
+    assert spent([]) == (D(0), D(0))

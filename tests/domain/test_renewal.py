@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from app.domain.commit import CommitAgain, CommitNew
-from app.domain.renewal import NOT_ROUTED, Over, replaces, rows_on, stands_again, stands_in
+from app.domain.renewal import NOT_ROUTED, Over, as_one, replaces, rows_on, stands_again, stands_in
 from messages.failover import Route
 from messages.orders import LegState, Linked, OrderView, Trigger, TriggerKind, Wanted
 from tests.domain.orders import leg, order, spec
@@ -107,3 +107,19 @@ def test_the_rows_of_adjacent_legs_on_an_exchange_are_told_apart() -> None:
     assert not replaces(whole)
     assert replaces(order(first, second))
     assert not replaces(order(first))
+
+
+@pytest.mark.parametrize(("end", "whole"), [(LegState.REFUSED, LegState.CANCELLED), (LegState.OPEN, LegState.OPEN)])
+def test_legs_that_stand_in_for_one_another_are_as_one(end: LegState, whole: LegState) -> None:
+    """The first one's number, and what all of the row has filled: what was refused last, filled all the same."""
+    elsewhere = evolve(leg(LegState.CANCELLED, exchange="okx", filled="0.7"), quantity=D(5))
+    first = evolve(leg(LegState.CANCELLED, number=2, filled="0.2"), quantity=D(4))
+    second = evolve(leg(LegState.CANCELLED, number=3, filled="0.1"), quantity=D(3))
+    last = evolve(leg(end, number=4), quantity=D(2))
+    one = as_one(order(elsewhere, first, second, last))
+    assert one is not None
+    assert (one.number, one.quantity, one.filled, one.state) == (2, D("2.3"), D("0.3"), whole)
+    assert as_one(order(elsewhere, first)) == first
+    nothing = as_one(order(leg(LegState.CANCELLED), leg(LegState.REFUSED, number=2)))
+    assert nothing is not None
+    assert nothing.state is LegState.REFUSED

@@ -27,7 +27,16 @@ from app.domain.session import (
 )
 from messages.base import Failed
 from messages.executions import ToldUpTo
-from messages.failover import GetStatus, ManualFailover, NotRouted, Route, RouteChanged, RouterState, Subscribe
+from messages.failover import (
+    GetStatus,
+    ManualFailover,
+    NotRouted,
+    Route,
+    RouteChanged,
+    RouterState,
+    Subscribe,
+    Unsubscribe,
+)
 from messages.health import GetHealth
 from messages.orders import (
     CancelOrder,
@@ -43,7 +52,7 @@ from messages.orders import (
     OrderView,
     PlaceOrder,
 )
-from messages.supervision import Directory, DirectoryEntry, Listen, Role
+from messages.supervision import Directory, DirectoryEntry, Listen, Role, Unlisten
 from tests.depth import stateful
 from tests.domain.orders import JOURNAL, key, leg, order, spec
 
@@ -488,3 +497,16 @@ def test_news_of_its_own_orders_is_what_it_asks_for() -> None:
     asked = [effect.message for effect in told if isinstance(effect, Tell) and isinstance(effect.message, Subscribe)]
     assert asked
     assert {(each.session_id, each.strategy) for each in asked} == {("s", "maker")}
+
+
+def test_whoever_ends_takes_its_name_off_every_list() -> None:
+    """Else connectors would tell it news for as long as they remember it."""
+    desk = Desk()
+    ended = [effect for effect in desk.session.end() if isinstance(effect, Tell)]
+    assert [str(effect.to) for effect in ended if isinstance(effect.message, Unsubscribe)] == [
+        "bybit#1",
+        "okx#1",
+        "coordinator#1",
+    ]
+    assert {effect.message.session_id for effect in ended if isinstance(effect.message, Unsubscribe)} == {"s"}
+    assert any(isinstance(effect.message, Unlisten) and effect.to is None for effect in ended)
