@@ -85,7 +85,7 @@ def write(results: Results) -> None:
         results.mutants(module)
     why = explain(results)
     explained = set(why)
-    whole = [module for module in every if results.complete(module)]
+    whole = [module for module in every if results.verdicts[module] and results.complete(module)]
     lines = [HEAD.format(examples=EXAMPLES, quick_s=QUICK_S, full_s=FULL_S, beyond_s=BEYOND_S)]
     tried_part = sum(part["cpu_s"] for part in results.parts)
     number = sum(verdict != attempt.SAME for verdicts in results.verdicts.values() for verdict in verdicts)
