@@ -217,6 +217,9 @@ def test_trades_that_add_up_to_it_say_what_it_was() -> None:
     sold = execution(2, Decimal("-0.4"))
     earlier = execution(1, Decimal(5))
     assert kind_of(stands("-0.4"), [earlier, sold], frozenset(), ()) is DifferenceKind.PERSON
+    person = weigh(stands("-0.4"), [earlier, sold], frozenset(), ())
+    assert isinstance(person, Verdict)
+    assert sold.exchange_order_id in person.words, "whoever looks for it finds it by the order"
     for cause, kind in (
         (Cause.LIQUIDATION, DifferenceKind.LIQUIDATION),
         (Cause.DELEVERAGED, DifferenceKind.EXCHANGE_CLOSE),

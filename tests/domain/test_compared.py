@@ -70,6 +70,7 @@ def test_every_order_that_is_unlike_is_told_with_all_that_is() -> None:
     ended = Found(report=there(one.leg.wire_id, LegState.CANCELLED))
     fuller = Found(report=there(three.leg.wire_id, filled="0.1"))
     gone = compared([one, three], [], {one.leg.wire_id: ended, three.leg.wire_id: fuller})
+    assert all(words.startswith("bybit: ") for words in gone.differences.values())
     assert set(gone.differences) == {(one.leg.wire_id, "state"), (three.leg.wire_id, "filled")}
 
 

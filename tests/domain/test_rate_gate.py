@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain import calls as c
@@ -9,6 +11,7 @@ from app.domain.connector import Connector
 from app.domain.connector_settings import ConnectorSettings
 from app.domain.effects import Deliver, Send
 from app.domain.errands import Read
+from app.domain.kept_limits import KeptLimits
 from app.domain.limiter import Priority
 from app.domain.no_room import BANNED, NO_ROOM
 from app.domain.rate_gate import RATE_LIMITED, RateGate
@@ -142,3 +145,29 @@ def test_how_much_is_used_is_that_of_the_fullest_budget() -> None:
     assert (gate.used(5.0), gate.silent_for_s(5.0)) == (1.0, 3.0)
     assert gate.used(8.5) == pytest.approx(0.06)
     assert gate.silent_for_s(8.5) is None
+
+
+def test_what_is_kept_is_written_only_when_it_has_changed() -> None:
+    """It is asked for after each call: nothing to write is the rule."""
+    written: list[tuple[int, float, float]] = []
+
+    class Kept:
+        def keep(self, meters: Any, closed_until_s: float, banned_until_s: float) -> None:
+            written.append((len(meters), closed_until_s, banned_until_s))
+
+        def take_over(self) -> KeptLimits:
+            raise AssertionError("once is enough")
+
+        def close(self) -> None:
+            pass
+
+    gate = RateGate(RATES)
+    gate.keep(Kept())
+    written.clear()
+    gate.keep(Kept())
+    assert not written
+    gate.limiter.close_until(50.0)
+    gate.keep(Kept())
+    assert [closed_s for _, closed_s, _ in written] == [50.0]
+    gate.keep(Kept())
+    assert len(written) == 1
