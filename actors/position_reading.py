@@ -131,7 +131,7 @@ class PositionReading:
                 if len(self._askers) >= MAX_ASKERS:
                     waiting = set()
                 self._askers.append(_Asker(sender, message, waiting, now_s))
-                for exchange in waiting:
+                for exchange in sorted(waiting):  # as ever in the same order, whatever Python makes of a set
                     self._ask(exchange, message.deadline_s, now_s)
                 self._answer(now_s)
             case _:

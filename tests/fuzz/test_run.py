@@ -8,14 +8,18 @@ import subprocess
 import sys
 from collections.abc import Collection
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from actors.position_reading import PositionReading
 from app.fuzz.__main__ import main
 from app.fuzz.plan import draw_plan, faults_of
 from app.fuzz.profiles import PROFILES
 from app.fuzz.run import run_many, run_seed
 from app.fuzz.world import World
+from messages.positions import GetBook
 from tests.fuzz.planted import PLANTED
 
 TIMEOUT_S = 60.0
@@ -32,6 +36,18 @@ def story_in_a_process_of_its_own(hash_seed: str) -> str:
 def test_a_seed_is_the_same_run_in_every_process() -> None:
     first, second = story_in_a_process_of_its_own("1"), story_in_a_process_of_its_own("2")
     assert _without_pids(first) == _without_pids(second)
+
+
+def test_who_is_asked_for_the_book_is_asked_in_the_same_order_in_every_process() -> None:
+    names, asked = ("okx", "kraken", "bybit", "binance", "gate", "mexc"), list[str]()
+    half: Any = SimpleNamespace(
+        environment=SimpleNamespace(connectors=dict.fromkeys(names)),
+        _askers=[],
+        _ask=lambda exchange, *_: asked.append(exchange),
+        _answer=lambda _: None,
+    )
+    PositionReading.on_message(half, GetBook(correlation_id="a", deadline_s=1.0, refresh=names), None, 0.0)
+    assert asked == sorted(names)
 
 
 def _without_pids(story: str) -> list[str]:
