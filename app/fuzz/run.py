@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -177,14 +178,19 @@ def run_many(seeds: Sequence[int], profiles: Sequence[str], jobs: int, *, covera
     """Runs seeds, each under the profile its number falls to, and yields verdicts as they come, in order."""
     work = [(seed, profiles[seed % len(profiles)]) for seed in seeds]
     run = partial(_run, coverage=coverage)
-    if jobs <= 1:
-        yield from map(run, work)
-        return
-    pool = ProcessPoolExecutor(jobs)
+    gc.collect()
+    gc.freeze()  # what was imported stays: that the collector looks at it again and again is a fifteenth of a run
     try:
-        yield from pool.map(run, work, chunksize=CHUNK)
-    finally:  # whoever has seen enough does not wait for the rest
-        pool.shutdown(wait=True, cancel_futures=True)
+        if jobs <= 1:
+            yield from map(run, work)
+            return
+        pool = ProcessPoolExecutor(jobs)
+        try:
+            yield from pool.map(run, work, chunksize=CHUNK)
+        finally:  # whoever has seen enough does not wait for the rest
+            pool.shutdown(wait=True, cancel_futures=True)
+    finally:
+        gc.unfreeze()
 
 
 def _run(work: tuple[int, str], *, coverage: bool) -> Verdict:
