@@ -240,7 +240,8 @@ def tries_of(order: OrderView, exchange: str) -> int:
     for leg in reversed(order.legs):
         if leg.exchange != exchange or leg.filled or not is_carried(order, leg.number):
             break
-        count += leg.attempts
+        # Sent once more under its id it was tried once more; what came to rest, and was taken off, did so at last.
+        count += leg.attempts if leg.exchange_order_id is None and leg.carry_s is None else 1
     return count
 
 

@@ -181,8 +181,10 @@ class Carrying:
         if record.event in _ENDS and task.order.spec.reduce_only and self._goes_on(task):
             return self._outlived(task, record, flight, now_s)
         if record.event in (LegEvent.REFUSED, LegEvent.PROVEN_ABSENT) and _ours(task):
-            code = after_refusal(record.code) if record.event is LegEvent.REFUSED else NOT_EXECUTED
-            return [evolve(record, event=LegEvent.PARKED, code=code)]
+            if record.event is LegEvent.REFUSED:
+                return [evolve(record, event=LegEvent.PARKED, code=after_refusal(record.code))]
+            # Without the exchange's own code: only by a refusal is its id used up (`is_same_leg`).
+            return [evolve(record, event=LegEvent.PARKED, code=NOT_EXECUTED, native_code=None)]
         return [record]
 
     def _goes_on(self, task: LegTask) -> bool:

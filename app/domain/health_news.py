@@ -31,7 +31,8 @@ class HealthNews:
     _told: dict[str, tuple[float, Hashable]] = field(init=False, factory=dict)
     _stirred: set[str] = field(init=False, factory=set)
     _unfit: set[str] = field(init=False, factory=set)
-    _no_better: set[str] = field(init=False, factory=set)
+    _kept_away: set[str] = field(init=False, factory=set)
+    """Of whom it was told last that they are not known to be better."""
     verdicts: tuple[tuple[str, NetworkState], ...] = field(init=False, default=())
     """The same of each that is down, the newest last."""
 
@@ -47,14 +48,11 @@ class HealthNews:
         self, detectors: Mapping[str, Detector], views: tuple[HealthView, ...], now_s: float
     ) -> dict[str, Detector] | None:
         """The detectors, held against each other as soon as one is unfit: when that is told trading may leave it, and
-        who is no better must be known by then, and told before (`due`). None where they stay as they are."""
-        self._no_better = {name for name, each in detectors.items() if each.slow or each.no_better}
+        who is no better must be known by then, and told before (`_in_order`). None where they stay as they are."""
         before, self._unfit = self._unfit, {view.exchange for view in views if view.unfit}
         if self._unfit <= before:
             return None
-        after = compared(detectors, now_s, self.settings)
-        self._no_better = {name for name, each in after.items() if each.slow or each.no_better}
-        return after
+        return compared(detectors, now_s, self.settings)
 
     def due(self, views: tuple[HealthView, ...], witnesses: tuple[Witness, ...], now_s: float) -> tuple[str, ...]:
         """Of which exchanges to tell now, and in which order; they count as told."""
@@ -66,7 +64,18 @@ class HealthNews:
             if view.exchange in now:
                 self._told[view.exchange] = now_s, _weighty(view)
                 self._stirred.discard(view.exchange)
-        return tuple(sorted(now, key=lambda name: name not in self._no_better))
+        return self._in_order(tuple(view for view in views if view.exchange in now))
+
+    def _in_order(self, told: tuple[HealthView, ...]) -> tuple[str, ...]:
+        """What keeps trading from going to one is told before what makes it leave another, and taken back after."""
+
+        def key(view: HealthView) -> int:
+            return 0 if view.no_better else 2 if view.exchange in self._kept_away else 1
+
+        names = tuple(view.exchange for view in sorted(told, key=key))
+        self._kept_away -= {*names}
+        self._kept_away |= {view.exchange for view in told if view.no_better}
+        return names
 
     def next_s(self, views: Iterable[HealthView], now_s: float) -> float | None:
         """When something is to be told by time alone; None where nothing is."""

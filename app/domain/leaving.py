@@ -86,6 +86,7 @@ class Candidate:
         place: In the list.
         why_not: Why it is none, whatever its health: where it stands, a person, its credentials; empty where nothing.
         unfit: Why trading would leave it again.
+        no_better: Why it is not known to be better than one that is unfit.
         ready: What its pre-flight found, where it is young, and no older than what is believed of it.
         answered: Whether it ever answered one.
     """
@@ -96,6 +97,7 @@ class Candidate:
     since_s: float
     why_not: str = ""
     unfit: str = ""
+    no_better: str = ""
     ready: Readiness | None = None
     answered: bool = False
 
@@ -154,6 +156,8 @@ def may_not(why: Why, candidate: Candidate) -> str:
         return ""
     if candidate.unfit and why is not Why.ISOLATED:
         return f"{name} is unfit itself: {candidate.unfit}"
+    if candidate.no_better and why is Why.UNFIT:
+        return f"Of {name} {candidate.no_better}"
     if candidate.ready is None:
         return f"{name} has not answered lately whether it is ready."
     return " ".join(candidate.ready.problems)
@@ -162,9 +166,16 @@ def may_not(why: Why, candidate: Candidate) -> str:
 def best_first(candidates: Iterable[Candidate]) -> tuple[str, ...]:
     """Their names, in the order in which they are asked."""
 
-    def key(one: Candidate) -> tuple[int, bool, bool, bool, int]:
+    def key(one: Candidate) -> tuple[int, bool, bool, bool, bool, int]:
         short = one.passed and one.ready is not None and bool(one.ready.shortfalls)
-        return _RANK.get(one.health, len(_RANK)), bool(one.unfit), not one.answered, short, one.place
+        return (
+            _RANK.get(one.health, len(_RANK)),
+            bool(one.unfit),
+            bool(one.no_better),
+            not one.answered,
+            short,
+            one.place,
+        )
 
     return tuple(one.exchange for one in sorted(candidates, key=key))
 
@@ -174,7 +185,7 @@ def worth_asking(why: Why, candidate: Candidate) -> bool:
     if candidate.why_not or candidate.ready is not None:
         return False
     if candidate.health is HealthState.WELL:
-        return why in (Why.DOWN, Why.ISOLATED) or not candidate.unfit
+        return why in (Why.DOWN, Why.ISOLATED) or not (candidate.unfit or (candidate.no_better and why is Why.UNFIT))
     return why is Why.DOWN and candidate.health in _RANK
 
 

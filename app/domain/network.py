@@ -247,7 +247,8 @@ def _doubted_until_s(
         return -math.inf
     over_s = asked.recovered_s
     lasts = over_s is None or over_s < asked.silent_s
-    together = back_s >= asked.silent_s and (lasts or over_s is None or silent_s <= over_s)
+    # From when it was DOWN, too: it may have answered since, and fallen silent again.
+    together = back_s >= min(asked.silent_s, asked.since_s) and (lasts or over_s is None or silent_s <= over_s)
     if not together:
         return -math.inf
     return _come_back_s(back_s, asked.silent_s, asked, settings.error_window_s, settings)

@@ -152,7 +152,8 @@ class SagaState:
             health=self.believed(exchange),
             since_s=now_s if view is None else view.since_s,
             why_not=self.why_no_candidate(exchange, now_s),
-            unfit="" if view is None else view.keeps_away,
+            unfit="" if view is None else view.unfit,
+            no_better="" if view is None else view.no_better,
             ready=self.fresh(exchange, now_s),
             answered=self.readied.answered(exchange),
         )

@@ -25,6 +25,7 @@ the connector of the committed route (two hops); the coordinator is asked only a
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from attrs import define, evolve, field, frozen
 
@@ -466,12 +467,12 @@ class Session:
             return self._caught_up(outcome, now_s)
         return self._end(pending, now_s)
 
-    def _last_word(self, pending: Pending, ended: str = "") -> Outcome:
-        doubted = doubted_beside(pending, self._pending.values(), self._doubts)
+    def _last_word(self, pending: Pending, ended: str = "", now_s: float = inf) -> Outcome:
+        doubted = doubted_beside(pending, self._pending.values(), self._doubts, now_s)
         return last_word(pending, self._journal_id, ended, doubted=doubted)
 
     def _end(self, pending: Pending, now_s: float) -> list[SessionEffect]:
-        request, outcome = pending.request, self._last_word(pending)
+        request, outcome = pending.request, self._last_word(pending, now_s=now_s)
         if isinstance(outcome, OutcomeUnknown):
             about = About.CANCEL if isinstance(request, CancelOrder) else About.CHANGE
             if isinstance(request, PlaceOrder):

@@ -51,8 +51,9 @@ def last_word(pending: Pending, journal_id: str, ended: str = "", *, doubted: bo
     return Unanswered(words=words)
 
 
-def doubted_beside(pending: Pending, asked: Iterable[Pending], doubts: Doubts) -> bool:
-    """Whether another request to place the same order leaves it in doubt, now or since its own deadline.
+def doubted_beside(pending: Pending, asked: Iterable[Pending], doubts: Doubts, now_s: float) -> bool:
+    """Whether another request to place the same order leaves it in doubt: since its own deadline, by what it sent, or
+    by what it may still send.
 
     A request whose body is not the one the order under its id has is refused whatever becomes of the order.
     """
@@ -60,11 +61,11 @@ def doubted_beside(pending: Pending, asked: Iterable[Pending], doubts: Doubts) -
     if not isinstance(request, PlaceOrder) or (isinstance(last, OrderRefused) and last.code == REUSED):
         return False
     return doubts.of(request.key) or any(
-        each is not pending
-        and each.in_doubt
-        and isinstance(each.request, PlaceOrder)
+        isinstance(each.request, PlaceOrder)
         and each.request.key == request.key
+        and (each.in_doubt or each.request.deadline_s > now_s)
         for each in asked
+        if each is not pending
     )
 
 

@@ -158,7 +158,10 @@ class Carries(Renewals):
                 return Moved(carried=Carried(order=order, decision=decision))
             news = self._unparked(order, now_s)
             if isinstance(decision, Carry) and is_same_leg(order, decision, exchange):
-                return self._again(news[-1].order if news else order, decision, epoch, expiry_s, news, now_s)
+                view = news[-1].order if news else order
+                if linked or leg.linked is not None:  # what fills now has its exits placed, whatever was over before
+                    view = self.mark(order_id, number, Linked.OPEN, now_s)
+                return self._again(view, decision, epoch, expiry_s, news, now_s)
             if isinstance(decision, Finished):
                 code, words = "not_carried", decision.words
             else:

@@ -318,8 +318,11 @@ class Replay:
     def _again(self, event: Event, facts: dict[str, Any], life: Life, old: LegView) -> LegView:
         if event.epoch is None:
             raise _Wrong(f"it says of no epoch that order {life.order_id} goes out in it.")
-        if answer(old.state, LegEvent.RECOMMITTED) is not LegState.INTENT:
-            raise _Wrong(f"leg {old.number} of order {life.order_id} is {old.state.value}, and was sent again.")
+        try:
+            advance(life_of(old), LegEvent.RECOMMITTED)
+        except IllegalEvent:
+            words = f"leg {old.number} of order {life.order_id} is {old.state.value}, and was sent again."
+            raise _Wrong(words) from None
         if event.exchange != old.exchange:
             raise _Wrong(f"leg {old.number} of order {life.order_id} moved from {old.exchange} to {event.exchange}.")
         leg = leg_again(old, event.epoch, expiry_s=facts.get("expiry_s", 0.0), now_s=event.at_s)

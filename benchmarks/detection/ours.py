@@ -231,7 +231,8 @@ def _candidate(where: int, view: HealthView, now_s: float) -> Candidate:
         place=where,
         health=view.health,
         since_s=view.since_s,
-        unfit=view.keeps_away,
+        unfit=view.unfit,
+        no_better=view.no_better,
         ready=Readiness(exchange=EXCHANGES[where], problems=(), at_s=now_s),
         answered=True,
     )

@@ -159,6 +159,15 @@ def test_what_is_kept_out_by_a_person_is_asked_like_the_others() -> None:
     assert due(detector, (okx, evolve(dead(), state=DOWN)), DEFAULTS, 100.0)[1] == 100.0
 
 
+def test_what_keeps_trading_away_is_told_before_what_makes_it_leave_and_taken_back_after() -> None:
+    """Trading is on okx: between two views it must never look as if bybit were better than one that is unfit."""
+    bybit, okx = (health.view(health.start(name, 0.0), DEFAULTS, 1.0) for name in ("bybit", "okx"))
+    news = told((bybit, okx), 1.0)
+    unfit, away = evolve(okx, unfit="failing"), evolve(bybit, no_better="not better")
+    assert news.due((unfit, away), (), 2.0) == ("bybit", "okx")
+    assert news.due((bybit, okx), (), 3.0) == ("okx", "bybit")
+
+
 def test_who_fails_together_with_one_that_is_unfit_is_told_first() -> None:
     """Trading leaves an exchange as soon as it is told that it is unfit: what holds it back cannot come later."""
     detectors = {name: health.start(name, 0.0) for name in ("bybit", "okx")}

@@ -274,6 +274,15 @@ def test_what_is_not_known_to_be_better_is_not_gone_to_and_not_left_for_that() -
     assert desk.route.exchange == "binance"
 
 
+def test_who_is_not_known_to_be_better_still_takes_over_from_one_that_is_closed() -> None:
+    desk = ready()
+    desk.health("binance", WELL, unfit=SLOW)
+    desk.health("okx", WELL, no_better=NO_BETTER)
+    desk.health("bybit", CLOSED)
+    desk.lives(90.0)
+    assert desk.route.exchange == "okx"
+
+
 def test_where_the_router_is_not_to_move_trading_by_itself_it_says_so() -> None:
     desk = Desk(settings=FailoverSettings(exchanges=EXCHANGES, auto_failover=False))
     desk.all_well()

@@ -136,6 +136,10 @@ def test_a_proof_from_between_two_outages_says_nothing_of_the_second() -> None:
     assert found(*between, now_s=155.0 + PATIENCE_S, asked=again) is THEIRS
     assert found(*between, now_s=155.0 + PATIENCE_S, asked=anew) is UNKNOWN
     assert found(witness(True, 158.0), between[1], now_s=158.1, asked=anew) is THEIRS, "asked since"
+    back = evolve(anew, answered_sent_s=163.0, recovered_s=163.0)
+    was_silent = seen("okx", WELL, 145.0, answered_sent_s=150.0, silent_s=89.0, recovered_s=150.0)
+    assert found(was_silent, now_s=163.0, asked=back) is UNKNOWN, "it is coming back"
+    assert found(was_silent, now_s=163.0 + PATIENCE_S, asked=back) is THEIRS
 
 
 def test_who_fell_ill_together_is_given_time_to_come_back_together() -> None:

@@ -255,6 +255,15 @@ def test_a_request_is_told_as_not_executed_beside_one_that_was_turned_away_too()
     assert told(made.tick(6.0)) == {"p": "OrderNotExecuted", "q": "OrderNotExecuted"}
 
 
+def test_an_order_is_not_told_as_not_executed_while_another_request_for_it_may_still_be_sent() -> None:
+    made = session()
+    (first,) = copies(made.ask(request(), 0.0))
+    second = sibling(made, 3.0)
+    made.reply(turned_away(first), 2.95)
+    made.reply(turned_away(second), 2.95)
+    assert told(made.tick(3.0)) == {"q": "OutcomeUnknown"}
+
+
 def test_what_is_asked_too_late_of_an_order_in_doubt_is_in_doubt() -> None:
     made = session()
     copies(made.ask(request(), 0.0))

@@ -213,7 +213,7 @@ def another_body_left_waiting() -> Iterator[None]:
 def doubt_beside_forgotten() -> Iterator[None]:
     """What is told of a request goes by its own copies alone, whatever was told of another for the same order."""
 
-    def old(pending: Any, asked: Any, doubts: Any) -> bool:
+    def old(pending: Any, asked: Any, doubts: Any, now_s: float) -> bool:
         return False
 
     with swapped(session, "doubted_beside", old):

@@ -25,7 +25,7 @@ from app.domain.order_life import OrderState, state_of
 from app.journal.carries import Moved
 from app.journal.store import Committed, Journal
 from app.journal.verify import verify_tables
-from messages.orders import LegState, OrderView, Side
+from messages.orders import LegState, Linked, OrderView, Side
 from tests.domain.orders import BTC, key, spec
 
 D = Decimal
@@ -79,11 +79,11 @@ def taken_up(
     number: int = 1,
     exchange: str = "okx",
     epoch: int = 2,
+    linked: bool = False,
 ) -> Moved:
     """At six seconds."""
-    return journal.carry(
-        order.order_id, number, exchange=exchange, epoch=epoch, expiry_s=11.0, now_s=6.0, decide=decide
-    )
+    asked = {"exchange": exchange, "epoch": epoch, "expiry_s": 11.0, "now_s": 6.0, "linked": linked}
+    return journal.carry(order.order_id, number, decide=decide, **asked)  # type: ignore[arg-type]
 
 
 def consistent(journal: Journal) -> None:
@@ -227,6 +227,42 @@ def test_one_that_was_proven_absent_there_is_sent_again_under_its_id(journal: Jo
     assert journal.order(order.order_id) == again.carried.order
     assert not journal.to_carry("okx")
     consistent(journal)
+
+
+def test_what_is_sent_again_under_its_id_has_its_exits_placed_when_it_fills(journal: Journal) -> None:
+    """Its row of exits was over while it was parked."""
+    order = drained(journal)
+    moves(journal)
+    taken_up(journal, order, linked=True)
+    journal.record(order.order_id, 2, LegEvent.PARKED, now_s=7.0, code=NOT_EXECUTED, words="It never executed.")
+    journal.mark(order.order_id, 2, Linked.DONE, 7.0)
+    again = taken_up(journal, order, number=2)
+    assert (again.carried.order.legs[-1].number, again.carried.order.legs[-1].linked) == (2, Linked.OPEN)
+    assert journal.order(order.order_id) == again.carried.order
+    consistent(journal)
+
+
+def test_one_that_was_taken_off_is_another_leg_also_where_trading_came_back(journal: Journal) -> None:
+    """It had not been seen by an id of its exchange, but its end is proven under the id it had."""
+    made = journal.commit_intent(exchange="bybit", epoch=1, key=key("x"), spec=spec(), expiry_s=7.0, now_s=2.0)
+    assert isinstance(made, Committed)
+    order_id = made.order.order_id
+    journal.record(order_id, 1, LegEvent.SEEN_OPEN, now_s=2.5)
+    journal.record(order_id, 1, LegEvent.CARRY_ASKED, now_s=3.0)
+    order = journal.record(order_id, 1, LegEvent.SEEN_CANCELLED, now_s=4.0, filled=D(0)).order
+    again = taken_up(journal, order, exchange="bybit", epoch=1)
+    assert [leg.number for leg in again.carried.order.legs] == [1, 2]
+    consistent(journal)
+
+
+def test_that_an_exchange_refused_it_is_not_forgotten_when_its_owner_has_it_placed(journal: Journal) -> None:
+    order = drained(journal)
+    moves(journal)
+    taken_up(journal, order)
+    why = {"code": "unknown_symbol", "words": "No.", "native_code": "51001"}
+    journal.record(order.order_id, 2, LegEvent.PARKED, now_s=7.0, **why)  # type: ignore[arg-type]
+    journal.unpark(order.order_id, PLACED_BY_OWNER, "Place it.", 7.5)
+    assert len(taken_up(journal, order, number=2).carried.order.legs) == 3
 
 
 def halved(order: OrderView, _: Standing) -> Decision:
