@@ -14,7 +14,7 @@ SEEDS = 80
 PARTS = [
     pytest.param(name, *part.values, marks=part.marks, id=f"{name}-{part.id}")
     for name in BOOKED
-    for part in parts(SEEDS, quick=2, deep=5, part=15)
+    for part in parts(SEEDS, deep=5, part=15)
 ]
 
 
