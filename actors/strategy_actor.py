@@ -315,7 +315,7 @@ class StrategyActor(Shell):
             strategy.on_order(update)
             if news.resolved:
                 strategy.on_resolved(update)
-        except Exception:
+        except Exception:  # the strategy's own bug, raised again below, which is logged and ends this life
             # Told to its next life again, what it cannot bear would end that one as well, and the one after it.
             self._heard = max(self._heard, news.number)
             self._tell_heard(self.now_s())

@@ -110,7 +110,7 @@ def export_history(state_dir: Path, path: Path) -> HistoryExport:
                 file.flush()
                 os.fsync(file.fileno())
                 os.replace(file.name, path)
-            except BaseException:
+            except BaseException:  # interrupted, too: half a file is never left
                 os.unlink(file.name)
                 raise
     except OSError as error:

@@ -167,7 +167,7 @@ class OrderRouter(Trading, ExchangeInUse, Steers):
             presence = find()
             try:
                 self._client = self._connect(presence, route_timeout_s)
-            except BaseException:
+            except BaseException:  # interrupted, too: a daemon that nobody has a handle of would go on trading
                 self._stop_daemon()
                 raise
 

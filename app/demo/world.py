@@ -64,7 +64,7 @@ class World:
             os.close(told_fd)
             self._pipe.started()
             said = json.loads(_line(ready_fd))
-        except BaseException:
+        except BaseException:  # interrupted, too: its processes would be left running
             self.close()
             raise
         finally:

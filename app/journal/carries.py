@@ -39,7 +39,7 @@ from app.journal.renewals import Renewals
 from app.journal.rows import new_leg, row_of_leg, with_leg
 from app.journal.written import Recorded
 from messages.market import Symbol
-from messages.orders import LegState, Linked, OrderView, Purpose
+from messages.orders import LegState, LegView, Linked, OrderView, Purpose
 
 ZERO = Decimal(0)
 
@@ -157,60 +157,68 @@ class Carries(Renewals):
             if not isinstance(decision, Carry | Finished):
                 return Moved(carried=Carried(order=order, decision=decision))
             news = self._unparked(order, now_s)
+            view = news[-1].order if news else order
             if isinstance(decision, Carry) and is_same_leg(order, decision, exchange):
-                view = news[-1].order if news else order
-                if linked or leg.linked is not None:  # what fills now has its exits placed, whatever was over before
-                    view = self.mark(order_id, number, Linked.OPEN, now_s)
-                return self._again(view, decision, epoch, expiry_s, news, now_s)
-            if isinstance(decision, Finished):
-                code, words = "not_carried", decision.words
+                sent = self._again(view, epoch, expiry_s, now_s, linked=linked)
             else:
-                code, words = "carried", f"What was left of it went to {exchange}."
-            news.append(self.record(order_id, number, LegEvent.CARRIED, now_s=now_s, code=code, words=words))
-            view = news[-1].order
-            if isinstance(decision, Finished):
-                return Moved(carried=Carried(order=view, decision=decision), news=tuple(news))
-            wire_id = ids.wire_id(self.journal_id, order.key, number + 1)
-            new = CommitNew(
-                number=number + 1,
-                quantity=decision.quantity,
-                price=decision.price,
-                trigger_price=decision.trigger_price,
-                whole=decision.whole,
-            )
-            if leg.exchange == exchange and leg.linked is not None:
-                view = self.mark(order_id, number, Linked.DONE, now_s)  # its exits follow the row, by the newest's mark
-                linked = True
-            mark = Linked.OPEN if linked else None
-            fresh = new_leg(new, wire_id, exchange, epoch, expiry_s=expiry_s, now_s=now_s, linked=mark)
-            hot.ADD_LEG(self._db, **row_of_leg(order_id, fresh))
-            self._placed(exchange, order.spec.symbol, now_s)
-            facts = of_intent(fresh, None)
-            self._event("intent", now_s, order_id=order_id, leg=fresh.number, exchange=exchange, epoch=epoch, **facts)
-            view = with_leg(view, fresh)
+                if isinstance(decision, Finished):
+                    code, words = "not_carried", decision.words
+                else:
+                    code, words = "carried", f"What was left of it went to {exchange}."
+                news.append(self.record(order_id, number, LegEvent.CARRIED, now_s=now_s, code=code, words=words))
+                view = news[-1].order
+                if isinstance(decision, Finished):
+                    return Moved(carried=Carried(order=view, decision=decision), news=tuple(news))
+                view, sent = self._next(view, decision, exchange, epoch, expiry_s, now_s, linked=linked)
+            facts = of_intent(sent, None)
+            self._event("intent", now_s, order_id=order_id, leg=sent.number, exchange=exchange, epoch=epoch, **facts)
+            view = with_leg(view, sent)
             self._memory.wrote(view)
             self._add_history(CARRIED, epoch, carried_of(view), now_s)
         # Told as it is after all of it: nobody hears of an end that is none.
         told = tuple(evolve(each, order=view) for each in news)
         return Moved(carried=Carried(order=view, fresh=True, decision=decision), news=told)
 
-    def _again(
-        self, order: OrderView, decision: Decision, epoch: int, expiry_s: float, news: list[Recorded], now_s: float
-    ) -> Moved:
-        """The same leg is committed once more, where it was proven absent."""
+    def _again(self, order: OrderView, epoch: int, expiry_s: float, now_s: float, *, linked: bool) -> LegView:
+        """The same leg, committed once more where it was proven absent; `order` as it is, drained."""
         before = order.leg
         assert before is not None
+        if linked or before.linked is not None:  # what fills now has its exits placed, whatever was over before
+            before = self.mark(order.order_id, before.number, Linked.OPEN, now_s).legs[-1]
         leg = self._commit_again(before, order.order_id, epoch, expiry_s, now_s)
         self._moved(order.spec, before, leg)
-        facts = of_intent(leg, None)
-        self._event(
-            "intent", now_s, order_id=order.order_id, leg=leg.number, exchange=leg.exchange, epoch=epoch, **facts
+        return leg
+
+    def _next(
+        self,
+        order: OrderView,
+        decision: Carry,
+        exchange: str,
+        epoch: int,
+        expiry_s: float,
+        now_s: float,
+        *,
+        linked: bool,
+    ) -> tuple[OrderView, LegView]:
+        """The order, as it is then, and the leg that takes up what is left of it; `order` as it is, its leg ended."""
+        leg = order.leg
+        assert leg is not None
+        new = CommitNew(
+            number=leg.number + 1,
+            quantity=decision.quantity,
+            price=decision.price,
+            trigger_price=decision.trigger_price,
+            whole=decision.whole,
         )
-        view = with_leg(order, leg)
-        self._memory.wrote(view)
-        self._add_history(CARRIED, epoch, carried_of(view), now_s)
-        told = tuple(evolve(each, order=view) for each in news)
-        return Moved(carried=Carried(order=view, fresh=True, decision=decision), news=told)
+        if leg.exchange == exchange and leg.linked is not None:
+            order = self.mark(order.order_id, leg.number, Linked.DONE, now_s)  # its exits follow the newest's mark
+            linked = True
+        wire_id = ids.wire_id(self.journal_id, order.key, new.number)
+        mark = Linked.OPEN if linked else None
+        fresh = new_leg(new, wire_id, exchange, epoch, expiry_s=expiry_s, now_s=now_s, linked=mark)
+        hot.ADD_LEG(self._db, **row_of_leg(order.order_id, fresh))
+        self._placed(exchange, order.spec.symbol, now_s)
+        return order, fresh
 
     def _beside(self, order: OrderView, exchange: str, decision: Decision) -> Decision:
         """What was let through without the flag keeps what it was let through for: a flagged one waits for it."""

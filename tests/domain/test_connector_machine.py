@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from messages.orders import OrderAccepted, OrderNotExecuted, OrderRefused
 from tests.depth import stateful
-from tests.domain.test_connector import Desk, check, settle, some_result
+from tests.domain.connector_desk import Desk, check, settle, some_result
 from tests.strategies import names
 
 

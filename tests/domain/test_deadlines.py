@@ -32,8 +32,8 @@ from app.journal.store import Journal
 from messages.failover import Route, RouteChanged, RouterState
 from messages.orders import LegState, OrderNotExecuted, PlaceOrder
 from messages.supervision import Directory, DirectoryEntry, Role
+from tests.domain.connector_desk import PROOF, ROOM, Desk
 from tests.domain.orders import JOURNAL, key, spec
-from tests.domain.test_connector import PROOF, ROOM, Desk
 from tests.domain.test_pretrade_gate import ticker, told_a_price
 
 CONNECTOR = DirectoryEntry(role=Role.CONNECTOR, name="bybit", address="b", incarnation=1, pid=1)

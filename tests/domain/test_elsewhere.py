@@ -36,8 +36,8 @@ from messages.orders import (
     Trigger,
     TriggerKind,
 )
+from tests.domain.connector_desk import PROOF, ROOM, Desk, flight, report
 from tests.domain.orders import key, leg, order, spec
-from tests.domain.test_connector import PROOF, ROOM, Desk, flight, report
 
 MOST = Elsewhere(max_notional=Decimal(150))
 HERE = Route(epoch=2, exchange="okx", since_s=0.0)

@@ -10,8 +10,8 @@ from attrs import evolve
 from app.domain import calls as c
 from app.domain import ids
 from messages.orders import LegState, Side
+from tests.domain.connector_desk import Desk, flight, report
 from tests.domain.orders import key, spec
-from tests.domain.test_connector import Desk, flight, report
 
 D = Decimal
 

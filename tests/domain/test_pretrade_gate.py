@@ -32,8 +32,8 @@ from messages.orders import (
     Side,
 )
 from tests.depth import examples
+from tests.domain.connector_desk import Desk, check, report, settle, some_result
 from tests.domain.orders import BTC, key, spec
-from tests.domain.test_connector import Desk, check, report, settle, some_result
 
 MARKET = Decimal(100)
 AGE_S = 5.0

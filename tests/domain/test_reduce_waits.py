@@ -22,8 +22,8 @@ from messages.orders import (
     Purpose,
     Side,
 )
+from tests.domain.connector_desk import PROOF, ROOM, Desk, flight, report
 from tests.domain.orders import BTC, key, spec
-from tests.domain.test_connector import PROOF, ROOM, Desk, flight, report
 
 ETH = Symbol(base="ETH", quote="USDT", settle="USDT", market_type=BTC.market_type)
 CLOSES = evolve(spec(), reduce_only=True, side=Side.SELL)

@@ -12,8 +12,8 @@ from app.domain.connector_settings import ConnectorSettings
 from app.domain.leg_watch import AT_ONCE, LOOK_UP_SHARE, LegWatch
 from app.domain.limiter import RateLimit
 from messages.orders import LegState, OrderNotExecuted, OrderView, PlaceOrder
+from tests.domain.connector_desk import PROOF, Desk, flight
 from tests.domain.orders import key, leg, order, spec
-from tests.domain.test_connector import PROOF, Desk, flight
 
 PER_S = 10.0
 

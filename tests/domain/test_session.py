@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
-
 import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from app.domain import ids
 from app.domain.session import (
@@ -17,10 +13,8 @@ from app.domain.session import (
     NeverCommitted,
     OrderTold,
     OutcomeUnknown,
-    Resolved,
     RouteTold,
     Session,
-    SessionEffect,
     SessionSettings,
     Tell,
     Unanswered,
@@ -40,249 +34,18 @@ from messages.failover import (
 from messages.health import GetHealth
 from messages.orders import (
     CancelOrder,
-    GetOrder,
     LegState,
     LivesElsewhere,
     OrderAccepted,
     OrderChanged,
     OrderNotExecuted,
-    OrderPending,
     OrderRefused,
     OrderReply,
-    OrderView,
     PlaceOrder,
 )
-from messages.supervision import Directory, DirectoryEntry, Listen, Role, Unlisten
-from tests.depth import stateful
+from messages.supervision import Directory, DirectoryEntry, Role, Unlisten
 from tests.domain.orders import JOURNAL, key, leg, order, spec
-
-EXCHANGES = ("bybit", "okx")
-
-
-class Desk:
-    """A session, and what it has told to whom."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.session = Session(SessionSettings(session_id="s", strategy="maker", retry_delay_s=1.0))
-        self.incarnations = {"bybit": 1, "okx": 1, "coordinator": 1}
-        self.generation = 0
-        self.route = Route(epoch=1, exchange="bybit", since_s=0.0)
-        self.told: list[tuple[str, Any]] = []
-        self.outcomes: dict[str, list[Any]] = {}
-        self.news: list[SessionEffect] = []
-        self.serial = 0
-        self.perform(self.session.start(0.0))
-        self.lives()
-        self.routes(self.route)
-
-    def perform(self, effects: list[SessionEffect]) -> None:
-        """As its owner does."""
-        for effect in effects:
-            match effect:
-                case Tell(to=to, message=message):
-                    if not isinstance(message, Listen | Subscribe):
-                        self.told.append((str(to), message))
-                case Resolved(correlation_id=correlation_id, outcome=outcome):
-                    self.outcomes.setdefault(correlation_id, []).append(outcome)
-                case _:
-                    self.news.append(effect)
-
-    def lives(self, *, but: str = "") -> None:
-        """The supervisor tells who is there."""
-        self.generation += 1
-        entries = tuple(
-            DirectoryEntry(
-                role=Role.CONNECTOR if name in EXCHANGES else Role.FAILOVER_COORDINATOR,
-                name=name,
-                address=f"{name}#{incarnation}",
-                incarnation=incarnation,
-                pid=None,
-            )
-            for name, incarnation in self.incarnations.items()
-            if name != but
-        )
-        directory = Directory(generation=self.generation, journal_id=JOURNAL, entries=entries)
-        self.perform(self.session.directory_told(directory, self.now_s))
-
-    def dies(self, name: str) -> None:
-        """An actor is restarted; what it was told is lost."""
-        self.told = [(to, message) for to, message in self.told if not to.startswith(f"{name}#")]
-        self.lives(but=name)
-        self.incarnations[name] += 1
-        self.lives()
-
-    def routes(self, route: Route) -> None:
-        """The coordinator tells the route."""
-        self.route = route
-        state = RouterState.READY if route.exchange else RouterState.SWITCHING
-        self.perform(self.session.route_told(RouteChanged(route=route, state=state), self.now_s))
-
-    def place(self, name: str = "one", within_s: float = 20.0) -> str:
-        """The owner places an order."""
-        self.serial += 1
-        request = PlaceOrder(
-            correlation_id=f"r{self.serial}",
-            deadline_s=self.now_s + within_s,
-            epoch=self.route.epoch,
-            key=key(name),
-            spec=spec(),
-        )
-        self.perform(self.session.ask(request, self.now_s))
-        return request.correlation_id
-
-    def passes(self, seconds: float) -> None:
-        """Time goes by, from one moment the session asked for to the next."""
-        until_s = self.now_s + seconds
-        while (next_s := self.session.next_s()) <= until_s:
-            self.now_s = max(self.now_s + 0.001, next_s)
-            self.perform(self.session.tick(self.now_s))
-        self.now_s = max(self.now_s, until_s)
-
-    def take(self) -> tuple[str, Any]:
-        """The one message told."""
-        (message,) = self.told
-        self.told.clear()
-        return message
-
-    def question(self) -> GetOrder:
-        """The next question after an order in doubt, at the moment it is asked."""
-        self.told.clear()
-        for _ in range(1000):
-            self.passes(max(0.0, self.session.next_s() - self.now_s))
-            for _, message in self.told:
-                if isinstance(message, GetOrder):
-                    return message
-        raise AssertionError("nothing is asked for")
-
-    def reply(self, message: Any) -> None:
-        """An answer."""
-        self.perform(self.session.reply(message, self.now_s))
-
-
-def found(state: LegState, name: str = "one", exchange: str = "bybit") -> OrderView:
-    """The order as the journal knows it."""
-    return order(leg(state, exchange=exchange), of=key(name))
-
-
-def some_answer(request: Any, data: st.DataObject, route: Route) -> Any:
-    """What a connector may answer to a placement that it has not placed yet."""
-    correlation_id, name = request.correlation_id, request.key.client_order_id
-    return data.draw(
-        st.sampled_from(
-            [
-                OrderAccepted(correlation_id=correlation_id, order=found(LegState.OPEN, name)),
-                OrderRefused(correlation_id=correlation_id, code="no", words="No."),
-                OrderNotExecuted(correlation_id=correlation_id, code="busy", words="Busy."),
-                OrderNotExecuted(
-                    correlation_id=correlation_id, code="absent", words="Absent.", order=found(LegState.ABSENT, name)
-                ),
-                OrderPending(correlation_id=correlation_id, order=found(LegState.UNKNOWN, name)),
-                NotRouted(correlation_id=correlation_id, route=route),
-            ]
-        )
-    )
-
-
-class SessionMachine(RuleBasedStateMachine):
-    """Whatever answers come, come twice or are lost, whoever dies, wherever trading moves.
-
-    - Each request is answered once, and by its deadline.
-    - Only what was asked is sent, under ids of its own, to somebody of the directory, and a placement to a connector.
-    - "Not executed" is told only when each copy that was sent was answered so, or is held by nobody any more.
-    - What was accepted in an answer is told as that, and never as anything else afterwards.
-    - Time is asked for whenever something is due, and never without end.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.desk = Desk()
-        self.deadlines: dict[str, float] = {}
-        self.sent: dict[str, str] = {}
-        """Each copy that was told, and to whom; until it is answered."""
-        self.accepted: set[str] = set()
-
-    @rule(name=st.sampled_from(["a", "b"]), within_s=st.sampled_from([0.5, 5.0, 20.0]))
-    def place(self, name: str, within_s: float) -> None:
-        asked = self.desk.place(name, within_s)
-        self.deadlines[asked] = self.desk.now_s + within_s
-
-    @precondition(lambda self: self.desk.told)
-    @rule(data=st.data(), again=st.booleans())
-    def answer(self, data: st.DataObject, again: bool) -> None:
-        _, request = self.desk.told.pop(data.draw(st.integers(0, len(self.desk.told) - 1)))
-        if isinstance(request, PlaceOrder):
-            reply = some_answer(request, data, self.desk.route)
-            if isinstance(reply, OrderAccepted):
-                self.accepted |= {each for each in self.deadlines if request.correlation_id.startswith(f"{each}.")}
-            self.sent.pop(request.correlation_id, None)
-            self.desk.reply(reply)
-            if again:
-                self.desk.reply(reply)
-
-    @precondition(lambda self: self.desk.told)
-    @rule(data=st.data())
-    def lose(self, data: st.DataObject) -> None:
-        self.desk.told.pop(data.draw(st.integers(0, len(self.desk.told) - 1)))
-
-    @rule(name=st.sampled_from(["bybit", "okx", "coordinator"]))
-    def die(self, name: str) -> None:
-        self.desk.dies(name)
-
-    @rule()
-    def fence(self) -> None:
-        self.desk.routes(Route(epoch=self.desk.route.epoch + 1, exchange=None, since_s=self.desk.now_s))
-
-    @precondition(lambda self: self.desk.route.exchange is None)
-    @rule(exchange=st.sampled_from(EXCHANGES))
-    def commit(self, exchange: str) -> None:
-        self.desk.routes(Route(epoch=self.desk.route.epoch, exchange=exchange, since_s=self.desk.now_s))
-
-    @rule(down=st.booleans())
-    def called(self, down: bool) -> None:
-        told = RouteChanged(route=self.desk.route, state=RouterState.READY, down=down)
-        self.desk.perform(self.desk.session.route_told(told, self.desk.now_s))
-
-    @rule(seconds=st.sampled_from([0.01, 1.0, 4.0]))
-    def wait(self, seconds: float) -> None:
-        self.desk.passes(seconds)
-
-    @invariant()
-    def only_what_was_asked(self) -> None:
-        there = {f"{name}#{each}" for name, each in self.desk.incarnations.items()}
-        for to, request in self.desk.told:
-            if isinstance(request, PlaceOrder):
-                assert request.key.strategy == "maker"
-                assert request.spec == spec()
-                assert request.correlation_id.split(".")[0] in self.deadlines
-                assert to.split("#")[0] in EXCHANGES
-                assert to in there
-                assert request.deadline_s == self.deadlines[request.correlation_id.split(".")[0]]
-                self.sent[request.correlation_id] = to
-        self.sent = {copy: to for copy, to in self.sent.items() if to in there}
-
-    @invariant()
-    def once_and_in_time(self) -> None:
-        desk = self.desk
-        assert all(len(outcomes) == 1 for outcomes in desk.outcomes.values()), "answered twice"
-        late = [asked for asked, due_s in self.deadlines.items() if desk.now_s >= due_s + 0.01]
-        assert all(asked in desk.outcomes for asked in late), "not answered by its deadline"
-
-    @invariant()
-    def honest(self) -> None:
-        for asked, (outcome, *_) in self.desk.outcomes.items():
-            if isinstance(outcome, OrderNotExecuted):
-                assert asked not in self.accepted, "accepted, and told not to have executed"
-                assert asked not in {copy.split(".")[0] for copy in self.sent}, "somebody may yet carry it out"
-
-    def teardown(self) -> None:
-        self.desk.passes(25.0)
-        assert Counter(map(len, self.desk.outcomes.values())) == ({1: len(self.deadlines)} if self.deadlines else {})
-        assert set(self.desk.outcomes) == set(self.deadlines)
-        assert self.desk.session.next_s() > self.desk.now_s
-
-
-TestSessionMachine = stateful(SessionMachine, 40, 400)
+from tests.domain.session_desk import Desk, found
 
 
 @given(st.integers(0, 3), st.booleans())

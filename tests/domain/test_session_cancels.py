@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.session import OrderTold, OutcomeUnknown
 from messages.base import Failed
 from messages.orders import AmendOrder, CancelOrder, GetOrder, LegState, LivesElsewhere, OrderReply
-from tests.domain.test_session import Desk, found
+from tests.domain.session_desk import Desk, found
 
 ORDER_ID = found(LegState.OPEN).order_id
 

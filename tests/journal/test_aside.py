@@ -23,8 +23,8 @@ from app.journal.store import Committed, Journal
 from app.journal.verify import verify
 from messages.executions import OrderFilled
 from messages.orders import LegState, OrderChanged, OrderView, Purpose
+from tests.domain.connector_desk import Desk
 from tests.domain.orders import key, spec
-from tests.domain.test_connector import Desk
 from tests.domain.test_deadlines import ready_runner
 from tests.journal.test_fills import fill
 

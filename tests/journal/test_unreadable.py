@@ -16,7 +16,7 @@ from app.journal.store import Journal
 from messages.base import Failed
 from messages.market import MarketType
 from messages.orders import GetOpenOrders
-from tests.domain.test_connector import Desk
+from tests.domain.connector_desk import Desk
 from tests.domain.test_deadlines import ready_runner
 
 
